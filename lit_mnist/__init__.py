@@ -1,0 +1,31 @@
+"""lit_mnist: small MNIST networks trained in PyTorch Lightning, seen from inside, and proved equal to Keras.
+
+Names are loaded when first used, so that importing the package stays cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "NetworkSpec": "lit_mnist.spec",
+    "Network": "lit_mnist.network",
+    "LitClassifier": "lit_mnist.training.classifier",
+    "MNISTDataModule": "lit_mnist.data.module",
+    "capture": "lit_mnist.inside.capture",
+    "open_model": "lit_mnist.models",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'lit_mnist' has no attribute {name!r}; it has: {', '.join(__all__)}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
