@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .data import DataError, DataOptions, Standardizer, prepare
 from .errors import UserError
+from .files import write_bytes
 from .network import Network, as_images
 from .spec import NetworkSpec
 
@@ -61,9 +62,9 @@ def save_model(model: Model, path: Path) -> None:
     """Write a checkpoint without training state, which every command accepts; the file appears whole or not at all."""
     state = {_PREFIX + key: tensor for key, tensor in model.network.state_dict().items()}
     record = checkpoint_record(model.spec, model.standardizer, model.dataset, model.seed)
-    beside = path.with_name(path.name + ".part")
-    torch.save({"state_dict": state, RECORD: record, "epoch": model.epoch, "global_step": model.step}, beside)
-    os.replace(beside, path)
+    buffer = io.BytesIO()
+    torch.save({"state_dict": state, RECORD: record, "epoch": model.epoch, "global_step": model.step}, buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def open_model(path: str | Path, standardize: str | None = None, root: str | Path | None = None) -> Model:

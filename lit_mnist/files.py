@@ -1,0 +1,72 @@
+"""Files that appear whole or not at all: written beside, flushed, then moved into place."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import UserError
+
+
+class WriteError(UserError):
+    """A file that cannot be written: no such folder, no permission, disk full."""
+
+
+def write_bytes(path: str | Path, content: bytes) -> Path:
+    """Write `content` to `path` (folders are made) and return it; raise WriteError naming file and reason."""
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise WriteError(f"{path}: cannot be written ({error.strerror or error})") from error
+    return path
+
+
+def write_text(path: str | Path, content: str) -> Path:
+    """Write UTF-8 text; as `write_bytes`."""
+    return write_bytes(path, content.encode())
+
+
+def write_json(path: str | Path, content: Any) -> Path:
+    """Write JSON (arrays as lists, NaN and infinity as null); as `write_bytes`."""
+    return write_text(path, to_json(content) + "\n")
+
+
+def to_json(content: Any) -> str:
+    """Return strict JSON of plain values, arrays, paths and NumPy numbers; NaN and infinity become null."""
+    return json.dumps(_plain(content), indent=1, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case np.ndarray() | np.generic():
+            return _plain(value.tolist())
+        case float():
+            return value if np.isfinite(value) else None
+        case Path():
+            return str(value)
+    return value
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
