@@ -1,0 +1,167 @@
+"""What all pictures share: figures without pyplot, grids of images, colour scales, and figures as files or pixels.
+
+Nothing here touches global state: figures are `matplotlib.figure.Figure` objects drawn by Agg, so they
+work in threads, without a display, and beside a notebook's own plots.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from ..errors import UserError, nearest
+from ..files import write_bytes
+
+DPI = 100
+FORMATS = ("png", "svg")
+SEQUENTIAL = "magma"  # the sources' choice for activations
+SIGNED = "RdBu_r"  # blue below zero, white at zero, red above
+GREY = "gray"
+LINE = "#d8d8d8"  # the lines between the images of a grid
+TRAINING, VALIDATION, REFERENCE = "#2a9d2a", "#d62728", "#1f4fd8"  # green, red, blue as in the sources
+_BAD = "#00a0a0"  # NaN and infinity: a colour that no scale here holds
+_LINE_OF_TEXT, _GAP = 0.15, 0.06  # height of a label's line, width of the gap between images, in image widths
+
+
+class FigureError(UserError):
+    """A picture that cannot be drawn or written."""
+
+
+def new_figure(width: float, height: float, title: str | None = None) -> Figure:
+    """Return an empty figure of `width` x `height` inches (100 pixels each) with its layout kept free of overlaps."""
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def image_axes(axes: Axes) -> Axes:
+    """Strip ticks and frame from `axes`, as pictures of images want it."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    return axes
+
+
+def colormap(name: str) -> Colormap:
+    """Return a copy of the named colour map in which NaN and infinity stand out; raise FigureError."""
+    if name not in colormaps:
+        raise FigureError(f"colour map {name!r}: unknown; {nearest(name, (SEQUENTIAL, 'viridis', SIGNED, GREY))}, "
+                          "and every other one of matplotlib")
+    return colormaps[name].with_extremes(bad=_BAD)
+
+
+def value_range(values: np.ndarray) -> tuple[float, float]:
+    """Return the smallest and largest finite value, widened where they are equal (zero maps, constant maps)."""
+    finite = np.asarray(values, np.float64)[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    if high > low:
+        return low, high
+    return (low, low + 1) if low <= 0 else (0.0, low)  # zeros come out dark, positive constants bright
+
+
+def signed_range(values: np.ndarray) -> tuple[float, float]:
+    """Return ``(-m, m)`` with the largest finite magnitude m, so that zero is the middle of the colour scale."""
+    finite = np.abs(np.asarray(values, np.float64)[np.isfinite(values)])
+    limit = float(finite.max()) if finite.size and finite.max() > 0 else 1.0
+    return -limit, limit
+
+
+def grid_size(count: int, columns: int, aspect: float = 1.0, cell: float = 1.0, lines: int = 1) -> tuple[float, float]:
+    """Return width and height in inches of a grid of images `cell` wide, ``aspect * cell`` high, labels of `lines`."""
+    rows = max(1, math.ceil(count / columns))
+    return columns * (1 + _GAP) * cell, rows * (aspect + _GAP + lines * _LINE_OF_TEXT) * cell
+
+
+def grid_figure(images: Sequence[np.ndarray], columns: int = 8, labels: Sequence[str] | None = None,
+                limits: tuple[float, float] | None = None, signed: bool = False, cmap: str | None = None,
+                title: str | None = None, cell: float = 1.0, colour_bar: bool = True) -> Figure:
+    """Return one figure holding an `image_grid`, sized to it, with a colour bar where the scale is shared."""
+    columns = min(columns, max(1, len(images)))
+    lines = max((label.count("\n") + 1 for label in labels or ()), default=0)
+    aspect = max((image.shape[0] / image.shape[1] for image in images), default=1.0)
+    width, height = grid_size(len(images), columns, aspect, cell, lines)
+    bar = 0.9 if limits and colour_bar else 0.0
+    header = 0.2 + 0.2 * (title.count("\n") + 1 if title else 0)
+    figure = new_figure(max(width + bar, 3.0) + 0.1, height + header, title)
+    axes = figure.subplots()
+    drawn = image_grid(axes, images, columns, labels, limits, signed, cmap)
+    if bar:
+        figure.colorbar(drawn, ax=axes, fraction=0.15, shrink=min(1.0, 4.0 / height), aspect=20, pad=0.01)
+    return figure
+
+
+def image_grid(axes: Axes, images: Sequence[np.ndarray], columns: int = 8, labels: Sequence[str] | None = None,
+               limits: tuple[float, float] | None = None, signed: bool = False,
+               cmap: str | None = None) -> AxesImage | None:
+    """Draw images, each (H, W), or (H, W, 3) in 0 to 1, in rows of `columns`, lines between them, labels above.
+
+    `limits` is one colour scale for all; without it every image has its own. `signed` centres scales on
+    zero. Any number of images is fine, one row need not be full. Returns an artist for a colour bar
+    where the scale is shared.
+    """
+    if len(images) == 0:
+        raise FigureError("no image to draw; accepted: at least one")
+    colours = colormap(cmap or (SIGNED if signed else SEQUENTIAL))
+    aspect = max(image.shape[0] / image.shape[1] for image in images)
+    strip = _LINE_OF_TEXT * max((label.count("\n") + 1 for label in labels or ()), default=0)
+    drawn = None
+    for number, image in enumerate(images):
+        left = (number % columns) * (1 + _GAP)
+        top = (number // columns) * (aspect + _GAP + strip) + strip
+        norm = Normalize(*(limits or (signed_range if signed else value_range)(image)))
+        shown = image if image.ndim == 3 else np.ma.masked_invalid(np.asarray(image, np.float64))
+        drawn = axes.imshow(shown, cmap=colours, norm=norm, interpolation="nearest", aspect="auto",
+                            extent=(left, left + 1, top + image.shape[0] / image.shape[1], top))
+        if labels is not None:
+            axes.text(left + 0.02, top - 0.02, labels[number], fontsize=7, linespacing=1.1, va="bottom")
+    _frame(axes, len(images), columns, aspect, strip)
+    return drawn if limits else None
+
+
+def _frame(axes: Axes, count: int, columns: int, aspect: float, strip: float) -> None:
+    """Limits of the grid, and the lines between its rows and columns."""
+    rows, height = math.ceil(count / columns), aspect + _GAP + strip
+    image_axes(axes)
+    axes.set_xlim(-_GAP, columns * (1 + _GAP))
+    axes.set_ylim(rows * height, -_GAP)
+    axes.set_aspect("equal")
+    between_rows = [row * height - _GAP / 2 for row in range(1, rows)]
+    between_columns = [column * (1 + _GAP) - _GAP / 2 for column in range(1, columns)]
+    axes.hlines(between_rows, 0, columns * (1 + _GAP) - _GAP, LINE, linewidth=0.8)
+    axes.vlines(between_columns, 0, rows * height - _GAP, LINE, linewidth=0.8)
+
+
+def to_rgb(figure: Figure) -> np.ndarray:
+    """Return the figure's pixels, uint8 (height, width, 3)."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def to_bytes(figure: Figure, format: str = "png") -> bytes:
+    """Return the figure as a PNG or SVG file's content; equal figures give equal bytes."""
+    if format not in FORMATS:
+        raise FigureError(f"picture format {format!r}: unknown; {nearest(format, FORMATS)}")
+    buffer = io.BytesIO()
+    metadata = {"Software": None} if format == "png" else {"Date": None, "Creator": None}
+    with rc_context({"svg.hashsalt": "lit_mnist"}):
+        figure.savefig(buffer, format=format, metadata=metadata)
+    return buffer.getvalue()
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write the figure as PNG or SVG, by the suffix of `path`, whole or not at all; return the path."""
+    path = Path(path)
+    return write_bytes(path, to_bytes(figure, path.suffix.lower().removeprefix(".")))

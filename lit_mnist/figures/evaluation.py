@@ -1,0 +1,96 @@
+"""Pictures of how well a network does: curves, confusion matrix, worst mistakes, soft-max bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .canvas import GREY, REFERENCE, TRAINING, VALIDATION, grid_figure, new_figure
+
+_GOOD_ACCURACY = 0.992  # the sources' dashed line
+_ACCURACY_AXIS, _LOSS_AXIS = (0.97, 1.001), (0.0, 0.2)  # the sources' axes
+
+
+def training_curves(epochs: np.ndarray, train_acc: np.ndarray, val_acc: np.ndarray | None, train_loss: np.ndarray,
+                    val_loss: np.ndarray | None, title: str | None = None) -> Figure:
+    """Draw accuracy and loss over `epochs`, all (n,): training green, validation red, a dashed line at 0.992.
+
+    The axes are 0.97 to 1.001 and 0 to 0.2, widened where values lie outside; NaN is left out, and a
+    validation of None is not drawn.
+    """
+    figure = new_figure(10, 4, title)
+    accuracy, loss = figure.subplots(1, 2)
+    _curve(accuracy, "accuracy", epochs, train_acc, val_acc, _ACCURACY_AXIS)
+    accuracy.axhline(_GOOD_ACCURACY, color=REFERENCE, linestyle="--", linewidth=1, label=f"{_GOOD_ACCURACY}")
+    _curve(loss, "loss", epochs, train_loss, val_loss, _LOSS_AXIS)
+    accuracy.legend(loc="lower right", fontsize=8)
+    return figure
+
+
+def _curve(axes: Axes, name: str, epochs: np.ndarray, training: np.ndarray, validation: np.ndarray | None,
+           limits: tuple[float, float]) -> None:
+    known = [np.asarray(values, np.float64) for values in (training, validation) if values is not None]
+    mark = "o" if len(epochs) < 2 else None  # one point makes no line
+    for values, label, colour in zip(known, ("training", "validation"), (TRAINING, VALIDATION), strict=False):
+        axes.plot(epochs, values, color=colour, label=label, marker=mark, linewidth=1.5)
+    axes.set_ylim(_widened(np.concatenate([np.ravel(values) for values in known]), limits))
+    axes.set_xlabel("epoch")
+    axes.set_title(name, fontsize=10)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+
+
+def _widened(values: np.ndarray, limits: tuple[float, float]) -> tuple[float, float]:
+    """The default axis, pushed out by 2 % of the data's span on the sides where data lie outside."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return limits
+    margin = 0.02 * (finite.max() - finite.min())
+    low = limits[0] if finite.min() >= limits[0] else finite.min() - margin
+    high = limits[1] if finite.max() <= limits[1] else finite.max() + margin
+    return float(low), float(high)
+
+
+def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], title: str | None = None) -> Figure:
+    """Draw counts (classes, classes), rows true and columns predicted; mistakes are shaded, the diagonal is not.
+
+    A handful of mistakes among a thousand right answers would be invisible on one scale.
+    """
+    counts = np.asarray(matrix)
+    size = 0.55 * len(class_names) + 1.5
+    figure = new_figure(size, size, title)
+    axes = figure.subplots()
+    mistakes = np.where(np.eye(len(counts), dtype=bool), 0, counts)
+    axes.imshow(mistakes, cmap="Reds", vmin=0, vmax=max(1, mistakes.max()))
+    half = max(1, mistakes.max()) / 2
+    for row, column in np.ndindex(counts.shape):
+        if counts[row, column]:
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=8,
+                      color="white" if mistakes[row, column] > half else "black",
+                      weight="bold" if row == column else "normal")
+    slanted = 45 if max(map(len, class_names)) > 3 else 0
+    axes.set_xticks(range(len(class_names)), class_names, rotation=slanted, ha="right" if slanted else "center")
+    axes.set_yticks(range(len(class_names)), class_names)
+    axes.set(xlabel="predicted", ylabel="true")
+    return figure
+
+
+def worst_mistakes(pixels: np.ndarray, labels: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray,
+                   ids: Sequence[str], class_names: Sequence[str] | None = None, columns: int = 8,
+                   title: str | None = None) -> Figure:
+    """Draw wrongly classified images (n, H, W), pixels 0 to 255, most confident first as the caller sorted them.
+
+    `probabilities` (n,) are those of the `predictions`; each picture carries id, true and predicted class.
+    With no mistake at all the figure says so.
+    """
+    if len(labels) == 0:
+        figure = new_figure(5, 1.2, title)
+        figure.text(0.5, 0.4, "no mistakes", ha="center", fontsize=12)
+        return figure
+    names = class_names or [str(number) for number in range(1 + max(np.max(labels), np.max(predictions)))]
+    texts = [f"{id_}\n{names[true]} as {names[guess]} {share:.0%}"
+             for id_, true, guess, share in zip(ids, labels, predictions, probabilities, strict=True)]
+    return grid_figure(list(pixels), columns, texts, (0, 255), cmap=GREY, title=title, cell=1.25, colour_bar=False)

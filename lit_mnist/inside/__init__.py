@@ -1,0 +1,1 @@
+"""Looking inside a trained network: activations by name, statistics, filters, top images. Nothing here draws."""
