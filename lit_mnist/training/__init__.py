@@ -1,0 +1,1 @@
+"""Training: losses, optimisers and schedules by Keras' rule, the LightningModule, callbacks."""

@@ -1,0 +1,246 @@
+"""Optimisers that follow Keras 3.15's rules to the last bits, vectorised with ``torch._foreach_*``.
+
+They differ from torch's namesakes: RMSprop has epsilon inside the square root and the learning rate inside
+the momentum buffer; Adam, Nadam and Adamax place epsilon and the bias corrections differently.
+
+Each argument has Keras' name and default, but `learning_rate` becomes the group's ``lr``, so that torch's
+schedulers work. ``lr`` may be a float or a 0-dim tensor on the parameters' device; no step waits for the
+device, so steps can be captured in a CUDA graph. Parameters are float32 or float64.
+
+Keras' TensorFlow backend casts some Python floats to float32 on their way to a float64 variable. These
+constants are rounded likewise (`_single`), always: in float32 it changes nothing, and in float64 parity is
+lost at 1e-9 without it. Source of the formulas: ``keras/src/optimizers/{rmsprop,sgd,adam,nadam,adamax}.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+
+Group = dict[str, Any]
+Tensors = list[Tensor]
+
+
+class OptimizerError(UserError):
+    """An optimiser's setting that cannot work."""
+
+
+class KerasOptimizer(torch.optim.Optimizer):
+    """What all five share: decoupled weight decay first, then the rule, one parameter group after another.
+
+    `weight_decay` follows Keras and torch's AdamW: ``w -= w * weight_decay * lr`` before the update, for the
+    groups whose ``weight_decay`` is above 0.
+    """
+
+    def __init__(self, params: Iterable, learning_rate: float | Tensor, weight_decay: float, **settings: Any) -> None:
+        _check(self, lr=learning_rate, weight_decay=weight_decay, **settings)
+        super().__init__(params, {"lr": learning_rate, "weight_decay": weight_decay, **settings})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Update every parameter that has a gradient; return what `closure` returns."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            if params:
+                _decay(params, group)
+                self._update(group, params, [p.grad for p in params])
+        return loss
+
+    def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
+        raise NotImplementedError
+
+    def _slots(self, params: Tensors, name: str) -> Tensors:
+        """Return slot `name` of each parameter, zeros at first."""
+        for p in params:
+            if name not in self.state[p]:
+                self.state[p][name] = torch.zeros_like(p, memory_format=torch.preserve_format)
+        return [self.state[p][name] for p in params]
+
+    def _shared(self, group: Group, name: str, start: float) -> Tensor:
+        """Return a 0-dim tensor that the whole group shares; its first parameter's state carries it."""
+        first = group["params"][0]
+        if name not in self.state[first]:
+            self.state[first][name] = torch.full((), start, dtype=first.dtype, device=first.device)
+        return self.state[first][name]
+
+    def _count(self, group: Group) -> Tensor:
+        """Advance the group's step count and return it: 1 in the first step (Keras' ``iterations + 1``)."""
+        return self._shared(group, "iteration", 0.0).add_(1)
+
+
+class RMSprop(KerasOptimizer):
+    """``v = rho v + (1 - rho) g^2; m = momentum m + lr g / sqrt(v + epsilon); w -= m``.
+
+    `centered` subtracts the squared mean gradient from `v` under the root.
+    """
+
+    def __init__(self, params: Iterable, learning_rate: float | Tensor = 0.001, rho: float = 0.9, momentum: float = 0.0,
+                 epsilon: float = 1e-7, centered: bool = False, weight_decay: float = 0.0) -> None:
+        super().__init__(params, learning_rate, weight_decay, rho=rho, momentum=momentum, epsilon=epsilon,
+                         centered=centered)
+
+    def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
+        velocity = self._slots(params, "velocity")
+        _average(velocity, torch._foreach_mul(grads, grads), group["rho"])
+        if group["centered"]:
+            mean = self._slots(params, "average_gradient")
+            _average(mean, grads, group["rho"])
+            variance = torch._foreach_sub(velocity, torch._foreach_mul(mean, mean))
+            torch._foreach_add_(variance, group["epsilon"])
+        else:
+            variance = torch._foreach_add(velocity, group["epsilon"])
+        torch._foreach_sqrt_(variance)
+        increment = torch._foreach_mul(grads, group["lr"])
+        torch._foreach_div_(increment, variance)
+        if group["momentum"] > 0:
+            momentum = self._slots(params, "momentum")
+            torch._foreach_mul_(momentum, group["momentum"])
+            torch._foreach_add_(momentum, increment)
+            increment = momentum
+        torch._foreach_sub_(params, increment)
+
+
+class SGD(KerasOptimizer):
+    """``m = momentum m - lr g; w += m``, with `nesterov` ``w += momentum m - lr g``."""
+
+    def __init__(self, params: Iterable, learning_rate: float | Tensor = 0.01, momentum: float = 0.0,
+                 nesterov: bool = False, weight_decay: float = 0.0) -> None:
+        super().__init__(params, learning_rate, weight_decay, momentum=momentum, nesterov=nesterov)
+
+    def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
+        steps, mu = torch._foreach_mul(grads, group["lr"]), _single(group["momentum"])
+        if mu == 0:
+            torch._foreach_sub_(params, steps)
+            return
+        momentum = self._slots(params, "momentum")
+        torch._foreach_mul_(momentum, mu)
+        torch._foreach_sub_(momentum, steps)
+        if group["nesterov"]:
+            torch._foreach_add_(params, torch._foreach_sub(torch._foreach_mul(momentum, mu), steps))
+        else:
+            torch._foreach_add_(params, momentum)
+
+
+class Adam(KerasOptimizer):
+    """``w -= lr sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)`` (Kingma & Ba 2015, section 2, end)."""
+
+    def __init__(self, params: Iterable, learning_rate: float | Tensor = 0.001, beta_1: float = 0.9,
+                 beta_2: float = 0.999, epsilon: float = 1e-7, weight_decay: float = 0.0) -> None:
+        super().__init__(params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+
+    def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
+        count, beta_1, beta_2 = self._count(group), _single(group["beta_1"]), _single(group["beta_2"])
+        alpha = group["lr"] * (1 - beta_2**count).sqrt() / (1 - beta_1**count)
+        momentum, velocity = self._slots(params, "momentum"), self._slots(params, "velocity")
+        _approach(momentum, grads, 1 - group["beta_1"])
+        _approach(velocity, torch._foreach_mul(grads, grads), 1 - group["beta_2"])
+        _subtract_ratio(params, torch._foreach_mul(momentum, alpha), velocity, group["epsilon"])
+
+
+class Nadam(KerasOptimizer):
+    """Adam with Nesterov momentum and the schedule ``u_t = beta_1 (1 - 0.96^t / 2)`` (Dozat 2016)."""
+
+    def __init__(self, params: Iterable, learning_rate: float | Tensor = 0.001, beta_1: float = 0.9,
+                 beta_2: float = 0.999, epsilon: float = 1e-7, weight_decay: float = 0.0) -> None:
+        super().__init__(params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+
+    def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
+        count, beta_1, beta_2 = self._count(group), _single(group["beta_1"]), _single(group["beta_2"])
+        # Keras rounds the constants of the factors to float32, but not those of their running product
+        product = self._shared(group, "u_product", 1.0).mul_(group["beta_1"] * (1 - 0.5 * 0.96**count))
+        now, following = (beta_1 * (1 - 0.5 * _single(0.96)**t) for t in (count, count + 1))
+        momentum, velocity = self._slots(params, "momentum"), self._slots(params, "velocity")
+        _approach(momentum, grads, 1 - beta_1)
+        _approach(velocity, torch._foreach_mul(grads, grads), 1 - beta_2)
+        estimate = torch._foreach_mul(momentum, following)
+        torch._foreach_div_(estimate, 1 - product * following)
+        fresh = torch._foreach_mul(grads, 1 - now)
+        torch._foreach_div_(fresh, 1 - product)
+        torch._foreach_add_(estimate, fresh)
+        torch._foreach_mul_(estimate, group["lr"])
+        _subtract_ratio(params, estimate, torch._foreach_div(velocity, 1 - beta_2**count), group["epsilon"])
+
+
+class Adamax(KerasOptimizer):
+    """``u = max(beta_2 u, |g|); w -= lr m / ((1 - beta_1^t) (u + epsilon))`` (Kingma & Ba 2015, section 7.1)."""
+
+    def __init__(self, params: Iterable, learning_rate: float | Tensor = 0.001, beta_1: float = 0.9,
+                 beta_2: float = 0.999, epsilon: float = 1e-7, weight_decay: float = 0.0) -> None:
+        super().__init__(params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+
+    def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
+        count, beta_1 = self._count(group), _single(group["beta_1"])
+        momentum, norm = self._slots(params, "momentum"), self._slots(params, "norm")
+        _approach(momentum, grads, 1 - group["beta_1"])
+        torch._foreach_mul_(norm, group["beta_2"])
+        torch._foreach_maximum_(norm, torch._foreach_abs(grads))
+        denominator = torch._foreach_add(norm, group["epsilon"])
+        torch._foreach_mul_(denominator, 1 - beta_1**count)
+        step = torch._foreach_mul(momentum, group["lr"])
+        torch._foreach_div_(step, denominator)
+        torch._foreach_sub_(params, step)
+
+
+def _single(value: float) -> float:
+    """Return `value` as float32 holds it."""
+    return float(np.float32(value))
+
+
+def _average(slots: Tensors, values: Tensors, rho: float) -> None:
+    """``slots = rho slots + (1 - rho) values``, in Keras' order of operations."""
+    torch._foreach_mul_(slots, rho)
+    torch._foreach_add_(slots, torch._foreach_mul(values, 1 - rho))
+
+
+def _approach(slots: Tensors, values: Tensors, share: float) -> None:
+    """``slots += share (values - slots)``, in Keras' order of operations."""
+    difference = torch._foreach_sub(values, slots)
+    torch._foreach_mul_(difference, share)
+    torch._foreach_add_(slots, difference)
+
+
+def _subtract_ratio(params: Tensors, numerator: Tensors, squares: Tensors, epsilon: float) -> None:
+    """``params -= numerator / (sqrt(squares) + epsilon)``; overwrites `numerator`."""
+    root = torch._foreach_sqrt(squares)
+    torch._foreach_add_(root, epsilon)
+    torch._foreach_div_(numerator, root)
+    torch._foreach_sub_(params, numerator)
+
+
+def _decay(params: Tensors, group: Group) -> None:
+    if group["weight_decay"] > 0:
+        shares = torch._foreach_mul(params, _single(group["weight_decay"]))
+        torch._foreach_mul_(shares, group["lr"])
+        torch._foreach_sub_(params, shares)
+
+
+def _check(optimizer: KerasOptimizer, lr: float | Tensor, **settings: Any) -> None:
+    name = type(optimizer).__name__
+    if not isinstance(lr, Tensor) and not _number(lr, 0, math.inf):
+        raise OptimizerError(f"{name}: learning_rate = {lr!r} cannot work; accepted: a finite number, 0 or above")
+    limits = {"weight_decay": (0, math.inf), "momentum": (0, 1), "rho": (0, 1), "beta_1": (0, 1), "beta_2": (0, 1),
+              "epsilon": (0, math.inf)}
+    for key, value in settings.items():
+        if key in limits:
+            low, high = limits[key]
+            if not _number(value, low, high):
+                within = f"{low} to {high}" if math.isfinite(high) else f"a finite number, {low} or above"
+                raise OptimizerError(f"{name}: {key} = {value!r} cannot work; accepted: {within}")
+        elif not isinstance(value, bool):
+            raise OptimizerError(f"{name}: {key} = {value!r} cannot work; accepted: true, false")
+
+
+def _number(value: object, low: float, high: float) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and low <= value <= high
