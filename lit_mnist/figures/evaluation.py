@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .canvas import GREY, REFERENCE, TRAINING, VALIDATION, grid_figure, new_figure
+from .canvas import GREY, REFERENCE, TRAINING, VALIDATION, grid_figure, new_figure, save
 
+if TYPE_CHECKING:
+    from ..training.callbacks import History
+
+Values = np.ndarray | Sequence[float]
 _GOOD_ACCURACY = 0.992  # the sources' dashed line
 _ACCURACY_AXIS, _LOSS_AXIS = (0.97, 1.001), (0.0, 0.2)  # the sources' axes
 
 
-def training_curves(epochs: np.ndarray, train_acc: np.ndarray, val_acc: np.ndarray | None, train_loss: np.ndarray,
-                    val_loss: np.ndarray | None, title: str | None = None) -> Figure:
+def training_curves(epochs: Values, train_acc: Values, val_acc: Values | None, train_loss: Values,
+                    val_loss: Values | None, title: str | None = None) -> Figure:
     """Draw accuracy and loss over `epochs`, all (n,): training green, validation red, a dashed line at 0.992.
 
     The axes are 0.97 to 1.001 and 0 to 0.2, widened where values lie outside; NaN is left out, and a
@@ -30,12 +36,18 @@ def training_curves(epochs: np.ndarray, train_acc: np.ndarray, val_acc: np.ndarr
     return figure
 
 
-def _curve(axes: Axes, name: str, epochs: np.ndarray, training: np.ndarray, validation: np.ndarray | None,
+def draw_training_curves(history: History, path: Path) -> Path:
+    """Write the training curves of a run's `history` (lists by epoch, empty where nothing was validated) to `path`."""
+    return save(training_curves(history.epochs, history.train_acc, history.val_acc or None,
+                                history.train_loss, history.val_loss or None, title=path.parent.name), path)
+
+
+def _curve(axes: Axes, name: str, epochs: Values, training: Values, validation: Values | None,
            limits: tuple[float, float]) -> None:
     known = [np.asarray(values, np.float64) for values in (training, validation) if values is not None]
     mark = "o" if len(epochs) < 2 else None  # one point makes no line
     for values, label, colour in zip(known, ("training", "validation"), (TRAINING, VALIDATION), strict=False):
-        axes.plot(epochs, values, color=colour, label=label, marker=mark, linewidth=1.5)
+        axes.plot(epochs[len(epochs) - len(values):], values, color=colour, label=label, marker=mark, linewidth=1.5)
     axes.set_ylim(_widened(np.concatenate([np.ravel(values) for values in known]), limits))
     axes.set_xlabel("epoch")
     axes.set_title(name, fontsize=10)

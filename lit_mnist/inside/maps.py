@@ -1,0 +1,119 @@
+"""What the layers show for single images: feature maps, and the journey of images through the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import UserError
+from ..images import Images
+from ..models import Model
+from .capture import capture, select
+from .passes import as_array, batches, evaluation
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An image, pixels 0 to 255 and `label` (-1: unknown), and the `probabilities` (classes,) the network gives it."""
+
+    image: str
+    pixels: np.ndarray
+    label: int
+    probabilities: np.ndarray
+
+    @property
+    def prediction(self) -> int:
+        """The class of the highest probability."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def probability(self) -> float:
+        """The predicted class's probability."""
+        return float(self.probabilities.max())
+
+
+@dataclass(frozen=True)
+class FeatureMaps:
+    """One layer's values for one image: (maps, rows, columns), or (units,) for layers that give vectors."""
+
+    layer: str
+    answer: Answer
+    values: np.ndarray
+    seed: int | None
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The smallest and largest value."""
+        return float(self.values.min()), float(self.values.max())
+
+
+@dataclass(frozen=True)
+class Journey:
+    """One map of several layers for several images: ``values[image][layer]`` is (rows, columns)."""
+
+    layers: tuple[str, ...]
+    answers: tuple[Answer, ...]
+    map: int
+    values: tuple[tuple[np.ndarray, ...], ...]
+    seed: int | None
+
+
+def answers(model: Model, images: Images) -> tuple[Answer, ...]:
+    """Return the network's answer to each image."""
+    with evaluation(model.network):
+        logits = [model.network(batch) for batch in batches(model, images.pixels)]
+    rows = np.concatenate([as_array(model.network.probabilities(part)) for part in logits])
+    return tuple(Answer(name, pixels, int(label), row)
+                 for name, pixels, label, row in zip(images.names, images.pixels, images.labels, rows, strict=True))
+
+
+def feature_maps(model: Model, images: Images, layers: str | Sequence[str] = "*") -> tuple[FeatureMaps, ...]:
+    """Return the values of each layer (names or globs, see `capture`) for each image, image by image.
+
+    Raises CaptureError for a layer that the network does not have.
+    """
+    given = answers(model, images)
+    found = []
+    for start, answer in enumerate(given):
+        one = next(batches(model, images.pixels[start:start + 1]))
+        with evaluation(model.network), capture(model.network, layers) as maps:
+            model.network(one)
+        found += [FeatureMaps(name, answer, as_array(tensor[0]), model.seed) for name, tensor in maps.items()]
+    return tuple(found)
+
+
+def journey_layers(model: Model) -> tuple[str, ...]:
+    """Return the names of the convolution and pooling layers that give maps."""
+    return tuple(info.name for info in model.spec.table if info.type in ("conv", "pool"))
+
+
+def journey(model: Model, images: Images, map: int = 0, layers: Sequence[str] | None = None) -> Journey:
+    """Return map number `map` of every convolution and pooling layer (or of `layers`) for each image.
+
+    Raises UserError where a layer has no such map.
+    """
+    names = select(model.network, layers) if layers else journey_layers(model)
+    if not names:
+        raise UserError("this network has no convolution or pooling layer; accepted: one that has")
+    for name in names:
+        count = model.spec[name.partition(":")[0]].maps
+        if count is None or not 0 <= map < count:
+            accepted = "only layers that give maps" if count is None else f"0 to {count - 1} (it has {count} maps)"
+            raise UserError(f"map {map} of layer {name!r}: does not exist; accepted: {accepted}")
+    records = feature_maps(model, images, names)
+    rows = [records[start:start + len(names)] for start in range(0, len(records), len(names))]
+    return Journey(names, tuple(row[0].answer for row in rows), map,
+                   tuple(tuple(record.values[map] for record in row) for row in rows), model.seed)
+
+
+def standardized(values: np.ndarray) -> np.ndarray:
+    """Return maps (..., rows, columns) as the sources draw them: mean 128, deviation 64, clipped to 0..255.
+
+    Each map on its own; a constant map becomes 128.
+    """
+    values = np.asarray(values, np.float64)
+    centred = values - values.mean((-2, -1), keepdims=True)
+    deviation = centred.std((-2, -1), keepdims=True)
+    return (128 + 64 * centred / np.where(deviation > 0, deviation, 1)).clip(0, 255)

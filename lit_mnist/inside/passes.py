@@ -1,0 +1,81 @@
+"""Passes over many images: batch by batch, in evaluation mode, on the network's own device and type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data import DataError, load_dataset
+from ..errors import UserError, nearest
+from ..models import Model
+from ..network import Network
+from .capture import Captured, capture
+
+BATCH = 500  # images; the activations of a batch bound the memory of a pass
+PARTS = ("train", "test")
+
+
+@contextmanager
+def evaluation(network: Network) -> Iterator[None]:
+    """Evaluation mode without gradients inside the block; every module's own mode is back afterwards."""
+    modes = {module: module.training for module in network.modules()}
+    try:
+        network.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def batches(model: Model, pixels: np.ndarray, size: int = BATCH) -> Iterator[Tensor]:
+    """Yield pixels 0 to 255, (n, H, W) or (n, H, W, C), as the network's inputs, `size` at a time."""
+    if size < 1:
+        raise UserError(f"batch_size = {size!r} cannot work; accepted: a whole number above 0")
+    like = next(model.network.parameters(), torch.zeros(()))
+    for start in range(0, len(pixels), size):
+        yield model.tensor(pixels[start:start + size]).to(like)
+
+
+def sweep(network: Network, inputs: Iterable[Tensor], layers: Sequence[str], take: Callable[[Captured], None]) -> None:
+    """Hand the named activations of one batch after the other to `take`; they are valid until it returns.
+
+    A function, not a generator: one that is left half-way would keep hooks and modes for a while.
+    """
+    with evaluation(network), capture(network, layers, clone=False) as maps:
+        for batch in inputs:
+            network(batch)
+            take(maps)
+
+
+def dataset_part(model: Model, part: str, root: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return pixels (n, 28, 28) uint8 and labels of the `part` of the data set that the network was trained on.
+
+    Raises DataError for an unknown part and for a network of other images.
+    """
+    if part not in PARTS:
+        raise DataError(f"data part {part!r}: unknown; {nearest(part, PARTS)}")
+    if model.spec.input_shape != (28, 28, 1):
+        raise DataError(f"data set {model.dataset!r} holds 28 x 28 x 1, this network takes {model.spec.input_shape}; "
+                        "accepted: a network of 28 x 28 x 1")
+    dataset = load_dataset(model.dataset, root)
+    if part == "train":
+        return dataset.train_images, dataset.train_labels
+    return dataset.test_images, dataset.test_labels
+
+
+def by_map(tensor: Tensor) -> Tensor:
+    """Return activations (N, maps, H, W) as (N, maps, positions), and units (N, units) as (N, units, 1)."""
+    return tensor.flatten(2) if tensor.dim() > 2 else tensor.unsqueeze(-1)
+
+
+def as_array(tensor: Tensor) -> np.ndarray:
+    """Return a tensor of any type and device as an array; bfloat16 and float16 become float32."""
+    if tensor.is_floating_point() and tensor.dtype != torch.float64:
+        tensor = tensor.float()  # NumPy has no bfloat16
+    return tensor.detach().cpu().numpy()

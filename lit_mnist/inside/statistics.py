@@ -1,0 +1,142 @@
+"""Activation statistics per layer and map over a data set, and the maps that stay silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+from ..models import Model
+from ..network import Network
+from .bounds import layer_bounds
+from .capture import Captured, select
+from .passes import as_array, batches, by_map, sweep
+
+ACTIVE, ON_DATA, ON_NOISE, UNREACHABLE = "active", "silent on this data", "silent for random input", "unreachable"
+
+
+@dataclass(frozen=True)
+class LayerStatistics:
+    """One layer over a data set; all arrays (maps,), or (units,), over images and positions.
+
+    `zeros` is the share of values that are exactly zero, so 1.0 means that the map is silent.
+    """
+
+    layer: str
+    images: int
+    mean: np.ndarray
+    minimum: np.ndarray
+    maximum: np.ndarray
+    zeros: np.ndarray
+
+    @property
+    def silent(self) -> np.ndarray:
+        """Which maps (maps,) are zero at every position of every image."""
+        return (self.minimum == 0) & (self.maximum == 0)
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Three kinds of silent map of one layer, kept apart; all bool (maps,).
+
+    `data`: zero for all images of a data set. `noise`: zero for all of `attempts` random inputs.
+    `unreachable`: proved by interval bounds to be zero for every image that pixels 0 to 255 can make.
+    """
+
+    layer: str
+    data: np.ndarray
+    noise: np.ndarray
+    unreachable: np.ndarray
+    attempts: int
+
+    def state(self, number: int) -> str:
+        """Say in words what is known of map `number`; where nothing is proved, how often it was tried."""
+        if self.unreachable[number]:
+            return UNREACHABLE
+        match bool(self.data[number]), bool(self.noise[number]):
+            case True, True:
+                return f"not raised in {self.attempts} attempts"
+            case True, False:
+                return ON_DATA
+            case False, True:
+                return ON_NOISE
+        return ACTIVE
+
+
+def activation_statistics(network: Network, inputs: Iterable[Tensor], layers: str | Sequence[str] = "*"
+                          ) -> tuple[LayerStatistics, ...]:
+    """Return the statistics of each layer (names or globs) over batches (N, C, H, W), in one pass.
+
+    Sums over images are kept in float64. Raises UserError where there is no image.
+    """
+    names = select(network, layers)
+    sums = {name: _Sums() for name in names}
+
+    def take(maps: Captured) -> None:
+        for name in names:
+            sums[name].update(by_map(maps[name]))
+
+    sweep(network, inputs, names, take)
+    if not next(iter(sums.values())).images:
+        raise UserError("no image to take statistics of; accepted: at least one")
+    return tuple(sums[name].statistics(name) for name in names)
+
+
+class _Sums:
+    """Running sums and extremes of each map."""
+
+    def __init__(self) -> None:
+        self.images = self.values = 0
+        self.total = self.zeros = self.low = self.high = None
+
+    def update(self, maps: Tensor) -> None:  # (N, maps, positions)
+        # positions first, then images: reducing both at once is several times slower on a CPU, and so is
+        # counting booleans, which is why the comparison is written as 0.0 and 1.0
+        wide = torch.promote_types(maps.dtype, torch.float32)
+        is_zero = torch.eq(maps, 0, out=torch.empty(maps.shape, dtype=wide, device=maps.device))
+        total, zeros = (values.sum(2, dtype=wide).sum(0, dtype=torch.float64) for values in (maps, is_zero))
+        low, high = maps.amin(2).amin(0), maps.amax(2).amax(0)
+        if self.images:
+            total, zeros = self.total + total, self.zeros + zeros
+            low, high = self.low.minimum(low), self.high.maximum(high)
+        self.total, self.zeros, self.low, self.high = total, zeros, low, high
+        self.images += len(maps)
+        self.values += len(maps) * maps.shape[2]
+
+    def statistics(self, layer: str) -> LayerStatistics:
+        mean, zeros = (as_array(tensor / self.values) for tensor in (self.total, self.zeros))
+        return LayerStatistics(layer, self.images, mean, as_array(self.low), as_array(self.high), zeros)
+
+
+def random_pixels(shape: tuple[int, int, int], count: int, seed: int = 0) -> np.ndarray:
+    """Return random images (count, H, W, C), pixels 0 to 255 in float32, rough and smooth ones in turn.
+
+    Uniform noise on grids of 1, 1/2, 1/4 and 1/8 of the resolution, each pixel of a coarse grid a square:
+    a map that wants a stroke or an area is seldom raised by single-pixel noise.
+    """
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 4])))
+    images = np.empty((count, *shape), np.float32)
+    for number in range(count):
+        square = 2 ** (number % 4)
+        coarse = generator.uniform(0, 255, (-(-shape[0] // square), -(-shape[1] // square), shape[2]))
+        images[number] = coarse.repeat(square, 0).repeat(square, 1)[:shape[0], :shape[1]]
+    return images
+
+
+def silence(model: Model, statistics: Sequence[LayerStatistics], attempts: int = 1000, seed: int = 0
+            ) -> tuple[Silence, ...]:
+    """Return, for the layers of `statistics`, which maps are silent on those data, on noise, and provably.
+
+    `attempts` is the number of random inputs (`random_pixels`), drawn with `seed`.
+    """
+    names = [layer.layer for layer in statistics]
+    noise = random_pixels(model.spec.input_shape, attempts, seed)
+    pixels = noise[..., 0] if noise.shape[-1] == 1 else noise
+    tried = activation_statistics(model.network, batches(model, pixels), names)
+    bounds = layer_bounds(model)
+    return tuple(Silence(layer.layer, layer.silent, random.silent, bounds[layer.layer].zero, attempts)
+                 for layer, random in zip(statistics, tried, strict=True))

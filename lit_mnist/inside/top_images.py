@@ -1,0 +1,104 @@
+"""The images of a data set that activate each map most, found in one pass with bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+from ..network import Network
+from ..spec import NetworkSpec
+from .capture import Captured, select
+from .passes import as_array, by_map, sweep
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The best images of each map, best first.
+
+    `index` (maps, k) counts through the images of the pass, `values` (maps, k) is what they reached, and
+    `boxes` (maps, k, 4) the patch ``top, left, bottom, right`` (ends not included) in input pixels that
+    the map's strongest position sees; it reaches beyond the image where padding is seen.
+    """
+
+    index: np.ndarray
+    values: np.ndarray
+    boxes: np.ndarray
+
+
+@dataclass(frozen=True)
+class TopImages:
+    """A layer's best images by a map's highest value (`peak`) and by its mean over positions (`mean`)."""
+
+    layer: str
+    images: int
+    peak: Ranking
+    mean: Ranking
+
+
+def top_images(network: Network, inputs: Iterable[Tensor], layers: str | Sequence[str], k: int = 8
+               ) -> tuple[TopImages, ...]:
+    """Return for each map of each layer (names or globs) the `k` images that activate it most.
+
+    `inputs` are batches (N, C, H, W); they are seen once, and only the k best of each map are kept.
+    Of equal values the earlier image comes first. With fewer than k images there are as many as there are.
+    """
+    if k < 1:
+        raise UserError(f"k = {k!r} cannot work; accepted: a whole number above 0")
+    names = select(network, layers)
+    best = {name: _Best(k) for name in names}
+
+    def take(maps: Captured) -> None:
+        for name in names:
+            best[name].update(by_map(maps[name]))
+
+    sweep(network, inputs, names, take)
+    if not best[names[0]].images:
+        raise UserError("no image to rank; accepted: at least one")
+    return tuple(best[name].result(network.spec, name) for name in names)
+
+
+class _Best:
+    """The k best of each of a layer's maps so far, on the pass's device."""
+
+    def __init__(self, k: int) -> None:
+        self.k, self.images = k, 0
+        self.kept: dict[str, tuple[Tensor, ...]] = {}  # measure -> value, image, peak position, each (k, maps)
+
+    def update(self, maps: Tensor) -> None:  # (N, maps, positions)
+        for measure, values in (("peak", maps.amax(-1)), ("mean", maps.mean(-1))):
+            best, images = _first(values, self.k)
+            # the strongest position is looked for in the few that are kept, not in every image
+            chosen = maps.gather(0, images.unsqueeze(-1).expand(-1, -1, maps.shape[2]))
+            new = (best, images + self.images, chosen.argmax(-1))
+            if measure in self.kept:  # the older ones first, so that they stay ahead of equal newer ones
+                new = tuple(torch.cat(pair) for pair in zip(self.kept[measure], new, strict=True))
+            order = _first(new[0], self.k)[1]
+            self.kept[measure] = tuple(tensor.gather(0, order) for tensor in new)
+        self.images += len(maps)
+
+    def result(self, spec: NetworkSpec, name: str) -> TopImages:
+        rankings = {}
+        for measure, tensors in self.kept.items():
+            values, images, where = (as_array(tensor.T) for tensor in tensors)
+            rankings[measure] = Ranking(images, values, boxes(spec, name, where))
+        return TopImages(name, self.images, **rankings)
+
+
+def _first(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of each column of `values` (N, maps) and their rows; of equal ones, those of the first rows."""
+    best, rows = values.sort(dim=0, descending=True, stable=True)  # topk leaves the order of equal values open
+    return best[:k], rows[:k]
+
+
+def boxes(spec: NetworkSpec, name: str, positions: np.ndarray) -> np.ndarray:
+    """Return the receptive fields (..., 4) as ``top, left, bottom, right`` of a layer's flat `positions` (...)."""
+    info = spec[name.partition(":")[0]]
+    columns = info.output_shape[1] if len(info.output_shape) == 3 else 1
+    place = np.stack([positions // columns, positions % columns], -1)
+    corner = np.array(info.start) + place * np.array(info.jump)
+    return np.concatenate([corner, corner + np.array(info.receptive_field)], -1)
