@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import spec as s
-from .weights import Weights, from_torch, initial_weights, to_torch
+from .weights import Weights, flattened_image, from_torch, initial_weights, to_torch
 
 
 class Network(nn.Module):
@@ -29,7 +29,7 @@ class Network(nn.Module):
         super().__init__()
         self.spec = spec
         for layer, info in zip(spec.layers, spec.table, strict=True):
-            self.add_module(layer.name, _module(layer, info, is_output=layer is spec.layers[-1]))
+            self.add_module(layer.name, _module(layer, info, spec))
         self.load_weights(initial_weights(spec, seed))
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, classes)
@@ -76,8 +76,8 @@ class Network(nn.Module):
         return {name: array.copy() for name, array in from_torch(self.spec, state).items()}
 
 
-def _module(layer: s.Layer, info: s.LayerInfo, is_output: bool) -> nn.Module:
-    shape = info.input_shape
+def _module(layer: s.Layer, info: s.LayerInfo, spec: s.NetworkSpec) -> nn.Module:
+    shape, is_output = info.input_shape, layer is spec.layers[-1]
     match layer:
         case s.Conv():
             padding, pad = _conv_padding(layer, shape)
@@ -104,7 +104,8 @@ def _module(layer: s.Layer, info: s.LayerInfo, is_output: bool) -> nn.Module:
         case s.Flatten():
             return _named(flatten=nn.Flatten())
         case s.Reshape():
-            return _named(unflatten=nn.Unflatten(1, layer.shape), to_channels_first=ChannelsFirst())
+            image = shape if len(shape) == 3 else flattened_image(spec, layer.name)
+            return _named(reshape=Reshape(image, layer.shape))
         case s.Activation():
             return _named(activation=_activation(layer, is_output))
     raise TypeError(f"no module for a {type(layer).__name__} layer")
@@ -196,11 +197,21 @@ class Rescaling(nn.Module):
         return x * self.factor + self.offset
 
 
-class ChannelsFirst(nn.Module):
-    """(N, H, W, C) -> (N, C, H, W)."""
+class Reshape(nn.Module):
+    """Reshape rows first, channels last, as Keras does, whatever comes in: an image, one flattened, or a vector.
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x.permute(0, 3, 1, 2)
+    `image` is the (H, W, C) of the image that comes in, flattened channels first or not; None for a vector.
+    """
+
+    def __init__(self, image: s.Shape | None, shape: s.Shape) -> None:
+        super().__init__()
+        self.image, self.shape = image, shape
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) or (N, D) -> (N, channels, height, width)
+        if self.image is not None:
+            height, width, channels = self.image
+            x = x.reshape(-1, channels, height, width).permute(0, 2, 3, 1)
+        return x.reshape(-1, *self.shape).permute(0, 3, 1, 2)
 
 
 def as_images(pixels: np.ndarray) -> Tensor:

@@ -23,8 +23,18 @@ MONOTONE_ACTIVATIONS = ACTIVATIONS  # each commutes with max-pooling, which the 
 PADDINGS = ("valid", "same")
 POOL_KINDS = ("max", "average")
 INITIALIZERS = ("glorot_uniform", "inverse_sqrt_uniform")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_RESERVED = frozenset({"spec", "forward", "training", "train", "eval", "parameters", "modules", "names"})
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+# A layer becomes an attribute of its network, so it cannot be called as something that every torch module has
+_RESERVED = frozenset("""
+    T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches
+    eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict
+    load_weights modules mtia named_buffers named_children named_modules named_parameters named_weights names
+    parameters probabilities register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
+    register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
+    register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
+    register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory spec state_dict to
+    to_empty train training training_logits type xpu zero_grad
+""".split())
 
 
 class SpecError(UserError):
@@ -315,7 +325,7 @@ class Flatten(Layer):
 
 @dataclass(frozen=True)
 class Reshape(Layer):
-    """Vector to image, rows first, channels last (Keras' order)."""
+    """Vector or image to image, rows first, channels last (Keras' order)."""
 
     shape: tuple[int, int, int] = field(kw_only=True)
     type: ClassVar[str] = "reshape"
@@ -435,7 +445,7 @@ class NetworkSpec:
         if not isinstance(layers, list | tuple) or not layers:
             raise SpecError(f"network: layers = {layers!r} cannot work; accepted: a list of at least one layer")
         values = {key: _frozen(value) for key, value in description.items() if key != "layers"}
-        return cls(layers=tuple(_layer_from_dict(i, entry) for i, entry in enumerate(layers)), **values)
+        return cls(layers=tuple(layer_from_dict(i, entry) for i, entry in enumerate(layers)), **values)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values from which `from_dict` builds an equal description (defaults left out)."""
@@ -493,6 +503,11 @@ class NetworkSpec:
         return sum(info.macs for info in self.table)
 
 
+def is_layer_name(name: object) -> bool:
+    """Whether a layer may be called `name`: an identifier that no torch module has as an attribute."""
+    return isinstance(name, str) and _NAME.match(name) is not None and name not in _RESERVED
+
+
 def _check_whole(spec: NetworkSpec) -> None:
     shape = spec.input_shape
     if not (isinstance(shape, tuple) and len(shape) == 3 and all(type(n) is int and n > 0 for n in shape)):
@@ -501,9 +516,9 @@ def _check_whole(spec: NetworkSpec) -> None:
         raise SpecError(f"network: unknown initializer {spec.initializer!r}; {nearest(spec.initializer, INITIALIZERS)}")
     seen: set[str] = set()
     for layer in spec.layers:
-        if not (isinstance(layer.name, str) and _NAME.match(layer.name)) or layer.name in _RESERVED:
+        if not is_layer_name(layer.name):
             raise SpecError(f"layer name {layer.name!r} cannot work; accepted: letters, digits and _, "
-                            f"not starting with a digit, and none of {', '.join(sorted(_RESERVED))}")
+                            "starting with a letter, and none that a torch module has already (train, forward, ...)")
         if layer.name in seen:
             raise SpecError(f"layer {layer.name!r} appears twice; accepted: every layer has a name of its own")
         seen.add(layer.name)
@@ -534,7 +549,8 @@ def _walk(spec: NetworkSpec) -> Iterator[LayerInfo]:
         raise spec.layers[-1].fail("output shape", shape, "the last layer must give a vector of class scores")
 
 
-def _layer_from_dict(index: int, entry: object) -> Layer:
+def layer_from_dict(index: int, entry: object) -> Layer:
+    """Build the layer number `index` (from 0) from plain values; raise SpecError naming key and layer."""
     if not isinstance(entry, Mapping):
         raise SpecError(f"layer {index + 1} = {entry!r} cannot work; accepted: a mapping with 'type' and 'name'")
     values = {key: _frozen(value) for key, value in entry.items()}
