@@ -213,6 +213,11 @@ class Reshape(nn.Module):
             x = x.reshape(-1, channels, height, width).permute(0, 2, 3, 1)
         return x.reshape(-1, *self.shape).permute(0, 3, 1, 2)
 
+    def undo(self, y: Tensor) -> Tensor:  # what came in, images unflattened: (N, C, H, W), or (N, D)
+        """Return the input of which `y` is the output."""
+        y = y.permute(0, 2, 3, 1)
+        return y.flatten(1) if self.image is None else y.reshape(-1, *self.image).permute(0, 3, 1, 2)
+
 
 def as_images(pixels: np.ndarray) -> Tensor:
     """Return arrays (N, H, W) or (N, H, W, C) as a tensor (N, C, H, W) of the same type."""
