@@ -1,0 +1,92 @@
+"""What an image is compared with: an empty image, a blurred one, the data's mean, or random digits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.functional import gaussian_blur
+
+from ..data import Dataset
+from ..errors import nearest
+from ..models import Model
+from ..network import as_images
+from .targets import AttributionError
+
+BASELINES = ("empty", "blur", "mean", "digits")
+_BLUR = 4.0  # standard deviation in pixels: wider than a stroke, narrower than a digit
+_DIGITS = 10
+_NOISE = 0.15  # of the range from background to ink, as SmoothGrad's authors advise (10 to 20 %)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """References (K, C, H, W) that all images share, or, with `blur`, each image's own blurred self.
+
+    Called with images (N, C, H, W) it yields K tensors of that shape.
+    """
+
+    name: str
+    references: Tensor
+    blur: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.references)
+
+    def __call__(self, images: Tensor) -> Iterator[Tensor]:
+        for reference in self.references.to(images):
+            yield reference.expand_as(images) if self.blur is None else self._blurred(images, reference)
+
+    def shared(self, images: Tensor) -> Tensor:
+        """Return the references (K, C, H, W), like `images` in type; raise AttributionError where there are none."""
+        if self.blur is not None:
+            raise AttributionError(f"baseline {self.name!r}: every image has its own, this method needs one "
+                                   f"distribution for all; accepted: {', '.join(set(BASELINES) - {'blur'})}")
+        return self.references.to(images)
+
+    def _blurred(self, images: Tensor, background: Tensor) -> Tensor:
+        """Blur beyond the border as if the background went on: the standardised zero is taken off first.
+
+        With one scale for all pixels this is the blur of the pixels themselves.
+        """
+        size = 2 * round(3 * self.blur) + 1
+        pad = size // 2
+        ink = torch.nn.functional.pad(images - background, (pad, pad, pad, pad))
+        return gaussian_blur(ink, [size, size], [self.blur, self.blur])[..., pad:-pad, pad:-pad] + background
+
+
+def background(model: Model) -> Tensor:
+    """Return the empty image (zero pixels, standardised) as the network sees it, (1, C, H, W)."""
+    height, width, channels = model.spec.input_shape
+    shape = (1, height, width) if channels == 1 else (1, height, width, channels)
+    return as_images(model.standardizer.apply(np.zeros(shape, np.float32)))
+
+
+def input_noise(model: Model) -> float:
+    """Return 15 % of the range from background to ink, in input units, at the pixel that varies most."""
+    return float(_NOISE * 255 / np.max(model.standardizer.scale))
+
+
+def make_baseline(name: str, model: Model, dataset: Dataset | None = None, seed: int = 0) -> Baseline:
+    """Return the named baseline; ``mean`` and ``digits`` (ten random training digits) need `dataset`.
+
+    Raises AttributionError for an unknown name, or where the data are missing or of another shape.
+    """
+    empty = background(model)
+    if name == "empty":
+        return Baseline(name, empty)
+    if name == "blur":
+        return Baseline(name, empty, _BLUR)
+    if name not in BASELINES:
+        raise AttributionError(f"baseline {name!r}: unknown; {nearest(name, BASELINES)}")
+    if dataset is None or dataset.train_images.shape[1:] != empty.shape[2:] or empty.shape[1] != 1:
+        raise AttributionError(f"baseline {name!r} needs the training images of this network's shape; "
+                               "accepted without them: empty, blur")
+    if name == "mean":
+        mean = dataset.train_images.mean(axis=0, dtype=np.float64)
+        return Baseline(name, model.tensor(mean[None].astype(np.float32)))
+    chosen = np.random.default_rng(seed).choice(len(dataset.train_images), _DIGITS, replace=False)
+    return Baseline(name, model.tensor(dataset.train_images[chosen]))

@@ -1,0 +1,121 @@
+"""Methods that read a named layer: Grad-CAM, guided Grad-CAM, layer conductance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from captum import attr
+from torch import Tensor
+
+from ..network import Network
+from .baselines import Baseline
+from .method import Method, captum, require_relu, score_of, watched
+from .placement import place
+from .rectified import GuidedBackprop
+from .targets import AttributionError, Target
+
+
+def last_maps(network: Network, target: Target) -> str:
+    """Return the last layer before the target that has maps, a convolution where there is one.
+
+    Raises AttributionError where there is none.
+    """
+    names = network.spec.names
+    before = network.spec.table[:None if target.layer is None else names.index(target.layer)]
+    maps = [info.name for info in before if info.maps]
+    convolutions = [name for name in maps if network.spec[name].type == "conv"]
+    if not maps:
+        raise AttributionError(f"no layer with maps lies before {target.names[0]!r} in this network; accepted: methods "
+                               "that need no layer")
+    return (convolutions or maps)[-1]
+
+
+def _require_maps(network: Network, target: Target, layer: str, method: str) -> None:
+    """Raise AttributionError where `layer` has no maps, or no gradient of the target."""
+    names = network.spec.names
+    info = network.spec[layer]
+    maps = [i.name for i in network.spec.table if i.maps]
+    if target.layer is not None:
+        maps = [name for name in maps if names.index(name) < names.index(target.layer)]
+        if names.index(layer) >= names.index(target.layer):
+            raise AttributionError(f"method {method!r}: layer {layer!r} has no gradient of {target.names[0]!r}, which "
+                                   f"does not depend on it; accepted: {', '.join(maps) or 'no layer'}")
+    if info.maps is None:
+        raise AttributionError(f"method {method!r}: layer {layer!r} gives a vector {info.output_shape}, no maps; "
+                               f"accepted: {', '.join(maps) or 'no layer of this network'}")
+
+
+@dataclass(frozen=True)
+class GradCam(Method):
+    """A layer's maps weighted by their mean gradient, positive part (Selvaraju et al. 2016, arXiv:1610.02391).
+
+    `layer` None stands for the last convolution. Maps are placed by their units' receptive fields.
+    """
+
+    layer: str | None = None
+    name: ClassVar[str] = "grad_cam"
+    pixelwise: ClassVar[bool] = False
+
+    def check(self, network: Network, target: Target) -> None:
+        _require_maps(network, target, self.layer or last_maps(network, target), self.name)
+
+    def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
+        layer = self.layer or last_maps(network, target)
+        maps = attr.LayerGradCam(score_of(network, target), network.get_submodule(layer)).attribute(
+            watched(images), additional_forward_args=(target.directions,), relu_attributions=True)
+        return place(maps, network.spec[layer], images.shape[2:])
+
+
+@dataclass(frozen=True)
+class GuidedGradCam(Method):
+    """Guided backpropagation times Grad-CAM (Selvaraju et al. 2016, arXiv:1610.02391)."""
+
+    layer: str | None = None
+    name: ClassVar[str] = "guided_grad_cam"
+    multiplied: ClassVar[bool] = False
+
+    def check(self, network: Network, target: Target) -> None:
+        require_relu(network, self.name, target.layer)
+        GradCam(self.layer).check(network, target)
+
+    def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
+        return (GuidedBackprop().attribute(network, images, target).detach()
+                * GradCam(self.layer).attribute(network, images, target).detach())
+
+
+@dataclass(frozen=True)
+class Conductance(Method):
+    """What flows through each unit of a layer on the way from a baseline (Dhamdhere et al. 2018, arXiv:1805.12233).
+
+    As a Method: summed over the maps and placed on the pixels with its sum kept. `units` returns the
+    layer's own shape.
+    """
+
+    baseline: Baseline
+    layer: str | None = None
+    steps: int = 100
+    name: ClassVar[str] = "conductance"
+    promise: ClassVar[float] = 0.02
+    pixelwise: ClassVar[bool] = False
+
+    @property
+    def evaluations(self) -> int:
+        return self.steps
+
+    def check(self, network: Network, target: Target) -> None:
+        _require_maps(network, target, self.layer or last_maps(network, target), self.name)
+
+    def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
+        layer = self.layer or last_maps(network, target)
+        maps = self.units(network, images, target, layer).sum(1, keepdim=True)
+        return place(maps, network.spec[layer], images.shape[2:], keep_sum=True)
+
+    def units(self, network: Network, images: Tensor, target: Target, layer: str) -> Tensor:
+        """Return the conductance of every unit of `layer` (any layer before the target), in its own shape."""
+        method = attr.LayerConductance(score_of(network, target), network.get_submodule(layer))
+        with captum():
+            return sum(torch.as_tensor(method.attribute(
+                watched(images), start, additional_forward_args=(target.directions,), n_steps=self.steps,
+                method="gausslegendre")).detach() for start in self.baseline(images)) / len(self.baseline)

@@ -1,0 +1,75 @@
+"""Deletion and insertion: does the class die with the pixels that a map ranks highest, and live on them alone?
+
+After Petsiuk, Das & Saenko (2018, arXiv:1806.07421), with half of the pixels and an empty image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..network import Network
+from .method import EVALUATIONS
+from .targets import AttributionError, Target
+
+STEPS = 20
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Probability of the explained class, (N, steps + 1), after 0, ... of the `pixels` highest-ranked ones.
+
+    `kind` is ``deletion`` (they are set to the background) or ``insertion`` (they are restored on an
+    empty image).
+    """
+
+    kind: str
+    counts: np.ndarray
+    probability: np.ndarray
+
+    @property
+    def figures(self) -> np.ndarray:
+        """Mean probability over the steps after the start, (N,)."""
+        return self.probability[:, 1:].mean(1)
+
+
+def ranking(attributions: Tensor) -> Tensor:
+    """Return pixels (N, H * W) from the highest attribution down; channels are summed, ties stay in reading order."""
+    return attributions.sum(1).flatten(1).argsort(dim=1, descending=True, stable=True)
+
+
+def random_ranking(images: Tensor, seed: int) -> Tensor:
+    """Return a random order of the pixels for each image, (N, H * W)."""
+    generator = torch.Generator().manual_seed(seed)
+    size = images.shape[2] * images.shape[3]
+    return torch.stack([torch.randperm(size, generator=generator) for _ in images]).to(images.device)
+
+
+def intensity_ranking(images: Tensor, background: Tensor, scale: Tensor | float = 1.0) -> Tensor:
+    """Return the pixels from the brightest down, (N, H * W); `scale` turns input units into ink."""
+    return ranking((images - background) * scale)
+
+
+@torch.no_grad()
+def curve(network: Network, images: Tensor, target: Target, order: Tensor, background: Tensor, kind: str,
+          steps: int = STEPS) -> Curve:
+    """Delete or insert the first half of `order` (N, H * W) in `steps` equal steps; raise AttributionError."""
+    if kind not in ("deletion", "insertion"):
+        raise AttributionError(f"kind {kind!r} of curve: unknown; accepted: deletion, insertion")
+    if target.first is None:
+        raise AttributionError(f"{kind}: a map has no probability; accepted: a class or a difference as the target")
+    counts = np.linspace(0, order.shape[1] // 2, steps + 1).round().astype(int)
+    rank = torch.empty_like(order).scatter_(1, order, torch.arange(order.shape[1], device=order.device).expand_as(order))
+    rank = rank.view(len(images), 1, *images.shape[2:])
+    empty = background.to(images).expand_as(images)
+    front, rest = (empty, images) if kind == "deletion" else (images, empty)
+    columns = [_probability(network, torch.where(rank < int(count), front, rest), target.first) for count in counts]
+    return Curve(kind, counts, np.stack(columns, 1))
+
+
+def _probability(network: Network, images: Tensor, classes: Tensor) -> np.ndarray:
+    found = torch.cat([network.probabilities(network(part)) for part in images.split(EVALUATIONS)])
+    return found.gather(1, classes[:, None])[:, 0].double().cpu().numpy()

@@ -1,0 +1,106 @@
+"""DeepLift, and the rewriting of a network that Captum's tensor hooks need to get it right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from captum import attr
+from torch import Tensor, nn
+
+from ..network import Network, SamePool
+from .baselines import Baseline
+from .method import Method, captum, flat_modules, watched
+from .targets import AttributionError, Score, Target, units
+
+
+class Apart(nn.Module):
+    """The same values in a tensor of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clone()
+
+
+class Unrolled(Score):
+    """A Score whose network is one flat sequence of the same modules, each output a tensor of its own.
+
+    Captum 0.9 hangs DeepLift's rules on the tensors between modules. Where a ReLU feeds a max-pool both
+    rules meet on one tensor and the ReLU's is applied to the pool's gradient before the pool's own:
+    attributions are then wrong by up to half. A copy between the two keeps them apart.
+    """
+
+    def __init__(self, network: Network, target: Target) -> None:
+        super().__init__(network, target)
+        del self.network  # registered once only: Captum would hang its hooks twice
+        self.sequence = nn.Sequential(*(module for _, part in flat_modules(network, target.layer)
+                                        for module in (part, Apart())))
+
+    def outputs(self, images: Tensor) -> Tensor:
+        return units(self.sequence(images), self.position)
+
+
+def require_known_pools(network: Network, method: str, until: str | None = None) -> None:
+    """Raise AttributionError for maximum pools that Captum's rule gets wrong or does not know.
+
+    Its rule writes each maximum back to one place, so windows must not overlap; padded and global
+    maximum pools have no rule at all and would silently count as linear.
+    """
+    for name, module in flat_modules(network, until):
+        global_max = isinstance(module, nn.AdaptiveMaxPool2d)
+        padded = isinstance(module, SamePool) and module.kind == "max"
+        overlap = isinstance(module, nn.MaxPool2d) and any(s < k for s, k in zip(module.stride, module.kernel_size,
+                                                                                 strict=True))
+        if global_max or padded or overlap:
+            what = "global maximum" if global_max else "padded maximum" if padded else "overlapping maximum"
+            raise AttributionError(f"method {method!r} has no rule for the {what} of layer {name!r}; accepted: "
+                                   "maximum pools that do not overlap, with padding 'valid', or another method")
+
+
+@dataclass(frozen=True)
+class DeepLift(Method):
+    """Differences from a baseline, passed back by the rescale rule (Shrikumar et al. 2017, arXiv:1704.02685).
+
+    Several baselines are averaged.
+    """
+
+    baseline: Baseline
+    name: ClassVar[str] = "deeplift"
+    promise: ClassVar[float] = 1e-4
+
+    @property
+    def evaluations(self) -> int:
+        return 2
+
+    def check(self, network: Network, target: Target) -> None:
+        require_known_pools(network, self.name, target.layer)
+
+    def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
+        method = attr.DeepLift(Unrolled(network, target).eval())
+        with captum():
+            return sum(method.attribute(watched(images), start, additional_forward_args=(target.directions,)).detach()
+                       for start in self.baseline(images)) / len(self.baseline)
+
+
+@dataclass(frozen=True)
+class DeepLiftShap(Method):
+    """DeepLift averaged over a distribution of baselines (Lundberg & Lee 2017, arXiv:1705.07874)."""
+
+    baseline: Baseline
+    name: ClassVar[str] = "deeplift_shap"
+    promise: ClassVar[float] = 1e-4
+
+    @property
+    def evaluations(self) -> int:
+        return 2 * len(self.baseline)
+
+    def check(self, network: Network, target: Target) -> None:
+        require_known_pools(network, self.name, target.layer)
+        if len(self.baseline) < 2:
+            raise AttributionError(f"method {self.name!r}: baseline {self.baseline.name!r} is one image; accepted: a "
+                                   "distribution such as digits, or the method deeplift")
+
+    def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
+        method = attr.DeepLiftShap(Unrolled(network, target).eval())
+        with captum():
+            return method.attribute(watched(images), self.baseline.shared(images),
+                                    additional_forward_args=(target.directions,)).detach()

@@ -1,0 +1,143 @@
+"""Methods that follow the gradient: saliency, input x gradient, integrated gradients, SmoothGrad, GradientShap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from captum import attr
+from torch import Tensor
+
+from ..network import Network
+from .baselines import Baseline
+from .method import EVALUATIONS, Method, captum, score_of, watched
+from .targets import Score, Target
+
+_MOST = 8  # times the nodes that an image may take to close
+
+
+@dataclass(frozen=True)
+class Saliency(Method):
+    """Magnitude of the gradient (Simonyan, Vedaldi & Zisserman 2013, arXiv:1312.6034)."""
+
+    name: ClassVar[str] = "saliency"
+    multiplied: ClassVar[bool] = False
+
+    def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
+        method = attr.Saliency(score_of(network, target))
+        return method.attribute(watched(images), additional_forward_args=(target.directions,))
+
+
+@dataclass(frozen=True)
+class InputXGradient(Method):
+    """Standardised pixel times gradient (Shrikumar et al. 2016, arXiv:1605.01713)."""
+
+    name: ClassVar[str] = "input_x_gradient"
+
+    def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
+        method = attr.InputXGradient(score_of(network, target))
+        return method.attribute(watched(images), additional_forward_args=(target.directions,))
+
+
+@dataclass(frozen=True)
+class IntegratedGradients(Method):
+    """Mean gradient on the way from a baseline, times the way (Sundararajan, Taly & Yan 2017, arXiv:1703.01365).
+
+    Gauss-Legendre quadrature with `steps` nodes; several baselines are averaged. A ReLU network's
+    gradient jumps on the way, so a few images in a thousand close badly: those whose completeness error
+    exceeds `tolerance` are integrated again with twice the nodes, at most three times.
+    """
+
+    baseline: Baseline
+    steps: int = 200
+    tolerance: float | None = 0.005
+    name: ClassVar[str] = "integrated_gradients"
+    promise: ClassVar[float] = 0.005
+
+    @property
+    def evaluations(self) -> int:
+        return self.steps
+
+    def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
+        return sum(self._from(start, network, images, target) for start in self.baseline(images)) / len(self.baseline)
+
+    def _from(self, start: Tensor, network: Network, images: Tensor, target: Target) -> Tensor:
+        score, steps = score_of(network, target), self.steps
+        found = self._integral(score, images, start, target.directions, steps)
+        while self.tolerance is not None and steps < _MOST * self.steps:
+            open_ = _errors(score, images, start, target.directions, found) > self.tolerance
+            if not open_.any():
+                break
+            steps *= 2
+            for i in open_.nonzero().flatten().tolist():
+                one = slice(i, i + 1)
+                found[one] = self._integral(score, images[one], start[one], target.directions[one], steps)
+        return found
+
+    @staticmethod
+    def _integral(score: Score, images: Tensor, start: Tensor, directions: Tensor, steps: int) -> Tensor:
+        return attr.IntegratedGradients(score).attribute(
+            watched(images), start, additional_forward_args=(directions,), n_steps=steps, method="gausslegendre",
+            internal_batch_size=max(EVALUATIONS, len(images))).detach()
+
+
+def _errors(score: Score, images: Tensor, start: Tensor, directions: Tensor, found: Tensor) -> Tensor:
+    """Return each image's completeness error, relative to the change of its score, (N,)."""
+    with torch.no_grad():
+        change = score(images, directions) - score(start, directions)
+    return (found.sum((1, 2, 3)) - change).abs() / change.abs().clamp_min(torch.finfo(change.dtype).tiny)
+
+
+@dataclass(frozen=True)
+class SmoothGrad(Method):
+    """Mean gradient magnitude of noisy copies (Smilkov et al. 2017, arXiv:1706.03825).
+
+    `noise` is a standard deviation in the network's input units. `squared` averages the gradient's
+    square instead (Hooker et al. 2019, arXiv:1806.10758).
+    """
+
+    noise: float
+    samples: int = 50
+    squared: bool = False
+    seed: int = 0
+    multiplied: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return "smoothgrad_squared" if self.squared else "smoothgrad"
+
+    @property
+    def evaluations(self) -> int:
+        return self.samples
+
+    def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
+        method = attr.NoiseTunnel(attr.Saliency(score_of(network, target)))
+        with captum(self.seed):
+            return method.attribute(watched(images), nt_type="smoothgrad_sq" if self.squared else "smoothgrad",
+                                    nt_samples=self.samples, stdevs=self.noise, abs=True,
+                                    additional_forward_args=(target.directions,))
+
+
+@dataclass(frozen=True)
+class GradientShap(Method):
+    """Gradients at random points between image and random baselines (Lundberg & Lee 2017, arXiv:1705.07874).
+
+    An estimate: it closes in expectation alone, so no completeness is promised. Takes baselines that are
+    the same for all images.
+    """
+
+    baseline: Baseline
+    samples: int = 50
+    seed: int = 0
+    name: ClassVar[str] = "gradient_shap"
+
+    @property
+    def evaluations(self) -> int:
+        return self.samples
+
+    def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
+        method = attr.GradientShap(score_of(network, target))
+        with captum(self.seed):
+            return method.attribute(watched(images), self.baseline.shared(images), n_samples=self.samples,
+                                    stdevs=0.0, additional_forward_args=(target.directions,))

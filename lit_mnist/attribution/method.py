@@ -1,0 +1,104 @@
+"""What every attribution method shares: one call, checks, batches, and what it promises."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..network import Network
+from .targets import AttributionError, Score, Target, TargetLike, checked_images, resolve
+
+EVALUATIONS = 1000  # images that go through the network at a time
+_OTHER_ACTIVATIONS = (nn.ELU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid)
+
+
+@dataclass(frozen=True)
+class Method:
+    """An attribution method: ``method(network, images, target) -> attributions``.
+
+    Images are the network's input (N, C, H, W), standardised; attributions come back in the same shape,
+    or (N, 1, H, W) where a method does not tell channels apart, without gradient. `target` is what
+    `targets.resolve` accepts. Raises AttributionError for a network, an image or a target that does not fit.
+    """
+
+    name: ClassVar[str]
+    promise: ClassVar[float | None] = None  # completeness: largest relative error that the method may leave
+    multiplied: ClassVar[bool] = True  # attributions already hold the pixel's change, not a slope
+    pixelwise: ClassVar[bool] = True  # a pixel without influence gets exactly zero
+
+    @property
+    def evaluations(self) -> int:
+        """How often one image goes through the network."""
+        return 1
+
+    def __call__(self, network: Network, images: Tensor, target: TargetLike = "predicted") -> Tensor:
+        images = checked_images(network, images)
+        target = resolve(network, images, target)
+        self.check(network, target)
+        size = max(1, EVALUATIONS // self.evaluations)
+        parts = [self.attribute(network, images[start:start + size], target.part(slice(start, start + size)))
+                 for start in range(0, len(images), size)]
+        return torch.cat(parts).detach()
+
+    def check(self, network: Network, target: Target) -> None:
+        """Raise AttributionError where the method cannot work on this network."""
+
+    def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
+        """Return the attributions of one batch."""
+        raise NotImplementedError
+
+
+def watched(images: Tensor) -> Tensor:
+    """Return images of which Captum can take gradients, without touching the caller's tensor."""
+    return images.detach().requires_grad_()
+
+
+def score_of(network: Network, target: Target) -> Score:
+    """Return the explained number as a module over the network itself."""
+    return Score(network, target).eval()
+
+
+@contextmanager
+def captum(seed: int | None = None) -> Iterator[None]:
+    """Run Captum without its notes about hooks, and with random numbers of our own that nobody else sees.
+
+    GradientShap draws from NumPy's global generator, noise tunnels from torch's: both are put back.
+    """
+    with warnings.catch_warnings(), torch.random.fork_rng(enabled=seed is not None):
+        warnings.filterwarnings("ignore", message="Setting (forward, )?backward hooks", category=UserWarning)
+        if seed is None:
+            yield
+            return
+        state = np.random.get_state()  # noqa: NPY002 - the one that Captum uses
+        np.random.seed(seed)  # noqa: NPY002
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
+
+
+def flat_modules(network: Network, until: str | None = None) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the innermost modules with their layer's name, in the order of the forward pass, up to layer `until`."""
+    for name in network.spec.names:
+        layer = getattr(network, name)
+        for module in layer if isinstance(layer, nn.Sequential) else (layer,):
+            yield name, module
+        if name == until:
+            return
+
+
+def require_relu(network: Network, method: str, until: str | None = None) -> None:
+    """Raise AttributionError where activations up to layer `until` are not all ReLUs, as the method's rule needs."""
+    modules = [module for _, module in flat_modules(network, until)]
+    others = sorted({type(module).__name__ for module in modules if isinstance(module, _OTHER_ACTIVATIONS)})
+    if others or not any(isinstance(module, nn.ReLU) for module in modules):
+        raise AttributionError(f"method {method!r} is defined for ReLU alone; found here: "
+                               f"{', '.join(others) or 'no activation'}; accepted: a network of ReLUs")

@@ -1,0 +1,104 @@
+"""Completeness, infidelity and sensitivity of attributions (the last two by Captum's metrics)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from captum import metrics
+from torch import Tensor
+
+from ..network import Network
+from .baselines import Baseline
+from .method import EVALUATIONS, Method, captum, score_of
+from .targets import Target
+
+_PATCH = 8  # side of the squares that infidelity covers
+_SAMPLES = 100
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """Sum of each image's attributions beside the change of its score from the baseline, both (N,)."""
+
+    total: np.ndarray
+    change: np.ndarray
+
+    @property
+    def error(self) -> np.ndarray:
+        """``|total - change| / |change|``, (N,)."""
+        return np.abs(self.total - self.change) / np.maximum(np.abs(self.change), np.finfo(np.float32).tiny)
+
+
+@torch.no_grad()
+def completeness(network: Network, images: Tensor, target: Target, attributions: Tensor,
+                 baseline: Baseline) -> Completeness:
+    """Compare sums with changes of the score; several baselines count with their mean."""
+    score = score_of(network, target)
+
+    def scores(x: Tensor) -> Tensor:
+        return torch.cat([score(*part) for part in zip(x.split(EVALUATIONS), target.directions.split(EVALUATIONS),
+                                                        strict=True)]).double()
+    change = scores(images) - sum(scores(start) for start in baseline(images)) / len(baseline)
+    return Completeness(attributions.double().sum((1, 2, 3)).cpu().numpy(), change.cpu().numpy())
+
+
+def infidelity(network: Network, images: Tensor, target: Target, attributions: Tensor, background: Tensor,
+               multiplied: bool, samples: int = _SAMPLES, seed: int = 0) -> np.ndarray:
+    """Return the share of the score's changes that the map does not predict, (N,): 0 all explained, 1 none.
+
+    Captum's infidelity (Yeh et al. 2019, arXiv:1901.09392), at the best scale of the map, over squares
+    of 8 x 8 pixels set to the background at random places, divided by the mean squared change. Slopes
+    (``multiplied`` false) are first multiplied by the pixels' change.
+    """
+    empty = background.to(images)
+    attributions = attributions.expand_as(images) / (1 if attributions.shape == images.shape else images.shape[1])
+
+    def cover(inputs: Tensor) -> tuple[Tensor, Tensor]:
+        covered = _squares(inputs)
+        change = torch.where(covered, inputs - empty, torch.zeros_like(inputs))
+        return (covered.expand_as(inputs).to(inputs) if multiplied else change), inputs - change
+
+    def measured(values: Tensor, normalize: bool) -> Tensor:
+        with captum(seed):
+            return metrics.infidelity(score_of(network, target), cover, images, values, normalize=normalize,
+                                      additional_forward_args=(target.directions,), n_perturb_samples=samples,
+                                      max_examples_per_batch=max(EVALUATIONS, len(images)))
+
+    left, whole = measured(attributions, True), measured(torch.zeros_like(attributions), False)
+    return (left / whole.clamp_min(torch.finfo(whole.dtype).tiny)).clamp(0, 1).double().cpu().numpy()
+
+
+def _squares(images: Tensor) -> Tensor:
+    """One square at a random place on each image, bool (N, 1, H, W)."""
+    height, width = images.shape[2:]
+    inside = []
+    for length in (height, width):
+        side = min(_PATCH, length)
+        start = torch.randint(0, length - side + 1, (len(images), 1), device=images.device)
+        places = torch.arange(length, device=images.device)
+        inside.append((places >= start) & (places < start + side))
+    return (inside[0][:, :, None] & inside[1][:, None, :])[:, None]
+
+
+def sensitivity(method: Method, network: Network, images: Tensor, target: Target, radius: float, samples: int = 10,
+                seed: int = 0) -> np.ndarray:
+    """Return how far the map moves at most when the image does not visibly change, (N,), relative to its length.
+
+    Captum's max-sensitivity (Yeh et al. 2019, arXiv:1901.09392): the largest of `samples` uniform noises of
+    up to `radius` in input units, Euclidean norm; the class stays the same.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def disturb(inputs: Tensor) -> Tensor:
+        noise = torch.rand(inputs.shape, generator=generator).to(inputs)
+        return inputs + radius * (2 * noise - 1)
+
+    def explain(inputs: tuple[Tensor, ...] | Tensor) -> Tensor:
+        inputs = inputs[0] if isinstance(inputs, tuple) else inputs
+        return method(network, inputs, target.repeated(len(inputs) // len(images)))
+
+    found = metrics.sensitivity_max(explain, images, disturb, n_perturb_samples=samples,
+                                    max_examples_per_batch=samples * len(images))
+    return found.double().cpu().numpy()

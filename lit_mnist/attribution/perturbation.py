@@ -1,0 +1,103 @@
+"""Methods that cover pixels and watch the score: occlusion by windows, ablation of single pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from captum import attr
+from torch import Tensor
+
+from ..network import Network
+from .baselines import Baseline
+from .method import EVALUATIONS, Method, score_of
+from .targets import AttributionError, Score, Target
+
+
+class _Even:
+    """A score evaluated in batches of one size, the last filled up.
+
+    Matrix products round differently for different batch sizes: a pixel without any influence would
+    otherwise get 1e-6 instead of zero.
+    """
+
+    def __init__(self, score: Score, size: int) -> None:
+        self.score, self.size = score, size
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor, directions: Tensor) -> Tensor:
+        missing = -len(images) % self.size
+        filled = torch.cat([images, images[:1].expand(missing, *images.shape[1:])])
+        outputs = torch.cat([self.score.outputs(part) for part in filled.split(self.size)])
+        return (outputs[:len(images)] * directions).sum(1)
+
+
+@dataclass(frozen=True)
+class Occlusion(Method):
+    """Loss of score under a window of baseline, averaged over the windows on a pixel (Zeiler & Fergus 2013)."""
+
+    baseline: Baseline
+    window: int = 4
+    stride: int = 2
+    name: ClassVar[str] = "occlusion"
+    pixelwise: ClassVar[bool] = False
+
+    def check(self, network: Network, target: Target) -> None:
+        if not 1 <= self.stride <= self.window <= min(network.spec.input_shape[:2]):
+            raise AttributionError(f"method {self.name!r}: window {self.window} with stride {self.stride}; accepted: "
+                                   f"1 <= stride <= window <= {min(network.spec.input_shape[:2])}")
+
+    @property
+    def evaluations(self) -> int:
+        return 10  # images at a time: their windows are tried in turn, a few at a time
+
+    def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
+        method = attr.Occlusion(_Even(score_of(network, target), EVALUATIONS // 4))
+        return sum(method.attribute(images, (images.shape[1], self.window, self.window),
+                                    (images.shape[1], self.stride, self.stride), start,
+                                    additional_forward_args=(target.directions,), perturbations_per_eval=_tries(images))
+                   for start in self.baseline(images)) / len(self.baseline)
+
+
+@dataclass(frozen=True)
+class FeatureAblation(Method):
+    """Loss of score where one pixel takes the baseline's value; `block` x `block` pixels at a time for 2 and more."""
+
+    baseline: Baseline
+    block: int = 1
+    name: ClassVar[str] = "feature_ablation"
+
+    def check(self, network: Network, target: Target) -> None:
+        if not 1 <= self.block <= min(network.spec.input_shape[:2]):
+            raise AttributionError(f"method {self.name!r}: block of {self.block}; accepted: 1 to "
+                                   f"{min(network.spec.input_shape[:2])}")
+
+    @property
+    def evaluations(self) -> int:
+        return 10
+
+    def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
+        method = attr.FeatureAblation(_Even(score_of(network, target), EVALUATIONS // 4))
+        return sum(method.attribute(images, start, feature_mask=self._features(images, start),
+                                    additional_forward_args=(target.directions,), perturbations_per_eval=_tries(images))
+                   for start in self.baseline(images)) / len(self.baseline)
+
+    def _features(self, images: Tensor, start: Tensor) -> Tensor:
+        """Number of the feature that each pixel belongs to; all channels of a pixel go together.
+
+        Single pixels are numbered image by image, and those that equal the baseline share number 0:
+        replacing them changes nothing, and four fifths of a digit are empty.
+        """
+        if self.block == 1:
+            changed = (images != start).any(1, keepdim=True).flatten(1)
+            return (changed.cumsum(1) * changed).view(len(images), 1, *images.shape[2:]).expand_as(images)
+        height, width = images.shape[2:]
+        rows = torch.arange(height, device=images.device)[:, None] // self.block
+        columns = torch.arange(width, device=images.device)[None] // self.block
+        return (rows * math.ceil(width / self.block) + columns).expand(1, images.shape[1], height, width)
+
+
+def _tries(images: Tensor) -> int:
+    return max(1, EVALUATIONS // len(images))

@@ -1,0 +1,62 @@
+"""Where a layer's units look: from a coarse map to the pixels, and the pixels that reach no output at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..spec import LayerInfo, NetworkSpec
+
+
+def place(maps: Tensor, info: LayerInfo, size: tuple[int, int], keep_sum: bool = False) -> Tensor:
+    """Return maps (N, M, h, w) of layer `info` on the pixels, (N, M, *size), each unit at its field's centre.
+
+    Values between centres are interpolated linearly and held beyond the outermost. Stretching a map over
+    the whole image instead would move it: a 3 x 3 map whose fields' centres are pixels 8.5, 12.5 and 16.5
+    would be drawn at 4.7, 14 and 23.3. With `keep_sum` each unit's share of the pixels adds up to its value.
+    """
+    rows, columns = (_weights(length, size[axis], info, axis, keep_sum).to(maps)
+                     for axis, length in enumerate(maps.shape[2:]))
+    return torch.einsum("nmij,ai,bj->nmab", maps, rows, columns)
+
+
+def _weights(units: int, pixels: int, info: LayerInfo, axis: int, keep_sum: bool) -> Tensor:
+    """Share of each unit in each pixel along one axis, (pixels, units)."""
+    first = info.start[axis] + (info.receptive_field[axis] - 1) / 2
+    where = ((torch.arange(pixels, dtype=torch.float64) - first) / info.jump[axis]).clamp(0, units - 1)
+    weights = (1 - (where[:, None] - torch.arange(units, dtype=torch.float64)).abs()).clamp_min(0)
+    return weights / weights.sum(0).clamp_min(1e-12) if keep_sum else weights
+
+
+def reach(spec: NetworkSpec, layer: str | None = None) -> np.ndarray:
+    """Return which pixels can influence the output (or `layer`), bool (H, W), by arithmetic alone.
+
+    Windows that do not fit are dropped at the right and bottom: of the default network's 28 rows and
+    columns the last two reach nothing.
+    """
+    layers = list(zip(spec.layers, spec.table, strict=True))
+    if layer is not None:
+        layers = layers[:spec.names.index(spec[layer].name) + 1]
+    seen = _all(layers[-1][1].output_shape)
+    for described, info in reversed(layers):
+        window, shape = described.window(info.input_shape), info.input_shape
+        if window is None:
+            seen = _all(shape)
+        else:
+            seen = tuple(_axis(used, window.kernel[a], window.stride[a], window.before[a], shape[a])
+                         for a, used in enumerate(seen))
+    return np.outer(*seen)
+
+
+def _all(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    return tuple(np.ones(length, bool) for length in shape[:2]) if len(shape) == 3 else ()
+
+
+def _axis(used: np.ndarray, kernel: int, stride: int, before: int, length: int) -> np.ndarray:
+    """Inputs along one axis that a used output looks at."""
+    seen = np.zeros(length, bool)
+    for unit in np.flatnonzero(used):
+        start = unit * stride - before
+        seen[max(0, start):start + kernel] = True
+    return seen

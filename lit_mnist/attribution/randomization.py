@@ -1,0 +1,95 @@
+"""Does a map depend on what the network learned? Weights are drawn anew from the top down, and maps compared.
+
+After Adebayo et al. (2018, arXiv:1810.03292): a method whose maps survive describes the image, not the network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.stats import rankdata
+from torch import Tensor
+
+from ..network import Network
+from ..weights import initial_weights
+from .method import Method
+from .targets import Target
+
+DRAWS = 3
+
+
+@dataclass(frozen=True)
+class Randomization:
+    """Signed Spearman correlation with the trained network's map, (stages, draws, N), over foreground pixels.
+
+    Stage k has the top k + 1 layers with weights drawn anew, `layers[k]` being the last of them; the last
+    stage has all. Images without two foreground pixels, and maps that are constant there, count as 0.
+    """
+
+    method: str
+    layers: tuple[str, ...]
+    correlation: np.ndarray
+
+    @property
+    def figure(self) -> float:
+        """Mean over images and draws with all layers drawn anew; its magnitude is what counts."""
+        return float(self.correlation[-1].mean())
+
+
+def randomize(network: Network, layers: int, seed: int) -> Network:
+    """Return a copy of the network whose top `layers` weighted layers have the initial weights of `seed`."""
+    names = weighted_layers(network)[:layers]
+    fresh = initial_weights(network.spec, seed)
+    weights = network.named_weights()
+    weights |= {name: array for name, array in fresh.items() if name.split("/")[0] in names}
+    copy = Network(network.spec)
+    copy.load_weights(weights)
+    like = next(network.parameters(), torch.zeros(()))
+    return copy.to(like.device, like.dtype).eval()
+
+
+def weighted_layers(network: Network) -> tuple[str, ...]:
+    """Return the layers that have weights, from the top down."""
+    return tuple(info.name for info in reversed(network.spec.table) if info.weights)
+
+
+def randomization(method: Method, network: Network, images: Tensor, target: Target, foreground: Tensor,
+                  original: Tensor | None = None, draws: int = DRAWS, seed: int = 0,
+                  cascade: bool = True) -> Randomization:
+    """Compare the method's maps before and after drawing weights anew, `draws` times.
+
+    `foreground` is bool (N, H, W). With `cascade` every stage from the top layer down is measured,
+    without it only the last. `original` saves computing the trained network's maps again.
+    """
+    layers = weighted_layers(network)
+    stages = range(1, len(layers) + 1) if cascade else [len(layers)]
+    before = ranks(method(network, images, target) if original is None else original, foreground)
+    found = [[_correlation(before, ranks(method(randomize(network, stage, _seed(seed, draw)), images, target),
+                                         foreground)) for draw in range(draws)] for stage in stages]
+    return Randomization(method.name, tuple(layers[stage - 1] for stage in stages), np.array(found))
+
+
+def _seed(seed: int, draw: int) -> int:
+    return 1_000_003 * (seed + 1) + draw  # far from the seeds that networks are trained with
+
+
+def ranks(attributions: Tensor, foreground: Tensor) -> list[np.ndarray]:
+    """Return each image's ranks over its foreground pixels, centred and of length one; zeros where all are tied.
+
+    Background pixels are left out: there nearly all methods say nothing, and those ties alone would
+    make the correlation of unrelated maps large.
+    """
+    maps = attributions.sum(1).double().cpu().numpy()
+    return [_unit(rankdata(image[mask])) for image, mask in zip(maps, foreground.cpu().numpy(), strict=True)]
+
+
+def _unit(ranked: np.ndarray) -> np.ndarray:
+    centred = ranked - ranked.mean() if len(ranked) else ranked
+    length = np.linalg.norm(centred)
+    return centred / length if length > 0 else np.zeros_like(centred)
+
+
+def _correlation(before: list[np.ndarray], after: list[np.ndarray]) -> np.ndarray:
+    return np.array([float(a @ b) for a, b in zip(before, after, strict=True)])

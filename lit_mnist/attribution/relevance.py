@@ -1,0 +1,61 @@
+"""Layer-wise relevance propagation, where the network's layers have a rule."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import ClassVar
+
+from captum import attr
+from captum.attr._utils.lrp_rules import EpsilonRule
+from torch import Tensor, nn
+
+from ..network import Network
+from .deeplift import require_known_pools
+from .method import Method, flat_modules, watched
+from .targets import AttributionError, Target, units
+
+
+class _Head(nn.Module):
+    """The explained number as a layer with a rule, so that each output starts with its own share of it.
+
+    Captum starts with the gradient times the number: right for one class, wrong for a difference of two.
+    """
+
+    def __init__(self, target: Target) -> None:
+        super().__init__()
+        self.target = target
+
+    def forward(self, activations: Tensor) -> Tensor:
+        return (units(activations, self.target.position) * self.target.directions).sum(1)
+
+
+def _ruled(network: Network, target: Target, epsilon: float) -> nn.Sequential:
+    """Copy the network's modules, each with a rule: Captum's LRP writes to modules and forgets to tidy up."""
+    modules = [copy.deepcopy(module) for _, module in flat_modules(network, target.layer)
+               if not isinstance(module, nn.Identity | nn.Dropout2d)]
+    for module in (head := _Head(target), *modules):
+        if not isinstance(module, nn.ReLU | nn.Tanh | nn.Dropout):
+            module.rule = EpsilonRule(epsilon)
+    return nn.Sequential(*modules, head).eval()
+
+
+@dataclass(frozen=True)
+class LRP(Method):
+    """The score divided among the inputs of each layer by their share (Bach et al. 2015, PLoS ONE 10(7)), epsilon rule.
+
+    Biases keep their share, so the sum is the score only in networks without them: no completeness promised.
+    """
+
+    epsilon: float = 1e-9
+    name: ClassVar[str] = "lrp"
+
+    def check(self, network: Network, target: Target) -> None:
+        require_known_pools(network, self.name, target.layer)
+        for name, module in flat_modules(network, target.layer):
+            if isinstance(module, nn.ELU | nn.LeakyReLU | nn.Sigmoid):
+                raise AttributionError(f"method {self.name!r} has no rule for the {type(module).__name__} of layer "
+                                       f"{name!r}; accepted: relu, tanh, linear, or another method")
+
+    def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
+        return attr.LRP(_ruled(network, target, self.epsilon)).attribute(watched(images))
