@@ -1,0 +1,44 @@
+"""Keras on TensorFlow, imported once, quietly and in an order that works."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import sys
+from types import ModuleType
+
+from lit_mnist.errors import UserError
+
+
+class BackendError(UserError):
+    """TensorFlow or Keras that cannot be used here."""
+
+
+def load_keras() -> ModuleType:
+    """Return the module `keras` with its TensorFlow backend; raise BackendError where it cannot be had.
+
+    Triton and TensorFlow each register LLVM's options in one process, and whichever comes second after
+    TensorFlow aborts it without a message. So triton, where installed, is imported first: then torch and
+    Lightning, which import it when first needed, are safe before and after.
+    """
+    if "tensorflow" not in sys.modules:
+        _import_triton()
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    elif "triton" not in sys.modules and importlib.util.find_spec("triton"):
+        raise BackendError("TensorFlow was imported before triton, which aborts the process as soon as torch needs it; "
+                           "accepted: call keras_baseline.backend.load_keras() first, or use two processes")
+    try:
+        keras = importlib.import_module("keras")
+    except ImportError as error:
+        raise BackendError(f"Keras cannot be imported ({error}); install the extra: pip install 'lit-mnist[keras]'"
+                           ) from error
+    if keras.backend.backend() != "tensorflow":
+        raise BackendError(f"KERAS_BACKEND = {keras.backend.backend()!r}; accepted: tensorflow")
+    return keras
+
+
+def _import_triton() -> None:
+    with contextlib.suppress(ImportError):  # not installed, or broken: then it cannot clash
+        importlib.import_module("triton")

@@ -1,0 +1,158 @@
+"""From the YAML that `lit_mnist` reads to what Keras needs; what Keras cannot do is refused by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import get_loader
+
+from lit_mnist.data import DataOptions
+from lit_mnist.errors import UserError, nearest
+from lit_mnist.spec import NetworkSpec
+
+OPTIMIZERS = ("RMSprop", "SGD", "Adam", "Nadam", "Adamax")
+SCHEDULES = ("Constant", "InverseTimeDecay", "ExponentialDecay")
+_TRAINING = "lit_mnist.training."
+_TOP = ("recipe", "seed_everything", "trainer", "model", "data", "name", "runs_dir", "ckpt_path")
+_MODEL = ("network", "optimizer", "schedule", "weight_decay", "initial_weights")
+_DATA = (*(field.name for field in fields(DataOptions)), "batch_size", "eval_batch_size")
+# keys of the trainer that do not change what is computed, and values that say what Keras does anyway
+_INERT = ("accelerator", "devices", "logger", "enable_progress_bar", "enable_model_summary", "log_every_n_steps",
+          "num_sanity_val_steps", "enable_checkpointing", "benchmark", "deterministic", "max_epochs", "callbacks")
+_USUAL = {"precision": ("32-true", "32", 32), "strategy": ("auto",), "num_nodes": (1,), "max_steps": (-1,)}
+
+
+class RecipeError(UserError):
+    """A configuration that cannot be read, or that Keras cannot train."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """A class of `lit_mnist.training` by name, and its arguments: Keras' namesake takes the same."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train one network with Keras; `config` is the YAML as read, overrides included."""
+
+    name: str
+    config: Mapping[str, Any]
+    spec: NetworkSpec
+    data: DataOptions
+    optimizer: Component
+    schedule: Component | None
+    weight_decay: float
+    initial_weights: str | None
+    batch_size: int
+    eval_batch_size: int
+    epochs: int
+    seed: int
+    stop_at: float | None
+
+
+def read_config(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the YAML under `path` with ``key.subkey=value`` overrides; raise RecipeError naming file or key."""
+    try:
+        config = get_loader("yaml")(Path(path).read_text())
+    except OSError as error:
+        raise RecipeError(f"--config {path}: cannot be read ({error.strerror}); "
+                          "accepted: a YAML file such as configs/cnn.yaml") from error
+    except Exception as error:  # the loader's own errors share no base class
+        raise RecipeError(f"--config {path}: not YAML ({str(error).splitlines()[0]})") from error
+    if not isinstance(config, dict):
+        raise RecipeError(f"--config {path}: holds no mapping; accepted: a YAML file such as configs/cnn.yaml")
+    for override in overrides:
+        _override(config, override)
+    return config
+
+
+def read_spec(config: Mapping[str, Any]) -> NetworkSpec:
+    """Return the network of a configuration, whether or not Keras can train it."""
+    return NetworkSpec.from_dict(_section(config, "model").get("network"))
+
+
+def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
+    """Return how Keras trains `config`; raise RecipeError, naming the key, where it cannot."""
+    if config.get("recipe", "torch") != "keras":
+        raise RecipeError(f"{name}: recipe = {config.get('recipe', 'torch')!r}: Keras does not train this "
+                          "configuration; accepted: recipe: keras (summary works for all)")
+    model, data, trainer = (_section(config, key) for key in ("model", "data", "trainer"))
+    _refuse_unknown("", config, _TOP)
+    _refuse_unknown("model.", model, _MODEL)
+    _refuse_unknown("data.", data, _DATA)
+    _refuse_unknown("trainer.", trainer, _INERT, _USUAL)
+    options = {key: value for key, value in data.items() if key in _DATA[:-2]}
+    schedule = model.get("schedule")
+    return Recipe(
+        name, config, read_spec(config), DataOptions(**options),
+        _component("model.optimizer", model.get("optimizer", "RMSprop"), "optimizers.", OPTIMIZERS),
+        None if schedule is None else _component("model.schedule", schedule, "schedules.", SCHEDULES),
+        float(model.get("weight_decay") or 0.0), model.get("initial_weights"),
+        _positive(data, "data.batch_size", 64), _positive(data, "data.eval_batch_size", 1000),
+        _positive(trainer, "trainer.max_epochs", 12), int(config.get("seed_everything", 1)), _stop_at(trainer))
+
+
+def _override(config: dict[str, Any], override: str) -> None:
+    key, _, value = override.partition("=")
+    *parents, last = key.split(".")
+    for parent in parents:
+        config = config.setdefault(parent, {})
+        if not isinstance(config, dict):
+            raise RecipeError(f"--{key}: {parent!r} holds a value, not keys")
+    config[last] = get_loader("yaml")(value)
+
+
+def _section(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    section = config.get(key) or {}
+    if not isinstance(section, Mapping):
+        raise RecipeError(f"{key} = {section!r} cannot work; accepted: a mapping")
+    return section
+
+
+def _refuse_unknown(prefix: str, section: Mapping[str, Any], known: Sequence[str],
+                    usual: Mapping[str, Sequence[Any]] | None = None) -> None:
+    """Refuse keys that the baseline does not follow, unless they are off or say what Keras does anyway."""
+    usual = usual or {}
+    for key, value in section.items():
+        if key not in known and value not in (None, False, 0, *usual.get(key, ())):
+            raise RecipeError(f"{prefix}{key} = {value!r}: the Keras baseline does not follow this key; "
+                              f"{nearest(key, known)}")
+
+
+def _component(key: str, value: Any, module: str, accepted: Sequence[str]) -> Component:
+    entry = {"class_path": value} if isinstance(value, str) else value
+    if not (isinstance(entry, Mapping) and isinstance(entry.get("class_path"), str)):
+        raise RecipeError(f"{key} = {value!r} cannot work; accepted: class_path and init_args")
+    path = entry["class_path"]
+    name = path.removeprefix(_TRAINING + module)
+    if name not in accepted:
+        raise RecipeError(f"{key}: {path!r} has no counterpart in Keras; "
+                          f"{nearest(path, [_TRAINING + module + choice for choice in accepted])}")
+    return Component(name, dict(entry.get("init_args") or {}))
+
+
+def _positive(section: Mapping[str, Any], key: str, default: int) -> int:
+    value = section.get(key.split(".")[1], default)
+    if type(value) is not int or value < 1:
+        raise RecipeError(f"{key} = {value!r} cannot work; accepted: a whole number above 0")
+    return value
+
+
+def _stop_at(trainer: Mapping[str, Any]) -> float | None:
+    """Return the running training accuracy at whose excess training stops, the one callback that Keras gets too."""
+    callbacks = trainer.get("callbacks") or []
+    threshold = None
+    for entry in [callbacks] if isinstance(callbacks, Mapping) else callbacks:
+        arguments = dict(entry.get("init_args") or {})
+        path = str(entry.get("class_path"))
+        if path != f"{_TRAINING}callbacks.StopAtAccuracy" or arguments.get("monitor", "train/acc") != "train/acc":
+            raise RecipeError(f"trainer.callbacks: {path!r} has no counterpart in the Keras baseline; accepted: "
+                              f"{_TRAINING}callbacks.StopAtAccuracy with monitor train/acc")
+        threshold = float(arguments["threshold"])
+    return threshold

@@ -1,0 +1,151 @@
+"""Training by Keras' own `fit`: its optimiser, schedule, loss and loop, on our order of batches."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lit_mnist.data import Part, Prepared, permutation
+from lit_mnist.weights import initial_weights
+
+from .backend import load_keras
+from .model import build_model, set_weights
+from .recipe import Component, Recipe, RecipeError
+
+
+def build_optimizer(recipe: Recipe) -> Any:
+    """Return Keras' optimiser with the recipe's arguments and schedule; raise RecipeError for bad arguments."""
+    keras = load_keras()
+    arguments = dict(recipe.optimizer.arguments)
+    if recipe.weight_decay:
+        arguments["weight_decay"] = recipe.weight_decay
+    if recipe.schedule is not None:
+        arguments["learning_rate"] = _schedule(keras, recipe.schedule)
+    return _build(getattr(keras.optimizers, recipe.optimizer.name), arguments, "model.optimizer")
+
+
+def compiled_model(recipe: Recipe, dtype: str = "float32") -> Any:
+    """Return the model as `fit` trains it: initial weights, optimiser, loss, accuracy."""
+    keras = load_keras()
+    model = build_model(recipe.spec, dtype)
+    set_weights(model, recipe.spec, _start(recipe))
+    optimizer = build_optimizer(recipe)
+    if recipe.weight_decay:
+        optimizer.exclude_from_weight_decay([v for v in model.trainable_variables if len(v.shape) < 2])
+    model.compile(optimizer=optimizer, loss=_loss(keras, recipe.spec.output_activation),
+                  metrics=[keras.metrics.CategoricalAccuracy("accuracy") if _one_hot(recipe)
+                           else keras.metrics.SparseCategoricalAccuracy("accuracy")])
+    return model
+
+
+def targets(recipe: Recipe, labels: np.ndarray) -> np.ndarray:
+    """Return labels as the loss takes them: as they are, or one-hot for sigmoid outputs."""
+    return np.eye(recipe.spec.classes, dtype=np.float32)[labels] if _one_hot(recipe) else labels
+
+
+def train(recipe: Recipe, model: Any, prepared: Prepared, run: Path) -> dict[str, Any]:
+    """Fit; write ``metrics.csv`` and checkpoints under `run`; return Keras' history and the clock's figures."""
+    keras = load_keras()
+    clock = _clock(keras, recipe)
+    callbacks = [clock, keras.callbacks.CSVLogger(run / "metrics.csv"), keras.callbacks.TensorBoard(run)]
+    best = run / "checkpoints" / "best.keras"
+    best.parent.mkdir(parents=True, exist_ok=True)
+    if prepared.validation is not None and recipe.data.validate_on == "validation":
+        callbacks.append(keras.callbacks.ModelCheckpoint(best, monitor="val_accuracy", mode="max",
+                                                         save_best_only=True))
+    steps = -(-len(prepared.train) // recipe.batch_size)
+    history = model.fit(batches(recipe, prepared.train), epochs=recipe.epochs, steps_per_epoch=steps, shuffle=False,
+                        validation_data=_validation(recipe, prepared.validation), callbacks=callbacks, verbose=0,
+                        validation_batch_size=recipe.eval_batch_size).history
+    model.save(run / "checkpoints" / "last.keras")
+    if best.exists():
+        model.load_weights(best)
+    return {"history": history, "seconds": clock.seconds, "images": len(prepared.train) * len(history["loss"])}
+
+
+def batches(recipe: Recipe, part: Part) -> Any:
+    """Return a tf.data pipeline of all epochs' batches, in the order that `lit_mnist` takes them."""
+    import tensorflow as tf
+
+    images, labels = tf.constant(part.images[..., None]), tf.constant(targets(recipe, part.labels))
+
+    def orders() -> Iterator[np.ndarray]:
+        for epoch in range(recipe.epochs):
+            yield permutation(recipe.seed, epoch, len(part))
+
+    def split(order: Any) -> Any:
+        return tf.data.Dataset.from_tensor_slices(order).batch(recipe.batch_size)
+
+    whole = tf.data.Dataset.from_generator(orders, output_signature=tf.TensorSpec((len(part),), tf.int64))
+    chosen = whole.flat_map(split).map(lambda index: (tf.gather(images, index), tf.gather(labels, index)))
+    return chosen.prefetch(4)
+
+
+def _start(recipe: Recipe) -> dict[str, np.ndarray]:
+    if recipe.initial_weights is None:
+        return initial_weights(recipe.spec, recipe.seed)
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(recipe.initial_weights)
+    except Exception as error:  # safetensors' own error and OSError share no base class
+        raise RecipeError(f"model.initial_weights = {recipe.initial_weights!r}: cannot be read ({error})") from error
+
+
+def _validation(recipe: Recipe, part: Part | None) -> tuple[np.ndarray, np.ndarray] | None:
+    return None if part is None else (part.images[..., None], targets(recipe, part.labels))
+
+
+def _one_hot(recipe: Recipe) -> bool:
+    return recipe.spec.output_activation == "sigmoid"
+
+
+def _loss(keras: Any, output: str) -> Any:
+    if output == "sigmoid":
+        return keras.losses.BinaryCrossentropy()
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=output != "softmax")
+
+
+def _schedule(keras: Any, schedule: Component) -> Any:
+    if schedule.name == "Constant":
+        return float(schedule.arguments.get("learning_rate", 0.001))
+    return _build(getattr(keras.optimizers.schedules, schedule.name), dict(schedule.arguments), "model.schedule")
+
+
+def _build(cls: Any, arguments: dict[str, Any], key: str) -> Any:
+    try:
+        return cls(**arguments)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"{key}: {cls.__name__} cannot take {arguments} ({error})") from error
+
+
+def _clock(keras: Any, recipe: Recipe) -> Any:
+    """Return a callback that times training without validation, says how it goes, and stops where asked to."""
+
+    class Clock(keras.callbacks.Callback):
+        seconds, _last = 0.0, 0.0
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self._last = time.perf_counter()
+
+        def on_test_begin(self, logs: Any = None) -> None:
+            self.seconds += time.perf_counter() - self._last
+
+        def on_test_end(self, logs: Any = None) -> None:
+            self._last = time.perf_counter()
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.seconds += time.perf_counter() - self._last
+            left = self.seconds / (epoch + 1) * (recipe.epochs - epoch - 1)
+            shown = "  ".join(f"{key} {value:.4f}" for key, value in logs.items())
+            print(f"epoch {epoch + 1}/{recipe.epochs}  {shown}  about {left:.0f} s left", file=sys.stderr, flush=True)
+            if recipe.stop_at is not None and logs["accuracy"] > recipe.stop_at:
+                self.model.stop_training = True
+                print(f"\nReached {100 * recipe.stop_at:g}% accuracy so cancelling training!", file=sys.stderr)
+
+    return Clock()
