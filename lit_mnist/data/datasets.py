@@ -47,6 +47,11 @@ class Dataset:
     note: str | None = None
 
 
+def class_names(name: str) -> tuple[str, ...]:
+    """Return the names of the classes of data set `name`, in the order of their labels."""
+    return _CLASS_NAMES.get(name, _DIGITS)
+
+
 def default_root() -> Path:
     """Where data lies when nothing is said: ``$LIT_MNIST_DATA``, else the user's cache folder."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -109,7 +114,7 @@ def _from_files(name: str, folder: Path) -> Dataset:
         name,
         read_images(paths[0], 60_000, sums[0]), read_labels(paths[1], 60_000, sums[1]).astype(np.int64),
         read_images(paths[2], 10_000, sums[2]), read_labels(paths[3], 10_000, sums[3]).astype(np.int64),
-        _CLASS_NAMES.get(name, _DIGITS),
+        class_names(name),
     )
 
 

@@ -62,6 +62,12 @@ def colormap(name: str) -> Colormap:
     return colormaps[name].with_extremes(bad=_BAD)
 
 
+def shown(pixels: np.ndarray) -> np.ndarray:
+    """Return an image's pixels 0 to 255, (H, W) or (H, W, C), in 0 to 1 as pictures take it: (H, W) or (H, W, 3)."""
+    image = np.asarray(pixels, np.float64).clip(0, 255) / 255
+    return image if image.ndim == 2 or image.shape[2] == 3 else image.mean(-1)
+
+
 def value_range(values: np.ndarray) -> tuple[float, float]:
     """Return the smallest and largest finite value, widened where they are equal (zero maps, constant maps)."""
     finite = np.asarray(values, np.float64)[np.isfinite(values)]
@@ -98,36 +104,36 @@ def grid_figure(images: Sequence[np.ndarray], columns: int = 8, labels: Sequence
     axes = figure.subplots()
     drawn = image_grid(axes, images, columns, labels, limits, signed, cmap)
     if bar:
-        figure.colorbar(drawn, ax=axes, fraction=0.15, shrink=min(1.0, 4.0 / height), aspect=20, pad=0.01)
+        figure.colorbar(drawn[-1], ax=axes, fraction=0.15, shrink=min(1.0, 4.0 / height), aspect=20, pad=0.01)
     return figure
 
 
 def image_grid(axes: Axes, images: Sequence[np.ndarray], columns: int = 8, labels: Sequence[str] | None = None,
                limits: tuple[float, float] | None = None, signed: bool = False,
-               cmap: str | None = None) -> AxesImage | None:
+               cmap: str | None = None) -> list[AxesImage]:
     """Draw images, each (H, W), or (H, W, 3) in 0 to 1, in rows of `columns`, lines between them, labels above.
 
     `limits` is one colour scale for all; without it every image has its own. `signed` centres scales on
-    zero. Any number of images is fine, one row need not be full. Returns an artist for a colour bar
-    where the scale is shared.
+    zero. Images may differ in size: each is one unit wide; the last row need not be full. Returns what
+    was drawn; an artist's `get_extent` says where (left, right, bottom, top).
     """
     if len(images) == 0:
         raise FigureError("no image to draw; accepted: at least one")
     colours = colormap(cmap or (SIGNED if signed else SEQUENTIAL))
     aspect = max(image.shape[0] / image.shape[1] for image in images)
     strip = _LINE_OF_TEXT * max((label.count("\n") + 1 for label in labels or ()), default=0)
-    drawn = None
+    drawn = []
     for number, image in enumerate(images):
         left = (number % columns) * (1 + _GAP)
         top = (number // columns) * (aspect + _GAP + strip) + strip
         norm = Normalize(*(limits or (signed_range if signed else value_range)(image)))
-        shown = image if image.ndim == 3 else np.ma.masked_invalid(np.asarray(image, np.float64))
-        drawn = axes.imshow(shown, cmap=colours, norm=norm, interpolation="nearest", aspect="auto",
-                            extent=(left, left + 1, top + image.shape[0] / image.shape[1], top))
+        values = image if image.ndim == 3 else np.ma.masked_invalid(np.asarray(image, np.float64))
+        drawn.append(axes.imshow(values, cmap=colours, norm=norm, interpolation="nearest", aspect="auto",
+                                 extent=(left, left + 1, top + image.shape[0] / image.shape[1], top)))
         if labels is not None:
             axes.text(left + 0.02, top - 0.02, labels[number], fontsize=7, linespacing=1.1, va="bottom")
     _frame(axes, len(images), columns, aspect, strip)
-    return drawn if limits else None
+    return drawn
 
 
 def _frame(axes: Axes, count: int, columns: int, aspect: float, strip: float) -> None:

@@ -1,0 +1,59 @@
+"""Pictures of convolutions' kernels, in a signed colour scale centred on zero."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..errors import UserError
+from ..inside.filters import Filters
+from .canvas import DPI, SIGNED, colormap, grid_figure, new_figure, signed_range
+
+_PIXELS = 5  # of the picture, for one weight of the overview
+
+
+def filters(record: Filters, map: int | None = None, columns: int = 8) -> Figure:
+    """Draw the filters of a convolution: each as a k x k image where there is one input channel.
+
+    With several, `map` draws that filter's kernel for every input channel, numbered; without `map`, an
+    overview has a row for each map and a column for each input channel. One scale for the whole layer.
+    """
+    limits = signed_range(record.kernels)
+    count, channels = record.kernels.shape[:2]
+    if map is not None and not 0 <= map < count:
+        raise UserError(f"map {map} of layer {record.layer!r}: does not exist; accepted: 0 to {count - 1}")
+    if map is not None:
+        labels = [f"channel {number}" if channels < 100 else str(number) for number in range(channels)]
+        return grid_figure(record.kernels[map], columns, labels, limits, True, title=_title(record, map))
+    if channels == 1:
+        labels = [str(number) for number in range(count)]
+        return grid_figure(record.kernels[:, 0], columns, labels, limits, True, title=_title(record))
+    return _overview(record, limits)
+
+
+def _title(record: Filters, map: int | None = None) -> str:
+    kernels = record.kernels if map is None else record.kernels[map]
+    which = f"{len(record.kernels)} filters" if map is None else f"filter {map}, bias {record.biases[map]:.3g}"
+    size = " x ".join(str(n) for n in record.kernels.shape[2:])
+    seed = "" if record.seed is None else f", seed {record.seed}"
+    return f"{record.layer}: {which} of {size}, range {kernels.min():.3g} to {kernels.max():.3g}{seed}"
+
+
+def _overview(record: Filters, limits: tuple[float, float]) -> Figure:
+    """All kernels in one image, lines of NaN between them."""
+    count, channels, height, width = record.kernels.shape
+    mosaic = np.full((count, height + 1, channels, width + 1), np.nan)
+    mosaic[:, :-1, :, :-1] = record.kernels.transpose(0, 2, 1, 3)
+    mosaic = mosaic.reshape(count * (height + 1), channels * (width + 1))
+    inches = [size * _PIXELS / DPI for size in mosaic.shape]
+    figure = new_figure(max(3.5, inches[1]) + 1.5, max(2.0, inches[0]) + 0.9, _title(record))
+    axes = figure.subplots()
+    colours = colormap(SIGNED).with_extremes(bad="#9a9a9a")
+    drawn = axes.imshow(mosaic, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest",
+                        extent=(0, channels, count, 0), aspect=(height + 1) / (width + 1))
+    for axis, number in ((axes.xaxis, channels), (axes.yaxis, count)):
+        step = 1 if number <= 8 else 8
+        axis.set_ticks(np.arange(0, number, step) + 0.5, range(0, number, step))
+    axes.set(xlabel="input channel", ylabel="map")
+    figure.colorbar(drawn, ax=axes, fraction=0.05, shrink=min(1.0, 4 / inches[0]), pad=0.02)
+    return figure
