@@ -95,9 +95,9 @@ def sensitivity(method: Method, network: Network, images: Tensor, target: Target
         noise = torch.rand(inputs.shape, generator=generator).to(inputs)
         return inputs + radius * (2 * noise - 1)
 
-    def explain(inputs: tuple[Tensor, ...] | Tensor) -> Tensor:
+    def explain(inputs: tuple[Tensor, ...] | Tensor) -> tuple[Tensor]:  # Captum wants tuples, and gives both
         inputs = inputs[0] if isinstance(inputs, tuple) else inputs
-        return method(network, inputs, target.repeated(len(inputs) // len(images)))
+        return (method(network, inputs, target.repeated(len(inputs) // len(images))),)
 
     found = metrics.sensitivity_max(explain, images, disturb, n_perturb_samples=samples,
                                     max_examples_per_batch=samples * len(images))

@@ -89,16 +89,17 @@ def image_id(index: int, train_size: int) -> str:
     return f"train:{index}" if index < train_size else f"test:{index - train_size}"
 
 
-def prepare(options: DataOptions) -> Prepared:
-    """Load, split and standardise; raise DataError where the options cannot work."""
+def prepare(options: DataOptions, standardizer: Standardizer | None = None) -> Prepared:
+    """Load, split and standardise (by `standardizer` where given, else fitted); raise DataError."""
     dataset = load_dataset(options.dataset, options.root, options.fallback, options.download)
     images = np.concatenate([dataset.train_images, dataset.test_images])
     labels = np.concatenate([dataset.train_labels, dataset.test_labels])
     size = len(dataset.train_labels)
     train, validation, test = split_indices(options, size, len(labels))
     fitted_on = {"per_pixel_all": slice(None), "mean_removed": np.concatenate([train, validation])}
-    standardizer = Standardizer.fit(options.standardize, images[fitted_on.get(options.standardize, train)],
-                                    options.clip)
+    if standardizer is None:
+        standardizer = Standardizer.fit(options.standardize, images[fitted_on.get(options.standardize, train)],
+                                        options.clip)
 
     def part(index: np.ndarray) -> Part:
         return Part(standardizer.apply(images[index]), labels[index], index, size)

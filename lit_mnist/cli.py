@@ -1,0 +1,239 @@
+"""fit, validate, test and predict: a thin LightningCLI around LitClassifier and MNISTDataModule."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+import types
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+# With TensorFlow installed, torch's TensorBoard writer would import it (6 s) unless this module exists.
+sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))
+# LightningCLI calls functions that newer releases of jsonargparse announce as deprecated.
+os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+
+import lightning as L  # noqa: E402
+from jsonargparse import ArgumentError, Namespace  # noqa: E402
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback  # noqa: E402
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger  # noqa: E402
+
+from .commands.outcome import Outcome  # noqa: E402
+from .data.module import MNISTDataModule  # noqa: E402
+from .errors import UserError  # noqa: E402
+from .origin import find_origin  # noqa: E402
+from .parse_errors import explain  # noqa: E402
+from .training import callbacks as cb  # noqa: E402
+from .training.classifier import LitClassifier  # noqa: E402
+from .training.run import evaluate_run, finish_fit, predict_test, warn_of_fallback  # noqa: E402
+
+_SKIPPED = {"model", "train_dataloaders", "val_dataloaders", "dataloaders", "datamodule", "weights_only",
+            "return_predictions", "verbose"}
+_TRAINER = {"max_epochs": 12, "num_sanity_val_steps": 0, "enable_model_summary": False, "log_every_n_steps": 100}
+
+
+def run(command: str, argv: list[str]) -> Outcome:
+    """Run fit, validate, test or predict with the options in `argv`; raise UserError for what cannot work."""
+    with warnings.catch_warnings():
+        _quieten()
+        return Cli(command, argv).outcome
+
+
+def _quieten() -> None:
+    """Leave out Lightning's advertisements and the warnings that are about its own affairs."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for message in (r".*LeafSpec.*", r"Experiment logs directory .* exists and is not empty",
+                    r"The number of training batches .* is smaller than the logging interval",
+                    r"`val_dataloader` does not exist|.*does not have many workers",
+                    r".*no `val_dataloader`|Total length of `list` across ranks is zero",
+                    r"Checkpoint directory .* exists and is not empty"):
+        warnings.filterwarnings("ignore", message=message)
+
+
+class Cli(LightningCLI):
+    """LightningCLI with this program's run folders, checkpoints and errors; `command` is its one subcommand."""
+
+    command = "fit"
+
+    def __init__(self, command: str, argv: list[str]) -> None:
+        type(self).command = command
+        self.started, self.outcome = time.perf_counter(), Outcome({}, "")
+        early = _early(argv)
+        self.origin = find_origin(command, early.ckpt_path, early.runs_dir, early.name or _stem(early.config))
+        self.stem = _stem(early.config)
+        base = ["--config", json.dumps(self.origin.config)] if self.origin else []
+        super().__init__(
+            LitClassifier, MNISTDataModule, args=[command, *base, *argv], save_config_callback=_SaveConfig,
+            save_config_kwargs={"overwrite": True}, seed_everything_default=1, trainer_defaults=dict(_TRAINER),
+            auto_configure_optimizers=False, load_from_checkpoint_support=False,
+            parser_kwargs={"exit_on_error": False, command: {"exit_on_error": False}},
+        )
+
+    @classmethod
+    def subcommands(cls) -> dict[str, set[str]]:
+        """Return the one command that was asked for: setting up a parser for each would take seconds."""
+        return {cls.command: _SKIPPED}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what the program itself decides."""
+        parser.add_argument("--recipe", type=Literal["keras", "torch"], default="torch",
+                            help="keras: keras_baseline can train this configuration too")
+        parser.add_argument("--name", type=str | None, default=None,
+                            help="name of the run's folder (default: the configuration file's)")
+        parser.add_argument("--runs_dir", type=str, default="runs", help="folder that holds all runs")
+        if self.command == "predict":
+            parser.add_argument("--images", type=list[str], nargs="+", default=[],
+                                help="image files, or ids such as test:19 (default: the whole test set)")
+        for target in ("model.seed", "data.seed"):
+            parser.link_arguments("seed_everything", target, compute_fn=_as_seed)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: list[str]) -> None:
+        """Parse; raise UserError with one clear message."""
+        try:
+            self.config = parser.parse_args(args)
+        except ArgumentError as error:
+            raise self._explained(error) from error
+
+    def _parse_ckpt_path(self) -> None:
+        """Do nothing: Lightning would override flags silently, `Origin` refuses contradictions."""
+
+    def _explained(self, error: Exception) -> UserError:
+        known = [action.dest for action in self._parser(self.command)._actions]
+        return UserError(explain(str(error), known))
+
+    @property
+    def settings(self) -> Namespace:
+        """The command's own part of the configuration."""
+        return self.config[self.command]
+
+    def before_instantiate_classes(self) -> None:
+        """Name the run; refuse what contradicts the checkpoint."""
+        self.settings.name = self.settings.name or self.stem or (self.origin.name if self.origin else "run")
+        self._dump_config()
+        if self.origin:
+            self.origin.refuse_contradictions(self.config_dump)
+
+    def instantiate_classes(self) -> None:
+        """Build model, data and trainer; what they refuse is the user's to mend."""
+        try:
+            super().instantiate_classes()
+        except UserError:
+            raise
+        except (ArgumentError, ValueError, TypeError, RuntimeError, ImportError) as error:
+            raise self._explained(error) from error
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """Build the trainer with this program's loggers and callbacks."""
+        wanted = self._get(self.config_init, "trainer")
+        fitting = self.command == "fit" and not wanted.get("fast_dev_run")
+        if wanted.get("logger") in (None, True):
+            kwargs["logger"] = self._loggers() if fitting else False
+        if not fitting:
+            kwargs["enable_checkpointing"] = False
+        trainer = super().instantiate_trainer(**kwargs)
+        if self.command == "fit":
+            trainer.callbacks = _ordered(trainer, self._callbacks(trainer))
+        return trainer
+
+    def _loggers(self) -> list:
+        run = self.origin.run if self.origin else None
+        place = {"save_dir": run.parent.parent, "name": run.parent.name, "version": run.name} if run else \
+            {"save_dir": self.settings.runs_dir, "name": self.settings.name}
+        board = TensorBoardLogger(**place, default_hp_metric=False)
+        return [board, CSVLogger(board.save_dir, board.name, Path(board.log_dir).name)]
+
+    def _callbacks(self, trainer: L.Trainer) -> list:
+        extra = [cb.RunRecord(self.config_dump), cb.Clock(), cb.EpochHistory(_draw_curves), cb.EpochReport()]
+        if trainer.loggers and not trainer.fast_dev_run:
+            extra += cb.checkpoints(self.datamodule.options.validate_on == "validation")
+        return extra + ([cb.StepProgress()] if self.settings.trainer.enable_progress_bar is not False else [])
+
+    def after_instantiate_classes(self) -> None:
+        """Read and check the data before anything is written."""
+        if self.command == "predict" and self.settings.images:
+            return
+        if self.origin and not self.origin.is_keras:
+            self.datamodule.use(self.origin.model.standardizer)
+        warn_of_fallback(self.datamodule.prepared.dataset)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        if subcommand == "fit":
+            path = str(self.origin.path) if self.origin else None
+            self.trainer.fit(self.model, self.datamodule, ckpt_path=path, weights_only=True)
+            self.outcome = finish_fit(self.trainer, self.model, self.datamodule, self.started)
+            return
+        self.model.network.load_state_dict(self.origin.model.network.state_dict())
+        if subcommand == "predict":
+            self.outcome = self._predict()
+        else:
+            self.outcome = evaluate_run(subcommand, self.trainer, self.model, self.datamodule, self.origin.model)
+
+    def _predict(self) -> Outcome:
+        if not self.settings.images:
+            return predict_test(self.trainer, self.model, self.datamodule)
+        from .commands.predict import predict
+
+        return predict(self.origin.model, [name for names in self.settings.images for name in
+                                           (names if isinstance(names, list) else [names])],
+                       self.settings.data.dataset, self.settings.data.root)
+
+
+class _SaveConfig(SaveConfigCallback):
+    """Writes ``config.yaml`` into the run folder; needs none where there is no run folder."""
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if stage == "fit" and trainer.log_dir and trainer.loggers:
+            super().setup(trainer, pl_module, stage)
+
+
+def _ordered(trainer: L.Trainer, extra: list) -> list:
+    """Lightning's own order: checkpoints last, so that they hold what the other callbacks did."""
+    from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
+
+    if any(isinstance(callback, cb.StepProgress) for callback in extra):
+        trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, cb.ProgressBar)]
+    if any(isinstance(callback, cb.ModelCheckpoint) for callback in extra):
+        trainer.callbacks = [c for c in trainer.callbacks if type(c) is not cb.ModelCheckpoint]
+    return _CallbackConnector._reorder_callbacks([*trainer.callbacks, *extra])
+
+
+def _draw_curves(history: cb.History, path: Path) -> None:
+    from .figures.canvas import save
+    from .figures.evaluation import training_curves
+
+    save(training_curves(history.epochs, history.train_acc, history.val_acc or None, history.train_loss,
+                         history.val_loss or None, title=path.parent.parent.name), path)
+
+
+def _early(argv: list[str]) -> argparse.Namespace:
+    """Read the options that decide where the others start from."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--ckpt_path")
+    parser.add_argument("--name")
+    parser.add_argument("--runs_dir", default="runs")
+    parser.add_argument("-c", "--config", action="append", default=[])
+    try:
+        found, _ = parser.parse_known_args(argv)
+    except (argparse.ArgumentError, SystemExit) as error:
+        raise UserError(explain(str(error), ["ckpt_path", "name", "runs_dir", "config"])) from error
+    for config in found.config:
+        if not Path(config).is_file():
+            raise UserError(f"--config {config}: no such file; accepted: a YAML file such as configs/cnn.yaml")
+    return found
+
+
+def _stem(configs: list[str]) -> str | None:
+    """Return the last configuration file's name; a run's own config.yaml carries its name inside."""
+    stem = Path(configs[-1]).stem if configs else None
+    return None if stem == "config" else stem
+
+
+def _as_seed(value: bool | int) -> int:
+    """Return the seed; true and false, which Lightning accepts, stand for 0."""
+    return 0 if isinstance(value, bool) else int(value)

@@ -1,0 +1,235 @@
+"""The LightningDataModule: the whole data set as one tensor on the device, batches as slices of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from .augment import Augmentation, distort
+from .idx import DataError
+from .prepare import DataOptions, Part, Prepared, permutation, prepare
+from .standardize import Standardizer
+
+BLOCK = 25  # optimiser steps handed to Lightning at once: its cost per call is then spread over them
+
+
+class Batch(NamedTuple):
+    """One optimiser step's images (n, C, H, W) and labels (n,); `total` counts all processes' images."""
+
+    images: Tensor
+    labels: Tensor
+    total: int
+
+
+class Block:
+    """The batches of some successive steps, on the device; `first` is the first one's number in its epoch."""
+
+    def __init__(self, images: Tensor, labels: Tensor, sizes: list[tuple[int, int]], first: int = 0) -> None:
+        self.images, self.labels, self.first = images, labels, first
+        self._sizes = sizes  # (this process's images, all processes' images) of each step
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def __iter__(self) -> Iterator[Batch]:
+        start = 0
+        for own, total in self._sizes:
+            yield Batch(self.images[start:start + own], self.labels[start:start + own], total)
+            start += own
+
+    @property
+    def total(self) -> int:
+        """Number of images, over all processes."""
+        return sum(total for _, total in self._sizes)
+
+
+class Resident:
+    """One part of the data, standardised, on one device."""
+
+    def __init__(self, part: Part, device: torch.device) -> None:
+        self.part = part
+        self.images = torch.from_numpy(part.images).unsqueeze(1).to(device)
+        self.labels = torch.from_numpy(part.labels).to(device)
+
+
+class TrainingBlocks:
+    """An epoch's batches, shuffled by (seed, epoch), in blocks that end at the steps in `marks`.
+
+    A state dict holds the position, so that a run continues with the very next batch.
+    """
+
+    def __init__(self, module: MNISTDataModule, data: Resident, epoch: int, steps_before: int, marks: set[int],
+                 block: int, rank: int, world: int) -> None:
+        self.module, self.data, self.epoch = module, data, epoch
+        self.block, self.rank, self.world = block, rank, world
+        self.steps = -(-len(data.part) // module.batch_size)
+        self.borders = self._borders(steps_before, marks)
+
+    def _borders(self, steps_before: int, marks: set[int]) -> list[int]:
+        own = {mark - steps_before for mark in marks}
+        regular = range(0, self.steps, self.block)
+        return sorted({*regular, self.steps, *(mark for mark in own if 0 < mark < self.steps)})
+
+    def __len__(self) -> int:
+        return len(self.borders) - 1
+
+    def __iter__(self) -> Iterator[Block]:
+        order = torch.from_numpy(permutation(self.module.seed, self.epoch, len(self.data.part)))
+        order = order.to(self.data.images.device)
+        matrices = self._matrices(len(order))
+        for first, last in zip(self.borders, self.borders[1:], strict=False):
+            yield self._take(order, matrices, first, last)
+
+    def _matrices(self, n: int) -> Tensor | None:
+        augment = self.module.augment
+        if not augment:
+            return None
+        return augment.draw(self.module.seed, self.epoch, n, self.data.images.shape[-1]).to(self.data.images.device)
+
+    def _take(self, order: Tensor, matrices: Tensor | None, first: int, last: int) -> Block:
+        parts, sizes = [], []
+        for step in range(first, last):
+            start, stop = step * self.module.batch_size, min((step + 1) * self.module.batch_size, len(order))
+            cut = [start + (stop - start) * rank // self.world for rank in (self.rank, self.rank + 1)]
+            parts.append(slice(*cut))
+            sizes.append((cut[1] - cut[0], stop - start))
+        chosen = order[parts[0].start:parts[-1].stop] if self.world == 1 else torch.cat([order[p] for p in parts])
+        images, labels = self.data.images[chosen], self.data.labels[chosen]
+        if matrices is not None:
+            moved = matrices[parts[0].start:parts[-1].stop] if self.world == 1 else \
+                torch.cat([matrices[p] for p in parts])
+            images = distort(images, moved, self.module.background.to(images))
+        return Block(images, labels, sizes, first)
+
+
+class EvaluationBlocks:
+    """A part's batches in order, each image once over all processes."""
+
+    def __init__(self, data: Resident, batch_size: int, rank: int, world: int) -> None:
+        n = len(data.part)
+        self.data, self.batch_size = data, batch_size
+        self.start, self.stop = n * rank // world, n * (rank + 1) // world
+
+    def __len__(self) -> int:
+        return -(-(self.stop - self.start) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Block]:
+        for start in range(self.start, self.stop, self.batch_size):
+            part = slice(start, min(start + self.batch_size, self.stop))
+            size = part.stop - part.start
+            yield Block(self.data.images[part], self.data.labels[part], [(size, size)], start)
+
+
+class MNISTDataModule(L.LightningDataModule):
+    """MNIST, and data sets of its form, standardised and resident on the training device.
+
+    Args:
+        dataset: mnist, fashion_mnist, kmnist, or digits (embedded in scikit-learn, nothing to download).
+        root: folder in torchvision's layout; default $LIT_MNIST_DATA, else the user's cache folder.
+        fallback: digits: where the data set cannot be had, use the embedded digits, loudly; null: an error.
+        download: whether missing files may be fetched.
+        batch_size: images of one optimiser step, over all processes.
+        eval_batch_size: images of one evaluation batch.
+        standardize: per_pixel (fitted on the training split), per_pixel_all (on all images: leaks test
+            statistics), global, unit (x/255), mean_removed (x/255 less each pixel's mean), or none.
+        clip: bound of the standardised values in standard deviations, or null.
+        split: official, or reshuffled (training and test images pooled, permuted, split anew).
+        split_seed: seed of reshuffled splits and of seeded validation.
+        validation_fraction: share of the training images set aside.
+        validation: tail (the last images, Keras' rule) or seeded (drawn).
+        validate_on: validation, test (the sources' habit), or none.
+        augment: random distortion of the training images: rotation (degrees), scale, shear, shift (pixels).
+        seed: seed of the order of batches and of the augmentation.
+    """
+
+    def __init__(self, dataset: str = "mnist", root: str | None = None, fallback: str | None = None,
+                 download: bool = True, batch_size: int = 64, eval_batch_size: int = 1000,
+                 standardize: str = "per_pixel", clip: float | None = None, split: str = "official",
+                 split_seed: int = 42, validation_fraction: float = 0.1, validation: str = "tail",
+                 validate_on: str = "validation", augment: Augmentation | None = None, seed: int = 1) -> None:
+        super().__init__()
+        for key, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+            if value < 1:
+                raise DataError(f"data.{key} = {value!r} cannot work; accepted: a whole number above 0")
+        self.options = DataOptions(dataset, Path(root) if root else None, fallback, download, standardize, clip,
+                                   split, split_seed, validation_fraction, validation, validate_on)
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.augment, self.seed = augment or Augmentation(), seed
+        self._prepared: Prepared | None = None
+        self._given: Standardizer | None = None
+        self._resident: dict[str, Resident] = {}
+
+    @property
+    def prepared(self) -> Prepared:
+        """The arrays, read when first asked for. Raises DataError."""
+        if self._prepared is None:
+            self._prepared = prepare(self.options, self._given)
+        return self._prepared
+
+    def use(self, standardizer: Standardizer) -> None:
+        """Scale images as a trained network's data were, instead of fitting anew."""
+        self._given = standardizer
+
+    @property
+    def background(self) -> Tensor:
+        """The standardised empty image, (1, 1, H, W)."""
+        shape = self.prepared.train.images.shape[1:]
+        return torch.from_numpy(self.prepared.standardizer.apply(torch.zeros(1, *shape).numpy())).unsqueeze(0)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of one epoch."""
+        return -(-len(self.prepared.train) // self.batch_size)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read and check the files."""
+        _ = self.prepared
+        if self.trainer is not None:  # each epoch has blocks of its own
+            self.trainer.reload_dataloaders_every_n_epochs = 1
+
+    def train_dataloader(self) -> TrainingBlocks:
+        """Return the current epoch's blocks (Lightning asks anew each epoch)."""
+        trainer = self.trainer
+        marks = {mark for callback in trainer.callbacks for mark in getattr(callback, "step_marks", ())}
+        marks |= {trainer.max_steps} if trainer.max_steps > 0 else set()
+        epoch = trainer.current_epoch
+        return TrainingBlocks(self, self._on_device("train"), epoch, epoch * self.steps_per_epoch, marks,
+                              self._block_size(), trainer.global_rank, trainer.world_size)
+
+    def _block_size(self) -> int:
+        """One step where Lightning was asked to count batches, else BLOCK."""
+        trainer = self.trainer
+        counted = (trainer.limit_train_batches, trainer.val_check_interval, trainer.overfit_batches)
+        return 1 if trainer.fast_dev_run or any(type(value) is int and value for value in counted) else BLOCK
+
+    def val_dataloader(self) -> EvaluationBlocks | list:
+        """Return the validation batches; none where the configuration validates on nothing."""
+        part = {"test": "test", "none": None}.get(self.options.validate_on, "validation")
+        return self._evaluation(part) if part else []
+
+    def test_dataloader(self) -> EvaluationBlocks:
+        """Return the test batches."""
+        return self._evaluation("test")
+
+    def predict_dataloader(self) -> EvaluationBlocks:
+        """Return the test batches."""
+        return self._evaluation("test")
+
+    def transfer_batch_to_device(self, batch: object, device: torch.device, dataloader_idx: int) -> object:
+        """Leave blocks alone: they are on the device already."""
+        return batch if isinstance(batch, Block) else super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    def _evaluation(self, part: str) -> EvaluationBlocks:
+        return EvaluationBlocks(self._on_device(part), self.eval_batch_size,
+                                self.trainer.global_rank, self.trainer.world_size)
+
+    def _on_device(self, part: str) -> Resident:
+        device = self.trainer.strategy.root_device
+        if part not in self._resident or self._resident[part].images.device != device:
+            self._resident[part] = Resident(getattr(self.prepared, part), device)
+        return self._resident[part]

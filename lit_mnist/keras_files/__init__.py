@@ -1,0 +1,7 @@
+"""Keras files read and written with h5py alone: never TensorFlow, never unpickling, nothing executed."""
+
+from .errors import KerasFileError
+from .reading import KerasFile, read_keras, read_weights
+from .slots import OptimizerState
+
+__all__ = ["KerasFile", "KerasFileError", "OptimizerState", "read_keras", "read_weights"]

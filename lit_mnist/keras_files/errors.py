@@ -1,0 +1,34 @@
+"""The one error of this package, and the place where a reason gets its file's name."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import UserError
+from ..spec import SpecError
+
+
+class KerasFileError(UserError):
+    """A Keras file that cannot be read or written: damaged, hostile, or with layers that have no counterpart."""
+
+
+# What h5py, zipfile and json raise on damaged bytes, beyond the checks that come first
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError,
+           RecursionError, MemoryError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Give every error inside the file's name; errors of damaged bytes become a KerasFileError."""
+    try:
+        yield
+    except (KerasFileError, SpecError) as error:
+        raise KerasFileError(f"{path}: {error}") from error
+    except _DAMAGE as error:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise KerasFileError(f"{path}: damaged, or not a Keras file ({type(error).__name__}: {reason[:160]})") from error

@@ -1,0 +1,61 @@
+"""Names: from what Keras allows to what the project's layers may be called, and to the groups in a .keras file."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from ..spec import is_layer_name
+
+
+def layer_names(originals: Iterable[str]) -> dict[str, str]:
+    """Return original -> new name, in order; names that already work stay as they are.
+
+    Other characters than letters, digits and _ become _, a leading digit or a reserved word gets
+    ``layer_`` before it, and a name that is taken by then gets ``_2``, ``_3``, ... at its end.
+    """
+    originals = list(originals)
+    taken = {name for name in originals if is_layer_name(name)}
+    renamed: dict[str, str] = {}
+    for original in originals:
+        renamed[original] = original if original in taken else _free(_cleaned(original), taken)
+        taken.add(renamed[original])
+    return renamed
+
+
+def _cleaned(name: str) -> str:
+    name = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return name if is_layer_name(name) else f"layer_{name}"
+
+
+def _free(name: str, taken: set[str]) -> str:
+    number, candidate = 2, name
+    while candidate in taken:
+        number, candidate = number + 1, f"{name}_{number}"
+    return candidate
+
+
+def snake_case(kind: str) -> str:
+    """Return a class name as Keras 3 names groups of weights: ``LeakyReLU`` -> ``leaky_re_lu``."""
+    kind = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
+    return re.sub("([a-z])([A-Z])", r"\1_\2", kind).lower()
+
+
+def group_names(kinds: Iterable[str], present: Iterable[str] | None = None) -> list[str]:
+    """Return the weight group of each layer: its class in snake case, counted (``conv2d``, ``conv2d_1``).
+
+    TensorFlow 2.12 counts in twos: with the groups that are `present` in a file, the n-th layer of a
+    class gets the n-th of that class's groups.
+    """
+    seen: Counter[str] = Counter()
+    places: dict[str, list[str]] = {}
+    groups = []
+    for key in map(snake_case, kinds):
+        if key not in places and present is not None:
+            found = [name for name in present if re.fullmatch(rf"{key}(_\d{{1,6}})?", name)]
+            places[key] = sorted(found, key=lambda name, key=key: int(name[len(key) + 1:] or 0))
+        counted = f"{key}_{seen[key]}" if seen[key] else key
+        groups.append(places[key][seen[key]] if seen[key] < len(places.get(key, ())) else counted)
+        seen[key] += 1
+    return groups

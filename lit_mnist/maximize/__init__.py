@@ -1,0 +1,1 @@
+"""Images that maps and classes want: activation maximisation. Nothing here draws."""

@@ -1,0 +1,103 @@
+"""What an input image may be, so that an ascent has a maximum: the network's own preprocessing decides.
+
+With ReLU a map grows without bound along a linear ramp, so pixels must be held. Networks trained on
+standardised images get images of mean 0 and deviation 1; networks trained on plain pixels (x/255, or
+0 to 255 where the network rescales itself) stay inside the pixels' range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..models import Model
+
+
+def standardise(images: Tensor) -> Tensor:
+    """Return `images` (N, C, H, W), each with mean 0 and population deviation 1.
+
+    TensorFlow's rule (``tf.image.per_image_standardization``): the deviation that divides is not below
+    ``1 / sqrt(number of values)``, so a constant image becomes zeros.
+    """
+    variance, mean = torch.var_mean(images, (1, 2, 3), correction=0, keepdim=True)
+    return (images - mean) / variance.sqrt().clamp_min(images[0].numel() ** -0.5)
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """Every image has mean 0 and deviation 1."""
+
+    scale: float = 1.0  # one unit of the ascent's step, in the network's input
+
+    def begin(self, noise: Tensor) -> Tensor:
+        """Return start images from `noise` of any scale."""
+        return standardise(noise)
+
+    def hold(self, images: Tensor) -> Tensor:
+        """Return the allowed images that follow from `images` (N, C, H, W)."""
+        return standardise(images)
+
+    def reference(self, inputs: Tensor) -> Tensor:
+        """Return the network's own inputs as images that this constraint allows."""
+        return standardise(inputs)
+
+    def bounds(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the least and largest value of each pixel (C, H, W): n values, mean 0, deviation 1 -> sqrt(n - 1)."""
+        limit = np.full(shape, (np.prod(shape) - 1) ** 0.5)
+        return -limit, limit
+
+    def describe(self) -> str:
+        """Say the constraint in words."""
+        return "each image standardised to mean 0, deviation 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """Every pixel stays between `low` and `high`, which broadcast to (C, H, W)."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def scale(self) -> float:
+        """One unit of the ascent's step: the box's width."""
+        return float((self.high - self.low).max())
+
+    def begin(self, noise: Tensor) -> Tensor:
+        """Return start images around the middle of the box, a quarter of its width per deviation."""
+        low, high = self._sides(noise)
+        return self.hold((low + high) / 2 + standardise(noise) * (high - low) / 4)
+
+    def hold(self, images: Tensor) -> Tensor:
+        """Return `images` (N, C, H, W) with every value brought back into the box."""
+        return torch.minimum(torch.maximum(images, self._sides(images)[0]), self._sides(images)[1])
+
+    def reference(self, inputs: Tensor) -> Tensor:
+        """Return the network's own inputs: they lie in the box."""
+        return inputs
+
+    def bounds(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the least and largest value of each pixel (C, H, W)."""
+        return np.broadcast_to(self.low, shape), np.broadcast_to(self.high, shape)
+
+    def describe(self) -> str:
+        """Say the constraint in words."""
+        return f"pixels kept in {self.low.min():g} to {self.high.max():g}"
+
+    def _sides(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        return tuple(torch.as_tensor(side, dtype=like.dtype, device=like.device) for side in (self.low, self.high))
+
+
+Constraint = Standardised | Box
+
+
+def constraint_for(model: Model) -> Constraint:
+    """Return the constraint of a model's preprocessing: `Standardised` where it divides by deviations, else `Box`."""
+    standardizer = model.standardizer
+    if standardizer.kind in ("per_pixel", "per_pixel_all", "global"):
+        return Standardised()
+    low, high = ((level - standardizer.mean) / standardizer.scale for level in (0.0, 255.0))
+    return Box(np.asarray(low), np.asarray(high))

@@ -1,0 +1,76 @@
+"""Each row's score and its gradient, through Captum's NeuronGradient with a selector that is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from captum.attr import NeuronGradient
+from torch import Tensor
+
+from .checks import MaximizeError
+from .objectives import Objective, View, drive
+from .taps import Taps
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of one step: the objective (N,), its part that reads the network (N,), the gradient (N, C, H, W)."""
+
+    objective: Tensor
+    drive: Tensor
+    gradient: Tensor
+
+
+class RowGradient:
+    """Scores and gradients of all rows in one forward and one backward pass.
+
+    Captum hooks `Taps.outputs`, calls the objective as its neuron selector and differentiates the scores'
+    sum; that equals every row's own gradient only if no score depends on another row, which `check` proves.
+    """
+
+    def __init__(self, taps: Taps, objective: Objective) -> None:
+        self.taps, self.objective, self.drive = taps, objective, drive(objective)
+        self.regularised = self.drive.terms != getattr(objective, "terms", ((1.0, objective),))
+        self.method = NeuronGradient(taps, taps.outputs)
+
+    def __call__(self, images: Tensor, targets: Tensor, groups: Tensor, draws: Sequence[Tensor] = (),
+                 weights: Tensor | None = None) -> Scores:
+        """Return the scores of `images`; `weights` (N,) multiply them before they are differentiated."""
+        seen: dict[str, Tensor] = {}
+
+        def select(outputs: tuple[Tensor, ...]) -> Tensor:
+            view = View(outputs[0], dict(zip(self.taps.names, outputs[1:], strict=True)), targets, groups)
+            scores = _checked(self.objective.score(view), len(targets), self.objective)
+            seen["objective"] = scores.detach()
+            seen["drive"] = self.drive.score(view).detach() if self.regularised else seen["objective"]
+            return scores if weights is None else scores * weights
+
+        gradient = self.method.attribute(images.detach().requires_grad_(), select,
+                                         additional_forward_args=tuple(draws) or None)
+        return Scores(seen["objective"], seen["drive"], gradient)
+
+    def check(self, images: Tensor, targets: Tensor, groups: Tensor, draws: Sequence[Tensor] = ()) -> None:
+        """Raise MaximizeError where a row's score depends on another row's image.
+
+        With weights w on the scores, row i's gradient must be w_i times its unweighted one; a selector
+        that mixes, shifts or swaps rows cannot give that.
+        """
+        if self.objective.couples:
+            return
+        weights = 1 + torch.arange(len(targets), dtype=images.dtype, device=images.device) / len(targets)
+        plain = self(images, targets, groups, draws).gradient
+        weighted = self(images, targets, groups, draws, weights).gradient
+        wanted = plain * weights.view(-1, 1, 1, 1)
+        tolerance = 1e3 * torch.finfo(images.dtype).eps * wanted.abs().max()
+        if (weighted - wanted).abs().max() > tolerance:
+            raise MaximizeError(f"objective {self.objective!r}: a row's score depends on another row's image; "
+                                "accepted: one score a row, from that row alone")
+
+
+def _checked(scores: Tensor, rows: int, objective: Objective) -> Tensor:
+    if not isinstance(scores, Tensor) or scores.shape != (rows,) or not scores.is_floating_point():
+        got = f"{tuple(scores.shape)} {scores.dtype}" if isinstance(scores, Tensor) else type(scores).__name__
+        raise MaximizeError(f"objective {objective!r} gives {got} for {rows} rows; accepted: one real score a row")
+    return scores

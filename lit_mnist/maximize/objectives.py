@@ -1,0 +1,277 @@
+"""What an image is to be good for, as values that add up: ``ChannelMean("Conv2D_3") - 0.1 * TotalVariation()``.
+
+An objective gives each row of a batch a score. Which map, unit or class is meant is the row's *target*,
+so one objective serves a whole layer in one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .checks import MaximizeError, need_number
+
+
+@dataclass(frozen=True)
+class View:
+    """What objectives see: images (N, C, H, W), activations by name, each row's target and its group (N,)."""
+
+    images: Tensor
+    activations: Mapping[str, Tensor]
+    targets: Tensor
+    groups: Tensor
+
+
+class Objective:
+    """A score for each row; add, subtract and scale objectives to combine them."""
+
+    layers: tuple[str, ...] = ()  # names of the activations that it reads
+    regularises = False  # about the image alone, whatever the network says
+    couples = False  # rows of one group depend on each other
+
+    def score(self, view: View) -> Tensor:
+        """Return the scores (N,)."""
+        raise NotImplementedError
+
+    def __add__(self, other: Objective) -> Weighted:
+        return Weighted((*_terms(self), *_terms(other)))
+
+    def __mul__(self, weight: float) -> Weighted:
+        return Weighted(tuple((weight * w, term) for w, term in _terms(self)))
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Weighted:
+        return self * -1.0
+
+    def __sub__(self, other: Objective) -> Weighted:
+        return self + -other
+
+
+def _terms(objective: Objective) -> tuple[tuple[float, Objective], ...]:
+    return objective.terms if isinstance(objective, Weighted) else ((1.0, objective),)
+
+
+@dataclass(frozen=True)
+class Weighted(Objective):
+    """Sum of weighted objectives."""
+
+    terms: tuple[tuple[float, Objective], ...]
+
+    def __post_init__(self) -> None:
+        for weight, _ in self.terms:
+            need_number("objective: weight", weight, least=-np.inf)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for _, term in self.terms for name in term.layers))
+
+    @property
+    def regularises(self) -> bool:
+        return all(term.regularises for _, term in self.terms)
+
+    @property
+    def couples(self) -> bool:
+        return any(term.couples for _, term in self.terms)
+
+    def score(self, view: View) -> Tensor:
+        return sum(weight * term.score(view) for weight, term in self.terms)
+
+
+def drive(objective: Objective) -> Objective:
+    """Return the objective without its regularisers: what must be non-zero for a start to wake the map."""
+    terms = tuple((weight, term) for weight, term in _terms(objective) if not term.regularises)
+    if not terms:
+        raise MaximizeError("the objective has regularisers alone; accepted: at least one term that reads the network")
+    return Weighted(terms)
+
+
+def _pick(values: Tensor, targets: Tensor) -> Tensor:
+    """Column `targets[i]` of row i: (N, T) -> (N,)."""
+    return values.gather(1, targets[:, None])[:, 0]
+
+
+@dataclass(frozen=True)
+class ChannelMean(Objective):
+    """Mean activation of a map: the row's target, or the same `map` for all rows."""
+
+    layer: str
+    map: int | None = None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return (self.layer,)
+
+    def score(self, view: View) -> Tensor:
+        means = view.activations[self.layer].mean((2, 3))
+        return _pick(means, view.targets) if self.map is None else means[:, self.map]
+
+
+def difference(layer: str, other: int, weight: float = 1.0) -> Weighted:
+    """Return the mean of the row's map minus `weight` times that of map `other`: what tells the two apart."""
+    return ChannelMean(layer) - weight * ChannelMean(layer, other)
+
+
+@dataclass(frozen=True)
+class Neuron(Objective):
+    """One unit: of a map at `position` (row, column; None: the middle), or of a vector layer."""
+
+    layer: str
+    position: tuple[int, int] | None = None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return (self.layer,)
+
+    def score(self, view: View) -> Tensor:
+        values = view.activations[self.layer]
+        if values.dim() == 4:
+            row, column = self.position or (values.shape[2] // 2, values.shape[3] // 2)
+            values = values[:, :, row, column]
+        return _pick(values, view.targets)
+
+
+@dataclass(frozen=True)
+class Logit(Neuron):
+    """A class score before softmax: `layer` is the network's last."""
+
+
+@dataclass(frozen=True)
+class LayerEnergy(Objective):
+    """Mean square of a whole layer: whatever it sees, more of it."""
+
+    layer: str
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return (self.layer,)
+
+    def score(self, view: View) -> Tensor:
+        return view.activations[self.layer].square().flatten(1).mean(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Along(Objective):
+    """Mean over positions of the activations' component along a direction; `vectors` (T, C), one for each target."""
+
+    layer: str
+    vectors: np.ndarray
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return (self.layer,)
+
+    def score(self, view: View) -> Tensor:
+        values = view.activations[self.layer].flatten(2).mean(2) if view.activations[self.layer].dim() == 4 \
+            else view.activations[self.layer]
+        vectors = torch.as_tensor(self.vectors, dtype=values.dtype, device=values.device)
+        return (values * (vectors / vectors.norm(dim=1, keepdim=True))[view.targets]).sum(1)
+
+
+@dataclass(frozen=True)
+class L2(Objective):
+    """Mean square of the image; subtract it."""
+
+    regularises = True
+
+    def score(self, view: View) -> Tensor:
+        return view.images.square().mean((1, 2, 3))
+
+
+@dataclass(frozen=True)
+class TotalVariation(Objective):
+    """Mean length of the image's gradient (isotropic; forward differences); subtract it."""
+
+    regularises = True
+
+    def score(self, view: View) -> Tensor:
+        x = view.images
+        down, right = x[:, :, 1:, :-1] - x[:, :, :-1, :-1], x[:, :, :-1, 1:] - x[:, :, :-1, :-1]
+        smooth = torch.finfo(x.dtype).eps  # keeps the root's derivative finite where the image is flat
+        return (down.square() + right.square() + smooth).sqrt().mean((1, 2, 3))
+
+
+@dataclass(frozen=True)
+class Likeness(Objective):
+    """Mean squared cosine between an image and the others of its group (a map's restarts); subtract it."""
+
+    regularises = True
+    couples = True
+
+    def score(self, view: View) -> Tensor:
+        flat = view.images.flatten(1)
+        flat = flat - flat.mean(1, keepdim=True)
+        unit = flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        others = (view.groups[:, None] == view.groups[None]).to(flat.dtype).fill_diagonal_(0)
+        return ((unit @ unit.T).square() * others).sum(1) / others.sum(1).clamp_min(1)
+
+
+def gram(activations: Tensor) -> Tensor:
+    """Return the maps' inner products (N, C, C) of activations (N, C, H, W): what Gatys et al. (2015) call style."""
+    flat = activations.flatten(2)
+    return flat @ flat.transpose(1, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Features(Objective):
+    """Minus half the squared distance to `wanted` (1 or T, C, H, W): Gatys et al. (2015), content."""
+
+    layer: str
+    wanted: np.ndarray
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return (self.layer,)
+
+    def score(self, view: View) -> Tensor:
+        values = view.activations[self.layer]
+        return -(values - _wanted(self.wanted, values, view.targets)).square().flatten(1).sum(1) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Gram(Objective):
+    """Minus the squared distance of Gram matrices over ``4 C^2 (H W)^2``: Gatys et al. (2015), style of one layer.
+
+    `wanted` holds activations (1 or T, C, H, W) of the style image.
+    """
+
+    layer: str
+    wanted: np.ndarray
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return (self.layer,)
+
+    def score(self, view: View) -> Tensor:
+        values = view.activations[self.layer]
+        distance = gram(values) - gram(_wanted(self.wanted, values, view.targets))
+        channels, places = values.shape[1], values.shape[2] * values.shape[3]
+        return -distance.square().sum((1, 2)) / (4 * channels**2 * places**2)
+
+
+def _wanted(wanted: np.ndarray, like: Tensor, targets: Tensor) -> Tensor:
+    values = torch.as_tensor(wanted, dtype=like.dtype, device=like.device)
+    return values if len(values) == 1 else values[targets]
+
+
+def total(objectives: Sequence[Objective]) -> Objective:
+    """Return the sum of several objectives."""
+    return Weighted(tuple(pair for one in objectives for pair in _terms(one)))
+
+
+@dataclass(frozen=True)
+class Peak(Objective):
+    """Highest activation of the row's map: raises one place where the mean over all places will not rise."""
+
+    layer: str
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return (self.layer,)
+
+    def score(self, view: View) -> Tensor:
+        return _pick(view.activations[self.layer].amax((2, 3)), view.targets)

@@ -1,0 +1,99 @@
+"""Random changes of the image at every step, so that a pattern must work wherever it lies.
+
+A transformation draws its numbers for one row and all steps at once (`draw`) and applies one step's
+numbers to a batch (`__call__`); the gradient flows back through it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .checks import need_number
+
+
+class Transformation(Protocol):
+    """A random change of images; `draw` gives float64 (steps, k) for one row of images (C, H, W)."""
+
+    def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]) -> np.ndarray: ...
+
+    def __call__(self, images: Tensor, drawn: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """Roll each image by up to `share` of its height and width (the second source: 0.05)."""
+
+    share: float = 0.05
+
+    def __post_init__(self) -> None:
+        need_number("jitter", self.share, 0, 1)
+
+    def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]) -> np.ndarray:
+        """Return whole pixels down and right, (steps, 2), each up to ``round(share * size)`` either way."""
+        most = [round(self.share * size) for size in shape[1:]]
+        return np.stack([chance.integers(-m, m, steps, endpoint=True) for m in most], axis=1).astype(np.float64)
+
+    def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
+        return roll(images, drawn.long())
+
+
+def roll(images: Tensor, shifts: Tensor) -> Tensor:
+    """Return each image (C, H, W) moved down and right by its own `shifts` (N, 2); what leaves comes in opposite."""
+    n, channels, height, width = images.shape
+    rows = (torch.arange(height, device=images.device) - shifts[:, :1]) % height  # (N, H)
+    columns = (torch.arange(width, device=images.device) - shifts[:, 1:]) % width  # (N, W)
+    places = (rows[:, :, None] * width + columns[:, None, :]).view(n, 1, -1).expand(-1, channels, -1)
+    return images.reshape(n, channels, -1).gather(2, places).view_as(images)
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """Turn each image about its centre by up to `degrees` either way; the border's pixels fill the corners."""
+
+    degrees: float = 5.0
+
+    def __post_init__(self) -> None:
+        need_number("rotation", self.degrees, 0, 180)
+
+    def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]) -> np.ndarray:
+        """Return radians, (steps, 1)."""
+        return np.radians(chance.uniform(-self.degrees, self.degrees, (steps, 1)))
+
+    def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
+        cos, sin = drawn[:, 0].cos(), drawn[:, 0].sin()
+        return _resample(images, torch.stack([cos, -sin, sin, cos], dim=1).view(-1, 2, 2))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Enlarge or shrink each image about its centre by up to `share`."""
+
+    share: float = 0.05
+
+    def __post_init__(self) -> None:
+        need_number("scale", self.share, 0, 0.9)
+
+    def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]) -> np.ndarray:
+        """Return the logarithm of the factor, (steps, 1): enlarging and shrinking are equally likely."""
+        most = math.log1p(self.share)
+        return chance.uniform(-most, most, (steps, 1))
+
+    def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
+        factor = (-drawn[:, 0]).exp()
+        return _resample(images, torch.diag_embed(torch.stack([factor, factor], dim=1)))
+
+
+def _resample(images: Tensor, matrices: Tensor) -> Tensor:
+    """Bilinear; `matrices` (N, 2, 2) act on (x, y) in pixels, so that images need not be square."""
+    height, width = images.shape[2:]
+    aspect = torch.tensor([[1, height / width], [width / height, 1]], dtype=images.dtype, device=images.device)
+    theta = F.pad(matrices.to(images.dtype) * aspect, (0, 1))
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)

@@ -1,0 +1,40 @@
+"""jsonargparse's messages, turned into one that names the key, quotes the value and suggests the nearest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .errors import nearest
+
+_UNKNOWN = (
+    re.compile(r"Unrecognized arguments: (?P<keys>.+)"),
+    re.compile(r"[Kk]ey '(?P<keys>[^']+)' is not expected"),
+    re.compile(r"No action for key '(?P<keys>[^']+)'"),
+    re.compile(r"Option '(?P<keys>[^']+)' is not accepted"),
+)
+_LONGEST = 400
+_SHOWN = 12  # a list of every option would bury the message
+
+
+def explain(message: str, known: Iterable[str]) -> str:
+    """Return `message` on at most two lines; `known` are the dotted keys that are accepted."""
+    message = re.sub(r"^(error: )+", "", message.strip())
+    for pattern in _UNKNOWN:
+        if match := pattern.search(message):
+            return _unknown(match["keys"], message, list(known))
+    lines = [line.strip(" -\t") for line in message.splitlines() if line.strip()]
+    text = "; ".join(dict.fromkeys(lines))
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def _unknown(keys: str, message: str, known: list[str]) -> str:
+    key = keys.split()[0].split("=")[0].lstrip("-")
+    prefix = re.search(r'[Pp]arser key "([^"]+)"', message)
+    full = f"{prefix[1]}.{key}" if prefix and not key.startswith(prefix[1]) else key
+    level = full.rpartition(".")[0]
+    near = [name for name in known if name.rpartition(".")[0] == level] or known
+    choices = nearest(full, near)
+    if len(near) > _SHOWN:
+        choices = choices.split("Accepted:")[0] + "see --help for what is accepted"
+    return f"unknown key or option {full!r}; {choices}"

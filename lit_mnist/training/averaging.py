@@ -1,0 +1,56 @@
+"""An exponential moving average of the weights (Polyak averaging), kept beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Average:
+    """``average += (1 - decay) (weights - average)`` after each step, bias-corrected at the start.
+
+    The decay in force is ``min(decay, (1 + n) / (10 + n))`` after n updates (the rule of TensorFlow's
+    ExponentialMovingAverage with `num_updates`), so that early averages forget the initial weights.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network, self.decay, self.updates = network, decay, 0
+        self.names = list(network.state_dict())
+        self.values = [tensor.detach().clone() for tensor in network.state_dict().values()]
+
+    def to(self, device: torch.device) -> None:
+        """Move the average to `device`."""
+        self.values = [value.to(device) for value in self.values]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the network's present weights."""
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        torch._foreach_lerp_(self.values, self._weights(), 1 - decay)
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange the network's weights and the average."""
+        weights = self._weights()
+        kept = [weight.clone() for weight in weights]
+        torch._foreach_copy_(weights, self.values)
+        torch._foreach_copy_(self.values, kept)
+
+    def states(self, trained: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return a state dict with the averaged weights, and what `restore` needs to go on training."""
+        averaged = {f"network.{name}": value.clone() for name, value in zip(self.names, self.values, strict=True)}
+        return trained | averaged, {"weights": {key: trained[key] for key in averaged}, "updates": self.updates}
+
+    def restore(self, checkpoint: dict[str, Any]) -> None:
+        """Take the average out of a checkpoint and put the trained weights in its place."""
+        state, trained = checkpoint["state_dict"], checkpoint["trained_state"]
+        self.values = [state[f"network.{name}"].clone().to(value.device)
+                       for name, value in zip(self.names, self.values, strict=True)]
+        self.updates = trained["updates"]
+        state.update(trained["weights"])
+
+    def _weights(self) -> list[Tensor]:
+        return [tensor.detach() for tensor in self.network.state_dict().values()]

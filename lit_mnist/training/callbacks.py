@@ -1,0 +1,215 @@
+"""What happens beside the steps: reports, curves, early stop, checkpoints, the initial weights, the clock."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar
+
+from ..errors import UserError
+from ..models import RECORD, checkpoint_record
+from .initial import save_initial_weights
+
+
+@dataclass(frozen=True)
+class History:
+    """Figures by epoch, each list one value an epoch; validation lists are empty where nothing was validated."""
+
+    epochs: list[int] = field(default_factory=list)
+    train_acc: list[float] = field(default_factory=list)
+    val_acc: list[float] = field(default_factory=list)
+    train_loss: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+
+
+class EpochHistory(Callback):
+    """Keeps the figures of every epoch, through interruptions too, and hands them to `draw` after each.
+
+    `draw(history, path)` writes the training curves; it is handed in, so that training imports no figures.
+    """
+
+    def __init__(self, draw: Callable[[History, Path], None] | None = None) -> None:
+        self.history, self.draw = History(), draw
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Take the epoch's figures; validation has already run."""
+        figures = pl_module.epoch_figures
+        self.history.epochs.append(trainer.current_epoch + 1)
+        for key in ("train/acc", "train/loss", "val/acc", "val/loss"):
+            if key in figures:
+                getattr(self.history, key.replace("/", "_")).append(figures[key])
+        if self.draw is not None and trainer.is_global_zero and trainer.log_dir:
+            self.draw(self.history, Path(trainer.log_dir) / "training_curves.png")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the history as plain lists."""
+        return {key: list(values) for key, values in vars(self.history).items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's history."""
+        self.history = History(**{key: list(values) for key, values in state.items()})
+
+
+class EpochReport(Callback):
+    """Prints one line an epoch: steps, learning rate, figures; and the time that the whole run will take."""
+
+    def __init__(self) -> None:
+        self._started = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the epoch's clock."""
+        self._started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print the line."""
+        figures = pl_module.epoch_figures
+        if not trainer.is_global_zero:
+            return
+        shown = "  ".join(f"{key} {figures[key]:.4f}" for key in ("train/loss", "train/acc", "val/loss", "val/acc")
+                          if key in figures)
+        seconds = time.perf_counter() - self._started
+        left = (trainer.max_epochs - trainer.current_epoch - 1) * seconds if trainer.max_epochs else 0
+        say(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  step {trainer.global_step}  "
+            f"lr {pl_module.rate_at(trainer.global_step):.8e}  {shown}  {seconds:.1f} s, about {duration(left)} left")
+
+
+class StopAtAccuracy(Callback):
+    """Stops at the end of the epoch in which `monitor` exceeds `threshold`."""
+
+    def __init__(self, threshold: float, monitor: str = "train/acc") -> None:
+        if not 0 < threshold <= 1:
+            raise UserError(f"StopAtAccuracy: threshold = {threshold!r} cannot work; accepted: a fraction up to 1")
+        self.threshold, self.monitor = threshold, monitor
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop where the threshold is exceeded."""
+        figures = pl_module.epoch_figures
+        if self.monitor not in figures:
+            raise UserError(f"StopAtAccuracy: monitor = {self.monitor!r} is not logged; accepted: "
+                            f"{', '.join(sorted(figures))}")
+        if figures[self.monitor] > self.threshold:
+            trainer.should_stop = True
+            say(f"\nReached {100 * self.threshold:g}% accuracy so cancelling training!")
+
+
+class Clock(Callback):
+    """Seconds spent in training epochs (validation excluded) and images trained on, through interruptions too."""
+
+    def __init__(self) -> None:
+        self.seconds, self.images, self._last = 0.0, 0, 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start counting."""
+        self._last = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
+                           batch_idx: int) -> None:
+        """Count the block's images and the time since the last one."""
+        now = time.perf_counter()
+        self.seconds, self._last = self.seconds + now - self._last, now
+        self.images += getattr(batch, "total", 0) or len(batch[1])
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Leave out the validation's time."""
+        self._last = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was counted."""
+        return {"seconds": self.seconds, "images": self.images}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.seconds, self.images = state["seconds"], state["images"]
+
+
+class RunRecord(Callback):
+    """Writes the initial weights, and puts into every checkpoint what opening it later takes."""
+
+    def __init__(self, config: dict[str, Any] | None = None) -> None:
+        self.config = config
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save the initial weights of a run that starts."""
+        if trainer.is_global_zero and trainer.log_dir and trainer.global_step == 0:
+            save_initial_weights(pl_module.network, Path(trainer.log_dir) / "initial_weights.safetensors")
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict) -> None:
+        """Add network description, scaling, data set, seed and configuration."""
+        prepared = trainer.datamodule.prepared
+        checkpoint[RECORD] = checkpoint_record(pl_module.spec, prepared.standardizer, prepared.dataset.name,
+                                               pl_module.seed) | {"config": self.config}
+
+
+def checkpoints(validates: bool) -> list[ModelCheckpoint]:
+    """Return the callbacks that keep ``last.ckpt`` and, where validation decides, ``best.ckpt``."""
+    kept = [ModelCheckpoint(filename="last", monitor=None, save_top_k=1, every_n_epochs=1,
+                            save_on_train_epoch_end=True, enable_version_counter=False)]
+    if validates:
+        kept.append(ModelCheckpoint(filename="best", monitor="val/acc", mode="max", save_top_k=1,
+                                    enable_version_counter=False))
+    return kept
+
+
+class StepProgress(ProgressBar):
+    """A rich progress bar of optimiser steps on standard error, with running figures and the time left."""
+
+    def __init__(self, refresh_seconds: float = 0.5) -> None:
+        super().__init__()
+        self._refresh, self._bar, self._enabled, self._next = refresh_seconds, None, True, 0.0
+
+    def disable(self) -> None:
+        """Show nothing."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """Show the bar."""
+        self._enabled = True
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Open the bar."""
+        if not (self._enabled and trainer.is_global_zero and sys.stderr.isatty()):
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"),
+                             TimeRemainingColumn(), console=Console(file=sys.stderr), transient=True,
+                             auto_refresh=False)
+        self._bar.start()
+        self._task = self._bar.add_task("", total=pl_module.total_steps, completed=trainer.global_step)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
+                           batch_idx: int) -> None:
+        """Move the bar, at most every `refresh_seconds`: only then are figures read from the device."""
+        if self._bar is None or (now := time.perf_counter()) < self._next:
+            return
+        self._next = now + self._refresh
+        figures = pl_module.sums.figures()
+        self._bar.update(self._task, completed=trainer.global_step, refresh=True, description=(
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} "
+            f"loss {figures['loss']:.4f} acc {figures['acc']:.4f}"))
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Close the bar, whatever ended the run."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def say(text: str) -> None:
+    """Print a line for people, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Spell seconds as ``45 s``, ``12 min`` or ``2 h 5 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

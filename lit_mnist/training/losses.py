@@ -1,0 +1,47 @@
+"""What training minimises: the data loss, from logits, and the penalty of the layers' L1/L2 regularisers."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..network import Network
+
+
+def data_loss(network: Network, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0,
+              total: int | None = None) -> Tensor:
+    """Return the mean loss of logits (N, classes) against labels (N,), as a scalar.
+
+    Softmax and linear outputs: cross-entropy from logits, unclipped. Sigmoid outputs: binary
+    cross-entropy averaged over classes (Keras' BinaryCrossentropy). `total` replaces N as the divisor
+    where the batch is one process's share of a larger one.
+    """
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    if network.spec.output_activation == "sigmoid":
+        smooth = F.one_hot(labels, logits.shape[1]).to(logits) * (1 - label_smoothing) + 0.5 * label_smoothing
+        loss = F.binary_cross_entropy_with_logits(logits, smooth, reduction="sum") / logits.shape[1]
+    else:
+        loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=label_smoothing)
+    return loss / (len(labels) if total is None else total)
+
+
+def penalty(network: Network) -> Tensor | None:
+    """Return the sum of ``l1 * sum(|w|) + l2 * sum(w^2)`` over the layers' kernels (Keras' rule), or None."""
+    terms = []
+    for layer in network.spec.layers:
+        l1, l2 = getattr(layer, "l1", 0.0), getattr(layer, "l2", 0.0)
+        if l1 or l2:
+            kernel = getattr(network, layer.name)[_kernel_position(layer.type)].weight
+            terms += [_float32(l1) * kernel.abs().sum()] if l1 else []
+            terms += [_float32(l2) * kernel.square().sum()] if l2 else []
+    return torch.stack(terms).sum() if terms else None
+
+
+def _kernel_position(layer_type: str) -> int:
+    return 0 if layer_type == "dense" else -2  # a convolution may have a padding module before it
+
+
+def _float32(factor: float) -> float:
+    """Keras' TensorFlow backend passes a regulariser's factor through float32, in float64 mode too."""
+    return torch.tensor(factor, dtype=torch.float32).item()
