@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from .errors import UserError
 from .files import write_bytes
 from .network import Network, as_images
 from .spec import NetworkSpec
+from .weights import Weights
 
 RECORD = "lit_mnist"  # the key of our own part of a checkpoint
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
@@ -58,12 +60,16 @@ def checkpoint_record(spec: NetworkSpec, standardizer: Standardizer, dataset: st
             "dataset": dataset, "seed": seed}
 
 
-def save_model(model: Model, path: Path) -> None:
-    """Write a checkpoint without training state, which every command accepts; the file appears whole or not at all."""
+def save_model(model: Model, path: Path, optimizer_states: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Write a checkpoint without a trainer's state, which every command accepts; whole or not at all.
+
+    `optimizer_states` are state dicts of torch optimisers, kept as Lightning keeps them.
+    """
     state = {_PREFIX + key: tensor for key, tensor in model.network.state_dict().items()}
     record = checkpoint_record(model.spec, model.standardizer, model.dataset, model.seed)
     buffer = io.BytesIO()
-    torch.save({"state_dict": state, RECORD: record, "epoch": model.epoch, "global_step": model.step}, buffer)
+    torch.save({"state_dict": state, RECORD: record, "epoch": model.epoch, "global_step": model.step,
+                "optimizer_states": list(optimizer_states)}, buffer)
     write_bytes(path, buffer.getvalue())
 
 
@@ -143,12 +149,22 @@ def model_from_checkpoint(content: Mapping[str, Any], path: Path) -> Model:
 def _open_keras(path: Path, standardize: str | None, root: str | Path | None) -> Model:
     from .keras_files import read_keras  # h5py is needed for these files alone
 
-    spec, weights = read_keras(path)
+    file = read_keras(path)
+    return keras_model(file.spec, file.weights, path, standardize, root)
+
+
+def keras_model(spec: NetworkSpec, weights: Weights, path: Path, standardize: str | None = None,
+                root: str | Path | None = None) -> Model:
+    """Build the model of a Keras file's network and weights; `standardize` and `root` as in `open_model`."""
     network = Network(spec)
-    network.load_weights(weights)
-    if standardize is None:
-        standardize = "none" if spec.layers[0].type == "rescaling" else "unit"
-    return Model(network.eval(), _fitted(standardize, root, spec), "mnist", path)
+    network.load_weights({name: array.astype(np.float32) for name, array in weights.items()})
+    return Model(network.eval(), _fitted(standardize or _default_scaling(spec), root, spec), "mnist", path)
+
+
+def _default_scaling(spec: NetworkSpec) -> str:
+    """Networks that rescale before their first weights take pixels as they are."""
+    before = itertools.takewhile(lambda info: not info.weights, spec.table)
+    return "none" if any(info.type == "rescaling" for info in before) else "unit"
 
 
 def _fitted(kind: str, root: str | Path | None, spec: NetworkSpec) -> Standardizer:

@@ -1,0 +1,132 @@
+"""Keras files written: what Keras 3 itself loads, as a `.keras` archive or as legacy HDF5."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..files import write_bytes
+from ..spec import NetworkSpec
+from ..weights import Weights, check_weights
+from .configuration import class_and_config, compile_config, model_config
+from .container import CONFIG, METADATA, WEIGHTS
+from .errors import KerasFileError
+from .names import group_names, snake_case
+from .slots import OptimizerState, listed, slot_groups
+
+SUFFIXES = (".keras", ".h5", ".hdf5")
+LAYOUT = "3.15.1"  # the release whose layout is written, and which the tests load the files with
+_HEADER_LIMIT = 64_512  # bytes of one HDF5 attribute; Keras cuts longer lists of names
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows: the same network gives the same bytes
+
+
+def write_keras(path: str | Path, spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None = None,
+                names: Mapping[str, str] | None = None) -> Path:
+    """Write a model that Keras 3 loads: `.keras`, or legacy HDF5 for `.h5` and `.hdf5`; return its path.
+
+    `weights` are in this project's names; `names` gives layers other names in the file. With an
+    `optimizer`, Keras compiles the model and goes on where it stopped. The file appears whole or not at
+    all. Raises KerasFileError for another ending, SpecError for weights that do not fit.
+    """
+    path, names = Path(path), names or {}
+    if path.suffix.lower() not in SUFFIXES:
+        raise KerasFileError(f"{path}: unknown ending {path.suffix!r}; accepted: {', '.join(SUFFIXES)}")
+    check_weights(spec, weights)
+    if optimizer is not None:
+        _check_slots(path, spec, optimizer)
+    write = _archive if path.suffix.lower() == ".keras" else _legacy
+    return write_bytes(path, write(spec, weights, optimizer, names))
+
+
+def _check_slots(path: Path, spec: NetworkSpec, optimizer: OptimizerState) -> None:
+    groups = slot_groups(optimizer.name, optimizer.settings)
+    if groups is None:
+        raise KerasFileError(f"{path}: optimiser {optimizer.name!r} cannot be written; accepted: SGD, RMSprop, Adam, "
+                             "AdamW, Nadam, Adamax")
+    for slot in (slot for group in groups for slot in group):
+        for weight, shape in _moved(spec).items():
+            found = optimizer.slots.get(slot, {}).get(weight)
+            if found is None or found.shape != shape:
+                raise KerasFileError(f"{path}: slot {slot!r} of {weight!r} is "
+                                     f"{'missing' if found is None else found.shape}; accepted: an array {shape}")
+
+
+def _moved(spec: NetworkSpec) -> dict[str, tuple[int, ...]]:
+    return {f"{layer.name}/{weight}": shape for layer in spec.layers
+            for weight, shape in spec[layer.name].weights.items() if weight in layer.trainable}
+
+
+def _archive(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None, names: Mapping[str, str]) -> bytes:
+    config = model_config(spec, names, "sequential", zipped=True)
+    if optimizer is not None:
+        config["compile_config"] = compile_config(spec, optimizer.name, optimizer.settings, zipped=True)
+    members = {METADATA: json.dumps({"keras_version": LAYOUT}), CONFIG: json.dumps(config),
+               WEIGHTS: _store(spec, weights, optimizer, names)}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name, _DATE), content)
+    return buffer.getvalue()
+
+
+def _store(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None, names: Mapping[str, str]) -> bytes:
+    """Keras 3's own layout: groups called after classes, arrays by number."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        groups = group_names(class_and_config(layer)[0] for layer in spec.layers)
+        for layer, group in zip(spec.layers, groups, strict=True):
+            variables = file.create_group(f"layers/{group}/vars")
+            variables.attrs["name"] = names.get(layer.name, layer.name)
+            for number, weight in enumerate(spec[layer.name].weights):
+                variables[str(number)] = weights[f"{layer.name}/{weight}"]
+        for number, (_, array) in enumerate([] if optimizer is None else listed(optimizer, list(_moved(spec)))):
+            file.require_group("optimizer/vars")[str(number)] = array
+        file.create_group("vars")
+    return buffer.getvalue()
+
+
+def _legacy(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None, names: Mapping[str, str]) -> bytes:
+    """The HDF5 layout of Keras 2 as Keras 3 writes it: a group for each layer, which lists its weights."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        model = "sequential"
+        file.attrs["backend"], file.attrs["keras_version"] = "tensorflow", LAYOUT
+        file.attrs["model_config"] = json.dumps(model_config(spec, names, model, zipped=False))
+        top = file.create_group("model_weights")
+        top.attrs["backend"], top.attrs["keras_version"] = "tensorflow", LAYOUT
+        _write_names(top, "layer_names", [names.get(name, name) for name in spec.names])
+        for info in spec.table:
+            name = names.get(info.name, info.name)
+            arrays = [(f"{model}/{name}/{weight}", weights[f"{info.name}/{weight}"]) for weight in info.weights]
+            _write_listed(top.create_group(name), arrays)
+        _write_listed(top.create_group("top_level_model_weights"), [])
+        if optimizer is not None:
+            config = compile_config(spec, optimizer.name, optimizer.settings, zipped=False)
+            file.attrs["training_config"] = json.dumps(config)
+            prefix = snake_case(optimizer.name)
+            _write_listed(file.create_group("optimizer_weights"),
+                          [(f"{prefix}/{path}", array) for path, array in listed(optimizer, list(_moved(spec)))])
+    return buffer.getvalue()
+
+
+def _write_listed(group: h5py.Group, arrays: list[tuple[str, Any]]) -> None:
+    _write_names(group, "weight_names", [name for name, _ in arrays])
+    for name, array in arrays:
+        group[name] = np.asarray(array)
+
+
+def _write_names(group: h5py.Group, key: str, values: list[str]) -> None:
+    encoded = np.asarray([value.encode() for value in values], "S") if values else np.zeros(0)
+    pieces = -(-encoded.nbytes // _HEADER_LIMIT)
+    if pieces <= 1:
+        group.attrs[key] = encoded
+        return
+    for number, piece in enumerate(np.array_split(encoded, pieces)):
+        group.attrs[f"{key}{number}"] = piece
