@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
+import inspect
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -79,10 +81,32 @@ def _function(command: str, argv: list[str]) -> Any:
                             exit_on_error=False)
     parser.add_function_arguments(function, as_group=False)
     try:
-        settings = parser.parse_args(argv)
+        settings = parser.parse_args(_folded(function, argv))
     except ArgumentError as error:
         raise UserError(explain(str(error), [action.dest for action in parser._actions])) from error
     return function(**settings.as_dict())
+
+
+def _folded(function: Callable, argv: list[str]) -> list[str]:
+    """Return ``--images a b --images c`` as ``--images=["a", "b", "c"]``, the form in which jsonargparse takes lists."""
+    parameters = inspect.signature(function).parameters.values()
+    kinds = {f"--{each.name}": str(each.annotation) for each in parameters if "list[" in str(each.annotation)}
+    folded, lists, current = [], {}, None
+    for argument in argv:
+        option, equals, value = argument.partition("=")
+        if argument.startswith("--"):
+            current = lists.setdefault(option, []) if option in kinds else None
+            if current is not None:
+                current.extend([value] if equals else [])
+                continue
+        (folded if current is None or argument == "-h" else current).append(argument)
+    for option, values in lists.items():
+        if not values:
+            raise UserError(f"{option}: names nothing; accepted: one value or more")
+        whole = len(values) == 1 and values[0].startswith("[")
+        quoted = json.dumps if "list[str]" in kinds[option] else str
+        folded.append(f"{option}={values[0] if whole else '[' + ', '.join(map(quoted, values)) + ']'}")
+    return folded
 
 
 def _help() -> str:

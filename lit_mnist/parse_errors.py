@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from .errors import nearest
 
 _UNKNOWN = (
-    re.compile(r"Unrecognized arguments: (?P<keys>.+)"),
+    re.compile(r"[Uu]nrecognized arguments: (?P<keys>.+)"),
     re.compile(r"[Kk]ey '(?P<keys>[^']+)' is not expected"),
     re.compile(r"No action for key '(?P<keys>[^']+)'"),
     re.compile(r"Option '(?P<keys>[^']+)' is not accepted"),

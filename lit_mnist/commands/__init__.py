@@ -14,4 +14,9 @@ TRAINING = {
 COMMANDS = {
     "summary": "print a network's layer table: shapes, parameters, work, receptive fields",
     "runs": "list the training runs with their figures",
+    "features": "draw every map of a layer for chosen images, and the soft-max bars",
+    "filters": "draw the kernels of the convolutions",
+    "journey": "draw one map of every layer for several images, side by side",
+    "top_images": "find the images that activate each map most, and the patch that the map saw",
+    "activation_stats": "measure every map over a data set, and tell three kinds of silent map apart",
 }

@@ -70,7 +70,7 @@ def answer_data(answer: Answer) -> dict:
     """Return an answer as plain values."""
     return {"image": answer.image, "label": answer.label if answer.label >= 0 else None,
             "predicted": answer.prediction, "probability": answer.probability,
-            "probabilities": answer.probabilities.round(8)}
+            "probabilities": answer.probabilities.astype(np.float64).round(8)}
 
 
 def answer_text(answer: Answer) -> str:

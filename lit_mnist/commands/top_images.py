@@ -32,17 +32,20 @@ def top_images(ckpt_path: str, layer: list[str] | None = None, map: list[int] | 
         svg: write every picture as SVG too.
         data_root: folder that holds the data sets (default: $LIT_MNIST_DATA, else the cache folder).
     """
+    from ..inside.capture import select
     from ..inside.passes import batches, dataset_part
     from ..inside.top_images import top_images as find
     from ..models import open_model
 
     model, results = open_model(ckpt_path), Results("top_images", out, svg)
+    layers = select(model.network, layer or _last_convolution(model))
+    drawn = {name: _chosen(model, name, map) for name in layers}
     pixels, _ = dataset_part(model, part, data_root)
     names = [f"{part}:{number}" for number in range(len(pixels))]
     passed = progress(batches(model, pixels, batch_size), -(-len(pixels) // batch_size), "images")
-    records = find(model.network, passed, layer or _last_convolution(model), k)
+    records = find(model.network, passed, layers, k)
     for record in records:
-        _draw(results, record, _chosen(record, map), pixels, names, model.seed)
+        _draw(results, record, drawn[record.layer], pixels, names, model.seed)
     data = {"network": model.path, "seed": model.seed, "part": part, "images": len(pixels),
             "layers": [{"layer": record.layer, "maps": _maps(record, names)} for record in records]}
     text = "\n".join(f"{record.layer}: best {k} of {record.images:,} {part} images for each of "
@@ -60,13 +63,13 @@ def _last_convolution(model: Model) -> str:
     return names[-1]
 
 
-def _chosen(record: TopImages, wanted: list[int] | None) -> list[int]:
+def _chosen(model: Model, layer: str, wanted: list[int] | None) -> list[int]:
     from ..errors import UserError
 
-    count = len(record.peak.index)
+    count = model.spec[layer.partition(":")[0]].output_shape[-1]
     for number in wanted or []:
         if not 0 <= number < count:
-            raise UserError(f"map {number} of layer {record.layer!r}: does not exist; accepted: 0 to {count - 1}")
+            raise UserError(f"map {number} of layer {layer!r}: does not exist; accepted: 0 to {count - 1}")
     return wanted or list(range(count))
 
 
