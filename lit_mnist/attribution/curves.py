@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import nearest
 from ..network import Network
 from .method import EVALUATIONS
 from .targets import AttributionError, Target
 
+KINDS = ("deletion", "insertion")
 STEPS = 20
 
 
@@ -57,13 +59,13 @@ def intensity_ranking(images: Tensor, background: Tensor, scale: Tensor | float 
 def curve(network: Network, images: Tensor, target: Target, order: Tensor, background: Tensor, kind: str,
           steps: int = STEPS) -> Curve:
     """Delete or insert the first half of `order` (N, H * W) in `steps` equal steps; raise AttributionError."""
-    if kind not in ("deletion", "insertion"):
-        raise AttributionError(f"kind {kind!r} of curve: unknown; accepted: deletion, insertion")
+    if kind not in KINDS:
+        raise AttributionError(f"kind {kind!r} of curve: unknown; {nearest(kind, KINDS)}")
     if target.first is None:
         raise AttributionError(f"{kind}: a map has no probability; accepted: a class or a difference as the target")
     counts = np.linspace(0, order.shape[1] // 2, steps + 1).round().astype(int)
-    rank = torch.empty_like(order).scatter_(1, order, torch.arange(order.shape[1], device=order.device).expand_as(order))
-    rank = rank.view(len(images), 1, *images.shape[2:])
+    places = torch.arange(order.shape[1], device=order.device).expand_as(order)
+    rank = torch.empty_like(order).scatter_(1, order, places).view(len(images), 1, *images.shape[2:])
     empty = background.to(images).expand_as(images)
     front, rest = (empty, images) if kind == "deletion" else (images, empty)
     columns = [_probability(network, torch.where(rank < int(count), front, rest), target.first) for count in counts]

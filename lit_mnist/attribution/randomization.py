@@ -22,20 +22,25 @@ DRAWS = 3
 
 @dataclass(frozen=True)
 class Randomization:
-    """Signed Spearman correlation with the trained network's map, (stages, draws, N), over foreground pixels.
+    """Signed Spearman correlations with the trained network's map over foreground pixels, each (draws, N).
 
-    Stage k has the top k + 1 layers with weights drawn anew, `layers[k]` being the last of them; the last
-    stage has all. Images without two foreground pixels, and maps that are constant there, count as 0.
+    Stage k has the top k + 1 layers with weights drawn anew, `layers[k]` being the lowest of them; the
+    last stage has all. Images without two foreground pixels, and maps that are constant there, count as 0.
     """
 
     method: str
     layers: tuple[str, ...]
-    correlation: np.ndarray
+    correlations: tuple[np.ndarray, ...]
+
+    @property
+    def stages(self) -> np.ndarray:
+        """Mean over images and draws, stage by stage."""
+        return np.array([stage.mean() for stage in self.correlations])
 
     @property
     def figure(self) -> float:
         """Mean over images and draws with all layers drawn anew; its magnitude is what counts."""
-        return float(self.correlation[-1].mean())
+        return float(self.correlations[-1].mean())
 
 
 def randomize(network: Network, layers: int, seed: int) -> Network:
@@ -56,19 +61,24 @@ def weighted_layers(network: Network) -> tuple[str, ...]:
 
 
 def randomization(method: Method, network: Network, images: Tensor, target: Target, foreground: Tensor,
-                  original: Tensor | None = None, draws: int = DRAWS, seed: int = 0,
-                  cascade: bool = True) -> Randomization:
-    """Compare the method's maps before and after drawing weights anew, `draws` times.
+                  original: Tensor | None = None, draws: int = DRAWS, stage_draws: int = 0,
+                  seed: int = 0) -> Randomization:
+    """Compare the method's maps before and after drawing all weights anew, `draws` times.
 
-    `foreground` is bool (N, H, W). With `cascade` every stage from the top layer down is measured,
-    without it only the last. `original` saves computing the trained network's maps again.
+    `foreground` is bool (N, H, W). With `stage_draws` the stages before, from the top layer down, are
+    measured too, each with so many draws. `original` saves computing the trained network's maps again.
     """
     layers = weighted_layers(network)
-    stages = range(1, len(layers) + 1) if cascade else [len(layers)]
     before = ranks(method(network, images, target) if original is None else original, foreground)
-    found = [[_correlation(before, ranks(method(randomize(network, stage, _seed(seed, draw)), images, target),
-                                         foreground)) for draw in range(draws)] for stage in stages]
-    return Randomization(method.name, tuple(layers[stage - 1] for stage in stages), np.array(found))
+
+    def correlation(stage: int, draw: int) -> np.ndarray:
+        after = ranks(method(randomize(network, stage, _seed(seed, draw)), images, target), foreground)
+        return np.array([float(a @ b) for a, b in zip(before, after, strict=True)])
+
+    planned = {stage: stage_draws for stage in range(1, len(layers)) if stage_draws} | {len(layers): draws}
+    return Randomization(method.name, tuple(layers[stage - 1] for stage in planned),
+                         tuple(np.stack([correlation(stage, draw) for draw in range(count)])
+                               for stage, count in planned.items()))
 
 
 def _seed(seed: int, draw: int) -> int:
@@ -89,7 +99,3 @@ def _unit(ranked: np.ndarray) -> np.ndarray:
     centred = ranked - ranked.mean() if len(ranked) else ranked
     length = np.linalg.norm(centred)
     return centred / length if length > 0 else np.zeros_like(centred)
-
-
-def _correlation(before: list[np.ndarray], after: list[np.ndarray]) -> np.ndarray:
-    return np.array([float(a @ b) for a, b in zip(before, after, strict=True)])

@@ -1,0 +1,154 @@
+"""From a model and images to an Explanation: the maps of several methods, each with its verdicts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data import Dataset
+from ..images import Images
+from ..models import Model
+from .baselines import background, input_noise
+from .method import Method
+from .methods import Setting, make_methods, make_setting
+from .randomization import weighted_layers
+from .records import Attribution, Explanation
+from .targets import AttributionError, network_logits, resolve
+from .verdicts import Judgement, Sample, judge, per_image
+
+VERDICT_DIGITS = 20
+_UNSEEN = 0.1  # of SmoothGrad's noise, that is 1.5 % of the range from background to ink: cannot be seen
+
+
+def explain(model: Model, images: Images, methods: str | Sequence[str] = "all", target: str = "predicted", *,
+            dataset: Dataset | None = None, baseline: str = "empty", layer: str | None = None,
+            verdict_digits: int = VERDICT_DIGITS, seed: int = 0,
+            progress: Callable[[str], None] = lambda method: None) -> Explanation:
+    """Explain the network's answer for every image by every method, and judge the methods.
+
+    Wrongly classified images come first. `target` follows `targets.GRAMMAR`; `dataset` is the data set
+    that baselines and verdict digits (the first `verdict_digits` test images of a fitting class; 0: no
+    verdicts) are taken from, without it the explained images themselves are judged. With ``all``,
+    methods that the network or target does not allow are skipped, with the reason in the record; a
+    method named by itself raises AttributionError.
+    """
+    if verdict_digits < 0:
+        raise AttributionError(f"verdict_digits = {verdict_digits}; accepted: 0 (no verdicts) or more")
+    like = next(model.network.parameters(), torch.zeros(()))
+    inputs = model.tensor(images.pixels).to(like)
+    logits = network_logits(model.network, inputs)
+    order = _mistakes_first(logits, images.labels)
+    images, inputs, logits = _reordered(images, order), inputs[order], logits[order]
+    resolved = resolve(model.network, inputs, target, images.labels)
+    setting = make_setting(model, dataset, baseline, layer, seed)
+    sample = Sample(model.network, inputs, resolved, background(model), _ink(model),
+                    _UNSEEN * input_noise(model), seed, stage_draws=1)
+    judged = _verdict_sample(model, dataset, target, verdict_digits, sample)
+    found, skipped = _attributions(make_methods(methods, setting), sample, judged, target,
+                                   "all" in ([methods] if isinstance(methods, str) else methods), progress)
+    probabilities = model.network.probabilities(logits).double().cpu().numpy()
+    return Explanation(
+        images.names, images.pixels, images.labels, logits.argmax(1).cpu().numpy(), probabilities, target,
+        resolved.names, found, baseline, layer, seed, len(judged.images) if judged else 0,
+        dataset.class_names if dataset else (), skipped, **_contrast(found, setting, sample),
+        **({} if judged is None else _rivals(judged, found)))
+
+
+def interesting(model: Model, dataset: Dataset, count: int = 8) -> tuple[str, ...]:
+    """Return ids of test images worth a look: the most confident mistakes, up to five eighths, then right answers."""
+    logits = network_logits(model.network, model.tensor(dataset.test_images).to(next(model.network.parameters())))
+    confidence, guess = model.network.probabilities(logits).max(1)
+    wrong = guess.cpu() != torch.from_numpy(dataset.test_labels)
+    mistakes = [int(i) for i in confidence.cpu().argsort(descending=True) if wrong[i]][:max(1, 5 * count // 8)]
+    right = [int(i) for i in (~wrong).nonzero().flatten()[:count - len(mistakes)]]
+    return tuple(f"test:{i}" for i in (*mistakes, *right))
+
+
+def _mistakes_first(logits: Tensor, labels: np.ndarray) -> list[int]:
+    guess = logits.argmax(1).cpu().numpy()
+    wrong = (labels >= 0) & (guess != labels)
+    return [*np.flatnonzero(wrong).tolist(), *np.flatnonzero(~wrong).tolist()]
+
+
+def _reordered(images: Images, order: list[int]) -> Images:
+    return Images(images.pixels[order], images.labels[order], tuple(images.names[i] for i in order))
+
+
+def _ink(model: Model) -> Tensor:
+    """Pixel values in a unit of input, broadcast over (N, C, H, W)."""
+    scale = torch.from_numpy(np.asarray(model.standardizer.scale, np.float64))
+    return scale.permute(2, 0, 1) if scale.dim() == 3 else scale
+
+
+def _verdict_sample(model: Model, dataset: Dataset | None, target: str, count: int, shown: Sample) -> Sample | None:
+    """The first test digits to which the target's question can be put, or the explained images without a data set."""
+    if count == 0:
+        return None
+    if dataset is None or model.spec.input_shape != (*dataset.test_images.shape[1:], 1):
+        return shown
+    pixels, labels = dataset.test_images[:1000], dataset.test_labels[:1000]
+    inputs = model.tensor(pixels).to(shown.images)
+    first = target.split("-")[0].strip()
+    if first.isdecimal():
+        fitting = (network_logits(model.network, inputs).argmax(1) == int(first)).nonzero().flatten()[:count]
+    else:
+        fitting = torch.arange(min(count, len(pixels)))
+    if len(fitting) == 0:
+        return shown
+    question = "predicted-second" if "-" in target and not first.isdecimal() else target
+    resolved = resolve(model.network, inputs[fitting], question, labels[fitting.cpu().numpy()])
+    return Sample(model.network, inputs[fitting], resolved, shown.background, shown.ink, shown.radius, shown.seed,
+                  stage_draws=shown.stage_draws)
+
+
+def _attributions(methods: tuple[Method, ...], sample: Sample, judged: Sample | None, target: str, lenient: bool,
+                  progress: Callable[[str], None]) -> tuple[tuple[Attribution, ...], dict[str, str]]:
+    found, skipped = [], {}
+    for method in methods:
+        progress(method.name)
+        try:
+            found.append(_attribution(method, sample, judged, target))
+        except AttributionError as error:
+            if not lenient:
+                raise
+            skipped[method.name] = str(error)
+    return tuple(found), skipped
+
+
+def _attribution(method: Method, sample: Sample, judged: Sample | None, target: str) -> Attribution:
+    start = time.perf_counter()
+    maps = method(sample.network, sample.images, sample.target)
+    seconds = time.perf_counter() - start
+    figures = per_image(method, sample, maps)
+    values = maps.float().cpu().numpy()
+    if judged is None:
+        return Attribution(method.name, target, values, seconds, figures)
+    judgement: Judgement = judge(method, judged)
+    return Attribution(method.name, target, values, seconds, figures, judgement.verdicts,
+                       {kind: curve.probability.mean(0) for kind, curve in judgement.curves.items()},
+                       judgement.randomization.stages)
+
+
+def _rivals(judged: Sample, found: tuple[Attribution, ...]) -> dict[str, object]:
+    """The verdict digits' other curves, for pictures."""
+    rivals = {kind: {name: curve.probability.mean(0) for name, curve in curves.items()}
+              for kind, curves in judged.rivals.items()}
+    counts = next((curve.counts for curves in judged.rivals.values() for curve in curves.values()), None)
+    return {"rivals": rivals, "counts": counts, "layers": weighted_layers(judged.network)}
+
+
+def _contrast(found: tuple[Attribution, ...], setting: Setting, sample: Sample) -> dict[str, object]:
+    """For a difference of two classes: one method's maps for the one, for the other, and for the difference."""
+    if sample.target.second is None or not found:
+        return {}
+    names = [attribution.method for attribution in found]
+    name = "integrated_gradients" if "integrated_gradients" in names else names[0]
+    (method,) = make_methods(name, setting)
+    sides = [method(sample.network, sample.images, classes).sum(1).float().cpu().numpy()
+             for classes in (sample.target.first, sample.target.second)]
+    both = found[names.index(name)].values.sum(1)
+    return {"contrast": np.stack([*sides, both]), "contrast_method": name}

@@ -1,0 +1,130 @@
+"""What an explanation is, as arrays and names: files, pictures, TensorBoard and the report all show these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One check of one method: its figure, the threshold, and whether it holds.
+
+    `passed` None: the check does not apply, and `note` says why. `at_most` says on which side of the
+    threshold a pass lies.
+    """
+
+    check: str
+    value: float | None
+    threshold: float | None
+    passed: bool | None
+    note: str
+    at_most: bool = True
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """One method's maps of all explained images: `values` (n, C, H, W), float32; `seconds` to compute them.
+
+    `figures` holds numbers per image, each (n,): ``completeness_error``, ``deletion``, ``insertion``
+    where they apply. `verdicts` speak of the method on the verdict digits, as do `curves` (``deletion``
+    and ``insertion`` -> mean probability after each step) and `randomization` (mean rank correlation
+    after the top layers, one more each time, were drawn anew).
+    """
+
+    method: str
+    target: str
+    values: np.ndarray
+    seconds: float
+    figures: dict[str, np.ndarray] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+    curves: dict[str, np.ndarray] = field(default_factory=dict)
+    randomization: np.ndarray | None = None
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether every check that applies holds; None where nothing was checked."""
+        applied = [verdict.passed for verdict in self.verdicts if verdict.passed is not None]
+        return all(applied) if applied else None
+
+    def map(self, image: int) -> np.ndarray:
+        """Return one image's map, channels summed, (H, W)."""
+        return self.values[image].sum(0)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The maps of several methods for the same images and target.
+
+    `pixels` (n, H, W) or (n, H, W, C), 0 to 255; `labels` (n,), -1 where unknown; `probabilities`
+    (n, classes). `targets` name what was explained image by image. `skipped` gives the reason for each
+    method that this network or target does not allow. `contrast` holds, for a difference of two classes,
+    the maps of its first, its second and of the difference, (3, n, H, W), by `contrast_method`.
+    `rivals` holds the verdict digits' deletion and insertion curves of the random and the intensity
+    order, `counts` the pixels after each step, `layers` the layers of `Attribution.randomization`.
+    """
+
+    names: tuple[str, ...]
+    pixels: np.ndarray
+    labels: np.ndarray
+    predicted: np.ndarray
+    probabilities: np.ndarray
+    target: str
+    targets: tuple[str, ...]
+    attributions: tuple[Attribution, ...]
+    baseline: str
+    layer: str | None
+    seed: int
+    verdict_digits: int
+    class_names: tuple[str, ...] = ()
+    skipped: dict[str, str] = field(default_factory=dict)
+    contrast: np.ndarray | None = None
+    contrast_method: str | None = None
+    rivals: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    counts: np.ndarray | None = None
+    layers: tuple[str, ...] = ()
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods, in order."""
+        return tuple(attribution.method for attribution in self.attributions)
+
+    def caption(self, image: int) -> str:
+        """Say in a few words which image this is and what the network thinks of it."""
+        label, guess = int(self.labels[image]), int(self.predicted[image])
+        name = self.class_names[guess] if guess < len(self.class_names) else str(guess)
+        true = "" if label < 0 or label == guess else f", is {self._name(label)}"
+        return f"{self.names[image]}\n{name} {self.probabilities[image, guess]:.0%}{true}"
+
+    def _name(self, number: int) -> str:
+        return self.class_names[number] if number < len(self.class_names) else str(number)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return every array under a name, as the NPZ file holds them: ``saliency`` (n, C, H, W), ``pixels``, ..."""
+        found = {a.method: a.values for a in self.attributions}
+        found |= {f"{a.method}/{name}": values for a in self.attributions for name, values in a.figures.items()}
+        found |= {"pixels": self.pixels, "labels": self.labels, "predicted": self.predicted,
+                  "probabilities": self.probabilities, "names": np.array(self.names)}
+        return found if self.contrast is None else found | {"contrast": self.contrast}
+
+    def summary(self) -> dict[str, object]:
+        """Return what JSON should say: images, and each method's figures and verdicts."""
+        return {
+            "target": self.target, "baseline": self.baseline, "layer": self.layer, "seed": self.seed,
+            "verdict_digits": self.verdict_digits, "skipped": self.skipped, "layers": self.layers,
+            "rivals": self.rivals, "counts": self.counts,
+            "images": [{"image": name, "label": int(label) if label >= 0 else None, "predicted": int(guess),
+                        "probability": float(row[guess]), "target": target}
+                       for name, label, guess, row, target in zip(self.names, self.labels, self.predicted,
+                                                                  self.probabilities, self.targets, strict=True)],
+            "methods": {a.method: _method_summary(a) for a in self.attributions},
+        }
+
+
+def _method_summary(attribution: Attribution) -> dict[str, object]:
+    return {"passed": attribution.passed, "seconds": round(attribution.seconds, 4),
+            "per_image": dict(attribution.figures), "curves": attribution.curves,
+            "randomization": attribution.randomization,
+            "verdicts": [{"check": v.check, "value": v.value, "threshold": v.threshold, "passed": v.passed,
+                          "note": v.note} for v in attribution.verdicts]}

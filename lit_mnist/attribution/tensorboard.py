@@ -1,0 +1,35 @@
+"""An explanation in TensorBoard: its pictures and its figures."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from .records import Explanation
+
+Draw = Callable[[Explanation], Mapping[str, np.ndarray]]
+
+
+def write_events(explanation: Explanation, folder: str | Path, draw: Draw, step: int = 0) -> Path:
+    """Write pictures and figures to event files under `folder`; return it.
+
+    `draw` turns the explanation into named RGB pictures, uint8 (height, width, 3), so that nothing here
+    imports a drawing library. Tags are ``explain/<picture>`` and ``explain/<method>/<check>``.
+    """
+    # torch's writer imports TensorFlow where it is installed, unless TensorBoard's own marker says not to
+    sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder)) as writer:
+        for name, picture in draw(explanation).items():
+            writer.add_image(f"explain/{name}", picture, step, dataformats="HWC")
+        for attribution in explanation.attributions:
+            for verdict in attribution.verdicts:
+                if verdict.value is not None:
+                    writer.add_scalar(f"explain/{attribution.method}/{verdict.check.replace(' ', '_')}",
+                                      verdict.value, step)
+    return Path(folder)

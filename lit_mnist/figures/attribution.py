@@ -1,0 +1,201 @@
+"""Pictures of explanations: maps over the digit, two classes contrasted, curves, and the table of verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..attribution.records import Attribution, Explanation, Verdict
+from .canvas import SIGNED, colormap, grid_figure, new_figure, to_bytes, to_rgb
+
+_INK = 0.4  # how dark the digit shines through the map
+_SATURATION = 99.5  # percentile of magnitudes at which the colour scale ends: single outliers would blank the rest
+_PASS, _FAIL, _NONE = "#d5efd5", "#f7d4d4", "#eeeeee"
+_EXPECTED_TO_FAIL = ("guided_backprop", "deconvolution", "guided_grad_cam")
+
+
+def scale_of(values: np.ndarray) -> float:
+    """Return the magnitude at which a signed colour scale for `values` ends: their 99.5th percentile, 1 for zeros."""
+    magnitudes = np.abs(values[np.isfinite(values)])
+    for limit in (np.percentile(magnitudes, _SATURATION), magnitudes.max()) if magnitudes.size else ():
+        if limit > 0:
+            return float(limit)
+    return 1.0
+
+
+def over_digit(values: np.ndarray, pixels: np.ndarray, limit: float) -> np.ndarray:
+    """Return a map (H, W) as colours over the digit (pixels 0 to 255), RGB (H, W, 3) in 0 to 1.
+
+    Blue is below zero, white zero, red above, the scale ends at +-`limit`; ink darkens the colour beneath.
+    """
+    colours = colormap(SIGNED)((np.clip(values / limit, -1, 1) + 1) / 2)[..., :3]
+    ink = pixels.mean(-1) if pixels.ndim == 3 else pixels
+    return colours * (1 - _INK * np.clip(ink, 0, 255)[..., None] / 255)
+
+
+def digit_picture(pixels: np.ndarray) -> np.ndarray:
+    """Return a digit as it was written, dark on white, RGB (H, W, 3) in 0 to 1."""
+    if pixels.ndim == 3 and pixels.shape[2] == 3:
+        return np.clip(pixels, 0, 255) / 255
+    grey = 1 - np.clip(pixels.reshape(pixels.shape[:2]), 0, 255) / 255
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def methods_figure(explanation: Explanation, title: str | None = None) -> Figure:
+    """Draw all methods in one row per digit, mistakes first; one colour scale for each method's column.
+
+    The heading of a column says whether the method passed its checks.
+    """
+    limits = [scale_of(attribution.values.sum(1)) for attribution in explanation.attributions]
+    pictures, labels = [], []
+    for i, pixels in enumerate(explanation.pixels):
+        pictures.append(digit_picture(pixels))
+        labels.append(explanation.caption(i))
+        for attribution, limit in zip(explanation.attributions, limits, strict=True):
+            pictures.append(over_digit(attribution.map(i), pixels, limit))
+            labels.append(_heading(attribution) if i == 0 else "\n")
+    return grid_figure(pictures, 1 + len(explanation.attributions), labels, cell=1.15, title=title or
+                       f"explained: {_question(explanation)} (red speaks for it, blue against; one scale a column)")
+
+
+def _heading(attribution: Attribution) -> str:
+    verdict = {True: "passes", False: "fails", None: "not judged"}[attribution.passed]
+    return f"{attribution.method.replace('_', ' ')}\n{verdict}"
+
+
+def _question(explanation: Explanation) -> str:
+    return {"predicted": "the predicted class", "true": "the true class", "second": "the runner-up"}.get(
+        explanation.target, explanation.target)
+
+
+def single_figure(explanation: Explanation, method: str, image: int) -> Figure:
+    """Draw one digit and one method's map over it, with the scale."""
+    attribution = explanation.attributions[explanation.methods.index(method)]
+    limit = scale_of(attribution.values.sum(1))
+    pixels = explanation.pixels[image]
+    return grid_figure([digit_picture(pixels), over_digit(attribution.map(image), pixels, limit)], 2,
+                       [explanation.caption(image), f"{method.replace('_', ' ')}\nscale +-{limit:.3g}"], cell=2.2)
+
+
+def report_pictures(explanation: Explanation) -> dict[tuple[str, str], bytes]:
+    """Return a PNG for every (method, image name), from which a page can let its reader choose."""
+    return {(method, name): to_bytes(single_figure(explanation, method, i))
+            for method in explanation.methods for i, name in enumerate(explanation.names)}
+
+
+def contrast_figure(explanation: Explanation) -> Figure | None:
+    """Draw why the one class and not the other: maps for both and for their difference, on one scale a digit.
+
+    None where the target is not a difference.
+    """
+    if explanation.contrast is None:
+        return None
+    pictures, labels = [], []
+    for i, (pixels, target) in enumerate(zip(explanation.pixels, explanation.targets, strict=True)):
+        maps = explanation.contrast[:, i]
+        first, second = target.split("-")
+        pictures += [digit_picture(pixels), *(over_digit(values, pixels, scale_of(maps)) for values in maps)]
+        labels += [explanation.caption(i), f"for {first}", f"for {second}", f"why {first} and not {second}"]
+    return grid_figure(pictures, 4, labels, cell=1.7,
+                       title=f"{str(explanation.contrast_method).replace('_', ' ')}, one scale a row")
+
+
+def verdict_figure(explanation: Explanation) -> Figure:
+    """Draw the table of verdicts: a row for each method, a column for each check, green for a pass, red for a fail."""
+    rows = [attribution for attribution in explanation.attributions if attribution.verdicts]
+    figure = new_figure(12, 1.6 + 0.34 * max(1, len(rows)))
+    axes = figure.subplots()
+    axes.set_axis_off()
+    if not rows:
+        axes.text(0.5, 0.5, "no verdicts were asked for", ha="center")
+        return figure
+    checks = [verdict.check for verdict in rows[0].verdicts]
+    table = axes.table([[_cell(v) for v in row.verdicts] for row in rows], loc="center", cellLoc="center",
+                       rowLabels=[row.method.replace("_", " ") for row in rows], colLabels=checks,
+                       cellColours=[[_colour(v) for v in row.verdicts] for row in rows])
+    table.auto_set_font_size(False)
+    table.set_fontsize(8)
+    table.scale(1, 1.45)
+    axes.set_title(f"verdicts on {explanation.verdict_digits} digits: figure and threshold; grey: does not apply",
+                   fontsize=10)
+    if any(row.method in _EXPECTED_TO_FAIL for row in rows):
+        figure.supxlabel("guided backpropagation and deconvolution are expected to fail randomisation: "
+                         "their maps show the image whatever the network has learned", fontsize=8)
+    return figure
+
+
+def _cell(verdict: Verdict) -> str:
+    if verdict.value is None:
+        return "-"
+    if verdict.threshold is None:
+        return f"{verdict.value:.2g}"
+    return f"{_number(verdict.value)} {'<=' if verdict.at_most else '>='} {_number(verdict.threshold)}"
+
+
+def _number(value: float) -> str:
+    return "0" if value == 0 else f"{value:.1e}" if abs(value) < 1e-3 else f"{value:.3g}"
+
+
+def _colour(verdict: Verdict) -> str:
+    return {True: _PASS, False: _FAIL, None: _NONE}[verdict.passed]
+
+
+def curves_figure(explanation: Explanation) -> Figure:
+    """Draw deletion, insertion and randomisation of every method beside the random and the intensity order."""
+    figure = new_figure(15, 4.6)
+    deletion, insertion, shuffled = figure.subplots(1, 3)
+    styles = _styles(explanation.methods)
+    for axes, kind in ((deletion, "deletion"), (insertion, "insertion")):
+        _curves(axes, kind, explanation, styles)
+    _randomization(shuffled, explanation, styles)
+    handles, names = deletion.get_legend_handles_labels() if explanation.rivals else \
+        shuffled.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
+    return figure
+
+
+def _styles(methods: Sequence[str]) -> Mapping[str, dict[str, object]]:
+    colours = colormap("tab10")
+    return {method: {"color": colours(i % 10), "linestyle": ("-", "--")[i // 10 % 2], "linewidth": 1.2}
+            for i, method in enumerate(methods)}
+
+
+def _curves(axes: Axes, kind: str, explanation: Explanation, styles: Mapping[str, dict[str, object]]) -> None:
+    axes.set(title=kind, xlabel="pixels", ylabel="mean probability of the explained class", ylim=(0, 1.02))
+    for name, values in explanation.rivals.get(kind, {}).items():
+        axes.plot(explanation.counts, values, color="black" if name == "random" else "grey", linewidth=2.2,
+                  linestyle=":", label=f"{name} order")
+    for attribution in explanation.attributions:
+        if kind in attribution.curves:
+            axes.plot(explanation.counts, attribution.curves[kind], label=attribution.method.replace("_", " "),
+                      **styles[attribution.method])
+    axes.grid(alpha=0.3)
+
+
+def _randomization(axes: Axes, explanation: Explanation, styles: Mapping[str, dict[str, object]]) -> None:
+    places = range(len(explanation.layers))
+    axes.axhspan(-0.15, 0.15, color=_PASS, zorder=0)
+    for attribution in explanation.attributions:
+        if attribution.randomization is not None:
+            axes.plot(places, attribution.randomization, label=attribution.method.replace("_", " "),
+                      **styles[attribution.method])
+    axes.set_xticks(list(places), [f"down to {layer}" for layer in explanation.layers], rotation=25, ha="right",
+                    fontsize=7)
+    axes.set(title="weights drawn anew", ylabel="signed rank correlation of the maps", ylim=(-0.3, 1.02))
+    axes.grid(alpha=0.3)
+
+
+def pictures(explanation: Explanation) -> dict[str, Figure]:
+    """Return all figures of an explanation that have something to show, by name."""
+    found = {"methods": methods_figure(explanation), "contrast": contrast_figure(explanation)}
+    if explanation.verdict_digits:
+        found |= {"verdicts": verdict_figure(explanation), "curves": curves_figure(explanation)}
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def rgb_pictures(explanation: Explanation) -> dict[str, np.ndarray]:
+    """Return the same as RGB arrays, uint8 (height, width, 3): what TensorBoard takes."""
+    return {name: to_rgb(figure) for name, figure in pictures(explanation).items()}
