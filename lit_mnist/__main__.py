@@ -88,7 +88,7 @@ def _function(command: str, argv: list[str]) -> Any:
 
 
 def _folded(function: Callable, argv: list[str]) -> list[str]:
-    """Return ``--images a b --images c`` as ``--images=["a", "b", "c"]``, the form in which jsonargparse takes lists."""
+    """Return ``--images a b --images c`` as ``--images=["a", "b", "c"]``, the form that jsonargparse takes."""
     parameters = inspect.signature(function).parameters.values()
     kinds = {f"--{each.name}": str(each.annotation) for each in parameters if "list[" in str(each.annotation)}
     folded, lists, current = [], {}, None
