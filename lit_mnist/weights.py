@@ -28,6 +28,12 @@ def weight_shapes(spec: NetworkSpec) -> dict[str, Shape]:
     return {f"{info.name}/{name}": shape for info in spec.table for name, shape in info.weights.items()}
 
 
+def trainable_shapes(spec: NetworkSpec) -> dict[str, Shape]:
+    """Return ``"<layer>/<weight>" -> shape`` of the weights that the optimiser moves, in Keras' order."""
+    return {f"{layer.name}/{name}": shape for layer in spec.layers
+            for name, shape in spec[layer.name].weights.items() if name in layer.trainable}
+
+
 def torch_name(spec: NetworkSpec, name: str) -> str:
     """Return the state-dict key of weight `name`: ``"Conv2D_1/kernel"`` -> ``"Conv2D_1.conv.weight"``."""
     layer, weight = name.split("/")

@@ -68,7 +68,7 @@ def read_chain(model: Mapping[str, Any], supported: Sequence[str]) -> Chain:
 def _layer(entry: object, number: int) -> KerasLayer:
     config = entry.get("config") if isinstance(entry, Mapping) else None
     if not isinstance(config, Mapping):
-        raise KerasFileError(f"layer {number + 1} is {str(entry)[:80]!r}; accepted: an object with class_name and config")
+        raise KerasFileError(f"layer {number + 1} is {str(entry)[:80]!r}; accepted: an object with class_name, config")
     kind, name = entry.get("class_name"), config.get("name", entry.get("name"))
     if not (isinstance(kind, str) and isinstance(name, str) and 0 < len(name) <= 200):
         raise KerasFileError(f"layer {number + 1} has the class {str(kind)[:80]!r} and the name {str(name)[:80]!r}; "
@@ -87,10 +87,11 @@ def _foreign(entry: Mapping[str, Any]) -> str | None:
 
 
 def _sources(nodes: object) -> list[str]:
-    """Names of the layers whose outputs go in, from either form: ``[name, node, tensor, ...]`` or a tensor's history."""
+    """Names of the layers whose outputs go in: from ``[name, node, tensor, ...]``, or from a tensor's history."""
     if isinstance(nodes, Mapping):
-        history = nodes.get("config", {}).get("keras_history") if nodes.get("class_name") == "__keras_tensor__" else None
-        return [history[0]] if history else _sources([nodes.get("args"), nodes.get("kwargs")])
+        if nodes.get("class_name") == "__keras_tensor__":
+            return [nodes["config"]["keras_history"][0]]
+        return _sources([nodes.get("args"), nodes.get("kwargs")])
     if not isinstance(nodes, list):
         return []
     if len(nodes) >= 3 and isinstance(nodes[0], str) and all(type(n) is int for n in nodes[1:3]):

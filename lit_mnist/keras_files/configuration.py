@@ -9,21 +9,22 @@ from .. import spec as s
 
 Config = dict[str, Any]
 
+MODEL_NAME = "sequential"
 _LEAKY_FUNCTION = 0.2  # slope of Keras' activation function leaky_relu; another slope needs its layer
 _LEAKY_HERE = 0.3  # slope where a spec names none
 
 
-def model_config(spec: s.NetworkSpec, names: Mapping[str, str], name: str, zipped: bool) -> Config:
+def model_config(spec: s.NetworkSpec, names: Mapping[str, str], dtype: str, zipped: bool) -> Config:
     """Return a Sequential model; `names` maps layer name -> name in the file, where they differ."""
-    layers = [_object("InputLayer", {"batch_shape": [None, *spec.input_shape], "dtype": "float32",
+    layers = [_object("InputLayer", {"batch_shape": [None, *spec.input_shape], "dtype": dtype,
                                      "name": _input_name(spec, names)}, zipped)]
     for layer, info in zip(spec.layers, spec.table, strict=True):
         kind, config = class_and_config(layer, zipped)
-        common = {"name": names.get(layer.name, layer.name), "trainable": True, "dtype": "float32"}
+        common = {"name": names.get(layer.name, layer.name), "dtype": dtype}
         built = {"build_config": {"input_shape": [None, *info.input_shape]}} if zipped else {}
         layers.append(_object(kind, common | config, zipped) | built)
     shape = [None, *spec.input_shape]
-    model = {"name": name, "trainable": True, "layers": layers, "build_input_shape": shape}
+    model = {"name": MODEL_NAME, "trainable": True, "dtype": dtype, "layers": layers, "build_input_shape": shape}
     if not zipped:
         return {"class_name": "Sequential", "config": model}
     return _object("Sequential", model, zipped, "keras") | {"build_config": {"input_shape": shape}}
@@ -46,8 +47,9 @@ def class_and_config(layer: s.Layer, zipped: bool = True) -> tuple[str, Config]:
     """Return Keras' class for a layer, and the settings that say what it computes."""
     match layer:
         case s.Conv():
-            return "Conv2D", {"filters": layer.filters, "kernel_size": list(layer.kernel), "strides": list(layer.stride),
-                              "padding": layer.padding, "data_format": "channels_last", **_ending(layer, zipped)}
+            return "Conv2D", {"filters": layer.filters, "kernel_size": list(layer.kernel),
+                              "strides": list(layer.stride), "padding": layer.padding,
+                              "data_format": "channels_last", **_ending(layer, zipped)}
         case s.Dense():
             return "Dense", {"units": layer.units, **_ending(layer, zipped)}
         case s.Pool():
@@ -111,4 +113,5 @@ def compile_config(spec: s.NetworkSpec, optimizer: str, settings: Mapping[str, A
     loss: str | Config = {"softmax": "sparse_categorical_crossentropy", "sigmoid": "binary_crossentropy"}.get(
         spec.output_activation, _object("SparseCategoricalCrossentropy", {"from_logits": True}, zipped, "keras.losses"))
     described = _object(optimizer, dict(settings), zipped, "keras.optimizers")
-    return {"optimizer" if zipped else "optimizer_config": described, "loss": loss, "metrics": ["accuracy"]}
+    return {"optimizer" if zipped else "optimizer_config": described, "loss": loss, "metrics": ["accuracy"],
+            "loss_weights": None, "weighted_metrics": None}

@@ -64,10 +64,10 @@ def _read(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
         raise KerasFileError(f"no {name!r} in the archive; it holds: {', '.join(archive.namelist()[:10])}")
     member = archive.getinfo(name)
     if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise KerasFileError(f"refused the archive member {name!r}: encrypted or packed by another method than zip's own")
+        raise KerasFileError(f"refused the archive member {name!r}: encrypted, or packed otherwise than plain zip")
     if member.file_size > min(largest, max(_SMALL, LARGEST_RATIO * member.compress_size)):
-        raise KerasFileError(f"refused the archive member {name!r}: {member.compress_size:,} bytes would unpack to "
-                             f"{member.file_size:,}; accepted: up to {largest:,}, at most {LARGEST_RATIO} times as many")
+        raise KerasFileError(f"refused the archive member {name!r}: {member.compress_size:,} bytes would become "
+                             f"{member.file_size:,}; accepted: {LARGEST_RATIO} times as many, up to {largest:,}")
     with archive.open(name) as file:
         return file.read(member.file_size + 1)
 

@@ -31,4 +31,5 @@ def reading(path: Path) -> Iterator[None]:
         raise KerasFileError(f"{path}: {error}") from error
     except _DAMAGE as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise KerasFileError(f"{path}: damaged, or not a Keras file ({type(error).__name__}: {reason[:160]})") from error
+        kind = type(error).__name__
+        raise KerasFileError(f"{path}: damaged, or not a Keras file ({kind}: {reason[:160]})") from error

@@ -51,7 +51,8 @@ def find(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
 
 
 def _kind(link: object) -> str:
-    return {"SoftLink": "soft link", "ExternalLink": "link to another file"}.get(type(link).__name__, "user-defined link")
+    kinds = {"SoftLink": "soft link", "ExternalLink": "link to another file"}
+    return kinds.get(type(link).__name__, "user-defined link")
 
 
 def group_at(group: h5py.Group, path: str) -> h5py.Group:
@@ -79,8 +80,9 @@ def array_at(group: h5py.Group, path: str, shape: tuple[int, ...] | None = None)
 def check_stored(data: h5py.Dataset, path: str) -> None:
     """Raise KerasFileError where a dataset is not plain numbers of sane size stored in this very file."""
     if data.is_virtual or data.external:
-        raise KerasFileError(f"refused {path!r}: its numbers lie in another file (a "
-                             f"{'virtual' if data.is_virtual else 'external'} dataset); accepted: stored in the file itself")
+        kind = "virtual" if data.is_virtual else "external"
+        raise KerasFileError(f"refused {path!r}: its numbers lie in another file (a {kind} dataset); "
+                             "accepted: stored in the file itself")
     if data.dtype.kind not in "fiu" or data.dtype.itemsize not in (1, 2, 4, 8) or data.shape is None:
         raise KerasFileError(f"refused {path!r}: its values are of type {data.dtype}; accepted: plain numbers")
     settings = data.id.get_create_plist()
@@ -117,13 +119,14 @@ def names(group: h5py.Group, name: str) -> list[str]:
 
 def _strings(group: h5py.Group, name: str) -> list[str]:
     attribute = h5py.h5a.open(group.id, name.encode())
-    if attribute.get_space().get_simple_extent_npoints() == 0:
+    count = attribute.get_space().get_simple_extent_npoints()
+    if count == 0:
         return []  # written as an empty array of numbers
     kind = h5py.check_string_dtype(attribute.dtype)
     if kind is None:
         raise KerasFileError(f"attribute {name!r} is of type {attribute.dtype}; accepted: text")
-    if attribute.get_storage_size() > _LARGEST_ATTRIBUTE or attribute.get_space().get_simple_extent_npoints() > _MOST_NAMES:
-        raise KerasFileError(f"attribute {name!r} declares {attribute.get_storage_size():,} bytes; "
-                             f"accepted: up to {_LARGEST_ATTRIBUTE:,}")
+    if attribute.get_storage_size() > _LARGEST_ATTRIBUTE or count > _MOST_NAMES:
+        raise KerasFileError(f"attribute {name!r} declares {count:,} values, {attribute.get_storage_size():,} bytes; "
+                             f"accepted: up to {_MOST_NAMES:,} and {_LARGEST_ATTRIBUTE:,}")
     values = np.atleast_1d(np.asarray(group.attrs[name], dtype=object)).ravel()
     return [value.decode("utf-8") if isinstance(value, bytes) else str(value) for value in values]

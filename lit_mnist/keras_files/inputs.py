@@ -13,7 +13,8 @@ Shape = tuple[int, ...]
 CHANNELS = (1, 3)  # grey, colour: what image files can give
 LARGEST_SIDE = 4096
 _VALUE_BY_VALUE = ("Rescaling", "Dropout", "Activation", "ReLU", "LeakyReLU", "ELU")
-_ACCEPTED = f"(height, width, 1 or 3) up to {LARGEST_SIDE} a side, (height, width), or (n,) with n a square or three squares"
+_ACCEPTED = (f"(height, width, 1 or 3) up to {LARGEST_SIDE} a side, (height, width), "
+             "or (n,) with n a square or three squares")
 
 
 def input_image(chain: Chain) -> tuple[Shape, bool]:
@@ -33,7 +34,7 @@ def input_image(chain: Chain) -> tuple[Shape, bool]:
     reshaped = target_shape(first, shape) if first is not None and first.kind == "Reshape" else ()
     if len(shape) == 2:
         if first is not None and first.kind not in ("Flatten", "Reshape"):
-            raise KerasFileError(f"{first}: it works on the rows of a {shape} input; accepted: Flatten or Reshape first")
+            raise KerasFileError(f"{first} works on the rows of a {shape} input; accepted: Flatten or Reshape first")
         return _checked((*shape, 1), shape), False
     if len(shape) == 1:
         return (_checked(reshaped, shape), False) if len(reshaped) == 3 else (_checked(_square(shape[0]), shape), True)

@@ -111,7 +111,7 @@ def _conv(layer: KerasLayer, shape: Shape) -> Entry:
 def _dense(layer: KerasLayer, shape: Shape) -> Entry:
     _only(layer, lora_rank=(None,), quantization_config=(None,))
     if len(shape) != 1:
-        raise KerasFileError(f"{layer}: its input has the shape {shape}; accepted: a vector (a Flatten layer before it)")
+        raise KerasFileError(f"{layer}: its input has the shape {shape}; accepted: a vector (Flatten before it)")
     return {"type": "dense", "units": _need(layer, "units"),
             "use_bias": layer.config.get("use_bias", True)} | _activation(layer) | _penalty(layer)
 

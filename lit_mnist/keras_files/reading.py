@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 
 from ..spec import NetworkSpec, layer_from_dict
-from ..weights import Weights
+from ..weights import Weights, trainable_shapes
 from .chain import Chain, KerasLayer, read_chain
 from .container import Container, open_container
 from .errors import KerasFileError, reading
@@ -146,7 +146,8 @@ def _places_by_name(file: h5py.File, wanted: Mapping[str, KerasLayer]) -> dict[s
         raise KerasFileError(f"layers with weights in the file: {', '.join(filled) or 'none'}; accepted: "
                              f"{', '.join(layer.name for layer in wanted.values())}")
     found = [layer.name for layer in wanted.values()] if by_name else filled
-    return {name: [f"{prefix}{key}/{weight}" for weight in listed[key]] for name, key in zip(wanted, found, strict=True)}
+    return {name: [f"{prefix}{key}/{weight}" for weight in listed[key]]
+            for name, key in zip(wanted, found, strict=True)}
 
 
 def _optimizer(container: Container, spec: NetworkSpec,
@@ -161,8 +162,7 @@ def _optimizer(container: Container, spec: NetworkSpec,
         return None, ["optimiser state left out: the file does not say which optimiser it belongs to"]
     name, settings = str(described.get("class_name")).removeprefix("Custom>"), described.get("config")
     settings = settings if isinstance(settings, Mapping) else {}
-    moved = {f"{layer.name}/{weight}": shape for layer in spec.layers for weight, shape in spec[layer.name].weights.items()
-             if weight in layer.trainable and layers[layer.name].trainable}
+    moved = {name: shape for name, shape in trainable_shapes(spec).items() if layers[name.split("/")[0]].trainable}
     if len(places) > 4 * len(moved) + 8:
         return None, [f"optimiser state left out: {len(places)} variables for {len(moved)} weights"]
     arrays = [array_at(container.weights, place) for place in places]

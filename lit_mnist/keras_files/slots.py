@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from ..spec import Shape
 from ..weights import Weights
+from .configuration import MODEL_NAME
 
 Slots = dict[str, Weights]
 
@@ -35,6 +37,39 @@ class OptimizerState:
     scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+_SETTINGS = {"SGD": ("momentum", "nesterov"), "RMSprop": ("rho", "momentum", "epsilon", "centered"),
+             "Adam": ("beta_1", "beta_2", "epsilon", "amsgrad"), "AdamW": ("beta_1", "beta_2", "epsilon", "amsgrad"),
+             "Nadam": ("beta_1", "beta_2", "epsilon"), "Adamax": ("beta_1", "beta_2", "epsilon")}
+_COMMON = ("name", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
+_SCHEDULES = ("InverseTimeDecay", "ExponentialDecay", "PolynomialDecay", "PiecewiseConstantDecay", "CosineDecay",
+              "CosineDecayRestarts")
+
+
+def known_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that Keras 3 takes, by its names, whichever release wrote them.
+
+    Keras 2 called the learning rate ``lr``, and its ``decay`` is what InverseTimeDecay does step by step.
+    Schedules other than Keras' own are left out.
+    """
+    known = {key: settings[key] for key in (*_COMMON, *_SETTINGS.get(name, ()))
+             if isinstance(settings.get(key), bool | int | float | str)}
+    rate = settings.get("learning_rate", settings.get("lr"))
+    decay = settings.get("decay")
+    if isinstance(rate, Mapping):
+        if rate.get("class_name") in _SCHEDULES and isinstance(rate.get("config"), Mapping):
+            known["learning_rate"] = _schedule(rate["class_name"], rate["config"])
+    elif isinstance(rate, int | float):
+        known["learning_rate"] = rate
+        if isinstance(decay, int | float) and decay > 0:
+            settings_ = {"initial_learning_rate": rate, "decay_steps": 1, "decay_rate": decay}
+            known["learning_rate"] = _schedule("InverseTimeDecay", settings_)
+    return known
+
+
+def _schedule(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    return {"module": "keras.optimizers.schedules", "class_name": name, "config": dict(config), "registered_name": None}
+
+
 def slot_groups(name: str, settings: Mapping[str, Any]) -> list[list[str]] | None:
     """Return the slots in Keras 3's order, those of one call together; None for an optimiser we do not know."""
     match name:
@@ -52,31 +87,45 @@ def slot_groups(name: str, settings: Mapping[str, Any]) -> list[list[str]] | Non
     return None
 
 
-def interpret(name: str, settings: Mapping[str, Any], arrays: Sequence[np.ndarray], weights: Mapping[str, tuple[int, ...]],
+def interpret(name: str, settings: Mapping[str, Any], arrays: Sequence[np.ndarray], weights: Mapping[str, Shape],
               together: bool) -> OptimizerState | str:
     """Return the state that a list of variables holds, or in words why it cannot be told.
 
     `weights` are the trainable weights' shapes in Keras' order; `together` says that the slots of one
     call stand together, weight by weight.
     """
+    if settings.get("use_ema"):
+        return f"{name} with a moving average of the weights is not known here"
+    settings = known_settings(name, settings)
     groups = slot_groups(name, settings)
-    if groups is None or settings.get("use_ema"):
-        return f"{name}{' with a moving average of the weights' if groups is not None else ''} is not known here"
+    if groups is None:
+        return f"{name} is not known here"
     if not together:
         groups = [[slot] for group in groups for slot in group]
     order = [(slot, weight) for group in groups for weight in weights for slot in group]
-    scalars = [array for array in arrays if array.shape == ()]
-    tensors = [array for array in arrays if array.shape != ()]
-    if name == "Adam" and not settings.get("amsgrad") and [a.shape for a in tensors[len(order):]] == [(1,)] * len(weights):
-        tensors = tensors[:len(order)]  # Keras 2.1 to 2.3 kept a placeholder for each weight
+    tensors = _without_placeholders(name, [array for array in arrays if array.shape != ()], len(order), weights)
     if [array.shape for array in tensors] != [tuple(weights[weight]) for _, weight in order]:
         return f"its {len(tensors)} slots are not those of {name} on {len(weights)} trainable weights"
     slots: Slots = {slot: {} for group in groups for slot in group}
     for (slot, weight), array in zip(order, tensors, strict=True):
         slots[slot][weight] = array
+    return _with_scalars(name, settings, [array for array in arrays if array.shape == ()], slots, together)
+
+
+def _without_placeholders(name: str, tensors: list[np.ndarray], needed: int,
+                          weights: Mapping[str, Shape]) -> list[np.ndarray]:
+    """Drop what Keras 2.1 to 2.3 kept without using it: AMSGrad's slots as (1,), SGD's moments without momentum."""
+    spare = [array.shape for array in tensors[needed:]]
+    unused = {"Adam": [(1,)] * len(weights), "SGD": [tuple(shape) for shape in weights.values()]}
+    return tensors[:needed] if spare == unused.get(name) else tensors
+
+
+def _with_scalars(name: str, settings: Mapping[str, Any], scalars: Sequence[np.ndarray], slots: Slots,
+                  together: bool) -> OptimizerState:
     counts = [int(array) for array in scalars if array.dtype.kind in "iu"]
     reals = [array for array in scalars if array.dtype.kind == "f"]
-    rate = float(reals.pop(0)) if reals and not isinstance(settings.get("learning_rate"), Mapping) and together else None
+    scheduled = isinstance(settings.get("learning_rate"), Mapping)
+    rate = float(reals.pop(0)) if reals and together and not scheduled else None
     product = {"u_product": reals[-1]} if name == "Nadam" and reals else {}
     return OptimizerState(name, settings, counts[0] if counts else 0, slots, rate, product)
 
@@ -88,6 +137,15 @@ def listed(state: OptimizerState, weights: Sequence[str]) -> list[tuple[str, np.
         rate = state.settings.get("learning_rate", 1e-3) if state.learning_rate is None else state.learning_rate
         variables.append(("learning_rate", np.float32(rate)))
     for group in slot_groups(state.name, state.settings) or []:
-        variables += [(f"{weight.replace('/', '_')}_{slot}", state.slots[slot][weight])
+        variables += [(f"{MODEL_NAME}_{weight.replace('/', '_')}_{slot}", state.slots[slot][weight])
                       for weight in weights for slot in group]
-    return variables + [("variable", np.asarray(value)) for value in state.scalars.values()]
+    return variables + ([("variable", _product(state))] if state.name == "Nadam" else [])
+
+
+def _product(state: OptimizerState) -> np.ndarray:
+    """Nadam's running product; TensorFlow 2.11 to 2.15 left it out of their files, and the step count gives it."""
+    if "u_product" in state.scalars:
+        return np.asarray(state.scalars["u_product"])
+    beta = state.settings.get("beta_1", 0.9)
+    steps = np.arange(1, state.iteration + 1)
+    return np.float32(np.prod(beta * (1 - 0.5 * 0.96**steps)))

@@ -14,8 +14,8 @@ import numpy as np
 
 from ..files import write_bytes
 from ..spec import NetworkSpec
-from ..weights import Weights, check_weights
-from .configuration import class_and_config, compile_config, model_config
+from ..weights import Weights, check_weights, trainable_shapes
+from .configuration import MODEL_NAME, class_and_config, compile_config, model_config
 from .container import CONFIG, METADATA, WEIGHTS
 from .errors import KerasFileError
 from .names import group_names, snake_case
@@ -51,20 +51,23 @@ def _check_slots(path: Path, spec: NetworkSpec, optimizer: OptimizerState) -> No
         raise KerasFileError(f"{path}: optimiser {optimizer.name!r} cannot be written; accepted: SGD, RMSprop, Adam, "
                              "AdamW, Nadam, Adamax")
     for slot in (slot for group in groups for slot in group):
-        for weight, shape in _moved(spec).items():
+        for weight, shape in trainable_shapes(spec).items():
             found = optimizer.slots.get(slot, {}).get(weight)
             if found is None or found.shape != shape:
                 raise KerasFileError(f"{path}: slot {slot!r} of {weight!r} is "
                                      f"{'missing' if found is None else found.shape}; accepted: an array {shape}")
 
 
-def _moved(spec: NetworkSpec) -> dict[str, tuple[int, ...]]:
-    return {f"{layer.name}/{weight}": shape for layer in spec.layers
-            for weight, shape in spec[layer.name].weights.items() if weight in layer.trainable}
+def _dtype(weights: Weights) -> str:
+    return "float64" if all(array.dtype == np.float64 for array in weights.values()) else "float32"
+
+
+def _variables(spec: NetworkSpec, optimizer: OptimizerState | None) -> list[tuple[str, np.ndarray]]:
+    return [] if optimizer is None else listed(optimizer, list(trainable_shapes(spec)))
 
 
 def _archive(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None, names: Mapping[str, str]) -> bytes:
-    config = model_config(spec, names, "sequential", zipped=True)
+    config = model_config(spec, names, _dtype(weights), zipped=True)
     if optimizer is not None:
         config["compile_config"] = compile_config(spec, optimizer.name, optimizer.settings, zipped=True)
     members = {METADATA: json.dumps({"keras_version": LAYOUT}), CONFIG: json.dumps(config),
@@ -86,7 +89,7 @@ def _store(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None
             variables.attrs["name"] = names.get(layer.name, layer.name)
             for number, weight in enumerate(spec[layer.name].weights):
                 variables[str(number)] = weights[f"{layer.name}/{weight}"]
-        for number, (_, array) in enumerate([] if optimizer is None else listed(optimizer, list(_moved(spec)))):
+        for number, (_, array) in enumerate(_variables(spec, optimizer)):
             file.require_group("optimizer/vars")[str(number)] = array
         file.create_group("vars")
     return buffer.getvalue()
@@ -96,15 +99,14 @@ def _legacy(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | Non
     """The HDF5 layout of Keras 2 as Keras 3 writes it: a group for each layer, which lists its weights."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        model = "sequential"
         file.attrs["backend"], file.attrs["keras_version"] = "tensorflow", LAYOUT
-        file.attrs["model_config"] = json.dumps(model_config(spec, names, model, zipped=False))
+        file.attrs["model_config"] = json.dumps(model_config(spec, names, _dtype(weights), zipped=False))
         top = file.create_group("model_weights")
         top.attrs["backend"], top.attrs["keras_version"] = "tensorflow", LAYOUT
         _write_names(top, "layer_names", [names.get(name, name) for name in spec.names])
         for info in spec.table:
             name = names.get(info.name, info.name)
-            arrays = [(f"{model}/{name}/{weight}", weights[f"{info.name}/{weight}"]) for weight in info.weights]
+            arrays = [(f"{MODEL_NAME}/{name}/{weight}", weights[f"{info.name}/{weight}"]) for weight in info.weights]
             _write_listed(top.create_group(name), arrays)
         _write_listed(top.create_group("top_level_model_weights"), [])
         if optimizer is not None:
@@ -112,7 +114,7 @@ def _legacy(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | Non
             file.attrs["training_config"] = json.dumps(config)
             prefix = snake_case(optimizer.name)
             _write_listed(file.create_group("optimizer_weights"),
-                          [(f"{prefix}/{path}", array) for path, array in listed(optimizer, list(_moved(spec)))])
+                          [(f"{prefix}/{path}", array) for path, array in _variables(spec, optimizer)])
     return buffer.getvalue()
 
 
