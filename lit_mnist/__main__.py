@@ -81,10 +81,23 @@ def _function(command: str, argv: list[str]) -> Any:
                             exit_on_error=False)
     parser.add_function_arguments(function, as_group=False)
     try:
-        settings = parser.parse_args(_folded(function, argv))
+        settings = parser.parse_args(_folded(function, _spelled_out(function, argv)))
     except ArgumentError as error:
         raise UserError(explain(str(error), [action.dest for action in parser._actions])) from error
     return function(**settings.as_dict())
+
+
+def _spelled_out(function: Callable, argv: list[str]) -> list[str]:
+    """Return ``convert a b --verify`` as ``convert --source=a --out=b --verify=true``."""
+    parameters = inspect.signature(function).parameters.values()
+    switches = {f"--{each.name}" for each in parameters if isinstance(each.default, bool)}
+    spelled = [f"{this}=true" if this in switches and following not in ("true", "false") else this
+               for this, following in zip(argv, [*argv[1:], None], strict=True)]
+    for number, each in enumerate(each for each in parameters if each.default is each.empty):
+        if number == len(spelled) or spelled[number].startswith("-"):
+            break
+        spelled[number] = f"--{each.name}={spelled[number]}"
+    return spelled
 
 
 def _folded(function: Callable, argv: list[str]) -> list[str]:
