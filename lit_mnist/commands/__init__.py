@@ -14,6 +14,7 @@ TRAINING = {
 COMMANDS = {
     "summary": "print a network's layer table: shapes, parameters, work, receptive fields",
     "runs": "list the training runs with their figures",
+    "convert": "turn a Keras file into a checkpoint, or a checkpoint into a Keras file",
     "features": "draw every map of a layer for chosen images, and the soft-max bars",
     "filters": "draw the kernels of the convolutions",
     "journey": "draw one map of every layer for several images, side by side",

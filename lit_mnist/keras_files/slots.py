@@ -31,7 +31,7 @@ class OptimizerState:
 
     name: str
     settings: Mapping[str, Any]
-    iteration: int
+    iteration: int | None  # None: not in the file (RMSprop before Keras 2.3)
     slots: Slots
     learning_rate: float | None = None
     scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -127,12 +127,12 @@ def _with_scalars(name: str, settings: Mapping[str, Any], scalars: Sequence[np.n
     scheduled = isinstance(settings.get("learning_rate"), Mapping)
     rate = float(reals.pop(0)) if reals and together and not scheduled else None
     product = {"u_product": reals[-1]} if name == "Nadam" and reals else {}
-    return OptimizerState(name, settings, counts[0] if counts else 0, slots, rate, product)
+    return OptimizerState(name, settings, counts[0] if counts else None, slots, rate, product)
 
 
 def listed(state: OptimizerState, weights: Sequence[str]) -> list[tuple[str, np.ndarray]]:
     """Return (path, array) of every variable as Keras 3 writes them, for the trainable `weights` in its order."""
-    variables: list[tuple[str, np.ndarray]] = [("iteration", np.int64(state.iteration))]
+    variables: list[tuple[str, np.ndarray]] = [("iteration", np.int64(state.iteration or 0))]
     if not isinstance(state.settings.get("learning_rate"), Mapping):
         rate = state.settings.get("learning_rate", 1e-3) if state.learning_rate is None else state.learning_rate
         variables.append(("learning_rate", np.float32(rate)))
@@ -147,5 +147,5 @@ def _product(state: OptimizerState) -> np.ndarray:
     if "u_product" in state.scalars:
         return np.asarray(state.scalars["u_product"])
     beta = state.settings.get("beta_1", 0.9)
-    steps = np.arange(1, state.iteration + 1)
+    steps = np.arange(1, (state.iteration or 0) + 1)
     return np.float32(np.prod(beta * (1 - 0.5 * 0.96**steps)))
