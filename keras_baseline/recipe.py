@@ -151,6 +151,8 @@ def _stop_at(trainer: Mapping[str, Any]) -> float | None:
     for entry in [callbacks] if isinstance(callbacks, Mapping) else callbacks:
         arguments = dict(entry.get("init_args") or {})
         path = str(entry.get("class_path"))
+        if path == f"{_TRAINING}tensorboard.InsideView":
+            continue  # it looks on, and Keras has a TensorBoard callback of its own
         if path != f"{_TRAINING}callbacks.StopAtAccuracy" or arguments.get("monitor", "train/acc") != "train/acc":
             raise RecipeError(f"trainer.callbacks: {path!r} has no counterpart in the Keras baseline; accepted: "
                               f"{_TRAINING}callbacks.StopAtAccuracy with monitor train/acc")

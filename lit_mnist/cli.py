@@ -138,6 +138,7 @@ class Cli(LightningCLI):
             kwargs["enable_checkpointing"] = False
         trainer = super().instantiate_trainer(**kwargs)
         if self.command == "fit":
+            _hand_in_drawing(trainer)
             trainer.callbacks = _ordered(trainer, self._callbacks(trainer))
         return trainer
 
@@ -190,6 +191,17 @@ class _SaveConfig(SaveConfigCallback):
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if stage == "fit" and trainer.log_dir and trainer.loggers:
             super().setup(trainer, pl_module, stage)
+
+
+def _hand_in_drawing(trainer: L.Trainer) -> None:
+    """Give callbacks that show pictures what draws them."""
+    from .training.tensorboard import InsideView
+
+    for callback in trainer.callbacks:
+        if isinstance(callback, InsideView):
+            from .figures import board
+
+            callback.draw = board
 
 
 def _ordered(trainer: L.Trainer, extra: list) -> list:
