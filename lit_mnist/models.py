@@ -150,15 +150,39 @@ def _open_keras(path: Path, standardize: str | None, root: str | Path | None) ->
     from .keras_files import read_keras  # h5py is needed for these files alone
 
     file = read_keras(path)
-    return keras_model(file.spec, file.weights, path, standardize, root)
+    return keras_model(file.spec, file.weights, path, standardize, root, file.note)
 
 
 def keras_model(spec: NetworkSpec, weights: Weights, path: Path, standardize: str | None = None,
-                root: str | Path | None = None) -> Model:
-    """Build the model of a Keras file's network and weights; `standardize` and `root` as in `open_model`."""
+                root: str | Path | None = None, note: Mapping[str, Any] | None = None) -> Model:
+    """Build the model of a Keras file's network and weights; `standardize` and `root` as in `open_model`.
+
+    A file of this program carries its scaling in its `note`, which holds where `standardize` is None.
+    """
     network = Network(spec)
     network.load_weights({name: array.astype(np.float32) for name, array in weights.items()})
+    if note and standardize is None:
+        return Model(network.eval(), _noted(note, spec, path), str(note.get("dataset")), path)
     return Model(network.eval(), _fitted(standardize or _default_scaling(spec), root, spec), "mnist", path)
+
+
+def keras_note(model: Model) -> dict[str, Any]:
+    """Return what a Keras file must say, for `keras_model`, beyond what Keras has a place for."""
+    return {"standardizer": model.standardizer.to_dict(), "dataset": model.dataset}
+
+
+def _noted(note: Mapping[str, Any], spec: NetworkSpec, path: Path) -> Standardizer:
+    try:
+        standardizer = Standardizer.from_dict(note["standardizer"])
+        moments = standardizer.mean, standardizer.scale
+        if all(m.shape in ((), spec.input_shape[:2], spec.input_shape) and np.isfinite(m).all() for m in moments) and (
+                standardizer.scale > 0).all():
+            return standardizer
+        reason = "mean and scale must be finite, of the images' shape, scale above 0"
+    except (KeyError, TypeError, ValueError) as error:
+        reason = _first_line(error)
+    raise ModelError(f"{path}: its note on scaling cannot be used ({reason}); accepted: name the scaling "
+                     "(standardize: unit, per_pixel, ...)")
 
 
 def _default_scaling(spec: NetworkSpec) -> str:

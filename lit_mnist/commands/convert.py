@@ -73,13 +73,13 @@ def _from_keras(path: Path, config: str | None, standardize: str | None, root: s
 
         spec = spec_of_config(Path(config))
         file = KerasFile(path, spec, read_weights(path, spec), None, False, notes=(f"the network is that of {config}",))
-    model = keras_model(file.spec, file.weights, path, standardize, root)
+    model = keras_model(file.spec, file.weights, path, standardize, root, file.note)
     return replace(model, step=file.optimizer.iteration if file.optimizer else None), file
 
 
 def _from_checkpoint(path: Path) -> tuple[Model, KerasFile]:
     from ..keras_files import KerasFile
-    from ..models import load_checkpoint, open_model, run_checkpoint
+    from ..models import keras_note, load_checkpoint, open_model, run_checkpoint
 
     model = open_model(path)
     optimizer, notes = None, []
@@ -90,17 +90,19 @@ def _from_checkpoint(path: Path) -> tuple[Model, KerasFile]:
         optimizer = from_state_dict(model.network, states[0], model.step or 0)
         if isinstance(optimizer, str):
             optimizer, notes = None, [f"optimiser state left out: {optimizer}"]
-    notes.append(f"a Keras file does not hold the scaling of its images ({model.standardizer.kind}): "
-                 "it is in convert.json")
-    return model, KerasFile(path, model.spec, model.network.named_weights(), None, False, {}, tuple(notes), optimizer)
+    notes.append(f"Keras itself does not scale the images ({model.standardizer.kind}); how, is in the file for this "
+                 "program, and in convert.json")
+    return model, KerasFile(path, model.spec, model.network.named_weights(), None, False, notes=tuple(notes),
+                            optimizer=optimizer, note=keras_note(model))
 
 
 def _write(model: Model, file: KerasFile, target: Path) -> list[str]:
     """Write the target; return what must be said about it."""
     if target.suffix.lower() != ".ckpt":
         from ..keras_files import write_keras
+        from ..models import keras_note
 
-        write_keras(target, file.spec, file.weights, file.optimizer, file.renamed)
+        write_keras(target, file.spec, file.weights, file.optimizer, file.renamed, keras_note(model))
         return list(file.notes)
     from ..models import save_model
 

@@ -15,6 +15,7 @@ import h5py
 from .errors import KerasFileError
 from .hdf5 import LARGEST_RATIO, open_hdf5, text
 
+OWN = "lit_mnist"  # our own note in a file: how its images were scaled; Keras passes over it
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 LARGEST_FILE = 2**31  # bytes
 _LARGEST_TEXT = 2**24
@@ -23,13 +24,17 @@ _SMALL = 2**20  # a megabyte of zeros packs well and harms nobody
 
 @dataclass(frozen=True)
 class Container:
-    """An opened file: its weights, its network's configuration (None: weights only), the release that wrote it."""
+    """An opened file: its weights, its network's configuration (None: weights only), the release that wrote it.
+
+    `note` is what `write_keras` left for this program.
+    """
 
     weights: h5py.File
     config: dict[str, Any] | None
     training: dict[str, Any] | None
     keras_version: str | None
     zipped: bool
+    note: dict[str, Any] | None = None
 
 
 @contextmanager
@@ -75,14 +80,15 @@ def _read(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
 def _zipped(archive: zipfile.ZipFile, weights: h5py.File) -> Container:
     config = parse(_read(archive, CONFIG, _LARGEST_TEXT), CONFIG)
     metadata = parse(_read(archive, METADATA, _LARGEST_TEXT), METADATA) if METADATA in archive.namelist() else {}
-    return Container(weights, config, config.get("compile_config"), _version(metadata.get("keras_version")), True)
+    note = metadata.get(OWN)
+    return Container(weights, config, config.get("compile_config"), _version(metadata.get("keras_version")), True,
+                     note if isinstance(note, dict) else None)
 
 
 def _legacy(weights: h5py.File) -> Container:
-    config, training = text(weights, "model_config"), text(weights, "training_config")
-    return Container(weights, None if config is None else parse(config, "model_config"),
-                     None if training is None else parse(training, "training_config"),
-                     _version(text(weights, "keras_version")), False)
+    config, training, note = (None if (content := text(weights, name)) is None else parse(content, name)
+                              for name in ("model_config", "training_config", OWN))
+    return Container(weights, config, training, _version(text(weights, "keras_version")), False, note)
 
 
 def _version(value: object) -> str | None:

@@ -27,7 +27,8 @@ class KerasFile:
 
     `weights` are in the file's precision. `renamed` maps layer name -> name in the file, where the two
     differ; `notes` say in words whatever is not as in the file. `optimizer` is None where the file has
-    no slots that could be read; `training` is the file's own record of loss, metrics and optimiser.
+    no slots that could be read; `training` is the file's own record of loss, metrics and optimiser;
+    `note` is what `write_keras` was given for its reader.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class KerasFile:
     notes: tuple[str, ...] = ()
     optimizer: OptimizerState | None = None
     training: Mapping[str, Any] | None = None
+    note: Mapping[str, Any] | None = None
 
 
 def read_keras(path: str | Path) -> KerasFile:
@@ -59,7 +61,7 @@ def read_keras(path: str | Path) -> KerasFile:
         state, why = _optimizer(container, spec, layers)
     renamed = {new: layer.name for new, layer in layers.items() if new != layer.name}
     return KerasFile(path, spec, weights, container.keras_version, container.zipped, renamed,
-                     (*notes, *why), state, container.training)
+                     (*notes, *why), state, container.training, container.note)
 
 
 def read_weights(path: str | Path, spec: NetworkSpec) -> Weights:

@@ -16,7 +16,7 @@ from ..files import write_bytes
 from ..spec import NetworkSpec
 from ..weights import Weights, check_weights, trainable_shapes
 from .configuration import MODEL_NAME, class_and_config, compile_config, model_config
-from .container import CONFIG, METADATA, WEIGHTS
+from .container import CONFIG, METADATA, OWN, WEIGHTS
 from .errors import KerasFileError
 from .names import group_names, snake_case
 from .slots import OptimizerState, listed, slot_groups
@@ -28,12 +28,12 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows: the same network g
 
 
 def write_keras(path: str | Path, spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None = None,
-                names: Mapping[str, str] | None = None) -> Path:
+                names: Mapping[str, str] | None = None, note: Mapping[str, Any] | None = None) -> Path:
     """Write a model that Keras 3 loads: `.keras`, or legacy HDF5 for `.h5` and `.hdf5`; return its path.
 
     `weights` are in this project's names; `names` gives layers other names in the file. With an
-    `optimizer`, Keras compiles the model and goes on where it stopped. The file appears whole or not at
-    all. Raises KerasFileError for another ending, SpecError for weights that do not fit.
+    `optimizer`, Keras compiles the model and goes on where it stopped. `note` holds plain values for
+    `read_keras`, which Keras passes over. The file appears whole or not at all. Raises KerasFileError for another ending, SpecError for weights that do not fit.
     """
     path, names = Path(path), names or {}
     if path.suffix.lower() not in SUFFIXES:
@@ -42,7 +42,7 @@ def write_keras(path: str | Path, spec: NetworkSpec, weights: Weights, optimizer
     if optimizer is not None:
         _check_slots(path, spec, optimizer)
     write = _archive if path.suffix.lower() == ".keras" else _legacy
-    return write_bytes(path, write(spec, weights, optimizer, names))
+    return write_bytes(path, write(spec, weights, optimizer, names, {} if note is None else {OWN: dict(note)}))
 
 
 def _check_slots(path: Path, spec: NetworkSpec, optimizer: OptimizerState) -> None:
@@ -66,11 +66,12 @@ def _variables(spec: NetworkSpec, optimizer: OptimizerState | None) -> list[tupl
     return [] if optimizer is None else listed(optimizer, list(trainable_shapes(spec)))
 
 
-def _archive(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None, names: Mapping[str, str]) -> bytes:
+def _archive(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None, names: Mapping[str, str],
+             own: dict[str, Any]) -> bytes:
     config = model_config(spec, names, _dtype(weights), zipped=True)
     if optimizer is not None:
         config["compile_config"] = compile_config(spec, optimizer.name, optimizer.settings, zipped=True)
-    members = {METADATA: json.dumps({"keras_version": LAYOUT}), CONFIG: json.dumps(config),
+    members = {METADATA: json.dumps({"keras_version": LAYOUT} | own), CONFIG: json.dumps(config),
                WEIGHTS: _store(spec, weights, optimizer, names)}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -95,12 +96,15 @@ def _store(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None
     return buffer.getvalue()
 
 
-def _legacy(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None, names: Mapping[str, str]) -> bytes:
+def _legacy(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None, names: Mapping[str, str],
+            own: dict[str, Any]) -> bytes:
     """The HDF5 layout of Keras 2 as Keras 3 writes it: a group for each layer, which lists its weights."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.attrs["backend"], file.attrs["keras_version"] = "tensorflow", LAYOUT
         file.attrs["model_config"] = json.dumps(model_config(spec, names, _dtype(weights), zipped=False))
+        for key, value in own.items():
+            file.attrs[key] = json.dumps(value)
         top = file.create_group("model_weights")
         top.attrs["backend"], top.attrs["keras_version"] = "tensorflow", LAYOUT
         _write_names(top, "layer_names", [names.get(name, name) for name in spec.names])
