@@ -1,0 +1,1 @@
+"""Timings that anyone can repeat: ``python -m benchmarks NAME``, one module a subject."""
