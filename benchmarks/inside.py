@@ -42,8 +42,9 @@ def run(rounds: int, quick: bool, device: str) -> Report:
     shares = ratios(timings, "plain forward pass")
     rows = [{"pass": name, "time": timings[name], "over plain": shares[name], "peak memory, GiB": memory[name]}
             for name in cases]
-    return Report("Looking inside", rows, f"{len(pixels):,} {source}, configs/cnn.yaml (untrained), on {device}; peak "
-                  "memory is the process's high-water mark after that pass, so it can only rise from row to row.", rounds)
+    notes = (f"{len(pixels):,} {source}, configs/cnn.yaml (untrained), on {device}; peak memory is the high-water mark "
+             "after that pass, so it can only rise from row to row.")
+    return Report("Looking inside", rows, notes, rounds)
 
 
 def _pixels(count: int) -> tuple[np.ndarray, str]:
