@@ -1,0 +1,110 @@
+"""Fixtures that all tests share: data, the default network, one trained run, the program itself."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+import torch  # noqa: F401 - torch before TensorFlow: the other order aborts the process where triton is installed
+
+from lit_mnist.__main__ import main
+from lit_mnist.commands.summary import spec_of_config
+from lit_mnist.data import Dataset, default_root, load_dataset
+from lit_mnist.models import Model, open_model
+from lit_mnist.spec import NetworkSpec
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+Run = Callable[..., tuple[int, str, str]]
+
+
+def has_mnist() -> bool:
+    """Whether the real files are at hand; nothing is downloaded for a test."""
+    return (default_root() / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").is_file()
+
+
+def pytest_report_header() -> str:
+    where = "real MNIST" if has_mnist() else "NO MNIST ($LIT_MNIST_DATA): tests that need it are skipped"
+    return f"data: {where}"
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test may depend on the network: downloads fail at once."""
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError("tests do not download")
+
+    monkeypatch.setattr("lit_mnist.data.datasets._download", lambda name: refuse)
+
+
+@pytest.fixture(scope="session")
+def mnist_root() -> Path:
+    """Root folder of the real MNIST; skips where it is absent."""
+    if not has_mnist():
+        pytest.skip("MNIST is not at hand ($LIT_MNIST_DATA)")
+    return default_root()
+
+
+@pytest.fixture(scope="session")
+def mnist(mnist_root: Path) -> Dataset:
+    """The real MNIST; skips where it is absent."""
+    return load_dataset("mnist", mnist_root, download=False)
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    """The embedded digits, always at hand."""
+    return load_dataset("digits")
+
+
+@pytest.fixture(scope="session")
+def cnn_spec() -> NetworkSpec:
+    """The default network."""
+    return spec_of_config(ROOT / "configs" / "cnn.yaml")
+
+
+def run_program(*args: object) -> tuple[int, str, str]:
+    """Run the program in this process; return exit code, standard output and standard error."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main([str(arg) for arg in args])
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture(scope="session")
+def run_cli() -> Run:
+    """The program as a function: ``run_cli("test", "--ckpt_path", path) -> (code, stdout, stderr)``."""
+    return run_program
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of the default configuration after one epoch: on MNIST, or on the digits without it."""
+    folder = tmp_path_factory.mktemp("runs")
+    epochs = 1 if has_mnist() else 30  # 1,293 digits an epoch
+    config = ROOT / "configs" / "cnn.yaml"
+    options = ["--trainer.max_epochs", epochs, "--runs_dir", folder, "--data.download", "false"]
+    code, _, err = run_program("fit", "--config", config, *options)
+    assert code == 0, err
+    return next(folder.glob("cnn/*"))
+
+
+@pytest.fixture(scope="session")
+def trained(trained_run: Path) -> Model:
+    """The network of `trained_run`; `trained.dataset` says what it was trained on."""
+    return open_model(trained_run)
+
+
+@pytest.fixture
+def in_tmp(tmp_path: Path) -> Iterator[Path]:
+    """A fresh working folder."""
+    before = Path.cwd()
+    os.chdir(tmp_path)
+    yield tmp_path
+    os.chdir(before)
+
+
