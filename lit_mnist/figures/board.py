@@ -46,7 +46,7 @@ class Picture:
         """Return the picture as a PNG file's content."""
         image, buffer = Image.fromarray(self.pixels), io.BytesIO()
         image.putpalette(self.palette.tobytes())
-        image.save(buffer, "PNG", compress_level=6)
+        image.save(buffer, "PNG", compress_level=3)
         return buffer.getvalue()
 
 
@@ -127,6 +127,7 @@ def _grid(cells: np.ndarray, labels: tuple[str, ...], columns: int) -> np.ndarra
     return canvas
 
 
+@lru_cache(maxsize=64)
 def _cell(shape: tuple[int, ...], labels: tuple[str, ...], columns: int) -> tuple[int, int, int]:
     """Height of the strip of text above an image, width of a cell, number of rows."""
     lines = [line for label in labels for line in label.split("\n")]

@@ -74,7 +74,8 @@ def network_graph(network: Network) -> GraphDef:
     """
     nodes = [_node("image", "Placeholder", [], (*network.spec.input_shape,))]
     for info in network.spec.table:
-        for name, module in getattr(network, info.name).named_modules(prefix=info.name):
+        for dotted, module in getattr(network, info.name).named_modules(prefix=info.name):
+            name = dotted.replace(".", "/")  # boxes within boxes
             if next(module.children(), None) is not None:
                 continue  # a box, not an operation
             weights = [_node(f"{name}/{key}", "Variable", [], tuple(tensor.shape))

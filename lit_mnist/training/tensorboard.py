@@ -201,7 +201,8 @@ class InsideView(Callback):
         wrong = np.flatnonzero(guesses != part.labels[:len(guesses)])  # other processes' images follow
         worst = wrong[np.argsort(-shares[wrong], kind="stable")][:_MISTAKES]
         labels = [f"{part.id(i)}\n{names[part.labels[i]]} as {names[guesses[i]]}\n{shares[i]:.1%}" for i in worst]
-        caption = f"{stage}, step {step}: {int(module.confusion.sum() - module.confusion.trace())} mistakes"
+        when = "test" if stage == "test" else f"validation, step {step}"  # the tested weights may be an earlier step's
+        caption = f"{when}: {int(module.confusion.sum() - module.confusion.trace())} mistakes"
         pixels = prepared.standardizer.invert(part.images[worst])
         self._events.picture(f"mistakes/{stage}", self.draw.mistakes(pixels, labels, caption))
         self._events.picture(f"confusion_matrix/{stage}",
