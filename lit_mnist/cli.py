@@ -20,16 +20,23 @@ os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 
 import lightning as L  # noqa: E402
 from jsonargparse import ArgumentError, Namespace  # noqa: E402
+from jsonargparse.typing import NonNegativeFloat, PositiveInt  # noqa: E402
+from lightning.pytorch.callbacks import ModelCheckpoint  # noqa: E402
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback  # noqa: E402
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger  # noqa: E402
+from lightning.pytorch.loggers import TensorBoardLogger  # noqa: E402
+from lightning.pytorch.utilities.exceptions import MisconfigurationException  # noqa: E402
 
 from .commands.outcome import Outcome  # noqa: E402
 from .data.module import MNISTDataModule  # noqa: E402
 from .errors import UserError  # noqa: E402
-from .origin import find_origin  # noqa: E402
+from .origin import find_origin, unfinished_run  # noqa: E402
 from .parse_errors import explain  # noqa: E402
+from .resume import find_unfinished  # noqa: E402
 from .training import callbacks as cb  # noqa: E402
+from .training.checkpoints import CheckedFiles, KeepLast, checkpoints  # noqa: E402
 from .training.classifier import LitClassifier  # noqa: E402
+from .training.interruption import Interrupted, Interruption  # noqa: E402
+from .training.metrics_file import MetricsFile  # noqa: E402
 from .training.run import evaluate_run, finish_fit, predict_test, warn_of_fallback  # noqa: E402
 
 _SKIPPED = {"model", "train_dataloaders", "val_dataloaders", "dataloaders", "datamodule", "weights_only",
@@ -39,9 +46,14 @@ _TRAINER = {"max_epochs": 12, "num_sanity_val_steps": 0, "enable_model_summary":
 
 def run(command: str, argv: list[str]) -> Outcome:
     """Run fit, validate, test or predict with the options in `argv`; raise UserError for what cannot work."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), Interruption() as interruption:
         _quieten()
-        return Cli(command, argv).outcome
+        try:
+            return Cli(command, argv, interruption).outcome
+        except Interrupted as stop:
+            if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+                cb.say(str(stop))
+            raise SystemExit(stop.code) from None
 
 
 def _quieten() -> None:
@@ -61,8 +73,9 @@ class Cli(LightningCLI):
 
     command = "fit"
 
-    def __init__(self, command: str, argv: list[str]) -> None:
+    def __init__(self, command: str, argv: list[str], interruption: Interruption) -> None:
         type(self).command = command
+        self.interruption = interruption
         self.started, self.outcome = time.perf_counter(), Outcome({}, "")
         early = _early(argv)
         self.origin = find_origin(command, early.ckpt_path, early.runs_dir, early.name or _stem(early.config))
@@ -72,7 +85,7 @@ class Cli(LightningCLI):
             LitClassifier, MNISTDataModule, args=[command, *base, *argv], save_config_callback=_SaveConfig,
             save_config_kwargs={"overwrite": True}, seed_everything_default=1, trainer_defaults=dict(_TRAINER),
             auto_configure_optimizers=False, load_from_checkpoint_support=False,
-            parser_kwargs={"exit_on_error": False, command: {"exit_on_error": False}},
+            parser_kwargs={"exit_on_error": False, "allow_abbrev": False, command: {"exit_on_error": False}},
         )
 
     @classmethod
@@ -87,8 +100,15 @@ class Cli(LightningCLI):
         parser.add_argument("--name", type=str | None, default=None,
                             help="name of the run's folder (default: the configuration file's)")
         parser.add_argument("--runs_dir", type=str, default="runs", help="folder that holds all runs")
+        if self.command == "fit":
+            parser.add_argument("--resume", type=bool, default=True,
+                                help="go on with the newest unfinished run of the same settings; false: start anew")
+            parser.add_argument("--checkpoint_every_seconds", type=NonNegativeFloat, default=60.0,
+                                help="seconds after which the state is saved, within epochs too")
+            parser.add_argument("--checkpoint_every_steps", type=PositiveInt | None, default=None,
+                                help="optimiser steps after which the state is saved, counted in whole blocks of 25")
         if self.command == "predict":
-            parser.add_argument("--images", type=list[str], nargs="+", default=[],
+            parser.add_argument("--images", type=str, nargs="+", default=[],
                                 help="image files, or ids such as test:19 (default: the whole test set)")
         for target in ("model.seed", "data.seed"):
             parser.link_arguments("seed_everything", target, compute_fn=_as_seed)
@@ -113,11 +133,21 @@ class Cli(LightningCLI):
         return self.config[self.command]
 
     def before_instantiate_classes(self) -> None:
-        """Name the run; refuse what contradicts the checkpoint."""
+        """Name the run; refuse what contradicts the checkpoint; find the run that was cut off."""
         self.settings.name = self.settings.name or self.stem or (self.origin.name if self.origin else "run")
         self._dump_config()
         if self.origin:
             self.origin.refuse_contradictions(self.config_dump)
+        elif self.command == "fit" and self.settings.resume and not self.settings.trainer.fast_dev_run:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        found, remarks = find_unfinished(Path(self.settings.runs_dir), self.settings.name, self.config_dump)
+        for remark in remarks:
+            cb.say(f"WARNING: {remark}")
+        if found is not None:
+            self.origin = unfinished_run(found)
+            cb.say(f"going on with {found.run} at step {self.origin.model.step} (--resume false starts anew)")
 
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; what they refuse is the user's to mend."""
@@ -125,7 +155,7 @@ class Cli(LightningCLI):
             super().instantiate_classes()
         except UserError:
             raise
-        except (ArgumentError, ValueError, TypeError, RuntimeError, ImportError) as error:
+        except (ArgumentError, MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
             raise self._explained(error) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
@@ -140,19 +170,23 @@ class Cli(LightningCLI):
         if self.command == "fit":
             _hand_in_drawing(trainer)
             trainer.callbacks = _ordered(trainer, self._callbacks(trainer))
+            trainer.strategy.checkpoint_io = CheckedFiles()
         return trainer
 
     def _loggers(self) -> list:
         run = self.origin.run if self.origin else None
         place = {"save_dir": run.parent.parent, "name": run.parent.name, "version": run.name} if run else \
             {"save_dir": self.settings.runs_dir, "name": self.settings.name}
-        board = TensorBoardLogger(**place, default_hp_metric=False)
-        return [board, CSVLogger(board.save_dir, board.name, Path(board.log_dir).name)]
+        step = self.origin.model.step if run else None
+        board = TensorBoardLogger(**place, default_hp_metric=False, purge_step=None if step is None else step + 1)
+        return [board, MetricsFile(Path(board.log_dir), step)]
 
     def _callbacks(self, trainer: L.Trainer) -> list:
         extra = [cb.RunRecord(self.config_dump), cb.Clock(), cb.EpochHistory(_draw_curves), cb.EpochReport()]
         if trainer.loggers and not trainer.fast_dev_run:
-            extra += cb.checkpoints(self.datamodule.options.validate_on == "validation")
+            keep_last = KeepLast(self.settings.checkpoint_every_seconds, self.settings.checkpoint_every_steps,
+                                 self.interruption)
+            extra += checkpoints(self.datamodule.options.validate_on == "validation", keep_last)
         return extra + ([cb.StepProgress()] if self.settings.trainer.enable_progress_bar is not False else [])
 
     def after_instantiate_classes(self) -> None:
@@ -161,13 +195,31 @@ class Cli(LightningCLI):
             return
         if self.origin and not self.origin.is_keras:
             self.datamodule.use(self.origin.model.standardizer)
+        self._refuse_other_data()
         warn_of_fallback(self.datamodule.prepared.dataset)
+
+    def _refuse_other_data(self) -> None:
+        if self.command != "fit" or not self.origin:
+            return
+        here, there = self.datamodule.prepared.dataset.name, self.origin.model.dataset
+        if here != there:
+            raise UserError(f"{self.origin.path}: was trained on {there}, but {here} is at hand now; accepted: the "
+                            "same data, or a new run with --resume false")
+
+    def _fit(self) -> None:
+        path = str(self.origin.path) if self.origin else None
+        try:
+            self.trainer.fit(self.model, self.datamodule, ckpt_path=path, weights_only=True)
+            self.outcome = finish_fit(self.trainer, self.model, self.datamodule, self.started)
+        except MisconfigurationException as error:
+            raise self._explained(error) from error
+        except OSError as error:
+            raise UserError(f"{error.filename or self.settings.runs_dir}: cannot be written "
+                            f"({error.strerror or error})") from error
 
     def _run_subcommand(self, subcommand: str) -> None:
         if subcommand == "fit":
-            path = str(self.origin.path) if self.origin else None
-            self.trainer.fit(self.model, self.datamodule, ckpt_path=path, weights_only=True)
-            self.outcome = finish_fit(self.trainer, self.model, self.datamodule, self.started)
+            self._fit()
             return
         self.model.network.load_state_dict(self.origin.model.network.state_dict())
         if subcommand == "predict":
@@ -180,9 +232,7 @@ class Cli(LightningCLI):
             return predict_test(self.trainer, self.model, self.datamodule)
         from .commands.predict import predict
 
-        return predict(self.origin.model, [name for names in self.settings.images for name in
-                                           (names if isinstance(names, list) else [names])],
-                       self.settings.data.dataset, self.settings.data.root)
+        return predict(self.origin.model, self.settings.images, self.settings.data.dataset, self.settings.data.root)
 
 
 class _SaveConfig(SaveConfigCallback):
@@ -210,8 +260,8 @@ def _ordered(trainer: L.Trainer, extra: list) -> list:
 
     if any(isinstance(callback, cb.StepProgress) for callback in extra):
         trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, cb.ProgressBar)]
-    if any(isinstance(callback, cb.ModelCheckpoint) for callback in extra):
-        trainer.callbacks = [c for c in trainer.callbacks if type(c) is not cb.ModelCheckpoint]
+    if any(isinstance(callback, KeepLast) for callback in extra):
+        trainer.callbacks = [c for c in trainer.callbacks if type(c) is not ModelCheckpoint]
     return _CallbackConnector._reorder_callbacks([*trainer.callbacks, *extra])
 
 

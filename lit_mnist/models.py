@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
-import pickle
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .checkpoint_files import BEST, LAST, PREVIOUS, CheckpointError, read_checkpoint, write_checkpoint
 from .data import DataError, DataOptions, Standardizer, prepare
 from .errors import UserError
-from .files import write_bytes
 from .network import Network, as_images
 from .spec import NetworkSpec
 from .weights import Weights
@@ -67,10 +64,8 @@ def save_model(model: Model, path: Path, optimizer_states: Sequence[Mapping[str,
     """
     state = {_PREFIX + key: tensor for key, tensor in model.network.state_dict().items()}
     record = checkpoint_record(model.spec, model.standardizer, model.dataset, model.seed)
-    buffer = io.BytesIO()
-    torch.save({"state_dict": state, RECORD: record, "epoch": model.epoch, "global_step": model.step,
-                "optimizer_states": list(optimizer_states)}, buffer)
-    write_bytes(path, buffer.getvalue())
+    write_checkpoint(path, {"state_dict": state, RECORD: record, "epoch": model.epoch, "global_step": model.step,
+                            "optimizer_states": list(optimizer_states)})
 
 
 def open_model(path: str | Path, standardize: str | None = None, root: str | Path | None = None) -> Model:
@@ -97,7 +92,7 @@ def open_model(path: str | Path, standardize: str | None = None, root: str | Pat
 
 def run_checkpoint(run: Path) -> Path:
     """Return the checkpoint of a run folder whose weights its summary reports, else the best, else the last."""
-    names = ["best.ckpt", "last.ckpt"]
+    names = [BEST, LAST, PREVIOUS]
     try:
         names.insert(0, json.loads((run / "summary.json").read_text())["checkpoint"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -112,15 +107,9 @@ def run_checkpoint(run: Path) -> Path:
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint without executing anything in it; raise ModelError naming file and reason."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(f"{path}: refused, it carries code or objects beyond plain weights "
-                         f"({_first_line(error)})") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path}: not a readable checkpoint ({_first_line(error)})") from error
-    if not isinstance(content, Mapping) or "state_dict" not in content:
-        raise ModelError(f"{path}: not a checkpoint of this program (no 'state_dict')")
-    return dict(content)
+        return read_checkpoint(path)
+    except CheckpointError as error:
+        raise ModelError(str(error)) from error
 
 
 def model_from_checkpoint(content: Mapping[str, Any], path: Path) -> Model:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .checkpoint_files import CheckpointError, read_newest
 from .errors import UserError
 from .models import KERAS_SUFFIXES, RECORD, Model, ModelError, load_checkpoint, model_from_checkpoint, open_model
 from .models import run_checkpoint as _run_checkpoint
+from .resume import Unfinished
 
 _FREE = {"data.root", "data.download", "data.fallback", "data.batch_size", "data.eval_batch_size", "data.dataset",
          "model.initial_weights"}
@@ -61,8 +64,8 @@ def find_origin(command: str, ckpt_path: str | None, runs_dir: str, name: str | 
         raise ModelError(f"{command} needs --ckpt_path: a run folder, a checkpoint (.ckpt), a Keras file "
                          f"({', '.join(KERAS_SUFFIXES)}), or last with --name or --config")
     path = last_run(Path(runs_dir), name) if ckpt_path == "last" else Path(ckpt_path)
-    if command == "fit" and path.is_dir():
-        path = path / "checkpoints" / "last.ckpt"
+    if command == "fit" and (path / "checkpoints").is_dir():
+        return _newest(path / "checkpoints")
     if path.is_dir():
         path = _run_checkpoint(path)
     if path.suffix.lower() in KERAS_SUFFIXES:
@@ -70,10 +73,28 @@ def find_origin(command: str, ckpt_path: str | None, runs_dir: str, name: str | 
     if not path.exists():
         raise ModelError(f"{path}: no such checkpoint; accepted: a run folder, a checkpoint (.ckpt), a Keras file "
                          f"({', '.join(KERAS_SUFFIXES)}), or last")
-    content = load_checkpoint(path)
+    return _from_checkpoint(load_checkpoint(path), path, command)
+
+
+def unfinished_run(found: Unfinished) -> Origin:
+    """Return the origin of a run that the same command goes on with."""
+    return _from_checkpoint(found.content, found.checkpoint, "fit")
+
+
+def _newest(folder: Path) -> Origin:
+    try:
+        path, content, damage = read_newest(folder)
+    except CheckpointError as error:
+        raise ModelError(str(error)) from error
+    if damage:
+        print(f"WARNING: {damage}; going on with {path.name}, the state before it", file=sys.stderr)
+    return _from_checkpoint(content, path, "fit")
+
+
+def _from_checkpoint(content: dict[str, Any], path: Path, command: str) -> Origin:
     model = model_from_checkpoint(content, path)
     config = content[RECORD].get("config") or {}
-    if not config and command == "fit":
+    if (not config or "loops" not in content) and command == "fit":
         raise ModelError(f"{path}: holds a network, but no training to go on with; accepted: a run's last.ckpt, "
                          "or --model.initial_weights with a .safetensors file")
     network = {"network": model.spec.to_dict()}

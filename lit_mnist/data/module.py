@@ -49,24 +49,26 @@ class Block:
 
 
 class Resident:
-    """One part of the data, standardised, on one device."""
+    """One part of the data, standardised, on one device, in the network's precision."""
 
-    def __init__(self, part: Part, device: torch.device) -> None:
+    def __init__(self, part: Part, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
         self.part = part
-        self.images = torch.from_numpy(part.images).unsqueeze(1).to(device)
+        self.images = torch.from_numpy(part.images).unsqueeze(1).to(device, dtype)
         self.labels = torch.from_numpy(part.labels).to(device)
 
 
 class TrainingBlocks:
     """An epoch's batches, shuffled by (seed, epoch), in blocks that end at the steps in `marks`.
 
-    A state dict holds the position, so that a run continues with the very next batch.
+    A state dict holds the position, so that a resumed run continues with the very next batch; the length
+    always counts the whole epoch's blocks, as Lightning counts those that a resumed run has already made.
     """
 
     def __init__(self, module: MNISTDataModule, data: Resident, epoch: int, steps_before: int, marks: set[int],
                  block: int, rank: int, world: int) -> None:
         self.module, self.data, self.epoch = module, data, epoch
         self.block, self.rank, self.world = block, rank, world
+        self._done = 0  # steps handed out
         self.steps = -(-len(data.part) // module.batch_size)
         self.borders = self._borders(steps_before, marks)
 
@@ -83,7 +85,19 @@ class TrainingBlocks:
         order = order.to(self.data.images.device)
         matrices = self._matrices(len(order))
         for first, last in zip(self.borders, self.borders[1:], strict=False):
-            yield self._take(order, matrices, first, last)
+            if first >= self._done:
+                self._done = last
+                yield self._take(order, matrices, first, last)
+        self._done = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Return epoch and position."""
+        return {"epoch": self.epoch, "step": self._done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a position in this epoch; another epoch's says nothing."""
+        if state["epoch"] == self.epoch:
+            self._done = state["step"]
 
     def _matrices(self, n: int) -> Tensor | None:
         augment = self.module.augment
@@ -202,10 +216,12 @@ class MNISTDataModule(L.LightningDataModule):
                               self._block_size(), trainer.global_rank, trainer.world_size)
 
     def _block_size(self) -> int:
-        """One step where Lightning was asked to count batches, else BLOCK."""
+        """One step where Lightning was asked to count batches, else BLOCK, or less to log more often."""
         trainer = self.trainer
         counted = (trainer.limit_train_batches, trainer.val_check_interval, trainer.overfit_batches)
-        return 1 if trainer.fast_dev_run or any(type(value) is int and value for value in counted) else BLOCK
+        if trainer.fast_dev_run or any(type(value) is int and value for value in counted):
+            return 1
+        return min(BLOCK, trainer.log_every_n_steps or BLOCK)
 
     def val_dataloader(self) -> EvaluationBlocks | list:
         """Return the validation batches; none where the configuration validates on nothing."""
@@ -228,8 +244,12 @@ class MNISTDataModule(L.LightningDataModule):
         return EvaluationBlocks(self._on_device(part), self.eval_batch_size,
                                 self.trainer.global_rank, self.trainer.world_size)
 
+    def _dtype(self) -> torch.dtype:
+        parameter = next(iter(self.trainer.lightning_module.parameters()), None)
+        return torch.float32 if parameter is None else parameter.dtype
+
     def _on_device(self, part: str) -> Resident:
         device = self.trainer.strategy.root_device
         if part not in self._resident or self._resident[part].images.device != device:
-            self._resident[part] = Resident(getattr(self.prepared, part), device)
+            self._resident[part] = Resident(getattr(self.prepared, part), device, self._dtype())
         return self._resident[part]

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import Callback, ProgressBar
 
 from ..errors import UserError
 from ..models import RECORD, checkpoint_record
+from ..resume import Lock
 from .initial import save_initial_weights
 
 
@@ -62,6 +63,10 @@ class EpochReport(Callback):
     def __init__(self) -> None:
         self._started = 0.0
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock of an epoch that goes on."""
+        self._started = time.perf_counter()
+
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the epoch's clock."""
         self._started = time.perf_counter()
@@ -99,10 +104,17 @@ class StopAtAccuracy(Callback):
 
 
 class Clock(Callback):
-    """Seconds spent in training epochs (validation excluded) and images trained on, through interruptions too."""
+    """Seconds spent in training epochs (validation excluded) and images trained on, through interruptions too.
+
+    `sessions` counts the processes that have trained: 1 plus the number of interruptions.
+    """
 
     def __init__(self) -> None:
-        self.seconds, self.images, self._last = 0.0, 0, 0.0
+        self.seconds, self.images, self.sessions, self._last = 0.0, 0, 1, 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start counting within an epoch that goes on."""
+        self._last = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start counting."""
@@ -121,20 +133,26 @@ class Clock(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was counted."""
-        return {"seconds": self.seconds, "images": self.images}
+        return {"seconds": self.seconds, "images": self.images, "sessions": self.sessions}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on counting."""
         self.seconds, self.images = state["seconds"], state["images"]
+        self.sessions = state.get("sessions", 1) + 1
 
 
 class RunRecord(Callback):
-    """Writes the initial weights, and puts into every checkpoint what opening it later takes."""
+    """Locks the run folder, writes the initial weights, and puts into every checkpoint what opening it later takes."""
 
     def __init__(self, config: dict[str, Any] | None = None) -> None:
-        self.config = config
+        self.config, self._lock = config, None
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Keep other processes out of the run's folder."""
+        if stage == "fit" and trainer.is_global_zero and trainer.log_dir and self._lock is None:
+            self._lock = Lock(Path(trainer.log_dir))
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save the initial weights of a run that starts."""
         if trainer.is_global_zero and trainer.log_dir and trainer.global_step == 0:
             save_initial_weights(pl_module.network, Path(trainer.log_dir) / "initial_weights.safetensors")
@@ -144,16 +162,6 @@ class RunRecord(Callback):
         prepared = trainer.datamodule.prepared
         checkpoint[RECORD] = checkpoint_record(pl_module.spec, prepared.standardizer, prepared.dataset.name,
                                                pl_module.seed) | {"config": self.config}
-
-
-def checkpoints(validates: bool) -> list[ModelCheckpoint]:
-    """Return the callbacks that keep ``last.ckpt`` and, where validation decides, ``best.ckpt``."""
-    kept = [ModelCheckpoint(filename="last", monitor=None, save_top_k=1, every_n_epochs=1,
-                            save_on_train_epoch_end=True, enable_version_counter=False)]
-    if validates:
-        kept.append(ModelCheckpoint(filename="best", monitor="val/acc", mode="max", save_top_k=1,
-                                    enable_version_counter=False))
-    return kept
 
 
 class StepProgress(ProgressBar):

@@ -13,12 +13,14 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 
 from ..data.module import Batch, Block
 from ..errors import UserError
-from ..network import Network
+from ..network import BatchNorm, Network
 from ..spec import NetworkSpec
 from .averaging import Average
+from .finite import FiniteWatch, NonFiniteError
 from .losses import data_loss, penalty
 from .optimizers import KerasOptimizer, RMSprop
 from .schedules import Schedule
+from .state import fit_epoch_end, gather, random_states, restore_random_states
 from .steps import StepResult, Sums, learning_rates, reduce_gradients
 
 
@@ -64,8 +66,13 @@ class LitClassifier(L.LightningModule):
         self.sums = Sums()
         self.val_metrics, self.test_metrics = (_metrics(spec.classes, stage) for stage in ("val", "test"))
         self.eval_sums = Sums()
+        self.watch = FiniteWatch()
         self._rates: list[float] | None = None
         self._unlogged = 0  # steps since the loggers were last sent figures
+        self._validated: dict[str, float] = {}  # the last validation's figures
+        self._random: dict[str, Any] | None = None  # where a resumed run's generators stood
+        self._fresh_epoch = False  # whether a resumed run starts with a new epoch
+        self._epoch_figures: dict[str, float] | None = None
 
     @property
     def spec(self) -> NetworkSpec:
@@ -94,8 +101,26 @@ class LitClassifier(L.LightningModule):
     def on_fit_start(self) -> None:
         """Work out every step's learning rate once."""
         self._rates = None if self.schedule is None else learning_rates(self.schedule, self.total_steps)
+        self.watch.forget()
         if self.average is not None:
             self.average.to(self.device)
+        if self.trainer.world_size > 1:
+            self._share()
+
+    def _share(self) -> None:
+        """Train beside other processes: `reduce_gradients` adds up, so DDP's own reduction, once a call, must not."""
+        if any(isinstance(module, BatchNorm) for module in self.network.modules()):
+            raise TrainingError(f"trainer.devices: {self.trainer.world_size} processes cannot train batch_norm layers, "
+                                "each would normalise by its own share of the batch; accepted: one process")
+        self.trainer.strategy.model = self
+
+    def on_train_start(self) -> None:
+        """Put the random generators where a resumed run left them; nothing draws from here to the next step."""
+        if self._fresh_epoch:
+            self.trainer.fit_loop.restarting = False  # else Lightning would go on within the epoch that has ended
+        if self._random is not None:
+            restore_random_states(self._random)
+        self._fresh_epoch, self._random = False, None
 
     @property
     def total_steps(self) -> int:
@@ -119,11 +144,26 @@ class LitClassifier(L.LightningModule):
         scaled = self.trainer.precision == "16-mixed"
         plain = optimizer.optimizer
         first = self.global_step
-        self.sums.add([self._step(batch, first + offset, optimizer if scaled else plain)
-                       for offset, batch in enumerate(steps)])
+        self.watch.before(steps, first, self.network, plain)
+        results = [self._step(batch, first + offset, optimizer if scaled else plain)
+                   for offset, batch in enumerate(steps)]
+        self.sums.add(results)
+        self.watch.after([result.loss for result in results], first)
         if not scaled:  # the plain optimiser's steps pass Lightning by: count them
             self._count_steps(len(steps))
+        if self.watch.due:
+            self.refuse_non_finite()
         self._log_interval(len(steps))
+
+    def refuse_non_finite(self) -> None:
+        """Raise NonFiniteError, naming step and place, where a loss or a weight has become NaN or infinite."""
+        first = self.watch.first_bad(self.network, self.trainer.world_size)
+        if first is None:
+            return
+        place = self.watch.find(self.network, self.optimizers().optimizer, lambda batch, number: self._step(
+            batch, number, self.optimizers().optimizer))
+        raise NonFiniteError(f"training met NaN or infinity at step {first + 1}; first seen at {place}. Nothing later "
+                             "than the last good state was saved; a smaller learning rate may help")
 
     def _step(self, batch: Batch, step: int, optimizer: torch.optim.Optimizer) -> StepResult:
         if self._rates is not None:
@@ -154,7 +194,7 @@ class LitClassifier(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Start the epoch's sums."""
         self.sums.reset()
-        self._epoch_figures: dict[str, float] | None = None
+        self._epoch_figures = None
 
     @property
     def epoch_figures(self) -> dict[str, float]:
@@ -164,14 +204,20 @@ class LitClassifier(L.LightningModule):
         """
         if self._epoch_figures is None:
             trained = {f"train/{key}": value for key, value in self.sums.figures(self.trainer.world_size).items()}
-            others = {key: float(value) for key, value in self.trainer.callback_metrics.items()}
+            others = self._validated | {key: float(value) for key, value in self.trainer.callback_metrics.items()}
             place = {"lr": self.rate_at(self.global_step), "step": float(self.global_step)}
             self._epoch_figures = others | trained | place
         return self._epoch_figures
 
     def on_train_epoch_end(self) -> None:
-        """Log the epoch's training figures; ``train/loss`` includes the regularisers' share, as Keras' does."""
-        self.log_dict({key: value for key, value in self.epoch_figures.items() if not key.startswith("val/")})
+        """Log the epoch's training figures; ``train/loss`` includes the regularisers' share, as Keras' does.
+
+        The loggers are sent them at once, before a checkpoint is saved: a resumed run then lacks no row.
+        """
+        figures = {key: value for key, value in self.epoch_figures.items() if not key.startswith("val/")}
+        self.log_dict(figures, logger=False)
+        for logger in self.loggers:
+            logger.log_metrics(figures | {"epoch": self.current_epoch}, self.global_step)
 
     def _log_interval(self, steps: int) -> None:
         """Send the figures of the last steps to the loggers, when `trainer.log_every_n_steps` have gathered."""
@@ -179,7 +225,8 @@ class LitClassifier(L.LightningModule):
         if self._unlogged < self.trainer.log_every_n_steps or not self.loggers:
             return
         self._unlogged = 0
-        figures = {f"step/{key}": value for key, value in self.sums.interval().items() if key in ("loss", "acc")}
+        interval = self.sums.interval(self.trainer.world_size)
+        figures = {f"step/{key}": value for key, value in interval.items() if key in ("loss", "acc")}
         for logger in self.loggers:
             logger.log_metrics(figures | {"lr": self.rate_at(self.global_step)}, self.global_step)
 
@@ -236,20 +283,41 @@ class LitClassifier(L.LightningModule):
             logged |= {f"test/acc_class_{i}": value for i, value in enumerate(values["class_acc"])}
         self.confusion = values["confusion_matrix"].cpu()
         self.log_dict({key: torch.as_tensor(value, dtype=torch.float32) for key, value in logged.items()})
+        if stage == "val":
+            self._validated = {key: float(value) for key, value in logged.items()}
         if self.average is not None and self.trainer.state.fn == "fit":
             self.average.swap()
 
     # ---- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put the averaged weights, where there are any, in the weights' place and keep both."""
+        """Add what going on takes; put averaged weights, where there are any, in the weights' place and keep both."""
         if self.average is not None:
             checkpoint["state_dict"], checkpoint["trained_state"] = self.average.states(checkpoint["state_dict"])
+        own = {"sums": self.sums.state(), "random": random_states()}
+        checkpoint["training"] = {
+            "processes": gather(own, self.trainer.world_size), "unlogged": self._unlogged,
+            "validated": self._validated, "stopped": self.trainer.should_stop}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the averaged weights and the trained ones back to their places when training goes on."""
-        if self.average is not None and "trained_state" in checkpoint and self.trainer.state.fn == "fit":
+        """Where training goes on: take weights, averages, sums and positions back to their places."""
+        if self.trainer.state.fn != "fit":
+            return
+        if self.average is not None and "trained_state" in checkpoint:
             self.average.restore(checkpoint)
+        self._fresh_epoch = fit_epoch_end(checkpoint["loops"]["fit_loop"])
+        if (kept := checkpoint.get("training")) is not None:
+            self._resume(kept)
+
+    def _resume(self, kept: dict[str, Any]) -> None:
+        processes = kept["processes"]
+        self._unlogged, self._validated = kept["unlogged"], kept["validated"]
+        self.trainer.should_stop = kept["stopped"]
+        if len(processes) == self.trainer.world_size:
+            self._random = processes[self.trainer.global_rank]["random"]
+        if not self._fresh_epoch:
+            self.sums.restore([process["sums"] for process in processes], self.trainer.global_rank,
+                              self.trainer.world_size, self.device)
 
 
 def _metrics(classes: int, stage: str) -> MetricCollection:

@@ -10,7 +10,9 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 
+from ..checkpoint_files import LAST
 from ..commands.outcome import Outcome
 from ..data import Dataset
 from ..data.module import MNISTDataModule
@@ -18,6 +20,7 @@ from ..environment import hardware, versions
 from ..files import write_json
 from ..models import Model
 from .callbacks import Clock, EpochHistory, say
+from .checkpoints import KeepBest
 from .classifier import LitClassifier
 
 
@@ -46,14 +49,12 @@ def finish_fit(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, 
 
 def _chosen(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> tuple[str, str | None]:
     """Return which weights are reported, and their checkpoint: best on validation, else the last."""
-    kept = {Path(callback.best_model_path).name: callback for callback in trainer.checkpoint_callbacks
-            if callback.best_model_path}
     averaged = "averaged, " if model.average is not None else ""
-    if data.options.validate_on == "validation" and "best.ckpt" in kept:
-        best = kept["best.ckpt"]
+    best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, KeepBest)), None)
+    if data.options.validate_on == "validation" and best is not None and best.best_model_path:
         return f"{averaged}best validation accuracy ({float(best.best_model_score):.4f})", best.best_model_path
-    last = kept.get("last.ckpt")
-    return f"{averaged}last epoch", last.best_model_path if last else None
+    last = Path(trainer.log_dir) / "checkpoints" / LAST if trainer.log_dir else None
+    return f"{averaged}last epoch", str(last) if last and last.is_file() else None
 
 
 def _summary(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def _summary(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) ->
         "seed": model.seed, "epochs": len(history.epochs), "steps": trainer.fit_loop.epoch_loop.global_step,
         "precision": str(trainer.precision),
         "images_per_second": clock.images / clock.seconds if clock.seconds else None,
-        "train_seconds": clock.seconds, "history": vars(history),
+        "train_seconds": clock.seconds, "sessions": clock.sessions, "history": vars(history),
         "versions": versions(), "hardware": hardware(),
     }
 
@@ -101,7 +102,7 @@ def _log_hyperparameters(trainer: L.Trainer, model: LitClassifier, data: MNISTDa
                 "split": data.options.split, "parameters": model.spec.parameters, "seed": model.seed,
                 "epochs": summary["epochs"]}
     for logger in trainer.loggers:
-        if hasattr(logger, "log_hyperparams") and hasattr(logger.experiment, "add_hparams"):
+        if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(settings, {"hp/test_acc": summary["test/acc"], "hp/test_loss": summary["test/loss"]})
             logger.save()
 

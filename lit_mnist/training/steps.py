@@ -54,11 +54,30 @@ class Sums:
             dist.all_reduce(sums := sums.clone())
         return _figures(sums)
 
-    def interval(self) -> dict[str, float]:
-        """Return this process's figures since the last call."""
+    def interval(self, world: int = 1) -> dict[str, float]:
+        """Return the figures since the last call, over all processes."""
         sums = self._sums if self._before is None else self._sums - self._before
         self._before = self._sums
+        if world > 1:
+            dist.all_reduce(sums := sums.clone())
         return _figures(sums)
+
+    def state(self) -> list[Tensor | None]:
+        """Return what `restore` takes."""
+        return [self._sums, self._before]
+
+    def restore(self, states: Sequence[Sequence[Tensor | None]], rank: int, world: int, device: torch.device) -> None:
+        """Go on from the `states` of all processes; the first takes all where their number has changed."""
+        if len(states) == world:
+            kept = states[rank]
+        else:
+            kept = [_total(tensors) if rank == 0 else None for tensors in zip(*states, strict=True)]
+        self._sums, self._before = (None if tensor is None else tensor.to(device) for tensor in kept)
+
+
+def _total(tensors: Sequence[Tensor | None]) -> Tensor | None:
+    known = [tensor for tensor in tensors if tensor is not None]
+    return torch.stack(known).sum(0) if known else None
 
 
 def _figures(sums: Tensor) -> dict[str, float]:

@@ -1,0 +1,130 @@
+"""Checkpoints while training: the newest state, from which a run goes on, and the best on validation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+
+from ..checkpoint_files import BEST, LAST, PREVIOUS, read_checkpoint, write_checkpoint
+from .interruption import Interrupted, Interruption
+
+_EPOCH_SECONDS = 5.0  # epochs shorter than this do not all save at their end
+
+
+class CheckedFiles(CheckpointIO):
+    """Reads and writes Lightning's checkpoints as `lit_mnist.checkpoint_files` does: sealed, safe, whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write; the newest state's predecessor is kept."""
+        write_checkpoint(path, checkpoint, PREVIOUS if Path(path).name == LAST else None)
+
+    def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+                        ) -> dict[str, Any]:
+        """Read, onto the CPU, plain values and tensors only."""
+        return read_checkpoint(path)
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove a file that may have gone already."""
+        Path(path).unlink(missing_ok=True)
+
+
+class KeepLast(Checkpoint):
+    """Saves the newest state as ``last.ckpt``, so that a run that is cut off goes on from there.
+
+    Saved are: the start; between blocks of steps, the state after `every_seconds` or `every_steps`; the ends of
+    epochs (of very short ones, not all); the end of training; and the last block before an interruption.
+    """
+
+    def __init__(self, every_seconds: float = 60.0, every_steps: int | None = None,
+                 interruption: Interruption | None = None) -> None:
+        self.every_seconds, self.every_steps = every_seconds, every_steps
+        self.interruption = interruption or Interruption()
+        self.path, self.step = Path(), 0
+        self._at = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Listen to signals and save the start, so that every run folder can be gone on from."""
+        self.path = Path(trainer.strategy.broadcast(trainer.log_dir or ".")) / "checkpoints" / LAST
+        self.interruption.listen()  # Lightning has put its own handler there
+        self.interruption.waits = True
+        self.step, self._at = trainer.global_step, time.monotonic()
+        if self.step == 0:
+            self._save(trainer, pl_module)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
+                           batch_idx: int) -> None:
+        """Save where it is time to; where validation comes next, the end of the epoch saves."""
+        loop, interval = trainer.fit_loop.epoch_loop, trainer.val_check_batch
+        if loop.batch_progress.is_last_batch or (interval is not None and (batch_idx + 1) % interval == 0):
+            return
+        signum, due = self.interruption.asked(trainer.world_size, self._due(trainer))
+        if signum or due:
+            self._save(trainer, pl_module)
+        if signum:
+            self._stop(signum)
+
+    def on_validation_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Break off a validation that would keep a signal waiting; the last saved state stands."""
+        if trainer.world_size == 1 and self.interruption.overdue:
+            self._stop(self.interruption.noted)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save the epoch's end."""
+        ends = trainer.should_stop or trainer.fit_loop.epoch_progress.current.processed == trainer.max_epochs \
+            or trainer.global_step == trainer.max_steps
+        waited = time.monotonic() - self._at >= min(_EPOCH_SECONDS, self.every_seconds)
+        signum, due = self.interruption.asked(trainer.world_size, ends or waited or self._due(trainer))
+        if signum or due:
+            self._save(trainer, pl_module)
+        if signum and not ends:
+            self._stop(signum)
+
+    def on_train_end(self, *_: Any) -> None:
+        """From here on signals are obeyed at once: all is saved."""
+        self.interruption.waits = False
+        if self.interruption.noted:
+            self._stop(self.interruption.noted)
+
+    def _due(self, trainer: L.Trainer) -> bool:
+        steps = self.every_steps is not None and trainer.global_step - self.step >= self.every_steps
+        return steps or time.monotonic() - self._at >= self.every_seconds
+
+    def _save(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        pl_module.refuse_non_finite()
+        for logger in trainer.loggers:
+            logger.save()
+        trainer.save_checkpoint(self.path)
+        self.step, self._at = trainer.global_step, time.monotonic()
+
+    def _stop(self, signum: int) -> None:
+        raise Interrupted(signum, f"interrupted; step {self.step} is saved in {self.path}; the same command goes on "
+                                  "from there")
+
+
+class KeepBest(ModelCheckpoint):
+    """Keeps ``best.ckpt``: the epoch of the highest validation accuracy, saved at its end."""
+
+    def __init__(self) -> None:
+        super().__init__(filename=Path(BEST).stem, monitor="val/acc", mode="max", save_top_k=1,
+                         save_on_train_epoch_end=True, enable_version_counter=False)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Save where the epoch was validated and is the best so far."""
+        if self.monitor in trainer.callback_metrics:
+            super().on_train_epoch_end(trainer, pl_module)
+
+    def _save_checkpoint(self, trainer: L.Trainer, filepath: str) -> None:
+        trainer.lightning_module.refuse_non_finite()
+        super()._save_checkpoint(trainer, filepath)
+
+
+def checkpoints(validates: bool, keep_last: KeepLast) -> list[Checkpoint]:
+    """Return the callbacks in their order: the last one's file must know of the best one's."""
+    best: list[Callable] = [KeepBest] if validates else []
+    return [*(make() for make in best), keep_last]

@@ -1,0 +1,107 @@
+"""``metrics.csv``: a logger whose file survives interruptions, each row once."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from ..files import write_text
+
+
+class MetricsFile(Logger):
+    """Writes rows of figures, one for each call of `log_metrics`, with a column for every figure ever seen.
+
+    A run that goes on from optimiser step `resumed_at` keeps the rows up to that step and drops later ones,
+    which will be written again. Rows reach the file when `save` is called: before every checkpoint, so that
+    the file never lacks a row that the checkpoint has passed.
+    """
+
+    def __init__(self, folder: Path, resumed_at: int | None = None) -> None:
+        super().__init__()
+        self.path = Path(folder) / "metrics.csv"
+        self._resumed_at, self._rows, self._keys = resumed_at, [], []
+        self._written = 0  # rows that the file holds
+        self._loaded = False
+
+    @property
+    def name(self) -> str:
+        """Name of the configuration."""
+        return self.path.parent.parent.name
+
+    @property
+    def version(self) -> str:
+        """Name of the run's folder."""
+        return self.path.parent.name
+
+    @property
+    def save_dir(self) -> str:
+        """Folder of all runs."""
+        return str(self.path.parent.parent.parent)
+
+    @property
+    def log_dir(self) -> str:
+        """The run's folder."""
+        return str(self.path.parent)
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: ``config.yaml`` holds the settings."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Take a row."""
+        self._load()
+        row = {"step": step} | {key: float(value) if key != "epoch" else int(value)
+                                for key, value in metrics.items() if key != "step"}
+        new = [key for key in row if key not in self._keys]
+        if new:
+            self._keys += new
+            self._written = 0  # the header changes: the file is written anew
+        self._rows.append(row)
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Bring the file up to date."""
+        self._load()
+        if len(self._rows) == self._written:
+            return
+        if self._written:
+            with open(self.path, "a", newline="") as file:
+                self._write(file, self._rows[self._written:])
+        else:
+            text = io.StringIO()
+            csv.DictWriter(text, self._keys, lineterminator="\n").writeheader()
+            self._write(text, self._rows)
+            write_text(self.path, text.getvalue())
+        self._written = len(self._rows)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Write what is left."""
+        self.save()
+
+    def _write(self, file: Any, rows: list[dict[str, Any]]) -> None:
+        csv.DictWriter(file, self._keys, lineterminator="\n").writerows(rows)
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        if self._resumed_at is None or not self.path.is_file():
+            return
+        with open(self.path, newline="") as file:
+            reader = csv.DictReader(file)
+            self._keys = list(reader.fieldnames or [])
+            self._rows = [{key: value for key, value in row.items() if value != ""}
+                          for row in reader if _kept(row, self._resumed_at)]
+
+
+def _kept(row: Mapping[str, str | None], last: int) -> bool:
+    """Whether a row is whole (a killed process may leave half a line), not after step `last`, and no test's."""
+    whole = None not in row and None not in row.values() and row.get("step", "").isdigit()
+    return whole and int(row["step"]) <= last and not row.get("test/acc")
