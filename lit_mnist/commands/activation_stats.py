@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
@@ -43,7 +44,8 @@ def activation_stats(ckpt_path: str, layer: list[str] | None = None, part: Liter
         raise UserError(f"attempts = {attempts!r} cannot work; accepted: a whole number above 0")
     model, results = open_model(ckpt_path), Results("activation_stats", out, svg)
     pixels, _ = dataset_part(model, part, data_root)
-    passed = progress(batches(model, pixels, batch_size), -(-len(pixels) // batch_size), "images")
+    inputs = batches(model, pixels, batch_size)
+    passed = progress(inputs, math.ceil(len(pixels) / batch_size), "images")
     statistics = activation_statistics(model.network, passed, layer or "*")
     quiet = silence(model, statistics, attempts, seed)
     results.picture(draw(statistics, quiet, model.seed), "activation_stats")

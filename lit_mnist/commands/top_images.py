@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from .outcome import Outcome
@@ -42,7 +43,8 @@ def top_images(ckpt_path: str, layer: list[str] | None = None, map: list[int] | 
     drawn = {name: _chosen(model, name, map) for name in layers}
     pixels, _ = dataset_part(model, part, data_root)
     names = [f"{part}:{number}" for number in range(len(pixels))]
-    passed = progress(batches(model, pixels, batch_size), -(-len(pixels) // batch_size), "images")
+    inputs = batches(model, pixels, batch_size)
+    passed = progress(inputs, math.ceil(len(pixels) / batch_size), "images")
     records = find(model.network, passed, layers, k)
     for record in records:
         _draw(results, record, drawn[record.layer], pixels, names, model.seed)

@@ -34,12 +34,11 @@ def evaluation(network: Network) -> Iterator[None]:
 
 
 def batches(model: Model, pixels: np.ndarray, size: int = BATCH) -> Iterator[Tensor]:
-    """Yield pixels 0 to 255, (n, H, W) or (n, H, W, C), as the network's inputs, `size` at a time."""
+    """Return pixels 0 to 255, (n, H, W) or (n, H, W, C), as the network's inputs, `size` at a time."""
     if size < 1:
         raise UserError(f"batch_size = {size!r} cannot work; accepted: a whole number above 0")
     like = next(model.network.parameters(), torch.zeros(()))
-    for start in range(0, len(pixels), size):
-        yield model.tensor(pixels[start:start + size]).to(like)
+    return (model.tensor(pixels[start:start + size]).to(like) for start in range(0, len(pixels), size))
 
 
 def sweep(network: Network, inputs: Iterable[Tensor], layers: Sequence[str], take: Callable[[Captured], None]) -> None:
