@@ -1,0 +1,144 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # See inside a trained network
+#
+# What every named layer and map does, on real images: feature maps, filters, a journey, the images that raise a
+# map most, and the maps that stay silent. Train a network first (`make fit`, or notebook `01_train`).
+
+# %%
+import os
+
+import torch
+from IPython.display import Image
+
+from lit_mnist import capture, open_model
+from lit_mnist.figures import evaluation as draw_answers
+from lit_mnist.figures import filters as draw_filters
+from lit_mnist.figures import maps as draw_maps
+from lit_mnist.figures import statistics as draw_statistics
+from lit_mnist.figures.canvas import to_bytes
+from lit_mnist.images import read_images
+from lit_mnist.inside.filters import convolutions, filters
+from lit_mnist.inside.maps import answers, feature_maps, journey
+from lit_mnist.inside.passes import batches, dataset_part
+from lit_mnist.inside.statistics import activation_statistics, silence
+from lit_mnist.inside.top_images import top_images
+
+CKPT = os.environ.get("LIT_MNIST_CKPT", "../runs/cnn/version_0")  # a run folder, a checkpoint or a Keras file
+COUNT = int(os.environ.get("LIT_MNIST_COUNT", 10_000))  # images to go through; the tests take fewer
+
+
+def show(figure):
+    """Figures here are plain objects, beside pyplot: a notebook shows them as PNG."""
+    return Image(to_bytes(figure))
+
+
+# %%
+model = open_model(CKPT)
+print(model.path, "seed", model.seed, "trained on", model.dataset)
+print(*model.spec.names)
+
+# %% [markdown]
+# ## What does it answer?
+
+# %%
+for answer in answers(model, read_images([f"test:{number}" for number in range(10)], model.dataset)):
+    print(answer.image, "label", answer.label, "predicted", answer.prediction, f"{answer.probability:.2%}")
+
+# %%
+digit = read_images(["test:19"], model.dataset)
+show(draw_answers.softmax_bars(answers(model, digit)[0]))
+
+# %% [markdown]
+# ## Feature maps
+#
+# `capture` hands out tensors by layer name. `NAME` is the value after the activation, `NAME:pre` before it.
+# Hooks are gone when the block ends, whatever happens in it.
+
+# %%
+first, last = convolutions(model.network)[0], convolutions(model.network)[-1]
+with torch.no_grad(), capture(model.network, [first, f"{first}:pre"]) as maps:
+    model.network(model.tensor(digit.pixels))
+{name: (tuple(tensor.shape), float(tensor.min()), float(tensor.max())) for name, tensor in maps.items()}
+
+# %%
+records = {record.layer: record for record in feature_maps(model, digit, ["*", "*:pre"])}
+show(draw_maps.feature_grid(records[first]))
+
+# %% [markdown]
+# Before the activation, in a signed scale: blue is what ReLU removes.
+
+# %%
+show(draw_maps.feature_grid(records[f"{first}:pre"]))
+
+# %% [markdown]
+# Deeper maps are more abstract. Each map on its own scale, or standardised and clipped as in the articles:
+
+# %%
+show(draw_maps.feature_grid(records[last], own_scale=True))
+
+# %%
+show(draw_maps.feature_grid(records[first], standardize=True))
+
+# %% [markdown]
+# ## Gradients
+#
+# Captured tensors lie on the way to the output, so that one can ask what moves a class score.
+
+# %%
+with capture(model.network, last) as maps:
+    logits = model.network(model.tensor(digit.pixels))
+gradient = torch.autograd.grad(logits[0, 4], maps[last])[0]
+gradient.mean((0, 2, 3)).topk(5)  # the maps whose rise would raise "4" most
+
+# %% [markdown]
+# ## Filters
+
+# %%
+show(draw_filters.filters(filters(model.network, first, model.seed)))
+
+# %%
+show(draw_filters.filters(filters(model.network, last, model.seed), map=0))
+
+# %% [markdown]
+# ## A journey: one map of every layer for three images
+
+# %%
+three = read_images(["test:0", "test:23", "test:28"], model.dataset)
+show(draw_maps.journey(journey(model, three, map=1)))
+
+# %% [markdown]
+# ## Which images raise a map most?
+#
+# One pass, whatever the number of maps; the frame is what the map sees of the image.
+
+# %%
+pixels, _ = dataset_part(model, "test")
+pixels, names = pixels[:COUNT], [f"test:{number}" for number in range(COUNT)]
+best = top_images(model.network, batches(model, pixels), last, k=8)[0]
+show(draw_maps.top_images(best, "peak", range(min(8, len(best.peak.index))), pixels, names, model.seed))
+
+# %% [markdown]
+# ## Silent maps
+#
+# Silent on these data, silent for random input, or proved to be zero for every image: three different things.
+
+# %%
+statistics = activation_statistics(model.network, batches(model, pixels))
+quiet = silence(model, statistics, attempts=200)
+show(draw_statistics.activation_statistics(statistics, quiet, model.seed))
+
+# %%
+{layer.layer: sorted({layer.state(number) for number in range(len(layer.data))}) for layer in quiet}
