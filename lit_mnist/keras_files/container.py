@@ -72,7 +72,7 @@ def _read(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
         raise KerasFileError(f"refused the archive member {name!r}: encrypted, or packed otherwise than plain zip")
     if member.file_size > min(largest, max(_SMALL, LARGEST_RATIO * member.compress_size)):
         raise KerasFileError(f"refused the archive member {name!r}: {member.compress_size:,} bytes would become "
-                             f"{member.file_size:,}; accepted: {LARGEST_RATIO} times as many, up to {largest:,}")
+                             f"{member.file_size:,}; accepted: {LARGEST_RATIO} times as many, at most {largest:,}")
     with archive.open(name) as file:
         return file.read(member.file_size + 1)
 

@@ -80,8 +80,8 @@ def array_at(group: h5py.Group, path: str, shape: tuple[int, ...] | None = None)
 def check_stored(data: h5py.Dataset, path: str) -> None:
     """Raise KerasFileError where a dataset is not plain numbers of sane size stored in this very file."""
     if data.is_virtual or data.external:
-        kind = "virtual" if data.is_virtual else "external"
-        raise KerasFileError(f"refused {path!r}: its numbers lie in another file (a {kind} dataset); "
+        kind = "a virtual" if data.is_virtual else "an external"
+        raise KerasFileError(f"refused {path!r}: its numbers lie in another file ({kind} dataset); "
                              "accepted: stored in the file itself")
     if data.dtype.kind not in "fiu" or data.dtype.itemsize not in (1, 2, 4, 8) or data.shape is None:
         raise KerasFileError(f"refused {path!r}: its values are of type {data.dtype}; accepted: plain numbers")

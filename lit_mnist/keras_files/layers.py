@@ -62,6 +62,11 @@ def _need(layer: KerasLayer, key: str) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _pair(layer: KerasLayer, key: str) -> Any:
+    value = _need(layer, key)
+    return (value, value) if type(value) is int else value
+
+
 def _number(layer: KerasLayer, *keys: str, default: float) -> float:
     """Return the number under the first of `keys` that is there (releases differ in the name)."""
     for key in keys:
@@ -119,8 +124,9 @@ def _dense(layer: KerasLayer, shape: Shape) -> Entry:
 def _pool(kind: str) -> Callable[[KerasLayer, Shape], Entry]:
     def read(layer: KerasLayer, shape: Shape) -> Entry:
         _only(layer, data_format=("channels_last", None))
-        return {"type": "pool", "kind": kind, "size": _need(layer, "pool_size"),
-                "stride": layer.config.get("strides"), "padding": layer.config.get("padding", "valid")}
+        size, stride = _pair(layer, "pool_size"), layer.config.get("strides") and _pair(layer, "strides")
+        return {"type": "pool", "kind": kind, "size": size, "stride": None if stride == size else stride,
+                "padding": layer.config.get("padding", "valid")}
     return read
 
 
@@ -190,12 +196,16 @@ def _relu(layer: KerasLayer, shape: Shape) -> Entry:
 
 
 def _leaky_relu(layer: KerasLayer, shape: Shape) -> Entry:
-    slope = _number(layer, "negative_slope", "alpha", default=0.3)
-    return {"type": "activation", "activation": "leaky_relu", "alpha": slope}
+    return {"type": "activation", "activation": "leaky_relu"} | _alpha(layer, 0.3, "negative_slope", "alpha")
 
 
 def _elu(layer: KerasLayer, shape: Shape) -> Entry:
-    return {"type": "activation", "activation": "elu", "alpha": _number(layer, "alpha", default=1.0)}
+    return {"type": "activation", "activation": "elu"} | _alpha(layer, 1.0, "alpha")
+
+
+def _alpha(layer: KerasLayer, default: float, *keys: str) -> Entry:
+    alpha = _number(layer, *keys, default=default)
+    return {} if alpha == default else {"alpha": alpha}
 
 
 def _softmax(layer: KerasLayer, shape: Shape) -> Entry:

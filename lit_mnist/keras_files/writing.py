@@ -33,7 +33,8 @@ def write_keras(path: str | Path, spec: NetworkSpec, weights: Weights, optimizer
 
     `weights` are in this project's names; `names` gives layers other names in the file. With an
     `optimizer`, Keras compiles the model and goes on where it stopped. `note` holds plain values for
-    `read_keras`, which Keras passes over. The file appears whole or not at all. Raises KerasFileError for another ending, SpecError for weights that do not fit.
+    `read_keras`, which Keras passes over. The file appears whole or not at all. Raises KerasFileError
+    for another ending, SpecError for weights that do not fit.
     """
     path, names = Path(path), names or {}
     if path.suffix.lower() not in SUFFIXES:
