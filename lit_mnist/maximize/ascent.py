@@ -97,15 +97,20 @@ class Ascent:
         return len(self.rows)
 
 
-def snapshot_steps(steps: int, count: int = 6) -> tuple[int, ...]:
-    """Return the source's steps for pictures: 0, floor(n / 2^k) 2^i for i < k, n - 1 (600, 6: 0, 9, 18, ... 288, 599)."""
+def snapshot_steps(steps: int, count: int | tuple[int, ...] = 6) -> tuple[int, ...]:
+    """Return the source's steps for pictures: 0, floor(n / 2^k) 2^i for i < k, n - 1 (600, 6: 0, 9, 18, ... 288, 599).
+
+    Of steps given as a tuple, those that exist, and the last one.
+    """
+    if isinstance(count, tuple):
+        return tuple(sorted({step for step in count if 0 <= step < steps} | {steps - 1}))
     need_whole("snapshots", count, 0)
     first = steps // 2**count
     return tuple(sorted({0, steps - 1, *(first * 2**i for i in range(count))}))
 
 
 def ascend(network: Network, stages: Sequence[Stage], starts: Tensor, rows: Rows, constraint: Constraint,
-           converge: bool = False, snapshots: int = 6, progress: Progress | None = None) -> Ascent:
+           converge: bool = False, snapshots: int | tuple[int, ...] = 6, progress: Progress | None = None) -> Ascent:
     """Climb from `starts` (N, C, H, W) through `stages`; on the network's device, in its type.
 
     Rows are worked on in chunks of fixed size (the last one padded), so memory is bounded and a row's

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..inside.passes import by_map
 from .checks import MaximizeError, need_number
 
 
@@ -97,7 +98,7 @@ def _pick(values: Tensor, targets: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class ChannelMean(Objective):
-    """Mean activation of a map: the row's target, or the same `map` for all rows."""
+    """Mean activation of a map (of a vector layer: the unit): the row's target, or the same `map` for all rows."""
 
     layer: str
     map: int | None = None
@@ -107,7 +108,7 @@ class ChannelMean(Objective):
         return (self.layer,)
 
     def score(self, view: View) -> Tensor:
-        means = view.activations[self.layer].mean((2, 3))
+        means = by_map(view.activations[self.layer]).mean(2)
         return _pick(means, view.targets) if self.map is None else means[:, self.map]
 
 
@@ -166,8 +167,7 @@ class Along(Objective):
         return (self.layer,)
 
     def score(self, view: View) -> Tensor:
-        values = view.activations[self.layer].flatten(2).mean(2) if view.activations[self.layer].dim() == 4 \
-            else view.activations[self.layer]
+        values = by_map(view.activations[self.layer]).mean(2)
         vectors = torch.as_tensor(self.vectors, dtype=values.dtype, device=values.device)
         return (values * (vectors / vectors.norm(dim=1, keepdim=True))[view.targets]).sum(1)
 
@@ -274,4 +274,4 @@ class Peak(Objective):
         return (self.layer,)
 
     def score(self, view: View) -> Tensor:
-        return _pick(view.activations[self.layer].amax((2, 3)), view.targets)
+        return _pick(by_map(view.activations[self.layer]).amax(2), view.targets)

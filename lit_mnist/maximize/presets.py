@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..errors import nearest
 from .ascent import Stage
+from .checks import MaximizeError
 from .directions import Blur
 from .objectives import Objective, TotalVariation
 from .starts import SIZES, WEIGHTS, Fluctuations
 from .transformations import Jitter
+
+SMOOTH = 1.0  # weight of the total variation beside the objective
 
 
 def source(objective: Objective) -> tuple[Stage, ...]:
@@ -24,16 +28,24 @@ def staged(objective: Objective) -> tuple[Stage, ...]:
 
 
 def robust(objective: Objective) -> tuple[Stage, ...]:
-    """Return an ascent under jitter along a blurred gradient: patterns that work wherever they lie."""
-    return (Stage(objective, transformations=(Jitter(0.05),), directions=(Blur(1.0),)),)
+    """Return an ascent under jitter along a blurred gradient, with a finer end: patterns that work wherever they lie."""
+    changes = {"transformations": (Jitter(0.05),), "directions": (Blur(1.0),)}
+    return (Stage(objective, 300, 0.02, **changes), Stage(objective, 100, 0.005, **changes))
 
 
 def class_images(objective: Objective) -> tuple[Stage, ...]:
-    """Return the second source's two passes of 300 steps under jitter, total variation held down in the second."""
+    """Return the second source's two passes of 300 steps under jitter; the second, from the first's image, smooths."""
     jitter = (Jitter(0.05),)
     return (Stage(objective, 300, transformations=jitter),
-            Stage(objective - 1.0 * TotalVariation(), 300, transformations=jitter))
+            Stage(objective - SMOOTH * TotalVariation(), 300, transformations=jitter))
 
 
-PRESETS: dict[str, Callable[[Objective], tuple[Stage, ...]]] = {
-    "source": source, "staged": staged, "robust": robust, "class": class_images}
+Recipe = Callable[[Objective], tuple[Stage, ...]]
+PRESETS: dict[str, Recipe] = {"source": source, "staged": staged, "robust": robust, "class": class_images}
+
+
+def recipe(name: str) -> Recipe:
+    """Return the preset called `name`; raise MaximizeError with the nearest where there is none."""
+    if name not in PRESETS:
+        raise MaximizeError(f"preset {name!r}: unknown; {nearest(name, PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,97 @@
+"""How good each image is: measured the same way for every one, whatever made it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..inside.passes import as_array, by_map
+from ..network import Network
+from .ascent import CHUNK, Rows
+from .reference import Reference
+from .taps import Taps
+
+SHIFTS = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right)
+FINE = 0.25  # cycles per pixel above which structure counts as fine
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Of each image, all (N,).
+
+    `activation`: mean of the wanted map (a class: its logit). `ratio`: that over the largest that the data
+    reach (NaN where they do not raise the map, or are not given). `rank`: 1 where no other map of the layer
+    has a larger ratio (0 without data, or where the data do not raise the map). `shift`: share of the activation left
+    after the worst roll by one pixel in eight directions. `fine`: share of the spectral energy, mean left
+    out, above a quarter cycle per pixel. `spread`: (largest - smallest) / largest activation of its
+    target's restarts. `likeness`: mean cosine with its target's other restarts (NaN for a single one).
+    """
+
+    activation: np.ndarray
+    ratio: np.ndarray
+    rank: np.ndarray
+    shift: np.ndarray
+    fine: np.ndarray
+    spread: np.ndarray
+    likeness: np.ndarray
+
+
+def assess(network: Network, layer: str, images: np.ndarray, rows: Rows, data: Reference | None = None) -> Quality:
+    """Measure `images` (N, C, H, W), made for `rows` of `layer`, against what the data reach."""
+    taps = Taps(network, [layer])
+    every = activations(taps, images)
+    own = np.take_along_axis(every, rows.targets[:, None], 1)[:, 0]
+    shifted = [np.take_along_axis(activations(taps, np.roll(images, by, (2, 3))), rows.targets[:, None], 1)[:, 0]
+               for by in SHIFTS]
+    ratio, rank = _against(every, own, rows, data)
+    return Quality(own, ratio, rank, _share(np.min(shifted, 0), own), fine_share(images),
+                   *_between_restarts(images, own, rows))
+
+
+@torch.no_grad()
+def activations(taps: Taps, images: np.ndarray | Tensor) -> np.ndarray:
+    """Return the mean activation (N, targets) of each map, or the value of each unit, chunk by chunk."""
+    like = next((parameter for parameter in taps.parameters()), torch.zeros(()))
+    images = torch.as_tensor(images)
+    return np.concatenate([as_array(by_map(taps(images[start:start + CHUNK].to(like))[1]).mean(2))
+                           for start in range(0, len(images), CHUNK)])
+
+
+def fine_share(images: np.ndarray) -> np.ndarray:
+    """Return the share (N,) of spectral energy above a quarter cycle per pixel; 0 for a constant image."""
+    height, width = images.shape[2:]
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None])
+    energy = np.abs(np.fft.fft2(images - images.mean((2, 3), keepdims=True))) ** 2
+    return _share((energy * (frequency > FINE)).sum((1, 2, 3)), energy.sum((1, 2, 3)), nothing=0.0)
+
+
+def _against(every: np.ndarray, own: np.ndarray, rows: Rows, data: Reference | None) -> tuple[np.ndarray, np.ndarray]:
+    if data is None:
+        return np.full(len(own), np.nan), np.zeros(len(own), np.int64)
+    raised = data.largest > 0  # maps that the data never raise have no scale to be ranked on
+    relative = _share(every, np.where(raised, data.largest, 0)[None])
+    ratio = np.take_along_axis(relative, rows.targets[:, None], 1)[:, 0]
+    rank = 1 + (np.nan_to_num(relative, nan=-np.inf) > ratio[:, None]).sum(1)
+    return ratio, np.where(np.isnan(ratio), 0, rank)
+
+
+def _between_restarts(images: np.ndarray, own: np.ndarray, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    flat = images.reshape(len(images), -1).astype(np.float64)
+    flat = flat - flat.mean(1, keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+    spread, likeness = np.full(len(own), np.nan), np.full(len(own), np.nan)
+    for target in np.unique(rows.targets):
+        group = np.flatnonzero(rows.targets == target)
+        if len(group) > 1:
+            values = own[group]
+            spread[group] = _share(values.max() - values.min(), values.max())
+            likeness[group] = ((flat[group] @ flat[group].T).sum(1) - 1) / (len(group) - 1)
+    return spread, likeness
+
+
+def _share(part: np.ndarray, whole: np.ndarray, nothing: float = np.nan) -> np.ndarray:
+    part, whole = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
+    return np.divide(part, whole, out=np.full(part.shape, nothing), where=whole > 0)

@@ -1,0 +1,189 @@
+"""From a trained network to the images that its maps or classes want, with a quality card for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ..errors import nearest
+from ..inside.capture import PRE, select
+from ..inside.statistics import Silence
+from ..models import Model
+from ..network import Network
+from .ascent import Ascent, Progress, Rows, ascend, rows_for, with_steps
+from .checks import MaximizeError, need_whole
+from .constraint import Constraint, constraint_for
+from .objectives import ChannelMean, Logit, Objective
+from .presets import recipe
+from .quality import Quality, assess
+from .reference import Reference
+from .search import search
+from .starts import START, Fluctuations
+from .waking import silence_of, wake
+
+MAPS, CLASSES = "map", "class"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How images are made: preset, restarts a target, seed, and what departs from the preset.
+
+    `steps` replaces the last stage's, `step` every stage's size; `search` takes each map's starts from
+    so many long-wave ones; `converge` stops rows early; `wake` raises silent maps by their pre-activation.
+    """
+
+    preset: str = "source"
+    restarts: int = 4
+    seed: int = 0
+    steps: int | None = None
+    step: float | None = None
+    search: int = 0
+    converge: bool = False
+    wake: bool = True
+    snapshots: int | tuple[int, ...] = 6
+    starts: Fluctuations = Fluctuations()
+
+    def __post_init__(self) -> None:
+        recipe(self.preset)
+        need_whole("restarts", self.restarts)
+        need_whole("seed", self.seed, 0)
+        need_whole("search", self.search, 0)
+        if self.search and self.search < self.restarts:
+            raise MaximizeError(f"search = {self.search} cannot work for {self.restarts} restarts; accepted: 0 for no "
+                                f"search, or {self.restarts} and above")
+
+
+@dataclass(frozen=True)
+class WantedImages:
+    """Images that targets of one layer want, restarts of a target side by side, and all that was measured."""
+
+    kind: str
+    layer: str
+    settings: Settings
+    constraint: str
+    ascent: Ascent
+    quality: Quality
+    silence: Silence
+    data: Reference | None
+    names: tuple[str, ...]
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """The maps or classes, in the order in which they were asked for."""
+        return tuple(dict.fromkeys(self.ascent.rows.targets.tolist()))
+
+    @cached_property
+    def best(self) -> np.ndarray:
+        """The row (targets,) of each target's strongest restart."""
+        restarts = self.settings.restarts
+        values = self.quality.activation.reshape(-1, restarts)
+        return values.argmax(1) + np.arange(len(values)) * restarts
+
+    def name(self, target: int) -> str:
+        """Return the target's name: a map's number, a class's name."""
+        return self.names[target] if self.kind == CLASSES else str(target)
+
+    def outcome(self, row: int) -> str:
+        """Say in words how row `row` ended: the stop reason, and for a map that stayed silent, what is known of it."""
+        if self.quality.activation[row] != 0:
+            return str(self.ascent.stops[row])
+        return f"silent: {self.silence.state(int(self.ascent.rows.targets[row]))}"
+
+    def card(self, row: int) -> dict[str, Any]:
+        """Return the quality card of row `row` as plain values; NaN where a figure has no meaning."""
+        ascent, quality, target = self.ascent, self.quality, int(self.ascent.rows.targets[row])
+        return {self.kind: target, "name": self.name(target), "restart": int(ascent.rows.restarts[row]),
+                "seed": self.settings.seed, "steps": int(ascent.steps[row]), "outcome": self.outcome(row),
+                **{name: np.asarray(getattr(quality, name)[row]).item()
+                   for name in ("activation", "ratio", "rank", "shift", "fine", "spread", "likeness")},
+                "objective": ascent.objective[row].tolist()}
+
+    def cards(self) -> Iterator[dict[str, Any]]:
+        """Yield every row's card."""
+        return (self.card(row) for row in range(len(self.ascent)))
+
+    def figures(self) -> dict[str, float]:
+        """Return what sums the best images up: counts, and medians and shares over targets that the data raise."""
+        best, quality = self.best, self.quality
+        live = best[np.isfinite(quality.ratio[best])]
+        shown = {"targets": len(best), "silent": int((quality.activation[best] == 0).sum()), "live": len(live)}
+        if len(live) == 0:
+            return shown
+        return shown | {
+            "median_ratio": float(np.median(quality.ratio[live])), "least_ratio": float(quality.ratio[live].min()),
+            "beats_data": float((quality.ratio[live] >= 1).mean()), "first": float((quality.rank[live] == 1).mean()),
+            "median_shift": float(np.nanmedian(quality.shift[live])), "median_fine": float(np.median(quality.fine[live]))}
+
+
+def maximize_maps(model: Model, layer: str, maps: Sequence[int] | None = None, settings: Settings | None = None,
+                  data: Reference | None = None, progress: Progress | None = None) -> WantedImages:
+    """Make the images that `maps` (default: all) of `layer` (``NAME``, or ``NAME:pre``) want.
+
+    `data` (`reference(model, layer)`) is what they are compared with. Raises MaximizeError for a layer
+    without maps, a map out of range, settings that cannot work; CaptureError for an unknown layer.
+    """
+    count = _maps(model.network, layer)
+    chosen = _chosen(maps, count, MAPS, layer)
+    return _made(model, MAPS, layer, chosen, ChannelMean(layer), settings or Settings(), data,
+                 tuple(map(str, range(count))), progress)
+
+
+def maximize_classes(model: Model, classes: Sequence[int] | None = None, settings: Settings | None = None,
+                     data: Reference | None = None, progress: Progress | None = None,
+                     names: Sequence[str] = ()) -> WantedImages:
+    """Make the images with the highest logit (softmax left out) of `classes` (default: all); as `maximize_maps`."""
+    layer, count = model.spec.names[-1], model.spec.classes
+    chosen = _chosen(classes, count, CLASSES, layer)
+    return _made(model, CLASSES, layer, chosen, Logit(layer), settings or Settings("class"), data,
+                 tuple(names) or tuple(map(str, range(count))), progress)
+
+
+def _maps(network: Network, layer: str) -> int:
+    name = select(network, [layer])[0]
+    if name != layer:
+        raise MaximizeError(f"layer {layer!r} is a pattern; {nearest(layer, network.spec.names)}")
+    count = network.spec[layer.removesuffix(PRE)].maps
+    if count is None:
+        with_maps = [info.name for info in network.spec.table if info.maps is not None]
+        raise MaximizeError(f"layer {layer!r} has no feature maps, its output is "
+                            f"{network.spec[layer.removesuffix(PRE)].output_shape}; accepted: {', '.join(with_maps)}, "
+                            "or classes instead of a layer")
+    return count
+
+
+def _chosen(targets: Sequence[int] | None, count: int, kind: str, layer: str) -> tuple[int, ...]:
+    chosen = tuple(range(count)) if targets is None else tuple(targets)
+    bad = [target for target in chosen if isinstance(target, bool) or not 0 <= int(target) < count or target != int(target)]
+    if bad or not chosen or len(set(chosen)) < len(chosen):
+        what = f"{kind} {bad[0]!r} is not in layer {layer!r}" if bad else f"{kind}s {chosen!r} are none, or named twice"
+        raise MaximizeError(f"{what}; accepted: different numbers of 0 to {count - 1}")
+    return tuple(int(target) for target in chosen)
+
+
+def _made(model: Model, kind: str, layer: str, targets: tuple[int, ...], objective: Objective, settings: Settings,
+          data: Reference | None, names: tuple[str, ...], progress: Progress | None) -> WantedImages:
+    constraint = constraint_for(model)
+    stages = with_steps(recipe(settings.preset)(objective), settings.steps, settings.step)
+    rows = rows_for(targets, settings.restarts, settings.seed)
+    starts = _starts(model.network, layer, rows, settings, constraint)
+    ascent = ascend(model.network, stages, starts, rows, constraint, settings.converge, settings.snapshots, progress)
+    if settings.wake:
+        ascent = wake(model.network, layer, stages, ascent, constraint, settings.converge, settings.snapshots, progress)
+    return WantedImages(kind, layer, settings, constraint.describe(), ascent,
+                        assess(model.network, layer, ascent.images, rows, data),
+                        silence_of(model.network, layer, starts, rows, constraint, data), data, names)
+
+
+def _starts(network: Network, layer: str, rows: Rows, settings: Settings, constraint: Constraint) -> Tensor:
+    height, width, channels = network.spec.input_shape
+    if not settings.search:
+        return constraint.begin(settings.starts.draw(rows.chances(START), (channels, height, width)))
+    found = search(network, layer, constraint, settings.search, settings.seed)
+    numbers = [found.best(target, settings.restarts) for target in dict.fromkeys(rows.targets.tolist())]
+    return found.starts(np.concatenate(numbers))
+
