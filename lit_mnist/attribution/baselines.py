@@ -22,7 +22,7 @@ _DIGITS = 10
 _NOISE = 0.15  # of the range from background to ink, as SmoothGrad's authors advise (10 to 20 %)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Baseline:
     """References (K, C, H, W) that all images share, or, with `blur`, each image's own blurred self.
 

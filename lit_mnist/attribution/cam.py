@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -103,6 +103,10 @@ class Conductance(Method):
     @property
     def evaluations(self) -> int:
         return self.steps
+
+    def rough(self) -> Conductance:
+        """Return the method with at most 50 nodes."""
+        return replace(self, steps=min(50, self.steps))
 
     def check(self, network: Network, target: Target) -> None:
         _require_maps(network, target, self.layer or last_maps(network, target), self.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -37,6 +39,19 @@ class Unrolled(Score):
 
     def outputs(self, images: Tensor) -> Tensor:
         return units(self.sequence(images), self.position)
+
+
+@contextmanager
+def unrolled(network: Network, target: Target) -> Iterator[Unrolled]:
+    """Lend an Unrolled network for one call of Captum, and take off what a failing call leaves on the modules."""
+    score = Unrolled(network, target).eval()
+    try:
+        with captum():
+            yield score
+    finally:
+        for module in score.sequence:
+            for leftover in ("input", "output"):
+                vars(module).pop(leftover, None)
 
 
 def require_known_pools(network: Network, method: str, until: str | None = None) -> None:
@@ -75,8 +90,8 @@ class DeepLift(Method):
         require_known_pools(network, self.name, target.layer)
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
-        method = attr.DeepLift(Unrolled(network, target).eval())
-        with captum():
+        with unrolled(network, target) as score:
+            method = attr.DeepLift(score)
             return sum(method.attribute(watched(images), start, additional_forward_args=(target.directions,)).detach()
                        for start in self.baseline(images)) / len(self.baseline)
 
@@ -100,7 +115,6 @@ class DeepLiftShap(Method):
                                    "distribution such as digits, or the method deeplift")
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
-        method = attr.DeepLiftShap(Unrolled(network, target).eval())
-        with captum():
-            return method.attribute(watched(images), self.baseline.shared(images),
-                                    additional_forward_args=(target.directions,)).detach()
+        with unrolled(network, target) as score:
+            return attr.DeepLiftShap(score).attribute(watched(images), self.baseline.shared(images),
+                                                      additional_forward_args=(target.directions,)).detach()

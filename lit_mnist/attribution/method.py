@@ -47,6 +47,10 @@ class Method:
                  for start in range(0, len(images), size)]
         return torch.cat(parts).detach()
 
+    def rough(self) -> Method:
+        """Return a cheaper version for checks that compare many maps with each other; most methods have none."""
+        return self
+
     def check(self, network: Network, target: Target) -> None:
         """Raise AttributionError where the method cannot work on this network."""
 

@@ -15,7 +15,7 @@ from .method import EVALUATIONS, Method, captum, score_of
 from .targets import Target
 
 _PATCH = 8  # side of the squares that infidelity covers
-_SAMPLES = 100
+_SAMPLES = 50
 
 
 @dataclass(frozen=True)

@@ -55,9 +55,9 @@ class Occlusion(Method):
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         method = attr.Occlusion(_Even(score_of(network, target), EVALUATIONS // 4))
-        return sum(method.attribute(images, (images.shape[1], self.window, self.window),
-                                    (images.shape[1], self.stride, self.stride), start,
-                                    additional_forward_args=(target.directions,), perturbations_per_eval=_tries(images))
+        window, stride = ((images.shape[1], side, side) for side in (self.window, self.stride))
+        return sum(method.attribute(images, window, stride, start, additional_forward_args=(target.directions,),
+                                    perturbations_per_eval=_tries(images)).to(images)  # Captum gives float32 for all
                    for start in self.baseline(images)) / len(self.baseline)
 
 
@@ -80,8 +80,9 @@ class FeatureAblation(Method):
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         method = attr.FeatureAblation(_Even(score_of(network, target), EVALUATIONS // 4))
-        return sum(method.attribute(images, start, feature_mask=self._features(images, start),
-                                    additional_forward_args=(target.directions,), perturbations_per_eval=_tries(images))
+        return sum(method.attribute(images, start, additional_forward_args=(target.directions,),
+                                    feature_mask=self._features(images, start),
+                                    perturbations_per_eval=_tries(images)).to(images)
                    for start in self.baseline(images)) / len(self.baseline)
 
     def _features(self, images: Tensor, start: Tensor) -> Tensor:

@@ -93,8 +93,8 @@ def judge(method: Method, sample: Sample) -> Judgement:
     attributions = method(sample.network, sample.images, sample.target)
     order = ranking(attributions)
     curves = {kind: sample.curve(order, kind) for kind in sample.rivals}
-    shuffled = randomization(method, sample.network, sample.images, sample.target, sample.foreground, attributions,
-                             sample.draws, sample.stage_draws, sample.seed)
+    shuffled = randomization(method.rough(), sample.network, sample.images, sample.target, sample.foreground,
+                             attributions, sample.draws, sample.stage_draws, sample.seed)
     rows = (_completeness(method, sample, attributions), _blind(method, sample, attributions),
             *(_curve(kind, sample, curves.get(kind)) for kind in KINDS), _infidelity(method, sample, attributions),
             _sensitivity(method, sample), _randomization(method, sample, shuffled))
@@ -139,8 +139,8 @@ def _infidelity(method: Method, sample: Sample, attributions: Tensor) -> Verdict
 
 def _sensitivity(method: Method, sample: Sample) -> Verdict:
     part = slice(0, _SENSITIVE)
-    value = float(sensitivity(method, sample.network, sample.images[part], sample.target.part(part), sample.radius,
-                              seed=sample.seed).mean())
+    value = float(sensitivity(method.rough(), sample.network, sample.images[part], sample.target.part(part),
+                              sample.radius, seed=sample.seed).mean())
     return Verdict("sensitivity", value, SENSITIVITY, value <= SENSITIVITY,
                    f"largest relative move under noise that cannot be seen (n = {len(sample.images[part])})")
 
