@@ -20,5 +20,6 @@ COMMANDS = {
     "journey": "draw one map of every layer for several images, side by side",
     "top_images": "find the images that activate each map most, and the patch that the map saw",
     "activation_stats": "measure every map over a data set, and tell three kinds of silent map apart",
+    "maximize": "make the images that maps or classes want most, with a quality card each",
     "explain": "which pixels made the network decide: attribution maps with their verdicts",
 }

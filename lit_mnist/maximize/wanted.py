@@ -127,7 +127,7 @@ def maximize_maps(model: Model, layer: str, maps: Sequence[int] | None = None, s
     `data` (`reference(model, layer)`) is what they are compared with. Raises MaximizeError for a layer
     without maps, a map out of range, settings that cannot work; CaptureError for an unknown layer.
     """
-    count = _maps(model.network, layer)
+    count = map_count(model.network, layer)
     chosen = _chosen(maps, count, MAPS, layer)
     return _made(model, MAPS, layer, chosen, ChannelMean(layer), settings or Settings(), data,
                  tuple(map(str, range(count))), progress)
@@ -143,7 +143,8 @@ def maximize_classes(model: Model, classes: Sequence[int] | None = None, setting
                  tuple(names) or tuple(map(str, range(count))), progress)
 
 
-def _maps(network: Network, layer: str) -> int:
+def map_count(network: Network, layer: str) -> int:
+    """Return how many maps `layer` (``NAME`` or ``NAME:pre``) has; raise MaximizeError, or CaptureError, where none."""
     name = select(network, [layer])[0]
     if name != layer:
         raise MaximizeError(f"layer {layer!r} is a pattern; {nearest(layer, network.spec.names)}")

@@ -1,0 +1,177 @@
+"""Pictures of what maps and classes want: grids, evolution, restarts, images of the data beside them, animations."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..errors import UserError, nearest
+from ..maximize.publish import evolution as evolution_of
+from ..maximize.publish import grey_levels
+from ..maximize.transfer import Transfer
+from ..maximize.wanted import WantedImages
+from .canvas import GREY, colormap, grid_size, image_grid, new_figure, shown
+
+CMAP = "viridis"  # the source's choice for these images
+ANIMATIONS = ("gif", "apng")
+_ENLARGED = 3  # screen pixels for a pixel of an animated image
+
+
+def grid(result: WantedImages, columns: int = 16) -> Figure:
+    """Draw the best image of every target, labelled with the target and its ratio to the data's best."""
+    images = [_values(result.ascent.images[row]) for row in result.best]
+    labels = [_label(result, row) for row in result.best]
+    return _pictures(_title(result, "best restart of each"), images, min(columns, len(images)), labels)
+
+
+def evolution(result: WantedImages, targets: Sequence[int] | None = None) -> Figure:
+    """Draw one row a target (default: the first eight): its best image at the source's snapshot steps."""
+    images, labels, steps = [], [], ()
+    for target, row in _rows(result, targets):
+        steps, found = evolution_of(result, row)
+        images += [_values(image) for image in found]
+        labels += [f"{result.name(target)}: step {steps[0]}", *(f"step {step}" for step in steps[1:])]
+    return _pictures(_title(result, "evolution"), images, len(steps), labels)
+
+
+def restarts(result: WantedImages, targets: Sequence[int] | None = None) -> Figure:
+    """Draw one row a target (default: the first eight): all its restarts side by side, with their activations."""
+    images, labels = [], []
+    for target, best in _rows(result, targets):
+        for row in np.flatnonzero(result.ascent.rows.targets == target):
+            images.append(_values(result.ascent.images[row]))
+            labels.append(f"{result.name(target)}: {result.quality.activation[row]:.3g}{' best' if row == best else ''}")
+    return _pictures(_title(result, "restarts, with their activations"), images, result.settings.restarts, labels)
+
+
+def beside_data(result: WantedImages, targets: Sequence[int] | None = None) -> Figure:
+    """Draw one row a target (default: the first eight): its best image, then the images of the data it likes most."""
+    if result.data is None:
+        raise UserError("no data were compared with, so none can be shown; accepted: a result made with data")
+    images, labels = [], []
+    for target, row in _rows(result, targets):
+        values = [result.quality.activation[row], *result.data.values[target]]
+        images += [_values(result.ascent.images[row]), *map(shown, result.data.top(target))]
+        labels += [f"{result.name(target)}: {values[0]:.3g}", *(f"{value:.3g}" for value in values[1:])]
+    columns = 1 + result.data.index.shape[1]
+    return _pictures(_title(result, f"beside the best of {result.data.source}, with activations"), images, columns, labels)
+
+
+def curves(result: WantedImages) -> Figure:
+    """Draw the objective of every target's best image over the steps, and their median."""
+    figure = new_figure(6.5, 4.2, _title(result, "objective per step"))
+    axes = figure.add_subplot()
+    values = result.ascent.objective[result.best].astype(np.float64)
+    axes.plot(values.T, color="#8899aa", linewidth=0.5, alpha=0.6)
+    steps = np.flatnonzero(np.isfinite(values).any(0))
+    axes.plot(steps, np.nanmedian(values[:, steps], 0), color="#d62728", linewidth=1.8, label="median")
+    axes.set_xlabel("step")
+    axes.set_ylabel("objective")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def quality(result: WantedImages) -> Figure:
+    """Draw how the best images' measures are spread over the targets that the data raise."""
+    measures = {"ratio": "activation / largest of the data", "shift": "kept after the worst one-pixel shift",
+                "fine": "energy above 1/4 cycle per pixel", "spread": "spread of the restarts"}
+    figure = new_figure(10, 2.8, _title(result, "quality of the best images"))
+    for axes, (name, label) in zip(figure.subplots(1, 4), measures.items(), strict=True):
+        values = getattr(result.quality, name)[result.best]
+        values = values[np.isfinite(values)]
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_xlabel(label, fontsize=8)
+        if values.size:
+            axes.hist(values, bins=24, color="#3b6ea5")
+            axes.axvline(np.median(values), color="#d62728", linewidth=1.2)
+            axes.set_title(f"median {np.median(values):.3g}", fontsize=8)
+    return figure
+
+
+def pictures(result: WantedImages, targets: Sequence[int] | None = None) -> dict[str, Figure]:
+    """Return every picture of a result under its name; `targets` are those with a row of their own."""
+    drawn = {"grid": grid(result), "evolution": evolution(result, targets), "curves": curves(result),
+             "quality": quality(result)}
+    if result.settings.restarts > 1:
+        drawn["restarts"] = restarts(result, targets)
+    return drawn | ({"beside_data": beside_data(result, targets)} if result.data else {})
+
+
+def transfer(record: Transfer) -> Figure:
+    """Draw content, style and result of a style transfer, and how the image changed."""
+    images = [record.content, record.style, record.image, *record.ascent.snapshots[0]]
+    labels = ["content", "style", "result", *(f"step {step}" for step in record.ascent.snapshot_steps)]
+    (content, style) = ((f"{before:.4g} to {after:.4g}") for before, after in (record.content_loss, record.style_loss))
+    return _pictures(f"style transfer: content loss {content}, style loss {style}", [_values(i) for i in images], 6, labels)
+
+
+def animation(result: WantedImages, targets: Sequence[int] | None = None, format: str = "gif") -> bytes:
+    """Return the ascent of the best images of `targets` (default: all) at every snapshot, as GIF or APNG."""
+    from PIL import Image
+
+    if format not in ANIMATIONS:
+        raise UserError(f"animation {format!r}: unknown; {nearest(format, ANIMATIONS)}")
+    rows = [row for _, row in _rows(result, targets or result.targets)]
+    frames = [Image.fromarray(_frame(result.ascent.snapshots[rows, place]))
+              for place in range(len(result.ascent.snapshot_steps))]
+    times = [60] * (len(frames) - 1) + [1500]  # milliseconds; the end stays for a while
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "PNG" if format == "apng" else "GIF", save_all=True, append_images=frames[1:], duration=times,
+                   loop=0)
+    return buffer.getvalue()
+
+
+def _frame(images: np.ndarray) -> np.ndarray:
+    """Images (N, C, H, W) side by side, enlarged: uint8 (height, width, 3)."""
+    columns = max(1, math.ceil(math.sqrt(len(images) * 2)))
+    columns = min(columns, len(images))
+    cells = [np.pad(_coloured(image).repeat(_ENLARGED, 0).repeat(_ENLARGED, 1), ((2, 2), (2, 2), (0, 0)),
+                    constant_values=255) for image in images]
+    cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
+    return np.concatenate([np.concatenate(cells[start:start + columns], 1) for start in range(0, len(cells), columns)])
+
+
+def _coloured(image: np.ndarray) -> np.ndarray:
+    levels = grey_levels(image)
+    return levels if levels.ndim == 3 else colormap(CMAP)(levels, bytes=True)[..., :3]
+
+
+def _values(image: np.ndarray) -> np.ndarray:
+    """An image (C, H, W) of the network's input as pictures take it: values (H, W), or colours in 0 to 1."""
+    return image[0] if len(image) != 3 else grey_levels(image) / 255
+
+
+def _rows(result: WantedImages, targets: Sequence[int] | None) -> list[tuple[int, int]]:
+    rows = dict(zip(result.targets, result.best.tolist(), strict=True))
+    for target in targets or ():
+        if target not in rows:
+            raise UserError(f"{result.kind} {target!r} was not made; {nearest(str(target), map(str, rows))}")
+    return [(target, rows[target]) for target in (targets or list(rows)[:8])]
+
+
+def _label(result: WantedImages, row: int) -> str:
+    target, ratio = result.name(int(result.ascent.rows.targets[row])), result.quality.ratio[row]
+    if result.quality.activation[row] == 0:
+        return f"{target} silent"
+    return f"{target} ({ratio:.2g}x)" if np.isfinite(ratio) else f"{target}"
+
+
+def _title(result: WantedImages, what: str) -> str:
+    kinds = {"map": "maps", "class": "classes"}[result.kind]
+    return f"{result.layer}: what its {kinds} want, {what} (preset {result.settings.preset}, seed {result.settings.seed})"
+
+
+def _pictures(title: str, images: Sequence[np.ndarray], columns: int, labels: Sequence[str]) -> Figure:
+    data = [image.ndim == 2 and image.min() >= 0 and image.max() <= 1 for image in images]
+    width, height = grid_size(len(images), columns, images[0].shape[0] / images[0].shape[1])
+    figure = new_figure(max(width, 6.5), height + 0.5, title)
+    drawn = image_grid(figure.add_subplot(), images, columns, labels, cmap=CMAP)
+    for artist, is_data in zip(drawn, data, strict=True):
+        if is_data:  # images of the data are grey, so that nobody takes one for a made image
+            artist.set_cmap(GREY)
+    return figure
