@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from ..network import Network
+from ..network import Network, as_images
 from .ours import Ours
 
 
@@ -48,10 +49,19 @@ def layer_errors(network: Network, path: Path, rewritten: Path, renamed: Mapping
     outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
     theirs = {layer.name: np.asarray(output) for layer, output in zip(model.layers, outputs, strict=True)}
     pairs = {name: (ours, theirs[renamed.get(name, name)])
-             for name, ours in Ours(network).layers(images).items() if renamed.get(name, name) in theirs}
+             for name, ours in _layers(network, images).items() if renamed.get(name, name) in theirs}
     return LayerErrors({name: _difference(*pair) for name, pair in pairs.items()},
                        {name: float(np.abs(pair[1]).max()) for name, pair in pairs.items()},
                        file, len(images), keras.__version__, refusal)
+
+
+def _layers(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Our outputs by layer; where the network ends without softmax or sigmoid, so does Keras' last layer."""
+    found = Ours(network).layers(images)
+    if network.spec.output_activation not in ("softmax", "sigmoid"):
+        with torch.no_grad():
+            found[network.spec.names[-1]] = network(as_images(images)).numpy()
+    return found
 
 
 def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:

@@ -36,7 +36,8 @@ def write_keras(path: str | Path, spec: NetworkSpec, weights: Weights, optimizer
     `read_keras`, which Keras passes over. The file appears whole or not at all. Raises KerasFileError
     for another ending, SpecError for weights that do not fit.
     """
-    path, names = Path(path), names or {}
+    path = Path(path)
+    names = {new: old for new, old in (names or {}).items() if "/" not in old}  # which Keras 3 does not allow
     if path.suffix.lower() not in SUFFIXES:
         raise KerasFileError(f"{path}: unknown ending {path.suffix!r}; accepted: {', '.join(SUFFIXES)}")
     check_weights(spec, weights)

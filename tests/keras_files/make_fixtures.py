@@ -78,7 +78,7 @@ def some_images(channels):
 
 
 def main(folder, name):
-    out = {"release": np.array("keras %s" % RELEASE)}
+    out = {"release": np.array(f"keras {RELEASE}")}
     optimizers = {"sequential": lambda: keras.optimizers.RMSprop(), "functional": lambda: keras.optimizers.Adam()}
     for kind, build, channels in (("sequential", sequential, 1), ("functional", functional, 3)):
         model = shaken(build())
@@ -88,8 +88,8 @@ def main(folder, name):
         out[kind] = model.predict(images)
         if VERSION >= (2, 12):  # before .h5: Keras 3 forgets a model's optimiser when it writes .h5
             as_zip = {(2, 12): {"save_format": "keras_v3"}, (2, 15): {"save_format": "keras"}}.get(VERSION, {})
-            model.save(os.path.join(folder, "%s_%s.keras" % (name, kind)), **as_zip)
-        model.save(os.path.join(folder, "%s_%s.h5" % (name, kind)))
+            model.save(os.path.join(folder, f"{name}_{kind}.keras"), **as_zip)
+        model.save(os.path.join(folder, f"{name}_{kind}.h5"))
     model.save_weights(os.path.join(folder, name + (".weights.h5" if VERSION >= (3, 0) else "_weights.h5")))
     np.savez_compressed(os.path.join(folder, name + ".npz"), **out)
     print(json.dumps({"release": RELEASE}))

@@ -23,6 +23,13 @@ from .files import SPEC, configured, fresh, layer, rezipped, some_state
 
 CONV = layer("Conv2D", "Conv2D_2", batch_shape=[None, 8, 8, 1], filters=2, kernel_size=[3, 3], strides=[1, 1],
              padding="valid")
+
+
+def conv(**changed: object) -> dict:
+    """CONV with some settings changed."""
+    return CONV | {"config": CONV["config"] | changed}
+
+
 KERNEL = "model_weights/Conv2D_2/sequential/Conv2D_2/kernel"
 BOMB = 1 << 30
 
@@ -86,7 +93,8 @@ def bomb(name: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         path, _ = fresh(folder / "model.keras")
         rezipped(path, **{{"config.json": "config_json", "model.weights.h5": "weights"}[name]: None})
-        with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open(name, "w", force_zip64=True) as file:
+        with (zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
+              archive.open(name, "w", force_zip64=True) as file):
             for _ in range(BOMB >> 24):
                 file.write(bytes(1 << 24))
         return path
@@ -163,21 +171,23 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "soft link": (replaced(lambda g, n: g.__setitem__(n, h5py.SoftLink("/etc"))), "soft link"),
     "external link": (replaced(lambda g, n: g.__setitem__(n, h5py.ExternalLink("/etc/passwd", "/"))),
                       "link to another file"),
-    "linked group": (replaced(lambda g, n: g.__setitem__(n, h5py.ExternalLink("other.h5", "/")), "model_weights/Conv2D_1"),
-                     "link to another file"),
+    "linked group": (replaced(lambda g, n: g.__setitem__(n, h5py.ExternalLink("other.h5", "/")),
+                              "model_weights/Conv2D_1"), "link to another file"),
     "external dataset": (external_file, "external dataset"),
     "virtual dataset": (replaced(virtual), "virtual dataset"),
     "object dtype": (replaced(vlen), "its values are of type object"),
-    "text for weights": (replaced(lambda g, n: g.create_dataset(n, data=np.full((3, 3, 1, 2), b"x"))), "values are of type"),
+    "text for weights": (replaced(lambda g, n: g.create_dataset(n, data=np.full((3, 3, 1, 2), b"x"))),
+                         "its values are of type .S1"),
     "configuration as numbers": (h5(objects), "attribute 'model_config' is of type float64"),
     "another shape": (replaced(lambda g, n: g.create_dataset(n, data=np.zeros((5, 5, 1, 2), "f4"))),
                       r"has shape \(5, 5, 1, 2\); accepted, by the configuration: \(3, 3, 1, 2\)"),
-    "a terabyte, never stored": (replaced(lambda g, n: g.create_dataset(n, (1 << 20, 1 << 18), "f4", chunks=(1024, 1024))),
-                                 "declares 1,099,511,627,776 bytes"),
+    "a terabyte, never stored": (replaced(lambda g, n: g.create_dataset(
+        n, (1 << 20, 1 << 18), "f4", chunks=(1024, 1024))), "declares 1,099,511,627,776 bytes"),
     "zeros packed a thousandfold": (replaced(lambda g, n: g.create_dataset(
         n, data=np.zeros((4096, 4096), "f4"), compression="gzip")), "it declares 67,108,864 bytes"),
     "a length changed in the bytes": (lied, "damaged|declares|shape"),
-    "lzf": (replaced(lambda g, n: g.create_dataset(n, data=np.zeros((3, 3, 1, 2), "f4"), compression="lzf")), "filter 32000"),
+    "a filter that plugins provide": (replaced(lambda g, n: g.create_dataset(
+        n, data=np.zeros((3, 3, 1, 2), "f4"), compression="lzf")), "filter 32000"),
     "NaN": (replaced(nan), "holds NaN"),
     "a group for a weight": (replaced(lambda g, n: g.create_group(n)), "not an array"),
     "a weight missing": (h5(lambda file: file.__delitem__(KERNEL)), "is missing"),
@@ -197,12 +207,13 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "configuration: bytes": (members(config_json=b"\xff\xfe\x00"), "not readable JSON"),
     "configuration: no layers": (layers(), "accepted: a list of 1 to 1000"),
     "configuration: a layer that is text": (layers("Conv2D"), "layer 1 is 'Conv2D'"),  # type: ignore[arg-type]
-    "configuration: a huge kernel": (layers(CONV | {"config": CONV["config"] | {"filters": 10**12}}, layer("Flatten", "f"),
-                                            layer("Dense", "d", units=4)), "has shape|layers with|weights"),
-    "configuration: a huge input": (layers(CONV | {"config": CONV["config"] | {"batch_shape": [None, 10**6, 10**6, 1]}}),
+    "configuration: a huge kernel": (layers(conv(filters=10**12), layer("Flatten", "f"), layer("Dense", "d", units=4)),
+                                     r"accepted, by the configuration: \(3, 3, 1, 1000000000000\)"),
+    "configuration: a huge input": (layers(conv(batch_shape=[None, 10**6, 10**6, 1])),
                                     r"the input has the shape \(1000000, 1000000, 1\)"),
-    "configuration: filters that are text": (layers(CONV | {"config": CONV["config"] | {"filters": "2"}}), "filters = '2'"),
-    "configuration: NaN for a slope": (layers(CONV, layer("LeakyReLU", "l", negative_slope=float("nan"))), "finite number"),
+    "configuration: filters that are text": (layers(conv(filters="2")), "filters = '2'"),
+    "configuration: NaN for a slope": (layers(CONV, layer("LeakyReLU", "l", negative_slope=float("nan"))),
+                                       "a finite number"),
     "weights that contradict the configuration": (members(weights=weights_of((9, 9))), "has shape"),
     "Lambda": (layers(CONV, layer("Lambda", "evil", function=["4wEAAAA=", None, None])),
                "layer 'evil' of type Lambda is not supported: it holds Python code, which is never run"),
