@@ -57,8 +57,9 @@ def methods_figure(explanation: Explanation, title: str | None = None) -> Figure
         for attribution, limit in zip(explanation.attributions, limits, strict=True):
             pictures.append(over_digit(attribution.map(i), pixels, limit))
             labels.append(_heading(attribution) if i == 0 else "\n")
+    line = "\n" if len(explanation.attributions) < 5 else "; "
     return grid_figure(pictures, 1 + len(explanation.attributions), labels, cell=1.15, title=title or
-                       f"explained: {_question(explanation)} (red speaks for it, blue against; one scale a column)")
+                       f"explained: {_question(explanation)}{line}red for it, blue against{line}one scale a column")
 
 
 def _heading(attribution: Attribution) -> str:
@@ -106,14 +107,14 @@ def contrast_figure(explanation: Explanation) -> Figure | None:
 def verdict_figure(explanation: Explanation) -> Figure:
     """Draw the table of verdicts: a row for each method, a column for each check, green for a pass, red for a fail."""
     rows = [attribution for attribution in explanation.attributions if attribution.verdicts]
-    figure = new_figure(12, 1.6 + 0.34 * max(1, len(rows)))
+    figure = new_figure(14, 0.9 + 0.28 * max(1, len(rows)))
     axes = figure.subplots()
     axes.set_axis_off()
     if not rows:
         axes.text(0.5, 0.5, "no verdicts were asked for", ha="center")
         return figure
     checks = [verdict.check for verdict in rows[0].verdicts]
-    table = axes.table([[_cell(v) for v in row.verdicts] for row in rows], loc="center", cellLoc="center",
+    table = axes.table([[_cell(v) for v in row.verdicts] for row in rows], loc="upper center", cellLoc="center",
                        rowLabels=[row.method.replace("_", " ") for row in rows], colLabels=checks,
                        cellColours=[[_colour(v) for v in row.verdicts] for row in rows])
     table.auto_set_font_size(False)
@@ -132,7 +133,7 @@ def _cell(verdict: Verdict) -> str:
         return "-"
     if verdict.threshold is None:
         return f"{verdict.value:.2g}"
-    return f"{_number(verdict.value)} {'<=' if verdict.at_most else '>='} {_number(verdict.threshold)}"
+    return f"{_number(verdict.value)} (at {'most' if verdict.at_most else 'least'} {_number(verdict.threshold)})"
 
 
 def _number(value: float) -> str:
