@@ -1,0 +1,215 @@
+"""Everything that a report shows, computed section by section; what cannot be had is left out with its reason."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..attribution.explanation import explain
+from ..attribution.records import Explanation
+from ..data import DataError, Dataset, load_dataset
+from ..errors import UserError, nearest
+from ..images import Images, read_images
+from ..inside.filters import Filters, convolutions, filters
+from ..inside.maps import FeatureMaps, feature_maps
+from ..inside.passes import batches
+from ..inside.top_images import TopImages, top_images
+from ..maximize.reference import reference
+from ..maximize.wanted import Settings, WantedImages, maximize_classes, maximize_maps
+from ..models import Model
+from .evaluation import Evaluation, evaluate
+
+SECTIONS = ("curves", "mistakes", "layers", "filters", "maps", "top_images", "wanted", "attributions")
+_SAME_VALUES = ("flatten", "reshape", "dropout")
+_EXPLAINED_MISTAKES = 4
+
+Track = Callable[[Iterable, int, str], Iterator]  # passes items through and shows how far it is
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a report holds: `k` top images a map, `steps` of each wanted image's ascent, `verdict_digits` on
+    which attribution methods are judged (0: no verdicts), sections to leave out, and the seed of all chance."""
+
+    images: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    k: int = 6
+    steps: int = 100
+    verdict_digits: int = 0
+    seed: int = 0
+    data_root: str | None = None
+
+    def __post_init__(self) -> None:
+        for section in self.leave_out:
+            if section not in SECTIONS:
+                raise UserError(f"leave_out = {section!r}: no such section; {nearest(section, SECTIONS)}")
+        for key, least in (("k", 1), ("steps", 1), ("verdict_digits", 0)):
+            if getattr(self, key) < least:
+                raise UserError(f"{key} = {getattr(self, key)!r} cannot work; accepted: {least} or more")
+
+
+@dataclass(frozen=True)
+class Content:
+    """The records of one report. `missing` says for each section that is not there why."""
+
+    model: Model
+    class_names: tuple[str, ...]
+    digits: Images
+    summary: dict[str, Any] = field(default_factory=dict)
+    config: str = ""
+    history: dict[str, list[float]] = field(default_factory=dict)
+    dataset: Dataset | None = None
+    evaluation: Evaluation | None = None
+    filters: tuple[Filters, ...] = ()
+    maps: tuple[FeatureMaps, ...] = ()
+    top_images: tuple[TopImages, ...] = ()
+    wanted: tuple[WantedImages, ...] = ()
+    explanation: Explanation | None = None
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def gather(model: Model, options: Options, track: Track, say: Callable[[str], None]) -> Content:
+    """Compute the records of every section that is wanted; `track` and `say` show progress."""
+    run = run_folder(model)
+    summary = _json(run / "summary.json") if run else {}
+    dataset, missing = _dataset(model, options)
+    evaluation = None
+    if dataset is not None:
+        say("report: test images")
+        evaluation = evaluate(model, dataset.test_images, dataset.test_labels)
+    digits = _digits(model, options, dataset, evaluation)
+    make = _Sections(model, options, dataset, digits, track, say)
+    records: dict[str, Any] = {}
+    for section in ("filters", "maps", "top_images", "wanted", "attributions"):
+        try:
+            records[section] = getattr(make, section)() if section not in options.leave_out else ()
+        except UserError as error:
+            records[section], missing[section] = (), str(error)
+    return Content(
+        model, _class_names(model, dataset), digits, summary, _text(run / "config.yaml") if run else "",
+        _history(run, summary) if run else {}, dataset, None if "mistakes" in options.leave_out else evaluation,
+        records["filters"], records["maps"], records["top_images"], records["wanted"],
+        records["attributions"] or None, missing | dict.fromkeys(options.leave_out, "left out as asked"))
+
+
+class _Sections:
+    """One method a section, so that a failing one leaves the others alone."""
+
+    def __init__(self, model: Model, options: Options, dataset: Dataset | None, digits: Images, track: Track,
+                 say: Callable[[str], None]) -> None:
+        self.model, self.options, self.dataset, self.digits = model, options, dataset, digits
+        self.track, self.say = track, say
+
+    def filters(self) -> tuple[Filters, ...]:
+        return tuple(filters(self.model.network, layer, self.model.seed) for layer in convolutions(self.model.network))
+
+    def maps(self) -> tuple[FeatureMaps, ...]:
+        self.say("report: feature maps")
+        layers = [info.name for info in self.model.spec.table if info.type not in _SAME_VALUES]
+        return feature_maps(self.model, self.digits, layers)
+
+    def top_images(self) -> tuple[TopImages, ...]:
+        layers = self._convolutions()
+        pixels = self._pixels()
+        passed = self.track(batches(self.model, pixels), -(-len(pixels) // 500), "report: top images")
+        return top_images(self.model.network, passed, layers, self.options.k)
+
+    def wanted(self) -> tuple[WantedImages, ...]:
+        settings = Settings("source", restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0)
+        found = []
+        for layer in self._convolutions():
+            self.say(f"report: input images for the maps of {layer}")
+            data = reference(self.model, layer, 1, pixels=self._pixels()[:10_000]) if self.dataset else None
+            found.append(maximize_maps(self.model, layer, settings=settings, data=data))
+        self.say("report: input images for the classes")
+        by_class = Settings("class", restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0)
+        return (*found, maximize_classes(self.model, settings=by_class,
+                                         names=_class_names(self.model, self.dataset)))
+
+    def attributions(self) -> Explanation:
+        return explain(self.model, self.digits, dataset=self.dataset, verdict_digits=self.options.verdict_digits,
+                       seed=self.options.seed, progress=lambda method: self.say(f"report: attribution, {method}"))
+
+    def _convolutions(self) -> tuple[str, ...]:
+        layers = convolutions(self.model.network)
+        if not layers:
+            raise UserError("this network has no convolution")
+        return layers
+
+    def _pixels(self) -> np.ndarray:
+        if self.dataset is None:
+            raise UserError("the network's data set is not at hand")
+        return self.dataset.train_images
+
+
+def run_folder(model: Model) -> Path | None:
+    """Return the run folder that the network was opened from, where there is one."""
+    folder = model.path.parent.parent
+    return folder if model.path.parent.name == "checkpoints" and (folder / "config.yaml").is_file() else None
+
+
+def _dataset(model: Model, options: Options) -> tuple[Dataset | None, dict[str, str]]:
+    reason = f"the data set holds 28 x 28 x 1, this network takes {model.spec.input_shape}"
+    if model.spec.input_shape == (28, 28, 1):
+        try:
+            return load_dataset(model.dataset, options.data_root), {}
+        except DataError as error:
+            reason = str(error)
+    if not options.images:
+        raise DataError(f"report needs images: {reason}; name image files with --images")
+    return None, dict.fromkeys(("mistakes", "top_images"), reason)
+
+
+def _digits(model: Model, options: Options, dataset: Dataset | None, evaluation: Evaluation | None) -> Images:
+    """The named images; else the first test image of each class, then the most confident mistakes."""
+    if options.images:
+        return read_images(options.images, model.dataset, options.data_root, model.spec.input_shape)
+    firsts = np.unique(dataset.test_labels, return_index=True)[1].tolist()
+    chosen = list(dict.fromkeys([*firsts, *evaluation.wrong[:_EXPLAINED_MISTAKES].tolist()]))
+    return Images(dataset.test_images[chosen].astype(np.float32), dataset.test_labels[chosen],
+                  tuple(f"test:{number}" for number in chosen))
+
+
+def _class_names(model: Model, dataset: Dataset | None) -> tuple[str, ...]:
+    if dataset is not None and len(dataset.class_names) == model.spec.classes:
+        return dataset.class_names
+    return tuple(map(str, range(model.spec.classes)))
+
+
+def _history(run: Path, summary: dict[str, Any]) -> dict[str, list[float]]:
+    """The figures by epoch: from ``metrics.csv``, which grows while training runs, else from the summary."""
+    found: dict[str, list[float]] = {}
+    try:
+        with open(run / "metrics.csv", newline="") as file:
+            for row in csv.DictReader(file):
+                for key in ("train/acc", "val/acc", "train/loss", "val/loss"):
+                    if row.get(key):
+                        found.setdefault(key.replace("/", "_"), []).append(float(row[key]))
+    except (OSError, ValueError, csv.Error):
+        found = {}
+    epochs = len(found.get("train_loss", ()))
+    if not epochs:
+        return {key: values for key, values in (summary.get("history") or {}).items() if values}
+    whole = {key: values for key, values in found.items() if len(values) == epochs}
+    return {"epochs": list(range(1, epochs + 1))} | whole
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, ValueError):
+        return ""
