@@ -22,4 +22,5 @@ COMMANDS = {
     "activation_stats": "measure every map over a data set, and tell three kinds of silent map apart",
     "maximize": "make the images that maps or classes want most, with a quality card each",
     "explain": "which pixels made the network decide: attribution maps with their verdicts",
+    "report": "write one HTML page about a trained network",
 }
