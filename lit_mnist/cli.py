@@ -28,7 +28,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException  # 
 
 from .commands.outcome import Outcome  # noqa: E402
 from .data.module import MNISTDataModule  # noqa: E402
-from .errors import UserError  # noqa: E402
+from .errors import UserError, nearest  # noqa: E402
 from .origin import find_origin, unfinished_run  # noqa: E402
 from .parse_errors import explain  # noqa: E402
 from .resume import find_unfinished  # noqa: E402
@@ -38,6 +38,7 @@ from .training.classifier import LitClassifier  # noqa: E402
 from .training.interruption import Interrupted, Interruption  # noqa: E402
 from .training.metrics_file import MetricsFile  # noqa: E402
 from .training.run import evaluate_run, finish_fit, predict_test, warn_of_fallback  # noqa: E402
+from .yaml_files import read_yaml  # noqa: E402
 
 _SKIPPED = {"model", "train_dataloaders", "val_dataloaders", "dataloaders", "datamodule", "weights_only",
             "return_predictions", "verbose"}
@@ -64,7 +65,8 @@ def _quieten() -> None:
                     r"The number of training batches .* is smaller than the logging interval",
                     r"`val_dataloader` does not exist|.*does not have many workers",
                     r".*no `val_dataloader`|Total length of `list` across ranks is zero",
-                    r"Checkpoint directory .* exists and is not empty"):
+                    r"Checkpoint directory .* exists and is not empty",
+                    r"It is recommended to use .*sync_dist=True"):  # the figures logged are all processes' already
         warnings.filterwarnings("ignore", message=message)
 
 
@@ -79,7 +81,7 @@ class Cli(LightningCLI):
         self.started, self.outcome = time.perf_counter(), Outcome({}, "")
         early = _early(argv)
         self.origin = find_origin(command, early.ckpt_path, early.runs_dir, early.name or _stem(early.config))
-        self.stem = _stem(early.config)
+        self.configs, self.stem = early.config, _stem(early.config)
         base = ["--config", json.dumps(self.origin.config)] if self.origin else []
         super().__init__(
             LitClassifier, MNISTDataModule, args=[command, *base, *argv], save_config_callback=_SaveConfig,
@@ -115,10 +117,22 @@ class Cli(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: list[str]) -> None:
         """Parse; raise UserError with one clear message."""
+        self._check_keys()
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
             raise self._explained(error) from error
+
+    def _check_keys(self) -> None:
+        """Name a misspelled key of a YAML file before jsonargparse misses what it should have been."""
+        known = {action.dest.partition(".")[0] for action in self._parser(self.command)._actions}
+        for path in self.configs:
+            content = read_yaml(path)
+            if not isinstance(content, dict):
+                raise UserError(f"--config {path}: holds {content!r}; accepted: keys such as model and data")
+            for key in content:
+                if key not in known:
+                    raise UserError(f"--config {path}: unknown key {key!r}; {nearest(key, sorted(known - {'help'}))}")
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: Lightning would override flags silently, `Origin` refuses contradictions."""

@@ -20,9 +20,9 @@ class Average:
         self.names = list(network.state_dict())
         self.values = [tensor.detach().clone() for tensor in network.state_dict().values()]
 
-    def to(self, device: torch.device) -> None:
-        """Move the average to `device`."""
-        self.values = [value.to(device) for value in self.values]
+    def follow(self) -> None:
+        """Move the average to the network's device and precision."""
+        self.values = [value.to(weight) for value, weight in zip(self.values, self._weights(), strict=True)]
 
     @torch.no_grad()
     def update(self) -> None:

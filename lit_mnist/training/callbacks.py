@@ -45,8 +45,9 @@ class EpochHistory(Callback):
         for key in ("train/acc", "train/loss", "val/acc", "val/loss"):
             if key in figures:
                 getattr(self.history, key.replace("/", "_")).append(figures[key])
-        if self.draw is not None and trainer.is_global_zero and trainer.log_dir:
-            self.draw(self.history, Path(trainer.log_dir) / "training_curves.png")
+        folder = trainer.log_dir  # asks all processes
+        if self.draw is not None and folder and trainer.is_global_zero:
+            self.draw(self.history, Path(folder) / "training_curves.png")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the history as plain lists."""
@@ -149,13 +150,15 @@ class RunRecord(Callback):
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Keep other processes out of the run's folder."""
-        if stage == "fit" and trainer.is_global_zero and trainer.log_dir and self._lock is None:
-            self._lock = Lock(Path(trainer.log_dir))
+        folder = trainer.log_dir  # asks all processes
+        if stage == "fit" and folder and trainer.is_global_zero and self._lock is None:
+            self._lock = Lock(Path(folder))
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save the initial weights of a run that starts."""
-        if trainer.is_global_zero and trainer.log_dir and trainer.global_step == 0:
-            save_initial_weights(pl_module.network, Path(trainer.log_dir) / "initial_weights.safetensors")
+        folder = trainer.log_dir  # asks all processes
+        if folder and trainer.is_global_zero and trainer.global_step == 0:
+            save_initial_weights(pl_module.network, Path(folder) / "initial_weights.safetensors")
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict) -> None:
         """Add network description, scaling, data set, seed and configuration."""

@@ -103,7 +103,7 @@ class LitClassifier(L.LightningModule):
         self._rates = None if self.schedule is None else learning_rates(self.schedule, self.total_steps)
         self.watch.forget()
         if self.average is not None:
-            self.average.to(self.device)
+            self.average.follow()
         if self.trainer.world_size > 1:
             self._share()
 

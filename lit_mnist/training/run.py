@@ -34,26 +34,28 @@ def finish_fit(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, 
     """Test the run's weights once, write ``summary.json`` and return it."""
     if trainer.interrupted or trainer.fast_dev_run:
         return Outcome({"interrupted": trainer.interrupted, "steps": trainer.global_step}, "no test was made")
-    weights, path = _chosen(trainer, model, data)
+    folder = trainer.log_dir  # asks all processes
+    weights, path = _chosen(trainer, model, data, folder)
     trainer.test(model, data, ckpt_path=path, verbose=False, weights_only=True)
     summary = _summary(trainer, model, data) | {
         "weights": weights, "checkpoint": Path(path).name if path else None,
-        "wall_seconds": time.perf_counter() - started, "run": str(trainer.log_dir) if trainer.log_dir else None,
+        "wall_seconds": time.perf_counter() - started, "run": str(folder) if folder else None,
     }
-    if trainer.is_global_zero and trainer.log_dir:
-        write_json(Path(trainer.log_dir) / "summary.json", summary)
+    if trainer.is_global_zero and folder:
+        write_json(Path(folder) / "summary.json", summary)
         _log_hyperparameters(trainer, model, data, summary)
     warn_of_fallback(data.prepared.dataset)
     return Outcome(summary, _text(summary))
 
 
-def _chosen(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> tuple[str, str | None]:
+def _chosen(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, folder: str | None
+            ) -> tuple[str, str | None]:
     """Return which weights are reported, and their checkpoint: best on validation, else the last."""
     averaged = "averaged, " if model.average is not None else ""
     best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, KeepBest)), None)
     if data.options.validate_on == "validation" and best is not None and best.best_model_path:
         return f"{averaged}best validation accuracy ({float(best.best_model_score):.4f})", best.best_model_path
-    last = Path(trainer.log_dir) / "checkpoints" / LAST if trainer.log_dir else None
+    last = Path(folder) / "checkpoints" / LAST if folder else None
     return f"{averaged}last epoch", str(last) if last and last.is_file() else None
 
 

@@ -117,7 +117,8 @@ class InsideView(Callback):
         chosen = range(min(self.projector_digits, len(part)))
         with _looking(pl_module.network, hidden[-1:]) as values, torch.no_grad():
             logits = pl_module.network(_inputs(part, chosen, pl_module))
-        write_projector(Path(trainer.log_dir), hidden[-1], values[hidden[-1]].float().cpu().numpy(),
+        folder = next(one.log_dir for one in trainer.loggers if isinstance(one, TensorBoardLogger))
+        write_projector(Path(folder), hidden[-1], values[hidden[-1]].float().cpu().numpy(),
                         prepared.standardizer.invert(part.images[:len(chosen)]),
                         {"label": [prepared.dataset.class_names[label] for label in part.labels[:len(chosen)]],
                          "predicted": [prepared.dataset.class_names[guess] for guess in logits.argmax(1).tolist()],
