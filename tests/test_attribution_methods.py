@@ -8,7 +8,6 @@ import torch
 from captum import attr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from specs import specs
 from torch import Tensor
 
 from lit_mnist.attribution import (
@@ -43,6 +42,7 @@ from lit_mnist.attribution.placement import place
 from lit_mnist.inside.capture import capture
 from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec
+from tests.specs import specs
 
 LINEAR = NetworkSpec.from_dict({"layers": [{"type": "flatten", "name": "Flatten"},
                                            {"type": "dense", "name": "Dense", "units": 10, "activation": "softmax"}]})

@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_model
 from torch import Tensor
 
 from lit_mnist.attribution import (
@@ -34,6 +33,7 @@ from lit_mnist.data import Dataset
 from lit_mnist.models import Model
 from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec
+from tests.tiny import tiny_model
 
 
 @dataclass(frozen=True)
