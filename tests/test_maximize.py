@@ -324,7 +324,7 @@ def test_fine_share_knows_its_frequencies() -> None:
     assert fine_share(slow)[0] < 1e-20 and fine_share(fast)[0] > 1 - 1e-12
     assert fine_share(np.ones((1, 1, 28, 28)))[0] == 0
     noise = np.random.default_rng(0).normal(size=(20, 1, 28, 28))
-    assert abs(fine_share(noise).mean() - (1 - np.pi / 16)) < 0.02  # white: what a disc of radius 1/4 leaves of the square
+    assert abs(fine_share(noise).mean() - (1 - np.pi / 16)) < 0.02  # white noise: the square less the disc
 
 
 def test_style_transfer_lowers_both_where_only_one_is_wanted(small: Model) -> None:

@@ -133,7 +133,8 @@ def _bar() -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, total: shown.update(task, completed=done, total=total)
 
 
-def _finish(model: Model, results: Results, made: WantedImages, animate: str | None, tensorboard: str | None) -> Outcome:
+def _finish(model: Model, results: Results, made: WantedImages, animate: str | None,
+            tensorboard: str | None) -> Outcome:
     from ..figures.canvas import to_rgb
     from ..figures.maximize import animation, pictures
     from ..files import write_bytes
@@ -157,7 +158,7 @@ def _finish(model: Model, results: Results, made: WantedImages, animate: str | N
 def _data(model: Model, made: WantedImages) -> dict:
     settings = {key: value for key, value in vars(made.settings).items() if key not in ("starts", "snapshots")}
     return {"network": model.path, "kind": made.kind, "layer": made.layer, "settings": settings,
-            "starts": vars(made.settings.starts), "constraint": made.constraint,
+            "constraint": made.constraint,
             "compared_with": made.data.source if made.data else None, "snapshot_steps": made.ascent.snapshot_steps,
             "summary": made.figures(), "best": made.best, "images": list(made.cards())}
 

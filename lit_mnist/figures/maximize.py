@@ -44,7 +44,8 @@ def restarts(result: WantedImages, targets: Sequence[int] | None = None) -> Figu
     for target, best in _rows(result, targets):
         for row in np.flatnonzero(result.ascent.rows.targets == target):
             images.append(_values(result.ascent.images[row]))
-            labels.append(f"{result.name(target)}: {result.quality.activation[row]:.3g}{' best' if row == best else ''}")
+            mark = " best" if row == best else ""
+            labels.append(f"{result.name(target)}: {result.quality.activation[row]:.3g}{mark}")
     return _pictures(_title(result, "restarts, with their activations"), images, result.settings.restarts, labels)
 
 
@@ -58,7 +59,8 @@ def beside_data(result: WantedImages, targets: Sequence[int] | None = None) -> F
         images += [_values(result.ascent.images[row]), *map(shown, result.data.top(target))]
         labels += [f"{result.name(target)}: {values[0]:.3g}", *(f"{value:.3g}" for value in values[1:])]
     columns = 1 + result.data.index.shape[1]
-    return _pictures(_title(result, f"beside the best of {result.data.source}, with activations"), images, columns, labels)
+    title = _title(result, f"beside the best of {result.data.source}, with activations")
+    return _pictures(title, images, columns, labels)
 
 
 def curves(result: WantedImages) -> Figure:
@@ -107,7 +109,8 @@ def transfer(record: Transfer) -> Figure:
     images = [record.content, record.style, record.image, *record.ascent.snapshots[0]]
     labels = ["content", "style", "result", *(f"step {step}" for step in record.ascent.snapshot_steps)]
     (content, style) = ((f"{before:.4g} to {after:.4g}") for before, after in (record.content_loss, record.style_loss))
-    return _pictures(f"style transfer: content loss {content}, style loss {style}", [_values(i) for i in images], 6, labels)
+    title = f"style transfer: content loss {content}, style loss {style}"
+    return _pictures(title, [_values(image) for image in images], 6, labels)
 
 
 def animation(result: WantedImages, targets: Sequence[int] | None = None, format: str = "gif") -> bytes:
@@ -121,8 +124,8 @@ def animation(result: WantedImages, targets: Sequence[int] | None = None, format
               for place in range(len(result.ascent.snapshot_steps))]
     times = [60] * (len(frames) - 1) + [1500]  # milliseconds; the end stays for a while
     buffer = io.BytesIO()
-    frames[0].save(buffer, "PNG" if format == "apng" else "GIF", save_all=True, append_images=frames[1:], duration=times,
-                   loop=0)
+    frames[0].save(buffer, "PNG" if format == "apng" else "GIF", save_all=True, append_images=frames[1:],
+                   duration=times, loop=0)
     return buffer.getvalue()
 
 
@@ -163,13 +166,14 @@ def _label(result: WantedImages, row: int) -> str:
 
 def _title(result: WantedImages, what: str) -> str:
     kinds = {"map": "maps", "class": "classes"}[result.kind]
-    return f"{result.layer}: what its {kinds} want, {what} (preset {result.settings.preset}, seed {result.settings.seed})"
+    settings = result.settings
+    return f"{result.layer}: what its {kinds} want, {what} (preset {settings.preset}, seed {settings.seed})"
 
 
 def _pictures(title: str, images: Sequence[np.ndarray], columns: int, labels: Sequence[str]) -> Figure:
     data = [image.ndim == 2 and image.min() >= 0 and image.max() <= 1 for image in images]
     width, height = grid_size(len(images), columns, images[0].shape[0] / images[0].shape[1])
-    figure = new_figure(max(width, 6.5), height + 0.5, title)
+    figure = new_figure(max(width, 9.0), height + 0.5, title)
     drawn = image_grid(figure.add_subplot(), images, columns, labels, cmap=CMAP)
     for artist, is_data in zip(drawn, data, strict=True):
         if is_data:  # images of the data are grey, so that nobody takes one for a made image

@@ -28,7 +28,7 @@ def staged(objective: Objective) -> tuple[Stage, ...]:
 
 
 def robust(objective: Objective) -> tuple[Stage, ...]:
-    """Return an ascent under jitter along a blurred gradient, with a finer end: patterns that work wherever they lie."""
+    """Return an ascent under jitter along a blurred gradient, with a finer end: patterns that work wherever."""
     changes = {"transformations": (Jitter(0.05),), "directions": (Blur(1.0),)}
     return (Stage(objective, 300, 0.02, **changes), Stage(objective, 100, 0.005, **changes))
 
@@ -42,6 +42,8 @@ def class_images(objective: Objective) -> tuple[Stage, ...]:
 
 Recipe = Callable[[Objective], tuple[Stage, ...]]
 PRESETS: dict[str, Recipe] = {"source": source, "staged": staged, "robust": robust, "class": class_images}
+
+STARTS = {"staged": Fluctuations(SIZES[:1], WEIGHTS[:1])}  # the others begin with all wavelengths at once
 
 
 def recipe(name: str) -> Recipe:

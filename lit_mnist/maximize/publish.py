@@ -74,7 +74,8 @@ def write_tensorboard(result: WantedImages, folder: str | Path, draw: Draw) -> P
 
     `draw` gives the pictures, tag -> uint8 (H, W, 3). Snapshots of the ascent are one image with a slider.
     """
-    sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))  # no TensorFlow import
+    # with TensorFlow installed, the writer would import it (6 s) unless this module exists
+    sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))
     from torch.utils.tensorboard import SummaryWriter
 
     tag = f"maximize/{result.layer}/{result.settings.preset}"
@@ -82,7 +83,8 @@ def write_tensorboard(result: WantedImages, folder: str | Path, draw: Draw) -> P
         for name, picture in draw(result).items():
             writer.add_image(f"{tag}/{name}", picture, dataformats="HWC")
         for place, step in enumerate(result.ascent.snapshot_steps):
-            writer.add_image(f"{tag}/ascent", _mosaic(result.ascent.snapshots[result.best, place]), step, dataformats="HW")
+            images = _mosaic(result.ascent.snapshots[result.best, place])
+            writer.add_image(f"{tag}/ascent", images, step, dataformats="HW")
         live = ~np.isnan(result.ascent.objective)
         for step in np.flatnonzero(live.any(0)):
             writer.add_scalar(f"{tag}/median_objective", np.median(result.ascent.objective[live[:, step], step]), step)

@@ -45,7 +45,7 @@ def reference(model: Model, layer: str, k: int = 8, root: str | Path | None = No
     Standardised networks see every image standardised as an ascent's images are, so that the two can
     be compared. Raises DataError where the data set is not there.
     """
-    source = f"{model.dataset}, training images" if pixels is None else "given images"
+    source = f"{model.dataset} training images" if pixels is None else "given images"
     pixels = dataset_part(model, "train", root)[0] if pixels is None else pixels
     ranking = top_images(model.network, _allowed(model, pixels, constraint_for(model)), layer, k)[0].mean
     return Reference(layer, f"{len(pixels)} {source}", ranking.index, ranking.values, pixels)

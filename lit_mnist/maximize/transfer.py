@@ -39,7 +39,7 @@ class Transfer:
 
 
 def style_transfer(model: Model, content: np.ndarray, style: np.ndarray, content_layer: str | None = None,
-                   style_layers: Sequence[str] | None = None, content_weight: float = 1.0, style_weight: float = 100.0,
+                   style_layers: Sequence[str] | None = None, content_weight: float = 1.0, style_weight: float = 1e4,
                    steps: int = 400, step: float = 0.01, snapshots: int | tuple[int, ...] = 6,
                    progress: Progress | None = None) -> Transfer:
     """Return `content` redrawn in the style of `style`, both pixels 0 to 255, (H, W) or (H, W, C).
@@ -56,7 +56,8 @@ def style_transfer(model: Model, content: np.ndarray, style: np.ndarray, content
     constraint = constraint_for(model)
     like = next(model.network.parameters())
     images = constraint.reference(torch.cat([_input(model, content), _input(model, style)]).to(like))
-    content_of, style_of = _losses(model, images, content_layer or convolutions[-1], tuple(style_layers or convolutions))
+    content_of, style_of = _losses(model, images, content_layer or convolutions[-1],
+                                   tuple(style_layers or convolutions))
     stage = Stage(content_weight * content_of + style_weight * style_of, steps, step)
     ascent = ascend(model.network, [stage], images[:1], rows_for([0], 1), constraint, False, snapshots, progress)
     before, after = (_values(model, (content_of, style_of), values) for values in (ascent.starts, ascent.images))

@@ -1,4 +1,4 @@
-"""Maps that start images do not wake: raise them by force where that is possible, and say which kind of silence it was."""
+"""Maps that start images do not wake: raised by force where possible, and which kind of silence it was."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def wake(network: Network, layer: str, stages: Sequence[Stage], ascent: Ascent, 
             return ascent
         rows = ascent.rows[silent]
         woken = ascend(network, [first], torch.from_numpy(ascent.starts[silent]), rows, constraint, snapshots=0)
-        again = ascend(network, attempt, torch.from_numpy(woken.images), rows, constraint, converge, snapshots, progress)
+        again = ascend(network, attempt, torch.from_numpy(woken.images), rows, constraint, converge, snapshots,
+                       progress)
         ascent = _replaced(ascent, silent, again)
     return ascent
 
@@ -77,7 +78,8 @@ def silence_of(network: Network, layer: str, starts: Tensor, rows: Rows, constra
     images that the constraint allows.
     """
     height, width, channels = network.spec.input_shape
-    low, high = (torch.from_numpy(np.array(side, np.float64))[None] for side in constraint.bounds((channels, height, width)))
+    sides = constraint.bounds((channels, height, width))
+    low, high = (torch.from_numpy(np.array(side, np.float64))[None] for side in sides)
     proved = propagate(network, low, high)[layer].zero
     raised = activations(Taps(network, [layer]), starts).max(0) > 0
     on_data = data.largest <= 0 if data else np.zeros(len(raised), bool)

@@ -19,7 +19,7 @@ from .ascent import Ascent, Progress, Rows, ascend, rows_for, with_steps
 from .checks import MaximizeError, need_whole
 from .constraint import Constraint, constraint_for
 from .objectives import ChannelMean, Logit, Objective
-from .presets import recipe
+from .presets import STARTS, recipe
 from .quality import Quality, assess
 from .reference import Reference
 from .search import search
@@ -33,8 +33,9 @@ MAPS, CLASSES = "map", "class"
 class Settings:
     """How images are made: preset, restarts a target, seed, and what departs from the preset.
 
-    `steps` replaces the last stage's, `step` every stage's size; `search` takes each map's starts from
-    so many long-wave ones; `converge` stops rows early; `wake` raises silent maps by their pre-activation.
+    `steps` replaces the last stage's, `step` every stage's size, `starts` the preset's start images;
+    `search` takes each map's starts from so many long-wave ones; `converge` stops rows early; `wake`
+    raises silent maps by their pre-activation.
     """
 
     preset: str = "source"
@@ -46,10 +47,12 @@ class Settings:
     converge: bool = False
     wake: bool = True
     snapshots: int | tuple[int, ...] = 6
-    starts: Fluctuations = Fluctuations()
+    starts: Fluctuations | None = None
 
     def __post_init__(self) -> None:
         recipe(self.preset)
+        if self.search and self.starts:
+            raise MaximizeError(f"search = {self.search} with start images of one's own; accepted: one of the two")
         need_whole("restarts", self.restarts)
         need_whole("seed", self.seed, 0)
         need_whole("search", self.search, 0)
@@ -117,7 +120,8 @@ class WantedImages:
         return shown | {
             "median_ratio": float(np.median(quality.ratio[live])), "least_ratio": float(quality.ratio[live].min()),
             "beats_data": float((quality.ratio[live] >= 1).mean()), "first": float((quality.rank[live] == 1).mean()),
-            "median_shift": float(np.nanmedian(quality.shift[live])), "median_fine": float(np.median(quality.fine[live]))}
+            "median_shift": float(np.nanmedian(quality.shift[live])),
+            "median_fine": float(np.median(quality.fine[live]))}
 
 
 def maximize_maps(model: Model, layer: str, maps: Sequence[int] | None = None, settings: Settings | None = None,
@@ -159,7 +163,7 @@ def map_count(network: Network, layer: str) -> int:
 
 def _chosen(targets: Sequence[int] | None, count: int, kind: str, layer: str) -> tuple[int, ...]:
     chosen = tuple(range(count)) if targets is None else tuple(targets)
-    bad = [target for target in chosen if isinstance(target, bool) or not 0 <= int(target) < count or target != int(target)]
+    bad = [one for one in chosen if isinstance(one, bool) or not 0 <= int(one) < count or one != int(one)]
     if bad or not chosen or len(set(chosen)) < len(chosen):
         what = f"{kind} {bad[0]!r} is not in layer {layer!r}" if bad else f"{kind}s {chosen!r} are none, or named twice"
         raise MaximizeError(f"{what}; accepted: different numbers of 0 to {count - 1}")
@@ -180,10 +184,14 @@ def _made(model: Model, kind: str, layer: str, targets: tuple[int, ...], objecti
                         silence_of(model.network, layer, starts, rows, constraint, data), data, names)
 
 
+def _noise(settings: Settings) -> Fluctuations:
+    return settings.starts or STARTS.get(settings.preset, Fluctuations())
+
+
 def _starts(network: Network, layer: str, rows: Rows, settings: Settings, constraint: Constraint) -> Tensor:
     height, width, channels = network.spec.input_shape
     if not settings.search:
-        return constraint.begin(settings.starts.draw(rows.chances(START), (channels, height, width)))
+        return constraint.begin(_noise(settings).draw(rows.chances(START), (channels, height, width)))
     found = search(network, layer, constraint, settings.search, settings.seed)
     numbers = [found.best(target, settings.restarts) for target in dict.fromkeys(rows.targets.tolist())]
     return found.starts(np.concatenate(numbers))

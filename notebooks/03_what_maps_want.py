@@ -1,0 +1,122 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What maps want
+#
+# The images that feature maps and classes react to most, found by gradient ascent on the pixels: for every map of a
+# layer at once, with measures that say how good each image is. Train a network first (`make fit`, or notebook
+# `01_train`).
+
+# %%
+import os
+
+from IPython.display import Image
+
+from lit_mnist import open_model
+from lit_mnist.figures import maximize as draw
+from lit_mnist.figures.canvas import to_bytes
+from lit_mnist.inside.filters import convolutions
+from lit_mnist.inside.passes import dataset_part
+from lit_mnist.maximize import Settings, maximize_classes, maximize_maps, reference, style_transfer
+from lit_mnist.maximize.ascent import Stage, ascend, rows_for
+from lit_mnist.maximize.constraint import constraint_for
+from lit_mnist.maximize.objectives import ChannelMean, Likeness, TotalVariation
+from lit_mnist.maximize.quality import assess
+from lit_mnist.maximize.starts import START, Fluctuations
+
+CKPT = os.environ.get("LIT_MNIST_CKPT", "../runs/cnn/version_0")  # a run folder, a checkpoint or a Keras file
+COUNT = int(os.environ.get("LIT_MNIST_COUNT", 60_000))  # training images to compare with; the tests take fewer
+STEPS = int(os.environ["LIT_MNIST_STEPS"]) if "LIT_MNIST_STEPS" in os.environ else None  # None: the presets' own
+
+model = open_model(CKPT)
+layer = convolutions(model.network)[-1]
+maps = range(min(16, model.spec[layer].maps))
+pixels = dataset_part(model, "train")[0][:COUNT]
+data = reference(model, layer, pixels=pixels)
+
+
+def show(figure):
+    return Image(to_bytes(figure))
+
+
+# %% [markdown]
+# ## The source's ascent
+#
+# Noise on four length scales, then small steps along the normalised gradient, standardised after each. The label
+# says how much stronger the map reacts than to the best of the training images.
+
+# %%
+made = maximize_maps(model, layer, maps, Settings(steps=STEPS), data)
+made.figures()
+
+# %%
+show(draw.grid(made, columns=8))
+
+# %%
+show(draw.evolution(made, made.targets[:4]))
+
+# %% [markdown]
+# How much did the start matter? And what do the images of the data that the map likes most have in common with it?
+
+# %%
+show(draw.restarts(made, made.targets[:4]))
+
+# %%
+show(draw.beside_data(made, made.targets[:4]))
+
+# %% [markdown]
+# ## Sturdy images
+#
+# The source's images are fine-grained and lose much when they are shifted by one pixel. Under jitter, along a blurred
+# gradient, patterns emerge that work wherever they lie.
+
+# %%
+robust = maximize_maps(model, layer, maps, Settings("robust", steps=STEPS), data)
+show(draw.quality(made))
+
+# %%
+show(draw.quality(robust))
+
+# %%
+show(draw.grid(robust, columns=8))
+
+# %% [markdown]
+# ## Classes
+#
+# The logits instead of a map: what would be the most convincing 0, 1, ... 9?
+
+# %%
+classes = maximize_classes(model, settings=Settings("class", restarts=2, steps=STEPS),
+                           data=reference(model, model.spec.names[-1], pixels=pixels))
+show(draw.grid(classes, columns=5))
+
+# %% [markdown]
+# ## An objective of one's own
+#
+# Objectives add up. Here restarts of a map are driven apart while total variation is kept low.
+
+# %%
+objective = ChannelMean(layer) - 0.1 * TotalVariation() - 0.5 * Likeness()
+rows = rows_for([0], 6)
+height, width, channels = model.spec.input_shape
+constraint = constraint_for(model)
+starts = constraint.begin(Fluctuations().draw(rows.chances(START), (channels, height, width)))
+found = ascend(model.network, [Stage(objective, STEPS or 400)], starts, rows, constraint)
+print("mean cosine with the other restarts:", assess(model.network, layer, found.images, rows, data).likeness)
+
+# %% [markdown]
+# ## Style transfer, by the same engine
+
+# %%
+show(draw.transfer(style_transfer(model, pixels[0], pixels[7], steps=STEPS or 400)))
