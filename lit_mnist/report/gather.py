@@ -160,9 +160,11 @@ def _dataset(model: Model, options: Options) -> tuple[Dataset | None, dict[str, 
         try:
             return load_dataset(model.dataset, options.data_root), {}
         except DataError as error:
+            if not options.images:
+                raise
             reason = str(error)
     if not options.images:
-        raise DataError(f"report needs images: {reason}; name image files with --images")
+        raise UserError(f"report needs images to look into: {reason}; accepted: image files, with --images")
     return None, dict.fromkeys(("mistakes", "top_images"), reason)
 
 

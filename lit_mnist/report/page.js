@@ -187,6 +187,7 @@ function inspectedFilter() {
 
 function inspectedTop() {
   if (!data.top?.layers[state.layer]) return [];
+  if (data.top.layers[state.layer].values[state.map][0] === 0) return [node("h4", {}, "No training image raises it above zero")];
   const count = Math.min(6, data.top.layers[state.layer].index[state.map].length);
   const found = Array.from({ length: count }, (_, rank) => topImage(state.layer, state.map, rank));
   return [node("h4", {}, "Raised most by"), node("div", { className: "pair row" }, ...found)];
@@ -222,14 +223,13 @@ function drawFilters(name) {
 }
 
 function overview(name) {
-  const layer = data.filters[name], [maps, channels, height, width] = layer.shape;
-  layer.bytes ??= bytes(layer.values);
-  const target = canvas(channels * (width + 1) - 1, maps * (height + 1) - 1, `all kernels of ${name}`);
+  const [maps, channels, height, width] = data.filters[name].shape;
+  const target = canvas(maps * (width + 1) - 1, channels * (height + 1) - 1, `all kernels of ${name}`);
   const context = target.getContext("2d");
   for (let map = 0; map < maps; map++)
     for (let channel = 0; channel < channels; channel++)
-      context.drawImage(kernel(name, map, channel), channel * (width + 1), map * (height + 1));
-  target.style.width = `${Math.max(target.width * 3, 320)}px`;
+      context.drawImage(kernel(name, map, channel), map * (width + 1), channel * (height + 1));
+  target.style.width = `${target.width * Math.max(2, Math.floor(1080 / target.width))}px`;
   return target;
 }
 
@@ -283,8 +283,10 @@ function drawTop(name) {
   choices($("top-layers"), Object.keys(data.top.layers), name, drawTop);
   const layer = data.top.layers[name], wish = data.wanted?.[name], count = layer.index.length;
   $("top-view").style.setProperty("--k", layer.index[0].length + (wish ? 1 : 0));
+  $("top-view").style.setProperty("--wish", wish ? 1 : 0);
   $("top-view").replaceChildren(...layer.index.slice(0, rowsShown).map((best, map) => {
-    const row = node("div", { className: "toprow" }, node("b", {}, String(map)), ...best.map((_, rank) =>
+    const silent = node("p", { className: "silent" }, "silent: no image raises it above zero");
+    const row = node("div", { className: "toprow" }, node("b", {}, String(map)), ...layer.values[map][0] === 0 ? [silent] : best.map((_, rank) =>
       node("div", {}, topImage(name, map, rank), short(layer.values[map][rank]))));
     if (wish) row.append(node("div", { className: "wish" }, fromSprite(wish.sprite, map, "wanted image"), "wants"));
     return row;
