@@ -29,7 +29,7 @@ class Method:
     """
 
     name: ClassVar[str]
-    promise: ClassVar[float | None] = None  # completeness: largest relative error that the method may leave
+    promise: ClassVar[float | None] = None  # largest completeness error left; such methods have a `baseline`
     multiplied: ClassVar[bool] = True  # attributions already hold the pixel's change, not a slope
     pixelwise: ClassVar[bool] = True  # a pixel without influence gets exactly zero
 

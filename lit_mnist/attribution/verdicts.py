@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from ..network import Network
-from .baselines import Baseline
 from .curves import KINDS, Curve, curve, intensity_ranking, random_ranking, ranking
 from .method import Method
 from .metrics import completeness, infidelity, sensitivity
@@ -102,10 +101,9 @@ def judge(method: Method, sample: Sample) -> Judgement:
 
 
 def _completeness(method: Method, sample: Sample, attributions: Tensor) -> Verdict:
-    baseline: Baseline | None = getattr(method, "baseline", None)
-    if method.promise is None or baseline is None:
+    if method.promise is None:
         return Verdict("completeness", None, None, None, "the method does not promise that attributions add up")
-    worst = float(completeness(sample.network, sample.images, sample.target, attributions, baseline).error.max())
+    worst = float(completeness(sample.network, sample.images, sample.target, attributions, method.baseline).error.max())
     return Verdict("completeness", worst, method.promise, worst <= method.promise,
                    "largest relative difference between the sum and the change of the score")
 
@@ -155,9 +153,8 @@ def _randomization(method: Method, sample: Sample, found: Randomization) -> Verd
 
 def per_image(method: Method, sample: Sample, attributions: Tensor) -> dict[str, np.ndarray]:
     """Return the figures of the sample's single images, each (N,): completeness error, deletion, insertion."""
-    baseline: Baseline | None = getattr(method, "baseline", None)
-    found = {} if baseline is None else {"completeness_error": completeness(
-        sample.network, sample.images, sample.target, attributions, baseline).error}
+    found = {} if method.promise is None else {"completeness_error": completeness(
+        sample.network, sample.images, sample.target, attributions, method.baseline).error}
     if sample.target.first is None:
         return found
     order = ranking(attributions)
