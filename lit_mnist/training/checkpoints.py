@@ -54,7 +54,10 @@ class KeepLast(Checkpoint):
         self.interruption.listen()  # Lightning has put its own handler there
         self.interruption.waits = True
         self.step, self._at = trainer.global_step, time.monotonic()
-        if self.step == 0:
+        if trainer.is_global_zero:
+            for left in self.path.parent.glob(".*.part"):  # by a process that was killed while it saved
+                left.unlink(missing_ok=True)
+        if trainer.ckpt_path is None:
             self._save(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
