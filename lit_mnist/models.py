@@ -15,7 +15,8 @@ from torch import Tensor
 
 from .checkpoint_files import BEST, LAST, PREVIOUS, CheckpointError, read_checkpoint, write_checkpoint
 from .data import DataError, DataOptions, Standardizer, prepare
-from .errors import UserError
+from .data.standardize import STANDARDIZATIONS
+from .errors import UserError, nearest
 from .network import Network, as_images
 from .spec import NetworkSpec
 from .weights import Weights
@@ -183,6 +184,8 @@ def _default_scaling(spec: NetworkSpec) -> str:
 def _fitted(kind: str, root: str | Path | None, spec: NetworkSpec) -> Standardizer:
     if kind in ("unit", "none"):
         return Standardizer.fit(kind, np.zeros((1, *spec.input_shape[:2]), np.uint8))
+    if kind not in STANDARDIZATIONS:
+        raise DataError(f"standardize: unknown {kind!r}; {nearest(kind, STANDARDIZATIONS)}")
     options = DataOptions(root=root, standardize=kind, validation_fraction=0.0, validate_on="none")
     if spec.input_shape != (28, 28, 1):
         raise DataError(f"data.standardize = {kind!r} is fitted on MNIST's 28 x 28 x 1, "

@@ -37,6 +37,8 @@ def convert(source: str, out: str, verify: bool = False, config: str | None = No
             does not say it. Default: none where the network starts by rescaling, else unit.
         data_root: where MNIST lies, for scalings that are fitted on it.
         seed: draws the images of `verify`.
+
+    Raises UserError where `verify` finds a layer that differs; what was written stays, for looking into.
     """
     from ..models import KERAS_SUFFIXES
 
@@ -57,6 +59,8 @@ def convert(source: str, out: str, verify: bool = False, config: str | None = No
     errors = _verified(model, file, path if from_keras else target, target, seed) if verify else None
     record = _record(model, file, path, target, notes, errors)
     write_json(target.parent / "convert.json", record)
+    if errors is not None and not record["verified"]["ok"]:
+        raise UserError(_failure(record))
     return Outcome(record, _text(model, file, record, errors))
 
 
@@ -141,17 +145,20 @@ def _record(model: Model, file: KerasFile, source: Path, target: Path, notes: li
                "output_shape": info.output_shape, "parameters": info.parameters} |
               ({} if errors is None else {"largest_difference": errors.errors.get(info.name)})
               for info in model.spec.table]
-    checked = None if errors is None else {
-        "keras_version": errors.keras_version, "images": errors.images, "against": errors.file.name if
-        errors.refusal is None else "the file as rewritten here", "refusal": errors.refusal,
-        "largest_difference": max(errors.errors.values()), "limit": _LIMIT,
-        "ok": all(error <= _LIMIT * max(1, errors.largest[name]) for name, error in errors.errors.items())}
     optimizer = None if file.optimizer is None else {
         "name": file.optimizer.name, "iteration": file.optimizer.iteration, "slots": sorted(file.optimizer.slots)}
     return {"source": str(source), "keras_version": file.keras_version, "input_shape": model.spec.input_shape,
             "parameters": model.spec.parameters, "layers": layers, "standardizer": model.standardizer.to_dict(),
-            "optimizer": optimizer, "notes": notes, "verified": checked,
+            "optimizer": optimizer, "notes": notes, "verified": errors and _checked(errors),
             "files": [str(target), str(target.parent / "convert.json")]}
+
+
+def _checked(errors: LayerErrors) -> dict[str, Any]:
+    differing = [name for name, error in errors.errors.items() if not error <= _LIMIT * max(1, errors.largest[name])]
+    against = errors.file.name if errors.refusal is None else "the file as rewritten here"
+    return {"keras_version": errors.keras_version, "images": errors.images, "against": against,
+            "refusal": errors.refusal, "largest_difference": max(errors.errors.values()), "limit": _LIMIT,
+            "differing": differing, "ok": not differing}
 
 
 def _text(model: Model, file: KerasFile, record: dict[str, Any], errors: LayerErrors | None) -> str:
@@ -177,13 +184,20 @@ def _text(model: Model, file: KerasFile, record: dict[str, Any], errors: LayerEr
     return "\n".join([*lines, f"written: {record['files'][0]}"])
 
 
+def _failure(record: dict[str, Any]) -> str:
+    checked = record["verified"]
+    first = checked["differing"][0]
+    error = next(layer["largest_difference"] for layer in record["layers"] if layer["name"] == first)
+    return (f"{record['source']}: layer {first!r} differs from Keras {checked['keras_version']} by {error:.2e}, beyond "
+            f"{checked['limit']:g}; all layers are in {record['files'][1]}")
+
+
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2e}"
 
 
 def _verdict(checked: dict[str, Any]) -> list[str]:
     refused = [f"Keras {checked['keras_version']} itself does not load this file: {checked['refusal']}"]
-    verdict = "equal" if checked["ok"] else "DIFFERENT"
     return (refused if checked["refusal"] else []) + [
-        f"{verdict} within {checked['limit']:g} on {checked['images']} random images, beside Keras "
+        f"equal within {checked['limit']:g} on {checked['images']} random images, beside Keras "
         f"{checked['keras_version']} ({checked['against']})"]

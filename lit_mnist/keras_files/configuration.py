@@ -30,7 +30,7 @@ def model_config(spec: s.NetworkSpec, names: Mapping[str, str], dtype: str, zipp
     return _object("Sequential", model, zipped, "keras") | {"build_config": {"input_shape": shape}}
 
 
-def _object(kind: str, config: Config, zipped: bool, module: str = "keras.layers") -> Config:
+def _object(kind: str, config: Config, zipped: bool = True, module: str = "keras.layers") -> Config:
     if not zipped:
         return {"class_name": kind, "config": config}
     return {"module": module, "class_name": kind, "config": config, "registered_name": None}
@@ -93,15 +93,15 @@ def _ending(layer: s.Conv | s.Dense, zipped: bool) -> Config:
     """What convolutions and dense layers share: bias, activation, penalty on the kernel."""
     penalty = {"l1": layer.l1, "l2": layer.l2}
     regularizer = _object("L1L2", penalty, zipped, "keras.regularizers") if layer.l1 or layer.l2 else None
-    return {"use_bias": layer.use_bias, "activation": _activation(layer, zipped), "kernel_regularizer": regularizer}
+    return {"use_bias": layer.use_bias, "activation": _activation(layer), "kernel_regularizer": regularizer}
 
 
-def _activation(layer: s.Conv | s.Dense, zipped: bool) -> str | Config:
-    """Return a name, or a layer as an object where the name would mean another slope."""
+def _activation(layer: s.Conv | s.Dense) -> str | Config:
+    """Return a name, or a layer as an object (in one form for both files) where the name means another slope."""
     if layer.activation == "leaky_relu" and _slope(layer) != _LEAKY_FUNCTION:
-        return _object("LeakyReLU", {"name": "leaky_re_lu", "negative_slope": _slope(layer)}, zipped)
+        return _object("LeakyReLU", {"name": "leaky_re_lu", "negative_slope": _slope(layer)})
     if layer.activation == "elu" and layer.alpha not in (None, 1.0):
-        return _object("ELU", {"name": "elu", "alpha": layer.alpha}, zipped)
+        return _object("ELU", {"name": "elu", "alpha": layer.alpha})
     return layer.activation
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from .inputs import input_image
 from .layers import SUPPORTED, entry_of, training_only
 from .names import group_names, layer_names
 from .slots import OptimizerState, interpret
+from .trial import try_out
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def read_keras(path: str | Path) -> KerasFile:
     without counterpart, or weights that contradict the configuration.
     """
     path = Path(path)
-    with reading(path), open_container(path) as container:
+    with reading(path), opened(path) as container:
         if container.config is None:
             raise KerasFileError("weights only, without a configuration; accepted here: files of model.save(); "
                                  "give the network (a YAML file) to read weights alone")
@@ -64,6 +66,14 @@ def read_keras(path: str | Path) -> KerasFile:
                      (*notes, *why), state, container.training, container.note)
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[Container]:
+    """Open a file that a first reading elsewhere has come through."""
+    try_out(path)
+    with open_container(path) as container:
+        yield container
+
+
 def read_weights(path: str | Path, spec: NetworkSpec) -> Weights:
     """Read the weights of `spec` from a file of model.save_weights(), or from a whole model's file.
 
@@ -71,7 +81,7 @@ def read_weights(path: str | Path, spec: NetworkSpec) -> Weights:
     Raises KerasFileError naming the file and the weight that is missing or has another shape.
     """
     path = Path(path)
-    with reading(path), open_container(path) as container:
+    with reading(path), opened(path) as container:
         layers = [KerasLayer(_CLASSES[layer.type], layer.name, {}) for layer in spec.layers if layer.type in _CLASSES]
         return _weights(container.weights, spec, layers, {layer.name: layer for layer in layers})
 

@@ -139,11 +139,11 @@ def listed(state: OptimizerState, weights: Sequence[str]) -> list[tuple[str, np.
     for group in slot_groups(state.name, state.settings) or []:
         variables += [(f"{MODEL_NAME}_{weight.replace('/', '_')}_{slot}", state.slots[slot][weight])
                       for weight in weights for slot in group]
-    return variables + ([("variable", _product(state))] if state.name == "Nadam" else [])
+    return variables + ([("variable", nadam_product(state))] if state.name == "Nadam" else [])
 
 
-def _product(state: OptimizerState) -> np.ndarray:
-    """Nadam's running product; TensorFlow 2.11 to 2.15 left it out of their files, and the step count gives it."""
+def nadam_product(state: OptimizerState) -> np.ndarray:
+    """Return Nadam's running product, which only Keras 3 writes; elsewhere the step count gives it."""
     if "u_product" in state.scalars:
         return np.asarray(state.scalars["u_product"])
     beta = state.settings.get("beta_1", 0.9)

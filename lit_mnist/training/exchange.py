@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..keras_files import OptimizerState
+from ..keras_files.slots import nadam_product
 from ..network import Network
 from . import optimizers
 from .slots import load_slots, named_scalars, named_slots, trainable_names
@@ -27,7 +28,9 @@ def to_state_dict(network: Network, state: OptimizerState) -> dict[str, Any] | s
                 if key in accepted and not isinstance(value, Mapping)}
     rate = state.learning_rate if state.learning_rate is not None else _rate(state.settings.get("learning_rate"))
     optimizer = cls(list(network.parameters()), **settings | ({} if rate is None else {"learning_rate": rate}))
-    scalars = {"iteration": float(state.iteration or 0)} | {name: float(value) for name, value in state.scalars.items()}
+    scalars = {"iteration": float(state.iteration or 0)}
+    if state.name == "Nadam":
+        scalars["u_product"] = float(nadam_product(state))
     load_slots(network, optimizer, state.slots, scalars)
     return optimizer.state_dict()
 

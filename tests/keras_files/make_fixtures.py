@@ -17,6 +17,7 @@ warnings.filterwarnings("ignore")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np  # noqa: E402
+from images import some_images  # noqa: E402 - beside this script
 
 try:
     if os.environ.get("TF_KERAS"):
@@ -70,11 +71,6 @@ def shaken(model):
     random = np.random.RandomState(3)
     model.set_weights([w + random.uniform(0, 0.2, w.shape) for w in model.get_weights()])
     return model
-
-
-def some_images(channels):
-    """The six images whose predictions are on record."""
-    return np.random.RandomState(0).uniform(0, 1, (6, 12, 12, channels)).astype("float32")
 
 
 def main(folder, name):

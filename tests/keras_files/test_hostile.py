@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import struct
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,10 +17,10 @@ import h5py
 import numpy as np
 import pytest
 
-from lit_mnist.keras_files import KerasFileError, read_keras
+from lit_mnist.keras_files import KerasFileError, read_keras, trial
 from lit_mnist.models import ModelError, open_model
 
-from .files import SPEC, configured, fresh, layer, rezipped, some_state
+from .files import SPEC, configured, fresh, layer, rezipped, some_state, unpacked
 
 CONV = layer("Conv2D", "Conv2D_2", batch_shape=[None, 8, 8, 1], filters=2, kernel_size=[3, 3], strides=[1, 1],
              padding="valid")
@@ -31,7 +32,7 @@ def conv(**changed: object) -> dict:
 
 
 KERNEL = "model_weights/Conv2D_2/sequential/Conv2D_2/kernel"
-BOMB = 1 << 30
+BOMB = 1 << 28
 
 
 def h5(change: Callable[[h5py.File], None]) -> Callable[[Path], Path]:
@@ -89,7 +90,7 @@ def members(extra: dict[str, bytes] | None = None, packed: bool = False, **chang
 
 
 def bomb(name: str) -> Callable[[Path], Path]:
-    """An archive whose member `name` unpacks to a gibibyte of zeros."""
+    """An archive whose member `name` unpacks to 256 MiB of zeros."""
     def make(folder: Path) -> Path:
         path, _ = fresh(folder / "model.keras")
         rezipped(path, **{{"config.json": "config_json", "model.weights.h5": "weights"}[name]: None})
@@ -194,8 +195,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a layer missing": (h5(lambda file: file.__delitem__("model_weights/Dense_1")), "'Dense_1' is missing"),
     "path trick in a weight's name": (h5(lambda file: file["model_weights/Conv2D_2"].attrs.__setitem__(
         "weight_names", ["../../../etc/passwd", "sequential/Conv2D_2/bias"])), "refused the path"),
-    "zip bomb, configuration": (bomb("config.json"), "would become 1,073,741,824"),
-    "zip bomb, weights": (bomb("model.weights.h5"), "would become 1,073,741,824"),
+    "zip bomb, configuration": (bomb("config.json"), "would become 268,435,456"),
+    "zip bomb, weights": (bomb("model.weights.h5"), "would become 268,435,456"),
     "path trick in the archive": (members({"../../evil": b"x"}), "'../../evil'"),
     "absolute path in the archive": (members({"/etc/evil": b"x"}), "'/etc/evil'"),
     "encrypted": (encrypted, "encrypted"),
@@ -226,7 +227,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 @contextmanager
 def at_most(size: int) -> Iterator[None]:
-    """Let this process take `size` more bytes of address space: the bombs would need 1 GiB and more."""
+    """Let this process take `size` more bytes of address space: the bombs would need 256 MiB and more."""
     now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (now + size, before[1]))
@@ -237,8 +238,8 @@ def at_most(size: int) -> Iterator[None]:
 
 
 def test_the_limit_on_memory_works() -> None:
-    with pytest.raises(MemoryError), at_most(300 << 20):
-        np.ones(1 << 27)
+    with pytest.raises(MemoryError), at_most(150 << 20):
+        np.ones(1 << 25)
 
 
 def make_in(folder: Path, case: str) -> Path:
@@ -248,7 +249,7 @@ def make_in(folder: Path, case: str) -> Path:
 @pytest.mark.parametrize("case", HOSTILE)
 def test_refused_with_one_error_that_names_file_and_reason(tmp_path: Path, case: str) -> None:
     path = make_in(tmp_path, case)
-    with at_most(300 << 20), pytest.raises(KerasFileError, match=HOSTILE[case][1]) as caught:
+    with at_most(150 << 20), pytest.raises(KerasFileError, match=HOSTILE[case][1]) as caught:
         read_keras(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
@@ -306,7 +307,7 @@ def test_bits_that_flip_never_do_worse_than_an_error(tmp_path: Path) -> None:
     for name in ("model.h5", "model.keras"):
         path, _ = fresh(tmp_path / name, optimizer=some_state(SPEC))
         whole = path.read_bytes()
-        for _ in range(150):
+        for _ in range(100):
             data = bytearray(whole)
             for at in random.integers(0, len(data), random.integers(1, 9)):
                 data[at] = random.integers(256)
@@ -324,3 +325,29 @@ def test_file_modes_and_folders(tmp_path: Path) -> None:
     with pytest.raises(KerasFileError, match="absent.h5"):
         read_keras(tmp_path / "absent.h5")
     assert json.dumps(os.listdir(tmp_path)) == '["folder.h5"]'
+
+
+def test_a_file_on_which_hdf5_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One byte of a heap of texts, found by fuzzing: HDF5 1.14.6 loops for ever on it. Later ones may not."""
+    monkeypatch.setattr(trial, "PATIENCE", 2.0)
+    path = unpacked("tf24", tmp_path) / "tf24_sequential.h5"
+    read_keras(path)  # the worker is up
+    data = bytearray(path.read_bytes())
+    data[6224] = 0x82
+    path.write_bytes(data)
+    started = time.monotonic()
+    with pytest.raises(KerasFileError, match=f"{path}: damaged"):
+        read_keras(path)
+    assert time.monotonic() - started < 15
+    path, _ = fresh(tmp_path / "model.h5")
+    assert read_keras(path).spec == SPEC  # and the next file is read as ever
+
+
+def test_a_worker_that_dies_is_told_and_replaced(tmp_path: Path) -> None:
+    path, _ = fresh(tmp_path / "model.h5")
+    read_keras(path)
+    trial._worker.process.kill()
+    trial._worker.process.wait()
+    with pytest.raises(KerasFileError, match="damaged: HDF5's library crashes on it"):
+        read_keras(path)
+    assert read_keras(path).spec == SPEC

@@ -13,7 +13,7 @@ from lit_mnist.keras_files import KerasFile, OptimizerState, read_keras, read_we
 from lit_mnist.network import Network, as_images
 
 from .files import DATA, RELEASES, unpacked
-from .make_fixtures import some_images
+from .images import some_images
 
 MODELS = [(release, kind, ending) for release in RELEASES for kind in ("sequential", "functional")
           for ending in (".h5", ".keras") if ending == ".h5" or release in ("tf212", "tf215", "k305", "k315")]

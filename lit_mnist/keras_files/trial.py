@@ -1,0 +1,122 @@
+"""A first reading in a process of its own, which may hang or crash instead of this one.
+
+On some damaged files HDF5's own library never returns (a false length in a heap of texts is enough), and
+no check in Python can stand before it. So a worker reads everything that a reader could touch; only files
+that it comes through are opened here. The worker is started once, at the first file, and knows no torch.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import queue
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import h5py
+
+from .container import open_container
+from .errors import KerasFileError
+from .hdf5 import array_at, names, text
+
+PATIENCE = 20.0  # seconds, and one more for each _BYTES_A_SECOND
+_BYTES_A_SECOND = 2**25
+_MOST_OBJECTS = 20_000
+_ATTRIBUTES = ("layer_names", "weight_names", "name", "keras_version", "backend")
+
+
+class _Worker:
+    """The process, and a thread that waits for its answers."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen([sys.executable, "-m", __name__], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.answers: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        for line in self.process.stdout:
+            self.answers.put(line)
+        self.answers.put("")  # it has ended
+
+    def comes_through(self, path: Path, patience: float) -> str | None:
+        """Return None where the worker read the file to its end, else what happened to the worker."""
+        try:
+            self.process.stdin.write(json.dumps(str(path.resolve())) + "\n")
+            self.process.stdin.flush()
+            return None if self.answers.get(timeout=patience) else "crashes"
+        except queue.Empty:
+            return f"does not return within {patience:.0f} s"
+        except OSError:
+            return "crashes"
+
+    def stop(self) -> None:
+        """End the process and wait for it."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+_lock = threading.Lock()
+_worker: _Worker | None = None
+
+
+def try_out(path: Path) -> None:
+    """Raise KerasFileError where HDF5's library would hang or crash on the file at `path`."""
+    global _worker
+    patience = PATIENCE + path.stat().st_size / _BYTES_A_SECOND
+    with _lock:
+        if _worker is None:
+            _worker = _Worker()
+            atexit.register(_stop)
+        happened = _worker.comes_through(path, patience)
+        if happened is not None:
+            _stop()
+            raise KerasFileError(f"damaged: HDF5's library {happened} on it")
+
+
+def _stop() -> None:
+    global _worker
+    if _worker is not None:
+        atexit.unregister(_stop)
+        _worker.stop()
+        _worker = None
+
+
+def _serve() -> None:
+    for line in sys.stdin:
+        with contextlib.suppress(Exception), open_container(Path(json.loads(line))) as container:
+            _touch(container.weights)
+        print("read", flush=True)
+
+
+def _touch(group: h5py.Group) -> None:
+    """Read what a reader may read, along hard links; what it would refuse is passed over."""
+    waiting, seen = [group], set()
+    while waiting and len(seen) < _MOST_OBJECTS:
+        group = waiting.pop()
+        for name in _ATTRIBUTES:
+            with contextlib.suppress(Exception):
+                text(group, name)
+            with contextlib.suppress(Exception):
+                names(group, name)
+        for name in group:
+            with contextlib.suppress(Exception):
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    continue
+                found = group[name]
+                address = h5py.h5o.get_info(found.id).addr
+                if isinstance(found, h5py.Group) and address not in seen:
+                    seen.add(address)
+                    waiting.append(found)
+                elif isinstance(found, h5py.Dataset):
+                    array_at(group, name)
+
+
+if __name__ == "__main__":
+    _serve()
