@@ -31,7 +31,7 @@ def render(content: Content) -> str:
     return template.render(_shown(content) | {
         "style": (place / "style.css").read_text(encoding="utf-8"),
         "script": (place / "page.js").read_text(encoding="utf-8"),
-        "data": json.dumps(_data(content), separators=(",", ":"), allow_nan=False).replace("</", "<\\/"),
+        "data": json.dumps(_data(content), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
     })
 
 
