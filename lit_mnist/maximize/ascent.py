@@ -19,7 +19,7 @@ from .starts import CHANGE, Fluctuations, generator
 from .taps import Taps
 from .transformations import Transformation
 
-CHUNK = 32  # rows computed together, always: results then cannot depend on how many are asked for
+CHUNK = 64  # rows computed together, always: results then cannot depend on how many are asked for
 TINY = 1e-7  # of the source: keeps a zero gradient from being divided by zero
 PATIENCE = 10  # zero steps after which a start counts as not waking the map
 CONVERGED, HITS, WARM_UP = 5e-4, 4, 10  # relative change, successive steps, and steps before they count
