@@ -57,20 +57,20 @@ def maps(values: np.ndarray, digit: np.ndarray, caption: str, columns: int = 8) 
     """
     units = values.ndim == 1
     images = values.reshape(-1, 1, 1) if units else values
-    signed = bool(np.nanmin(images) < 0)
+    signed = bool((images < 0).any())
     low, high = (signed_range if signed else value_range)(images)
     cells = _enlarged(_scaled(images, low, high), _CELL // 2 if units else _CELL)
     labels = tuple(str(number) for number in range(len(cells)))
-    text = f"{caption}\n{np.nanmin(images):.3g} to {np.nanmax(images):.3g}"
-    return Picture(_stacked(_header(digit, text), _grid(cells, labels, _UNITS if units else columns)), _palette(signed))
+    grid = _grid(cells, labels, _UNITS if units else columns)
+    return Picture(_stacked(_header(digit, f"{caption}\n{_range(images)}"), grid), _palette(signed))
 
 
 def filters(kernels: np.ndarray, caption: str, columns: int = 8) -> Picture:
     """Draw kernels (maps, rows, columns), numbered, on one signed scale centred on zero."""
     cells = _enlarged(_scaled(kernels, *signed_range(kernels)), _CELL)
     labels = tuple(str(number) for number in range(len(cells)))
-    text = f"{caption}\n{kernels.min():.3g} to {kernels.max():.3g}"
-    return Picture(_stacked(_header(None, text), _grid(cells, labels, columns)), _palette(True))
+    header = _header(None, f"{caption}\n{_range(kernels)}")
+    return Picture(_stacked(header, _grid(cells, labels, columns)), _palette(True))
 
 
 def mistakes(pixels: np.ndarray, labels: Sequence[str], caption: str, columns: int = 8) -> Picture:
@@ -98,6 +98,12 @@ def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], caption: st
                str(counts[r, c])) for r, c in np.ndindex(counts.shape) if counts[r, c]]
     canvas[_written(canvas.shape, tuple(texts))] = _TEXT
     return Picture(_stacked(_header(None, f"{caption}\nrows true, columns predicted"), canvas), _reds())
+
+
+def _range(values: np.ndarray) -> str:
+    finite = values[np.isfinite(values)]
+    told = f"{finite.min():.3g} to {finite.max():.3g}" if finite.size else "nothing finite"
+    return told if finite.size == values.size else f"{told}; {values.size - finite.size} not finite"
 
 
 def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
