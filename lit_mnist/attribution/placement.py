@@ -12,10 +12,10 @@ from ..spec import LayerInfo, NetworkSpec
 def place(maps: Tensor, info: LayerInfo, size: tuple[int, int], keep_sum: bool = False) -> Tensor:
     """Return maps (N, M, h, w) of layer `info` on the pixels, (N, M, *size), each unit at its field's centre.
 
-    Values between centres are interpolated linearly; beyond the outermost they fade to zero where no unit
-    looks any more. Stretching a map over the whole image instead would move it: a 3 x 3 map whose fields'
-    centres are pixels 8.5, 12.5 and 16.5 would be drawn at 4.7, 14 and 23.3. With `keep_sum` each unit's
-    share of the pixels adds up to its value.
+    Values between centres are interpolated linearly and held beyond the outermost: fading them out would
+    give every map the same dome, which any network's maps would then share. Stretching a map over the whole
+    image instead would move it: a 3 x 3 map whose fields' centres are pixels 8.5, 12.5 and 16.5 would be
+    drawn at 4.7, 14 and 23.3. With `keep_sum` each unit's share of the pixels adds up to its value.
     """
     rows, columns = (_weights(length, size[axis], info, axis, keep_sum).to(maps)
                      for axis, length in enumerate(maps.shape[2:]))
@@ -24,11 +24,9 @@ def place(maps: Tensor, info: LayerInfo, size: tuple[int, int], keep_sum: bool =
 
 def _weights(units: int, pixels: int, info: LayerInfo, axis: int, keep_sum: bool) -> Tensor:
     """Share of each unit in each pixel along one axis, (pixels, units)."""
-    field, jump = info.receptive_field[axis], info.jump[axis]
-    place = (torch.arange(pixels, dtype=torch.float64) - info.start[axis] - (field - 1) / 2) / jump
-    nearest = place.clamp(0, units - 1)
-    fade = (1 - (place - nearest).abs() * jump / ((field + 1) / 2)).clamp_min(0)
-    weights = fade[:, None] * (1 - (nearest[:, None] - torch.arange(units, dtype=torch.float64)).abs()).clamp_min(0)
+    first = info.start[axis] + (info.receptive_field[axis] - 1) / 2
+    where = ((torch.arange(pixels, dtype=torch.float64) - first) / info.jump[axis]).clamp(0, units - 1)
+    weights = (1 - (where[:, None] - torch.arange(units, dtype=torch.float64)).abs()).clamp_min(0)
     return weights / weights.sum(0).clamp_min(1e-12) if keep_sum else weights
 
 
