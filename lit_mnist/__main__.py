@@ -92,7 +92,7 @@ def _spelled_out(function: Callable, argv: list[str]) -> list[str]:
     parameters = inspect.signature(function).parameters.values()
     switches = {f"--{each.name}" for each in parameters if isinstance(each.default, bool)}
     spelled = [f"{this}=true" if this in switches and following not in ("true", "false") else this
-               for this, following in zip(argv, [*argv[1:], None], strict=True)]
+               for this, following in zip(argv, [*argv, None][1:], strict=True)]
     for number, each in enumerate(each for each in parameters if each.default is each.empty):
         if number == len(spelled) or spelled[number].startswith("-"):
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from .errors import UserError
 from .models import KERAS_SUFFIXES, RECORD, Model, ModelError, load_checkpoint, model_from_checkpoint, open_model
 from .models import run_checkpoint as _run_checkpoint
 from .resume import Unfinished
+from .spec import NetworkSpec
 
+_NETWORK = "model.network"
 _FREE = {"data.root", "data.download", "data.fallback", "data.batch_size", "data.eval_batch_size", "data.dataset",
          "model.initial_weights"}
 
@@ -48,9 +51,10 @@ class Origin:
         here, there = dict(_flat(settings)), dict(_flat(self.config))
         for key in there:
             if key in here and key.startswith(self.fixed) and not key.startswith(tuple(_FREE)) \
-                    and here[key] != there[key]:
-                raise UserError(f"--{key} = {here[key]!r} contradicts the checkpoint {self.path}, which was trained with "
-                                f"{there[key]!r}; leave the option out, or train a new network")
+                    and _differ(key, here[key], there[key]):
+                mine, its = _first_difference(here[key], there[key]) if key == _NETWORK else (here[key], there[key])
+                raise UserError(f"--{key} = {mine!r} contradicts the checkpoint {self.path}, which was trained with "
+                                f"{its!r}; leave the option out, or train a new network")
 
 
 def find_origin(command: str, ckpt_path: str | None, runs_dir: str, name: str | None) -> Origin | None:
@@ -129,7 +133,21 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
     """Yield dotted keys and their values; a network is compared as a whole."""
     for key, value in values.items():
         dotted = f"{prefix}{key}"
-        if isinstance(value, Mapping) and dotted != "model.network":
+        if isinstance(value, Mapping) and dotted != _NETWORK:
             yield from _flat(value, dotted + ".")
         else:
             yield dotted, value
+
+
+def _differ(key: str, here: Any, there: Any) -> bool:
+    """Networks differ where their descriptions do, however they are spelled."""
+    return NetworkSpec.from_dict(here) != NetworkSpec.from_dict(there) if key == _NETWORK else here != there
+
+
+def _first_difference(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the first layers in which two networks differ, else the networks' other values."""
+    mine, its = (NetworkSpec.from_dict(network).to_dict() for network in (here, there))
+    for one, other in zip_longest(mine.pop("layers"), its.pop("layers")):
+        if one != other:
+            return one, other
+    return mine, its

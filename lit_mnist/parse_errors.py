@@ -23,8 +23,9 @@ def explain(message: str, known: Iterable[str]) -> str:
     for pattern in _UNKNOWN:
         if match := pattern.search(message):
             return _unknown(match["keys"], message, list(known))
+    message = re.sub(r'Parser key "([^"]+)":?', r"\1:", re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", message))
     lines = [line.strip(" -\t") for line in message.splitlines() if line.strip()]
-    text = "; ".join(dict.fromkeys(lines))
+    text = re.sub(r":;", ":", "; ".join(dict.fromkeys(lines)))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
