@@ -178,7 +178,7 @@ class Cli(LightningCLI):
         fitting = self.command == "fit" and not wanted.get("fast_dev_run")
         if wanted.get("logger") in (None, True):
             kwargs["logger"] = self._loggers() if fitting else False
-        if not fitting:
+        if not fitting or wanted.get("logger") is False:  # no run folder: nowhere to keep checkpoints
             kwargs["enable_checkpointing"] = False
         trainer = super().instantiate_trainer(**kwargs)
         if self.command == "fit":

@@ -260,3 +260,9 @@ def test_a_schedule_off_by_one_step_is_noticed(monkeypatch: pytest.MonkeyPatch) 
 def test_two_epochs_reach_98_7(run_cli: Run, tmp_path: Path, mnist_root: Path) -> None:
     summary = fit(run_cli, ROOT / "configs" / "cnn.yaml", tmp_path, "--trainer.max_epochs", 2)
     assert summary["dataset"] == "mnist" and summary["test/acc"] >= 0.987
+
+
+def test_without_a_logger_nothing_is_written(tiny: Path, run_cli: Run, in_tmp: Path) -> None:
+    code, out, err = run_cli("fit", "--config", tiny, "--trainer.logger", "false", "--json")
+    assert code == 0, err
+    assert json.loads(out)["run"] is None and [path.name for path in in_tmp.iterdir()] == ["tiny.yaml"]

@@ -45,7 +45,7 @@ class EpochHistory(Callback):
         for key in ("train/acc", "train/loss", "val/acc", "val/loss"):
             if key in figures:
                 getattr(self.history, key.replace("/", "_")).append(figures[key])
-        folder = trainer.log_dir  # asks all processes
+        folder = run_folder(trainer)
         if self.draw is not None and folder and trainer.is_global_zero:
             self.draw(self.history, Path(folder) / "training_curves.png")
 
@@ -150,13 +150,13 @@ class RunRecord(Callback):
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Keep other processes out of the run's folder."""
-        folder = trainer.log_dir  # asks all processes
+        folder = run_folder(trainer)
         if stage == "fit" and folder and trainer.is_global_zero and self._lock is None:
             self._lock = Lock(Path(folder))
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save the initial weights of a run that starts."""
-        folder = trainer.log_dir  # asks all processes
+        folder = run_folder(trainer)
         if folder and trainer.is_global_zero and trainer.global_step == 0:
             save_initial_weights(pl_module.network, Path(folder) / "initial_weights.safetensors")
 
@@ -211,6 +211,11 @@ class StepProgress(ProgressBar):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def run_folder(trainer: L.Trainer) -> Path | None:
+    """Return the run's folder, None where nothing is logged; every process must ask (the first one tells)."""
+    return Path(trainer.log_dir) if trainer.loggers and trainer.log_dir else None
 
 
 def say(text: str) -> None:

@@ -19,7 +19,7 @@ from ..data.module import MNISTDataModule
 from ..environment import hardware, versions
 from ..files import write_json
 from ..models import Model
-from .callbacks import Clock, EpochHistory, say
+from .callbacks import Clock, EpochHistory, run_folder, say
 from .checkpoints import KeepBest
 from .classifier import LitClassifier
 
@@ -34,7 +34,7 @@ def finish_fit(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, 
     """Test the run's weights once, write ``summary.json`` and return it."""
     if trainer.interrupted or trainer.fast_dev_run:
         return Outcome({"interrupted": trainer.interrupted, "steps": trainer.global_step}, "no test was made")
-    folder = trainer.log_dir  # asks all processes
+    folder = run_folder(trainer)
     weights, path = _chosen(trainer, model, data, folder)
     trainer.test(model, data, ckpt_path=path, verbose=False, weights_only=True)
     summary = _summary(trainer, model, data) | {
