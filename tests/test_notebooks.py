@@ -36,6 +36,19 @@ def test_see_inside_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(pictures) == 10
 
 
+def test_train_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiny mode: a small dense network, two epochs of the embedded digits."""
+    monkeypatch.setenv("LIT_MNIST_CONFIG", str(ROOT / "configs" / "fashion_dense.yaml"))
+    monkeypatch.setenv("LIT_MNIST_DATASET", "digits")
+    monkeypatch.setenv("LIT_MNIST_EPOCHS", "2")
+    notebook = execute("01_train", tmp_path, monkeypatch)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert len([output for output in outputs if "image/png" in output.get("data", {})]) == 3
+    right = next(output.text for output in outputs if " right: " in output.get("text", ""))
+    assert float(right.split(": ")[1].rstrip("%\n")) > 50  # chance is 10
+    assert (tmp_path / "cnn.ckpt").is_file()
+
+
 def execute(stem: str, folder: Path, monkeypatch: pytest.MonkeyPatch):  # noqa: ANN201 - a NotebookNode
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
