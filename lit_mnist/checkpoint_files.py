@@ -94,9 +94,12 @@ def seal(archive: bytes) -> bytes:
 
 
 def check_seal(archive: bytes) -> None:
-    """Raise ValueError where a sealed archive is not what was written; unsealed ones pass."""
-    body, comment = archive[:-_COMMENT], archive[-_COMMENT:]
-    if comment.startswith(_LABEL) and comment[len(_LABEL):] != hashlib.sha256(body).hexdigest().encode():
+    """Raise BadZipFile where an archive is not what was written; those without a comment hold no digest to check."""
+    end = archive.rfind(_END, -2 * _COMMENT - 22)
+    if end < 0 or len(archive) == end + 22:
+        return
+    body, comment = archive[:end + 22], archive[end + 22:]
+    if comment != _LABEL + hashlib.sha256(body).hexdigest().encode():
         raise zipfile.BadZipFile("its content does not match its SHA-256: damaged")
 
 

@@ -1,8 +1,8 @@
 """Runs of the program in processes that can be killed, without paying for imports each time.
 
 Run as a script it imports everything once and then forks a process for every line of JSON on its
-standard input: ``{"argv": [...], "log": file, "seconds": 0.1, "signal": 9}``, and sends the signal after that time. With
-``"after_change_of": file`` the time counts from that file's first change. Each line is answered with the
+standard input: ``{"argv": [...], "log": file, "seconds": 0.1, "signal": 9}``, and sends the signal after
+that time. With ``"after_change_of": file`` the time counts from that file's first change. Each line is answered with the
 process's wait status and the seconds that it lived on after the signal.
 """
 
@@ -54,7 +54,7 @@ class Server:
         self._process.stdout.close()
 
     def run(self, *argv: object, log: Path, **orders: Any) -> tuple[int, float]:
-        """Run the program, its output going to `log`; return the exit code (-9: killed) and seconds since the signal."""
+        """Run the program, its output going to `log`; return exit code and seconds since the signal."""
         self._process.stdin.write(json.dumps({"argv": list(map(str, argv)), "log": str(log)} | orders) + "\n")
         self._process.stdin.flush()
         status, seconds = json.loads(self._process.stdout.readline())

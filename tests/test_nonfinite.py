@@ -29,7 +29,8 @@ def assert_last_state_is_good(tmp_path: Path, before: int) -> None:
     assert not (tmp_path / "tiny/version_0/summary.json").exists()
 
 
-def test_an_image_with_nan_is_named_with_its_step(run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_with_nan_is_named_with_its_step(run_cli: Run, tmp_path: Path,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     """Seen to fail on Lightning: training ends with exit code 0 and saved weights that are all NaN."""
     take = MNISTDataModule._on_device
 
