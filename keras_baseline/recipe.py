@@ -16,7 +16,8 @@ from lit_mnist.spec import NetworkSpec
 OPTIMIZERS = ("RMSprop", "SGD", "Adam", "Nadam", "Adamax")
 SCHEDULES = ("Constant", "InverseTimeDecay", "ExponentialDecay")
 _TRAINING = "lit_mnist.training."
-_TOP = ("recipe", "seed_everything", "trainer", "model", "data", "name", "runs_dir", "ckpt_path")
+_TOP = ("recipe", "seed_everything", "trainer", "model", "data", "name", "runs_dir", "ckpt_path",
+        "resume", "checkpoint_every_seconds", "checkpoint_every_steps")  # the last three: ours alone
 _MODEL = ("network", "optimizer", "schedule", "weight_decay", "initial_weights")
 _DATA = (*(field.name for field in fields(DataOptions)), "batch_size", "eval_batch_size")
 # keys of the trainer that do not change what is computed, and values that say what Keras does anyway
