@@ -54,6 +54,11 @@ def fit(run_cli: Run, config: Path, runs: Path, *options: object) -> dict:
     return json.loads(out)
 
 
+def metrics(run: Path) -> list[dict[str, str]]:
+    """The rows of ``metrics.csv``."""
+    return list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
+
+
 # ---- what a run is
 
 def test_run_folder(trained_run: Path) -> None:
@@ -83,7 +88,7 @@ def test_accuracy_after_one_epoch(trained_run: Path) -> None:
 
 
 def test_metrics_hold_the_penalty_apart(trained_run: Path) -> None:
-    rows = list(csv.DictReader((trained_run / "metrics.csv").open()))
+    rows = metrics(trained_run)
     row = next(row for row in rows if row["train/loss"])
     total, data, extra = (float(row[f"train/{key}"]) for key in ("loss", "data_loss", "penalty"))
     assert total == pytest.approx(data + extra, rel=1e-6)
@@ -130,7 +135,7 @@ def test_learning_rates_are_the_sources() -> None:
 
 
 def test_the_reported_rate_is_that_of_the_next_step(trained_run: Path) -> None:
-    rows = [row for row in csv.DictReader((trained_run / "metrics.csv").open()) if row["train/loss"]]
+    rows = [row for row in metrics(trained_run) if row["train/loss"]]
     steps = int(float(rows[-1]["step"]))
     assert float(rows[-1]["lr"]) == pytest.approx(0.001 / (1 + 0.001 * steps), rel=1e-6)
 
@@ -244,7 +249,7 @@ def test_unstandardised_input_is_noticed(trained: Model, digits) -> None:
         images, labels = mnist.test_images[:1000], torch.from_numpy(mnist.test_labels[:1000])
     with torch.no_grad():
         right = (trained.network(trained.tensor(images)).argmax(1) == labels).float().mean()
-        raw = torch.from_numpy(images).float().unsqueeze(1)
+        raw = torch.tensor(images, dtype=torch.float32).unsqueeze(1)
         wrong = (trained.network(raw).argmax(1) == labels).float().mean()
     assert right > 0.9 and right - wrong > 0.02
 

@@ -90,7 +90,7 @@ def _figures(sums: Tensor) -> dict[str, float]:
 
 def learning_rates(schedule: Schedule, steps: int) -> list[float]:
     """Return the learning rate of every update, and of the one after the last."""
-    return schedule.for_run(steps).table(steps + 1).tolist()
+    return schedule.for_run(max(steps, 2)).table(steps + 1).tolist()
 
 
 def reduce_gradients(network: nn.Module) -> None:
