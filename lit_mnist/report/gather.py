@@ -115,7 +115,9 @@ class _Sections:
         return feature_maps(self.model, self.digits, layers)
 
     def top_images(self) -> tuple[TopImages, ...]:
-        layers = self._convolutions()
+        layers = convolutions(self.model.network)
+        if not layers:
+            raise UserError("this network has no convolution")
         pixels = self._pixels()
         passed = self.track(batches(self.model, pixels), -(-len(pixels) // 500), "report: top images")
         return top_images(self.model.network, passed, layers, self.options.k)
@@ -123,7 +125,7 @@ class _Sections:
     def wanted(self) -> tuple[WantedImages, ...]:
         settings = Settings("source", restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0)
         found = []
-        for layer in self._convolutions():
+        for layer in convolutions(self.model.network):
             self.say(f"report: input images for the maps of {layer}")
             data = reference(self.model, layer, 1, pixels=self._pixels()[:10_000]) if self.dataset else None
             found.append(maximize_maps(self.model, layer, settings=settings, data=data))
@@ -135,12 +137,6 @@ class _Sections:
     def attributions(self) -> Explanation:
         return explain(self.model, self.digits, dataset=self.dataset, verdict_digits=self.options.verdict_digits,
                        seed=self.options.seed, progress=lambda method: self.say(f"report: attribution, {method}"))
-
-    def _convolutions(self) -> tuple[str, ...]:
-        layers = convolutions(self.model.network)
-        if not layers:
-            raise UserError("this network has no convolution")
-        return layers
 
     def _pixels(self) -> np.ndarray:
         if self.dataset is None:
