@@ -189,3 +189,21 @@ def test_images_of_another_shape_need_files(tmp_path: Path) -> None:
     model: Model = model_of(NetworkSpec.from_dict({"input_shape": [32, 32, 3], "layers": layers}))
     with pytest.raises(UserError, match="image files, with --images"):
         gather(model, Options(), lambda items, total, what: iter(items), lambda text: None)
+
+
+def test_dense_network_shows_what_it_can(tmp_path: Path) -> None:
+    """No convolution: no filters and no top images, but maps (units), class images and attributions."""
+    from lit_mnist.spec import NetworkSpec
+    from tests.tiny import model_of
+
+    layers = [{"type": "flatten", "name": "Flatten"},
+              {"type": "dense", "name": "Dense_1", "units": 12, "activation": "relu"},
+              {"type": "dense", "name": "Dense_2", "units": 10, "activation": "softmax"}]
+    save_model(model_of(NetworkSpec.from_dict({"layers": layers})), tmp_path / "dense.ckpt")
+    code, out, err = run_program("report", tmp_path / "dense.ckpt", "--out", tmp_path / "page.html", "--steps", 3,
+                                 "--json")
+    assert code == 0, err
+    data = page_data((tmp_path / "page.html").read_text())
+    assert json.loads(out)["missing"] == dict.fromkeys(("filters", "top_images"), "this network has no convolution")
+    assert set(data["maps"]) == {"Dense_1", "Dense_2"} and data["maps"]["Dense_1"]["shape"] == [12, 1, 1]
+    assert list(data["wanted"]) == ["classes"] and "attributions" in data and "filters" not in data

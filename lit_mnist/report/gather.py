@@ -107,7 +107,7 @@ class _Sections:
         self.track, self.say = track, say
 
     def filters(self) -> tuple[Filters, ...]:
-        return tuple(filters(self.model.network, layer, self.model.seed) for layer in convolutions(self.model.network))
+        return tuple(filters(self.model.network, layer, self.model.seed) for layer in self._convolutions())
 
     def maps(self) -> tuple[FeatureMaps, ...]:
         self.say("report: feature maps")
@@ -115,9 +115,7 @@ class _Sections:
         return feature_maps(self.model, self.digits, layers)
 
     def top_images(self) -> tuple[TopImages, ...]:
-        layers = convolutions(self.model.network)
-        if not layers:
-            raise UserError("this network has no convolution")
+        layers = self._convolutions()
         pixels = self._pixels()
         passed = self.track(batches(self.model, pixels), -(-len(pixels) // 500), "report: top images")
         return top_images(self.model.network, passed, layers, self.options.k)
@@ -137,6 +135,12 @@ class _Sections:
     def attributions(self) -> Explanation:
         return explain(self.model, self.digits, dataset=self.dataset, verdict_digits=self.options.verdict_digits,
                        seed=self.options.seed, progress=lambda method: self.say(f"report: attribution, {method}"))
+
+    def _convolutions(self) -> tuple[str, ...]:
+        layers = convolutions(self.model.network)
+        if not layers:
+            raise UserError("this network has no convolution")
+        return layers
 
     def _pixels(self) -> np.ndarray:
         if self.dataset is None:

@@ -169,8 +169,9 @@ function drawMaps() {
 
 function drawInspector() {
   const layer = layerMaps(state.layer), [low, high] = range(layer.map(state.map)).map((level) => value(layer, level));
-  const parts = [node("h3", {}, `${state.layer}, map ${state.map}`),
-    node("p", {}, `${short(low)} to ${short(high)} for ${data.digits.items[state.digit].name}`),
+  const unit = layer.width * layer.height === 1;
+  const parts = [node("h3", {}, `${state.layer}, ${unit ? "unit" : "map"} ${state.map}`),
+    node("p", {}, `${unit ? short(low) : `${short(low)} to ${short(high)}`} for ${data.digits.items[state.digit].name}`),
     node("div", { className: "pair" }, fromSprite(data.digits.sprite, state.digit, "image"), mapCanvas(layer, state.map))];
   parts.push(...inspectedFilter(), ...inspectedTop(), ...inspectedWish());
   $("inspector").replaceChildren(...parts);
