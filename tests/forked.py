@@ -2,8 +2,8 @@
 
 Run as a script it imports everything once and then forks a process for every line of JSON on its
 standard input: ``{"argv": [...], "log": file, "seconds": 0.1, "signal": 9}``, and sends the signal after
-that time. With ``"after_change_of": file`` the time counts from that file's first change. Each line is answered with the
-process's wait status and the seconds that it lived on after the signal.
+that time. With ``"after_change_of": file`` the time counts from that file's first change. Each line is answered
+with the process's wait status and the seconds that it lived on after the signal.
 """
 
 from __future__ import annotations

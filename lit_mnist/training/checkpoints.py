@@ -44,9 +44,14 @@ class KeepLast(Checkpoint):
     def __init__(self, every_seconds: float = 60.0, every_steps: int | None = None,
                  interruption: Interruption | None = None) -> None:
         self.every_seconds, self.every_steps = every_seconds, every_steps
-        self.interruption = interruption or Interruption()
+        self.interruption, self._own = interruption or Interruption(), interruption is None
         self.path, self.step = Path(), 0
         self._at = 0.0
+
+    def setup(self, *_: Any, **__: Any) -> None:
+        """Take the signals before Lightning does, so that they can be given back."""
+        if self._own:
+            self.interruption.listen()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Listen to signals and save the start, so that every run folder can be gone on from."""
@@ -93,6 +98,11 @@ class KeepLast(Checkpoint):
         self.interruption.waits = False
         if self.interruption.noted:
             self._stop(self.interruption.noted)
+
+    def teardown(self, *_: Any, **__: Any) -> None:
+        """Give back signals that were not handed in by a program."""
+        if self._own:
+            self.interruption.release()
 
     def _due(self, trainer: L.Trainer) -> bool:
         steps = self.every_steps is not None and trainer.global_step - self.step >= self.every_steps

@@ -37,6 +37,11 @@ class Interruption:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Give the signals back."""
+        self.waits = False
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
         self._before = {}
