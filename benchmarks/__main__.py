@@ -16,7 +16,7 @@ from lit_mnist.errors import UserError
 
 from .measure import conditions, markdown, write
 
-NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem != "measure")
+NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem not in ("measure", "record"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -87,6 +87,13 @@ def test_accuracy_after_one_epoch(trained_run: Path) -> None:
     assert summary["test/acc"] >= (0.975 if has_mnist() else 0.90)
 
 
+def test_the_history_goes_to_the_last_epoch_whichever_was_best(tiny: Path, run_cli: Run, tmp_path: Path) -> None:
+    """Testing the best checkpoint once set the history back to its epoch."""
+    summary = fit(run_cli, tiny, tmp_path / "runs", "--model.optimizer.init_args.learning_rate", 1e-12)
+    assert summary["val/acc_best_epoch"] == 1  # nothing is learnt, so the first epoch stays the best
+    assert summary["epochs"] == 4 and all(len(values) == 4 for values in summary["history"].values())
+
+
 def test_metrics_hold_the_penalty_apart(trained_run: Path) -> None:
     rows = metrics(trained_run)
     row = next(row for row in rows if row["train/loss"])

@@ -36,8 +36,9 @@ def finish_fit(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, 
         return Outcome({"interrupted": trainer.interrupted, "steps": trainer.global_step}, "no test was made")
     folder = run_folder(trainer)
     weights, path = _chosen(trainer, model, data, folder)
+    training = _training_figures(trainer, model, data)  # first: loading a checkpoint sets callbacks back to its epoch
     trainer.test(model, data, ckpt_path=path, verbose=False, weights_only=True)
-    summary = _summary(trainer, model, data) | {
+    summary = _test_figures(trainer, model, data) | training | {
         "weights": weights, "checkpoint": Path(path).name if path else None,
         "wall_seconds": time.perf_counter() - started, "run": str(folder) if folder else None,
     }
@@ -59,11 +60,11 @@ def _chosen(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, fol
     return f"{averaged}last epoch", str(last) if last and last.is_file() else None
 
 
-def _summary(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> dict[str, Any]:
+def _training_figures(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> dict[str, Any]:
     history = next(c.history for c in trainer.callbacks if isinstance(c, EpochHistory))
     clock = next(c for c in trainer.callbacks if isinstance(c, Clock))
     options, dataset = data.options, data.prepared.dataset
-    return _test_figures(trainer, model, data) | {
+    return {
         "val/acc": history.val_acc[-1] if history.val_acc else None,
         "val/acc_best": max(history.val_acc, default=None),
         "val/acc_best_epoch": history.epochs[int(np.argmax(history.val_acc))] if history.val_acc else None,
@@ -75,7 +76,8 @@ def _summary(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) ->
         "seed": model.seed, "epochs": len(history.epochs), "steps": trainer.fit_loop.epoch_loop.global_step,
         "precision": str(trainer.precision),
         "images_per_second": clock.images / clock.seconds if clock.seconds else None,
-        "train_seconds": clock.seconds, "sessions": clock.sessions, "history": vars(history),
+        "train_seconds": clock.seconds, "sessions": clock.sessions, 
+        "history": {key: list(values) for key, values in vars(history).items()},
         "versions": versions(), "hardware": hardware(),
     }
 
