@@ -97,6 +97,18 @@ def test_twenty_kills_change_nothing(server: Server, config: Path, whole: Path, 
     check_kills(server, config, whole, tmp_path, 20)
 
 
+def test_going_on_from_the_ends_of_epochs(server: Server, config: Path, whole: Path, tmp_path: Path) -> None:
+    """States saved at the ends of epochs, where Lightning's own counters stand between two epochs."""
+    last = tmp_path / "tiny/version_0/checkpoints/last.ckpt"
+    command = ("fit", "--config", config, "--runs_dir", tmp_path, "--checkpoint_every_steps", 162)
+    for _ in range(3):  # the first kill comes after the save of the start
+        assert server.run(*command, log=tmp_path / "log", after_change_of=str(last), seconds=0)[0] == -9
+    assert server.run(*command, log=tmp_path / "log")[0] == 0
+    said = (tmp_path / "log").read_text()
+    assert "at step 0 " in said and "at step 162 " in said and "at step 324 " in said, said
+    assert_equal_runs(tmp_path / "tiny/version_0", whole)
+
+
 @pytest.mark.slow
 def test_two_hundred_kills_change_nothing(server: Server, config: Path, whole: Path, tmp_path: Path) -> None:
     for part in range(10):
