@@ -26,10 +26,10 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.loggers import TensorBoardLogger  # noqa: E402
 from lightning.pytorch.utilities.exceptions import MisconfigurationException  # noqa: E402
 
-from .commands.outcome import Outcome  # noqa: E402
 from .data.module import MNISTDataModule  # noqa: E402
 from .errors import UserError, nearest  # noqa: E402
 from .origin import find_origin, unfinished_run  # noqa: E402
+from .outcome import Outcome  # noqa: E402
 from .parse_errors import explain  # noqa: E402
 from .resume import find_unfinished  # noqa: E402
 from .training import callbacks as cb  # noqa: E402

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
-from .outcome import Outcome
+from ..outcome import Outcome
 from .results import Results, progress
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..files import write_json
-from .outcome import Outcome
+from ..outcome import Outcome
 
 if TYPE_CHECKING:
     from ..comparison.converted import LayerErrors

@@ -6,7 +6,7 @@ import io
 import sys
 from pathlib import Path
 
-from .outcome import Outcome
+from ..outcome import Outcome
 
 
 def explain(ckpt_path: str, images: list[str] | None = None, methods: list[str] | None = None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .outcome import Outcome
+from ..outcome import Outcome
 from .results import Results
 
 if TYPE_CHECKING:

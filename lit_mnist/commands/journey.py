@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..outcome import Outcome
 from .features import answer_data, answer_text, class_names
-from .outcome import Outcome
 from .results import Results
 
 

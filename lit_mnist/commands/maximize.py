@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from .outcome import Outcome
+from ..outcome import Outcome
 from .results import Results
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import torch
 
 from ..images import read_images
 from ..models import Model
-from .outcome import Outcome
+from ..outcome import Outcome
 
 
 def predict(model: Model, names: list[str], dataset: str, root: str | None) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from .outcome import Outcome
+from ..outcome import Outcome
 
 
 def report(ckpt_path: str, out: str | None = None, images: list[str] | None = None,

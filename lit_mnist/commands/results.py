@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..files import write_bytes, write_json
-from .outcome import Outcome
+from ..outcome import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from ..errors import UserError
-from .outcome import Outcome
+from ..outcome import Outcome
 
 _SHOWN = ("test/acc", "val/acc_best", "epochs", "dataset", "seed", "images_per_second")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import UserError
+from ..outcome import Outcome
 from ..spec import LayerInfo, NetworkSpec
 from ..yaml_files import read_yaml
-from .outcome import Outcome
 
 _HEAD = ("layer", "type", "output shape", "parameters", "MACs", "receptive field", "stride")
 

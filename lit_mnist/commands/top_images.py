@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from .outcome import Outcome
+from ..outcome import Outcome
 from .results import Results, progress
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from ..checkpoint_files import LAST
-from ..commands.outcome import Outcome
 from ..data import Dataset
 from ..data.module import MNISTDataModule
 from ..environment import hardware, versions
 from ..files import write_json
 from ..models import Model
+from ..outcome import Outcome
 from .callbacks import Clock, EpochHistory, run_folder, say
 from .checkpoints import KeepBest
 from .classifier import LitClassifier
