@@ -34,7 +34,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _program("chromium", "chromium-browser", "google-chrome")
     folder = tmp_path_factory.mktemp("browser")
     save_model(tiny_model(), folder / "tiny.ckpt")
-    code, _, err = run_program("report", folder / "tiny.ckpt", "--out", folder / "page.html", "--steps", 5)
+    code, _, err = run_program("report", folder / "tiny.ckpt", "--out", folder / "page.html", "--steps", 5,
+                               "--verdict_digits", 2)
     assert code == 0, err
     return folder / "page.html"
 
@@ -133,6 +134,8 @@ def test_top_images_filters_wanted_and_methods(chromium, page: Path) -> None:  #
     assert len(driver.find_elements("css selector", "#wanted-view .thumb")) == 5
     press(driver, "#method-tabs button", 3)
     assert first(driver, "#method-view").get_attribute("data-shows") == "smoothgrad"
+    assert first(driver, "#method-told").text.startswith("Judged on 2 test digits")
+    assert len(driver.find_elements("css selector", ".verdicts .pass, .verdicts .fail")) > 2
 
 
 def test_a_cell_of_the_confusion_matrix_shows_its_mistakes(chromium, page: Path) -> None:  # noqa: ANN001

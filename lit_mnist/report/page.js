@@ -319,6 +319,7 @@ function attributionCanvas(record, digit) {
 }
 
 const plain = (name) => name.replaceAll("_", " ");
+const grade = ({ passed }) => passed === null ? "" : passed ? "pass" : "fail";
 const judgement = (record) => record.passed === null ? "" : record.passed ? "✓ " : "✗ ";
 
 function drawAttributions() {
@@ -326,7 +327,7 @@ function drawAttributions() {
   $("explained-told").textContent = `${item.name}, explained: ${targets[digits.indexOf(state.digit)]}`;
   const first = node("div", { className: "thumb" }, fromSprite(data.digits.sprite, state.digit, item.name), node("b", {}, "image"));
   $("methods-view").replaceChildren(first, ...methods.map((record) => {
-    const mark = node("span", { className: record.passed ? "pass" : "fail" }, judgement(record));
+    const mark = node("span", { className: grade(record) }, judgement(record));
     return node("div", { className: "thumb" }, attributionCanvas(record, state.digit), mark, plain(record.method));
   }));
   $("methods-view").dataset.shows = item.name;
@@ -338,7 +339,7 @@ function pickMethod(name) {
   const lines = method.verdicts.map((verdict) => {
     const mark = verdict.passed === null ? "–" : verdict.passed ? "✓" : "✗";
     const figure = verdict.value === null ? "does not apply" : `${verdict.value} (${verdict.atMost ? "at most" : "at least"} ${verdict.threshold})`;
-    return node("li", {}, node("span", { className: verdict.passed ? "pass" : "fail" }, mark + " "), `${verdict.check}: ${figure}; ${verdict.note}`);
+    return node("li", {}, node("span", { className: grade(verdict) }, mark + " "), `${verdict.check}: ${figure}; ${verdict.note}`);
   });
   const told = lines.length ? `Judged on ${data.attributions.judged} test digits:` : "Not judged; --verdict_digits 20 judges every method.";
   $("method-told").replaceChildren(node("p", { className: "told" }, told), node("ul", { className: "verdicts" }, ...lines));

@@ -11,6 +11,7 @@ import jinja2
 import numpy as np
 
 from .. import __version__
+from ..attribution.records import Verdict
 from ..figures.canvas import SEQUENTIAL, SIGNED
 from ..spec import LayerInfo
 from .curves import charts
@@ -222,10 +223,11 @@ def _attributions(content: Content) -> dict[str, Any]:
             "judged": record.verdict_digits, "skipped": record.skipped}
 
 
-def _verdict(verdict: Any) -> dict[str, Any]:
-    number = verdict.value if verdict.value is not None and np.isfinite(verdict.value) else None
-    return {"check": verdict.check, "value": number if number is None else float(f"{number:.3g}"),
-            "threshold": verdict.threshold, "atMost": verdict.at_most, "passed": verdict.passed, "note": verdict.note}
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    value, threshold = (None if number is None or not np.isfinite(number) else float(f"{number:.3g}")
+                        for number in (verdict.value, verdict.threshold))
+    return {"check": verdict.check, "value": value, "threshold": threshold, "atMost": verdict.at_most,
+            "passed": verdict.passed, "note": verdict.note}
 
 
 def _rounded(values: np.ndarray | Sequence[float]) -> list[float]:
