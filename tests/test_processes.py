@@ -36,7 +36,7 @@ def losses(run: Path) -> list[float]:
 
 @pytest.mark.parametrize("numbers", [(2,), pytest.param((3, 4), marks=pytest.mark.slow)])
 def test_processes_give_one_process_losses_and_exact_counts(tmp_path: Path, numbers: tuple[int, ...]) -> None:
-    """Seen to fail with DistributedDataParallel left in place: it waits for a second reduction that never comes."""
+    """Seen to hang where one process alone asked Lightning for the run folder, which all must."""
     alone = fit(tmp_path, 1, "--trainer.precision", "64-true")
     expected = losses(alone)
     assert len(expected) == 324

@@ -19,7 +19,7 @@ def server() -> Server:
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals_save_say_and_end(server: Server, tmp_path: Path, signum: int, code: int) -> None:
-    """Seen to fail on Lightning's behaviour: exit codes 1 (both signals), and nothing saved for Ctrl-C."""
+    """Seen to fail with the handlers that Lightning installs."""
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     last = tmp_path / "tiny/version_0/checkpoints/last.ckpt"
     command = ("fit", "--config", tmp_path / "tiny.yaml", "--runs_dir", tmp_path)

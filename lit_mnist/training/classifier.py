@@ -108,7 +108,7 @@ class LitClassifier(L.LightningModule):
             self._share()
 
     def _share(self) -> None:
-        """Train beside other processes: `reduce_gradients` adds up, so DDP's own reduction, once a call, must not."""
+        """Train beside other processes: `reduce_gradients` adds up, so DDP's own has nothing to do."""
         if any(isinstance(module, BatchNorm) for module in self.network.modules()):
             raise TrainingError(f"trainer.devices: {self.trainer.world_size} processes cannot train batch_norm layers, "
                                 "each would normalise by its own share of the batch; accepted: one process")
@@ -117,7 +117,7 @@ class LitClassifier(L.LightningModule):
     def on_train_start(self) -> None:
         """Put the random generators where a resumed run left them; nothing draws from here to the next step."""
         if self._fresh_epoch:
-            self.trainer.fit_loop.restarting = False  # else Lightning would go on within the epoch that has ended
+            self.trainer.fit_loop.restarting = False  # nothing of the epoch that has ended is left to do
         if self._random is not None:
             restore_random_states(self._random)
         self._fresh_epoch, self._random = False, None

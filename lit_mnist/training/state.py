@@ -46,8 +46,8 @@ def gather(own: dict[str, Any], world: int) -> list[dict[str, Any]]:
 def fit_epoch_end(loops: dict[str, Any]) -> bool:
     """Make a checkpoint saved at an epoch's end start the next epoch; return whether it was saved there.
 
-    Lightning saves in the hooks of an epoch's end before it counts the epoch as completed, and would go on
-    with a second end of the same epoch. Checkpoints within an epoch are left as they are.
+    Lightning saves in the hooks of an epoch's end before it counts the epoch as completed; counted here, the
+    state does not depend on how it reads such half-counted epochs. Others are left as they are.
     """
     epoch = loops["epoch_progress"]
     if epoch["current"]["processed"] < epoch["current"]["started"]:
