@@ -1,0 +1,97 @@
+"""What a comparison finds: differences of arrays, and checks of them against limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Largest absolute difference, and the same relative to the reference's largest value.
+
+    NaN where either side holds NaN or infinity, infinity where the shapes differ: neither passes a check.
+    """
+
+    absolute: float
+    relative: float
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison: `error` against `limit`; `name` says of what, `part` of which layer, weight or step.
+
+    `travelled` is the error relative to the distance that the weights moved, where they did.
+    """
+
+    name: str
+    part: str
+    error: float
+    limit: float
+    difference: Difference
+    travelled: float | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within the limit; NaN is not."""
+        return bool(self.error <= self.limit)
+
+
+def difference(ours: np.ndarray | float, theirs: np.ndarray | float) -> Difference:
+    """Compare two arrays (or numbers), `theirs` being the reference."""
+    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    if ours.shape != theirs.shape:
+        return Difference(math.inf, math.inf)
+    if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+        return Difference(math.nan, math.nan)
+    absolute = float(np.abs(ours - theirs).max(initial=0.0))
+    scale = float(np.abs(theirs).max(initial=0.0))
+    return Difference(absolute, 0.0 if absolute == 0 else absolute / scale if scale else math.inf)
+
+
+def absolute(name: str, part: str, ours: np.ndarray | float, theirs: np.ndarray | float, limit: float) -> Check:
+    """Check the largest absolute difference."""
+    found = difference(ours, theirs)
+    return Check(name, part, found.absolute, limit, found)
+
+
+def relative(name: str, part: str, ours: np.ndarray | float, theirs: np.ndarray | float, limit: float) -> Check:
+    """Check the largest difference relative to the reference's largest value."""
+    found = difference(ours, theirs)
+    return Check(name, part, found.relative, limit, found)
+
+
+def equal(name: str, part: str, ours: object, theirs: object) -> Check:
+    """Check that two plain values are equal."""
+    found = Difference(*[0.0 if ours == theirs else math.inf] * 2)
+    return Check(name, part, found.absolute, 0.0, found)
+
+
+def moved(name: str, part: str, ours: np.ndarray, theirs: np.ndarray, start: np.ndarray, limit: float) -> Check:
+    """Check the largest absolute difference of weights that both moved away from `start`."""
+    found = difference(ours, theirs)
+    distance = difference(theirs, start).absolute
+    return Check(name, part, found.absolute, limit, found, found.absolute / distance if distance else None)
+
+
+def same_keys(name: str, ours: Mapping[str, object], theirs: Mapping[str, object]) -> Check:
+    """Check that both sides have the same names in the same order: what is missing could not differ."""
+    return equal(name, "names", list(ours), list(theirs))
+
+
+def worst(checks: Iterable[Check]) -> dict[str, Check]:
+    """Return the check of each name that comes closest to its limit, or misses it most."""
+    found: dict[str, Check] = {}
+    for check in checks:
+        if check.name not in found or _badness(check) > _badness(found[check.name]):
+            found[check.name] = check
+    return found
+
+
+def _badness(check: Check) -> float:
+    if math.isnan(check.error):
+        return math.inf
+    return check.error / check.limit if check.limit else check.error * math.inf if check.error else 0.0
