@@ -80,14 +80,16 @@ class Cli(LightningCLI):
         self.interruption = interruption
         self.started, self.outcome = time.perf_counter(), Outcome({}, "")
         early = _early(argv)
-        self.origin = find_origin(command, early.ckpt_path, early.runs_dir, early.name or _stem(early.config))
+        self.origin = None if early.asks else \
+            find_origin(command, early.ckpt_path, early.runs_dir, early.name or _stem(early.config))
         self.configs, self.stem = early.config, _stem(early.config)
         base = ["--config", json.dumps(self.origin.config)] if self.origin else []
         super().__init__(
             LitClassifier, MNISTDataModule, args=[command, *base, *argv], save_config_callback=_SaveConfig,
             save_config_kwargs={"overwrite": True}, seed_everything_default=1, trainer_defaults=dict(_TRAINER),
             auto_configure_optimizers=False, load_from_checkpoint_support=False,
-            parser_kwargs={"exit_on_error": False, "allow_abbrev": False, command: {"exit_on_error": False}},
+            parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "prog": "python -m lit_mnist",
+                           command: {"exit_on_error": False, "prog": f"python -m lit_mnist {command}"}},
         )
 
     @classmethod
@@ -294,6 +296,7 @@ def _early(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--name")
     parser.add_argument("--runs_dir", default="runs")
     parser.add_argument("-c", "--config", action="append", default=[])
+    parser.add_argument("-h", "--help", "--print_config", dest="asks", nargs="?", const=True)
     try:
         found, _ = parser.parse_known_args(argv)
     except (argparse.ArgumentError, SystemExit) as error:
