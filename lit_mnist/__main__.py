@@ -77,8 +77,9 @@ def _function(command: str, argv: list[str]) -> Any:
     from .parse_errors import explain
 
     function: Callable = getattr(importlib.import_module(f".commands.{command}", __package__), command)
-    parser = ArgumentParser(prog=f"python -m lit_mnist {command}", description=function.__doc__.split("Args:")[0].strip(),
-                            exit_on_error=False, allow_abbrev=False)
+    description = function.__doc__.split("Args:")[0].strip()
+    parser = ArgumentParser(prog=f"python -m lit_mnist {command}", description=description, exit_on_error=False,
+                            allow_abbrev=False)
     parser.add_function_arguments(function, as_group=False)
     try:
         settings = parser.parse_args(_folded(function, _spelled_out(function, argv)))
