@@ -64,11 +64,11 @@ def table(out: Path) -> str:
     return "\n".join([
         "# Full training runs", "",
         "Every line is full runs of the shipped configuration on real MNIST, as `python -m lit_mnist fit --config "
-        "configs/NAME.yaml` makes them; the page itself is made by `python -m benchmarks.record RUN...`. Summaries with "
-        "history, confusion matrix, versions and hardware lie in `training/`.", "",
+        "configs/NAME.yaml` makes them; the page itself is made by `python -m benchmarks.record RUN...`. Summaries "
+        "with history, confusion matrix, versions and hardware lie in `training/`.", "",
         "`test` is the accuracy of the weights that the run reports: best validation accuracy where a tenth of the "
-        "training images was set aside, else the last epoch's. `best test epoch` is the best epoch on the test set, which "
-        "is what the sources publish for the configurations that validate on it; it is chosen by the test set.", "",
+        "training images was set aside, else the last epoch's. `best test epoch` is the best epoch on the test set, "
+        "which is what the sources publish where they validate on it; it is chosen by the test set.", "",
         "| configuration | n | test | best test epoch | published | epochs | images/s | weights |",
         "|---|---|---|---|---|---|---|---|", *rows, "", *_conditions(by_config), "", "## Curves", "", *curves, ""])
 
@@ -90,8 +90,8 @@ def _row(name: str, summaries: list[dict[str, Any]]) -> str:
 def _conditions(by_config: dict[str, list[dict[str, Any]]]) -> list[str]:
     found = {(s["versions"]["torch"], s["versions"]["lightning"], s["versions"]["python"], s["hardware"]["cpu"],
               s["hardware"]["cores"], s["hardware"].get("gpu")) for summaries in by_config.values() for s in summaries}
-    return [f"Conditions: torch {torch}, lightning {lightning}, Python {python}, {gpu or cpu}, {cores} cores. Speeds were "
-            "taken beside other work on the same machine: they are no benchmark."
+    return [f"Conditions: torch {torch}, lightning {lightning}, Python {python}, {gpu or cpu}, {cores} cores. Speeds "
+            "were taken beside other work on the same machine: they are no benchmark."
             for torch, lightning, python, cpu, cores, gpu in sorted(found, key=str)]
 
 

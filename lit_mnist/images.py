@@ -53,7 +53,8 @@ def _one(name: str, source: Dataset | None, shape: tuple[int, int, int]) -> tupl
     images, labels = ((source.train_images, source.train_labels) if part == "train"
                       else (source.test_images, source.test_labels))
     if index >= len(labels):
-        raise DataError(f"image {name!r}: out of range; accepted for {source.name}: {part}:0 to {part}:{len(labels) - 1}")
+        raise DataError(f"image {name!r}: out of range; accepted for {source.name}: {part}:0 to "
+                        f"{part}:{len(labels) - 1}")
     return images[index], int(labels[index])
 
 

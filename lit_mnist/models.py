@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,10 +95,8 @@ def open_model(path: str | Path, standardize: str | None = None, root: str | Pat
 def run_checkpoint(run: Path) -> Path:
     """Return the checkpoint of a run folder whose weights its summary reports, else the best, else the last."""
     names = [BEST, LAST, PREVIOUS]
-    try:
+    with suppress(OSError, ValueError, KeyError, TypeError):  # an unfinished run has no summary
         names.insert(0, json.loads((run / "summary.json").read_text())["checkpoint"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
     for name in names:
         if (run / "checkpoints" / str(name)).is_file():
             return run / "checkpoints" / str(name)

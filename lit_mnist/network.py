@@ -84,7 +84,8 @@ def _module(layer: s.Layer, info: s.LayerInfo, spec: s.NetworkSpec) -> nn.Module
             conv = nn.Conv2d(shape[2], layer.filters, layer.kernel, layer.stride, padding, bias=layer.use_bias)
             return _named(**pad, conv=conv, activation=_activation(layer, is_output))
         case s.Dense():
-            return _named(dense=nn.Linear(shape[0], layer.units, layer.use_bias), activation=_activation(layer, is_output))
+            dense = nn.Linear(shape[0], layer.units, layer.use_bias)
+            return _named(dense=dense, activation=_activation(layer, is_output))
         case s.Pool(padding="same"):
             return _named(pool=SamePool(layer.kind, layer.size, layer.step,
                                         s.same_padding(shape, layer.size, layer.step)))

@@ -14,7 +14,8 @@ _PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
 def specs(draw: st.DrawFn, min_size: int = 8, max_size: int = 16, max_layers: int = 4, dropout: bool = True,
           batch_norm: bool = True) -> NetworkSpec:
     """Draw a network: some image layers, flatten or global pooling, some dense layers, softmax or sigmoid."""
-    shape = (draw(st.integers(min_size, max_size)), draw(st.integers(min_size, max_size)), draw(st.sampled_from([1, 3])))
+    sides = st.integers(min_size, max_size)
+    shape = (draw(sides), draw(sides), draw(st.sampled_from([1, 3])))
     layers: list[dict] = []
     for number in range(1, draw(st.integers(1, max_layers)) + 1):
         entry = draw(_image_layer(number, dropout, batch_norm))
@@ -43,7 +44,8 @@ def _image_layer(draw: st.DrawFn, number: int, dropout: bool, batch_norm: bool) 
         "pool": {"kind": draw(st.sampled_from(["max", "average"])), "size": draw(_PAIRS), "padding": padding},
         "activation": {"activation": draw(st.sampled_from(_ACTIVATIONS))},
         "zero_pad": {"padding": ((draw(st.integers(0, 2)), 1), (1, draw(st.integers(0, 2))))},
-        "rescaling": {"factor": draw(st.sampled_from([0.5, 2.0, 1 / 255])), "offset": draw(st.sampled_from([0.0, 0.25]))},
+        "rescaling": {"factor": draw(st.sampled_from([0.5, 2.0, 1 / 255])),
+                      "offset": draw(st.sampled_from([0.0, 0.25]))},
         "dropout": {"rate": draw(st.sampled_from([0.0, 0.25, 0.5])), "spatial": draw(st.booleans())},
         "batch_norm": {"center": draw(st.booleans()), "scale": draw(st.booleans())},
     }[kind]

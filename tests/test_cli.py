@@ -33,9 +33,10 @@ def test_light_commands_import_neither_framework(arguments: list[str]) -> None:
 
 
 def test_training_never_imports_tensorflow(tmp_path: Path) -> None:
-    out = python("import sys; from lit_mnist.__main__ import main; "
-                 f"code = main(['fit', '--config', {str(CNN)!r}, '--data.dataset', 'digits', '--trainer.max_epochs', '1',"
-                 f" '--runs_dir', {str(tmp_path)!r}]); print(code, 'tensorflow' in sys.modules, 'torch' in sys.modules)")
+    arguments = ["fit", "--config", str(CNN), "--data.dataset", "digits", "--trainer.max_epochs", "1", "--runs_dir",
+                 str(tmp_path)]
+    out = python(f"import sys; from lit_mnist.__main__ import main; code = main({arguments!r}); "
+                 "print(code, 'tensorflow' in sys.modules, 'torch' in sys.modules)")
     assert out.splitlines()[-1] == "0 False True"
 
 

@@ -54,7 +54,8 @@ def test_damaged_files_are_named(mnist_root: Path, tmp_path: Path, file: str, da
 def test_missing_mnist_is_an_error_that_names_the_ways_out(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         load_dataset("mnist", tmp_path)
-    assert all(word in str(caught.value) for word in (str(tmp_path), FILES[0], "download failed", "--data.root", "digits"))
+    words = (str(tmp_path), FILES[0], "download failed", "--data.root", "digits")
+    assert all(word in str(caught.value) for word in words)
 
 
 def test_fallback_says_so(tmp_path: Path) -> None:
@@ -141,7 +142,8 @@ def test_splits_share_nothing_and_lose_nothing(fraction: float, validation: str,
 
 
 def test_ids_name_the_source_image() -> None:
-    prepared = prepare(digits_options(split="reshuffled", validation="seeded", validation_fraction=0.2, standardize="none"))
+    prepared = prepare(digits_options(split="reshuffled", validation="seeded", validation_fraction=0.2,
+                                      standardize="none"))
     part, index = prepared.test.id(7).split(":")
     source = prepared.dataset.train_images if part == "train" else prepared.dataset.test_images
     assert (source[int(index)] == prepared.test.images[7]).all()
@@ -211,8 +213,9 @@ def drawn_digit(size: tuple[int, int], ink: int, paper: int) -> Image.Image:
 
 def test_files_of_any_size_and_polarity_give_one_digit(tmp_path: Path) -> None:
     names = []
-    for name, size, ink, paper in (("a.png", (300, 300), 0, 255), ("b.png", (300, 300), 255, 0), ("c.bmp", (600, 600), 20, 240)):
-        drawn_digit(size, ink, paper).save(tmp_path / name)
+    drawn = (("a.png", 300, 0, 255), ("b.png", 300, 255, 0), ("c.bmp", 600, 20, 240))
+    for name, size, ink, paper in drawn:
+        drawn_digit((size, size), ink, paper).save(tmp_path / name)
         names.append(str(tmp_path / name))
     first, second, third = read_images(names).pixels
     assert np.abs(first - second).max() < 1 and np.abs(first - third).mean() < 3

@@ -37,8 +37,9 @@ def test_commands_exist(page: Path, run_cli: Run) -> None:
 
 def test_the_two_commands_are_what_make_does() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for line in ("-m pip install --quiet --constraint constraints.txt --editable .\n", "-m lit_mnist fit --config $(CONFIG)",
-                 "--editable '.[keras,notebooks,test]'", "-m pytest -m 'not slow'"):
+    for line in ("-m pip install --quiet --constraint constraints.txt --editable .\n",
+                 "-m lit_mnist fit --config $(CONFIG)", "--editable '.[keras,notebooks,test]'",
+                 "-m pytest -m 'not slow'"):
         assert line in makefile
     shell = "".join(text for kind, text in BLOCKS if not kind)
     for line in ("--constraint constraints.txt --editable .\n", "-m lit_mnist fit --config configs/cnn.yaml\n",
@@ -49,8 +50,8 @@ def test_the_two_commands_are_what_make_does() -> None:
 def test_python_example(trained_run: Path, digits, monkeypatch: pytest.MonkeyPatch) -> None:
     from lit_mnist.images import Images
 
-    monkeypatch.setattr("lit_mnist.images.read_images", lambda names: Images(digits.test_images[:1], digits.test_labels[:1],
-                                                                             tuple(names)))
+    one = Images(digits.test_images[:1], digits.test_labels[:1], ("digits",))
+    monkeypatch.setattr("lit_mnist.images.read_images", lambda names: one)
     code = next(text for kind, text in BLOCKS if kind == "python").replace("runs/cnn/version_0", str(trained_run))
     scope: dict = {}
     exec(code, scope)
