@@ -33,10 +33,11 @@ def filters(record: Filters, map: int | None = None, columns: int = 8) -> Figure
 
 def _title(record: Filters, map: int | None = None) -> str:
     kernels = record.kernels if map is None else record.kernels[map]
-    which = f"{len(record.kernels)} filters" if map is None else f"filter {map}, bias {record.biases[map]:.3g}"
+    which = f"{len(record.kernels)} filters" if map is None else f"filter {map}"
+    bias = "" if map is None else f", bias {record.biases[map]:.3g}"
     size = " x ".join(str(n) for n in record.kernels.shape[2:])
     seed = "" if record.seed is None else f", seed {record.seed}"
-    return f"{record.layer}: {which} of {size}, range {kernels.min():.3g} to {kernels.max():.3g}{seed}"
+    return f"{record.layer}: {which} of {size}{bias}, range {kernels.min():.3g} to {kernels.max():.3g}{seed}"
 
 
 def _overview(record: Filters, limits: tuple[float, float]) -> Figure:
