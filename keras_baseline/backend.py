@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import logging
 import os
 import sys
 from types import ModuleType
@@ -26,6 +27,7 @@ def load_keras() -> ModuleType:
     if "tensorflow" not in sys.modules:
         _import_triton()
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
     elif "triton" not in sys.modules and importlib.util.find_spec("triton"):
         raise BackendError("TensorFlow was imported before triton, which aborts the process as soon as torch needs it; "
                            "accepted: call keras_baseline.backend.load_keras() first, or use two processes")

@@ -33,6 +33,7 @@ class Ours:
     table: Callable[[schedules.Schedule, int], list[float]] = learning_rates
     total_steps: int = 10_000
     step: int = 0
+    _table: list[float] | None = None
 
     @property
     def spec(self) -> NetworkSpec:
@@ -72,12 +73,15 @@ class Ours:
         """Return the learning rates that training sets before each update."""
         if self.schedule is None:
             return np.full(steps, float(self.optimizer.param_groups[0]["lr"]))
-        return np.array(self.table(self.schedule, max(steps, self.total_steps)))[:steps]
+        if self._table is None or len(self._table) < steps:
+            self._table = self.table(self.schedule, max(steps, self.total_steps))
+        return np.array(self._table[:steps])
 
     def train_step(self, images: Array, labels: Array) -> float:
         """Set the step's rate, make one update and return the loss before it."""
         if self.schedule is not None:
-            rate = float(self.rates(self.step + 1)[-1])
+            self.rates(self.step + 1)
+            rate = self._table[self.step]
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
         loss = self._backward(images, labels)

@@ -40,8 +40,8 @@ class Theirs:
         self.model = compiled_model(recipe, dtype)
         self.model.optimizer.build(self.model.trainable_variables)
         self._every_layer = self.keras.Model(self.model.inputs, [layer.output for layer in self.model.layers])
-        self._forward = tf.function(lambda x: self._every_layer(x, training=False))
-        self._gradients = tf.function(self._loss_and_gradients)
+        self._forward = tf.function(lambda x: self._every_layer(x, training=False), reduce_retracing=True)
+        self._gradients = tf.function(self._loss_and_gradients, reduce_retracing=True)
 
     def structure(self) -> dict[str, tuple[tuple[int, ...], int]]:
         """Return layer name -> (output shape, parameters) as Keras counts them."""

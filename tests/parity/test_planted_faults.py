@@ -1,0 +1,88 @@
+"""The suite is only worth what it notices: every deliberate fault fails by the name of the check meant for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from keras_baseline.recipe import Component, Recipe
+from lit_mnist.comparison.checks import Check
+from lit_mnist.comparison.parity import keras_sides, parity
+from lit_mnist.comparison.probes import Probe, plain_recipe, random_probe
+from lit_mnist.comparison.rules import optimizer_rules
+from lit_mnist.comparison.sides import Side
+from lit_mnist.spec import NetworkSpec
+from lit_mnist.training import optimizers
+
+from .faults import FAULTS
+
+pytestmark = pytest.mark.keras
+
+LAYERS = [
+    {"type": "conv", "name": "Conv2D_1", "filters": 4, "activation": "relu"},
+    {"type": "pool", "name": "Max_Pool_1", "size": 4},
+    {"type": "conv", "name": "Conv2D_2", "filters": 4, "kernel": 2, "activation": "relu"},
+    {"type": "conv", "name": "Conv2D_3", "filters": 4, "kernel": 2, "activation": "relu"},
+    {"type": "flatten", "name": "Flatten"},
+    {"type": "dropout", "name": "Dropout_1", "rate": 0.3},
+    {"type": "dense", "name": "Dense_1", "units": 12, "activation": "relu", "l2": 0.001},
+    {"type": "dense", "name": "Dense_2", "units": 10, "activation": "softmax", "l2": 0.001},
+]
+DECAY = {"initial_learning_rate": 0.001, "decay_steps": 1, "decay_rate": 0.001}
+Subject = tuple[Recipe, Probe, tuple[Side, Side]]
+
+
+@pytest.fixture(scope="module")
+def subject() -> Subject:
+    """A small network with the sources' recipe, and Keras' sides of it, built once."""
+    spec = NetworkSpec.from_dict({"input_shape": [19, 19, 1], "layers": LAYERS})
+    recipe = replace(plain_recipe(spec, momentum=0.8), schedule=Component("InverseTimeDecay", DECAY))
+    return recipe, random_probe(spec, 0, steps=8, batch=16), keras_sides(recipe, "float64")
+
+
+def failed(checks: list[Check]) -> set[str]:
+    return {check.name for check in checks if not check.passed}
+
+
+def test_without_a_fault_all_is_well(subject: Subject) -> None:
+    recipe, probe, theirs = subject
+    checks = list(parity(recipe, probe, theirs=theirs))
+    assert failed(checks) == set()
+    assert len(checks) > 100
+
+
+def test_there_are_at_least_twenty() -> None:
+    assert len(FAULTS) >= 20
+
+
+@pytest.mark.parametrize("what", FAULTS)
+def test_caught(subject: Subject, what: str) -> None:
+    recipe, probe, theirs = subject
+    plant, noticed_by = FAULTS[what]
+    assert noticed_by in failed(list(parity(recipe, probe, plant=plant, theirs=theirs)))
+
+
+TORCH_RULES: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "RMSprop": lambda params, learning_rate=1e-3, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False:
+        torch.optim.RMSprop(params, learning_rate, rho, epsilon, 0.0, momentum, centered),
+    "Adam": lambda params, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.0:
+        torch.optim.AdamW(params, learning_rate, (beta_1, beta_2), epsilon, weight_decay),
+    "Nadam": lambda params, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7:
+        torch.optim.NAdam(params, learning_rate, (beta_1, beta_2), epsilon, momentum_decay=0.004),
+    "Adamax": lambda params, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.0:
+        torch.optim.Adamax(params, learning_rate, (beta_1, beta_2), epsilon),
+    "SGD": lambda params, learning_rate=1e-2, momentum=0.0, nesterov=False:
+        torch.optim.SGD(params, learning_rate, momentum, dampening=0.1 if not nesterov else 0, nesterov=nesterov),
+}
+
+
+@pytest.mark.parametrize("name", TORCH_RULES)
+def test_torchs_namesakes_are_told_apart(name: str) -> None:
+    def make(wanted: str, params: list, **settings: float) -> torch.optim.Optimizer:
+        cls = TORCH_RULES[name] if wanted == name else getattr(optimizers, wanted)
+        return cls(params, **settings)
+
+    assert failed(list(optimizer_rules(20, make=make))) == {f"rule of {name}"}
