@@ -99,7 +99,9 @@ def _blocks(found: Mapping[str, Any], names: Sequence[str], command: str) -> lis
         *[("text", sentence(name, test)) for name, test in found["tests"].items()],
         ("text", "Equivalent: both of Welch's one-sided tests reject a difference as large as the margin. Different: "
                  "not so, and Welch's two-sided test rejects equal means. Undecided: neither. Power: how likely "
-                 "\"equivalent\" was, had the true difference been zero, at this n and spread."),
+                 "\"equivalent\" was, had the true difference been zero, at this n and spread. A seed gives both "
+                 "frameworks the same start and order of images, so their accuracies may be correlated; Welch's tests "
+                 "ignore that, which makes equivalence harder to show, never easier, if the correlation is positive."),
         ("heading", "Accuracy"), ("table", _accuracies(found)),
         *[("picture", name) for name in names],
         ("heading", "Layers at the same initial weights"),

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from .canvas import REFERENCE, VALIDATION, new_figure
 
 COLOURS = ("#d97800", REFERENCE, "#7a7a7a")  # ours, Keras, Keras as control
+_STYLES = ({"linewidth": 4}, {"linewidth": 2, "linestyle": "--"}, {"linewidth": 2, "linestyle": ":"})  # may coincide
 Curves = Mapping[str, Sequence[Sequence[float]]]
 
 
@@ -20,12 +21,12 @@ def curves(groups: Curves, name: str, logarithmic: bool = False, title: str | No
     """
     figure = new_figure(8, 4, title)
     axes = figure.subplots()
-    for (group, runs), colour in zip(groups.items(), COLOURS, strict=False):
+    for (group, runs), colour, style in zip(groups.items(), COLOURS, _STYLES, strict=False):
         values = _padded(runs)
         epochs = np.arange(1, values.shape[1] + 1)
         mark = "o" if len(epochs) < 2 else None  # one point makes no line
         axes.plot(epochs, values.T, color=colour, linewidth=0.7, alpha=0.35, marker=mark, markersize=3)
-        axes.plot(epochs, np.nanmedian(values, 0), color=colour, linewidth=2, marker=mark,
+        axes.plot(epochs, np.nanmedian(values, 0), color=colour, marker=mark, **style,
                   label=f"{group} (median of {len(values)})")
     axes.set(xlabel="epoch", ylabel=name, yscale="log" if logarithmic else "linear")
     axes.xaxis.get_major_locator().set_params(integer=True)
