@@ -38,9 +38,8 @@ def compare(config: str, seeds: int = 12, epochs: int = 12, options: list[str] |
         alpha: level of the tests.
     """
     from ..comparison.equivalence import compare_means
-    from ..comparison.equivalence_layers import layer_table
     from ..comparison.equivalence_page import pictures, results, sentence, write_page
-    from ..comparison.equivalence_runs import Plan
+    from ..comparison.equivalence_runs import Plan, layers
     from ..files import write_bytes, write_json
 
     chosen = tuple(options or ())
@@ -48,7 +47,7 @@ def compare(config: str, seeds: int = 12, epochs: int = 12, options: list[str] |
     compare_means([0.0], [0.0], margin, alpha)  # refuses a bad margin now, not after hours
     plan, folder = Plan(Path(config), seeds, epochs, chosen, Path(out)), Path(out)
     records = _trained(plan)
-    found = results(plan, records, layer_table(plan.config, chosen), margin, alpha)
+    found = results(plan, records, layers(plan), margin, alpha)
     drawn = pictures(found)
     files = [write_bytes(folder / name, content) for name, content in drawn.items()]
     files += write_page(found, drawn, _command(config, seeds, epochs, chosen, margin, alpha), folder)

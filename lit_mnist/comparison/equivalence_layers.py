@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,14 @@ def layer_table(config: Path, options: Sequence[str]) -> list[dict[str, Any]]:
 
     Needs the extra `keras`. A layer that one side lacks has None there.
     """
-    import torch  # noqa: F401 - before TensorFlow: the other order aborts the process where triton is installed
-
+    from keras_baseline.backend import load_keras
     from keras_baseline.recipe import read_config, read_recipe
 
     from ..data import prepare
     from .ours import build_ours
     from .theirs import Theirs, floatx
 
+    load_keras()
     recipe = read_recipe(read_config(config, options), config.stem)
     images = prepare(recipe.data).test.images[:_IMAGES, ..., None]
     with floatx("float32"):
@@ -41,3 +43,7 @@ def _rows(ours: dict, theirs: dict, our_maps: dict, their_maps: dict) -> list[di
                      "keras": {"shape": other_shape, "parameters": other_count},
                      "largest_difference": float(np.abs(our_maps[name] - their_maps[name]).max()) if both else None})
     return rows
+
+
+if __name__ == "__main__":  # a process of its own: the caller may have imported what TensorFlow cannot follow
+    print(json.dumps(layer_table(Path(sys.argv[1]), sys.argv[2:])))

@@ -84,6 +84,11 @@ def train_missing(plan: Plan, known: Sequence[tuple[str, int]]) -> Iterator[tupl
             yield side, seed, _train(plan, side, seed)
 
 
+def layers(plan: Plan) -> list[dict[str, Any]]:
+    """Return the layer table of `equivalence_layers`, made in a process of its own."""
+    return _run([sys.executable, "-m", "lit_mnist.comparison.equivalence_layers", str(plan.config), *plan.options])
+
+
 def _train(plan: Plan, side: str, seed: int) -> dict[str, Any]:
     summary = _run(plan.command(side, seed))
     if "test/acc" not in summary:
@@ -96,7 +101,7 @@ def _train(plan: Plan, side: str, seed: int) -> dict[str, Any]:
     return record
 
 
-def _run(command: Sequence[str]) -> dict[str, Any]:
+def _run(command: Sequence[str]) -> Any:
     """Return what a command prints as JSON; raise TrainingError with the end of what it complained about."""
     process = subprocess.run(command, capture_output=True, text=True)
     if process.returncode:
