@@ -82,6 +82,7 @@ def test_maps_follow_the_weights_except_guided_backpropagation(name: str, model:
     assert correlation >= 0.5 if name == "guided_backprop" else correlation <= 0.15
 
 
+@pytest.mark.filterwarnings("ignore:Setting backward hooks")  # Captum's own, from the calls by hand
 def test_gradient_methods_cost_at_most_a_tenth_more_than_captum_by_hand() -> None:
     """Needs a quiet machine: n = 1,000 digits, median of the ratios of 7 interleaved rounds."""
     rows = {row["method"]: row["over by hand"] for row in benchmark(rounds=7, quick=False, device="cpu").rows}
