@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from lit_mnist.comparison import equivalence_runs as runs
 from lit_mnist.comparison.equivalence import EquivalenceError, compare_means, mcnemar, summarize, tost_power
+from lit_mnist.comparison.equivalence_page import pictures, results, write_page
+from lit_mnist.comparison.equivalence_runs import Plan
+from lit_mnist.files import write_json, write_text
+from tests.conftest import ROOT, Run
 
 RANDOM = np.random.default_rng(0)
 SPREAD = stats.norm.ppf((np.arange(12) + 0.5) / 12) * 0.06  # 12 values like those of MNIST runs, in points
@@ -93,3 +100,107 @@ def test_bad_samples_are_refused(values: list[float]) -> None:
 def test_bad_margins_and_levels_are_refused(margin: float, alpha: float) -> None:
     with pytest.raises(EquivalenceError, match="margin"):
         compare_means([1, 2], [1, 2], margin, alpha)
+
+
+def fake_record(settings: dict, side: str, seed: int, accuracy: float, wrong: list[int]) -> dict:
+    history = {"train_loss": [1.0, 0.5], "val_loss": [], "val_acc": []}
+    return {"settings": settings, "side": side, "seed": seed, "test/acc": accuracy, "wrong": wrong, "history": history,
+            "images": 360, "dataset": "digits", "note": None, "wall_seconds": 1.0, "versions": {"x": "1"},
+            "hardware": {"cpu": "<one>"}}
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    return Plan(ROOT / "configs" / "cnn.yaml", 3, 2, ("data.dataset=digits",), tmp_path)
+
+
+def test_a_comparison_goes_on_where_it_stopped(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off after four trainings, it makes only the other five; the file of a finished one is what counts."""
+    made = []
+
+    def train(plan: Plan, side: str, seed: int) -> dict:
+        if len(made) == 4:
+            raise KeyboardInterrupt
+        made.append((side, seed))
+        record = fake_record(plan.settings, side, seed, 0.9, [])
+        write_json(plan.record(seed, side), record)
+        return record
+
+    monkeypatch.setattr(runs, "_train", train)
+    with pytest.raises(KeyboardInterrupt):
+        list(runs.train_missing(plan, []))
+    before, made = made, []
+    assert list(runs.finished(plan)) == before
+    monkeypatch.setattr(runs, "_train", lambda plan, side, seed: made.append((side, seed)))
+    list(runs.train_missing(plan, list(runs.finished(plan))))
+    assert before + made == plan.trainings and len(made) == 5
+
+
+def test_records_of_other_settings_are_refused(plan: Plan) -> None:
+    write_json(plan.record(1, "ours"), fake_record(plan.settings, "ours", 1, 0.9, []))
+    with pytest.raises(runs.TrainingError, match="another folder"):
+        runs.finished(replace(plan, epochs=3))
+
+
+def test_control_seeds_are_new(plan: Plan) -> None:
+    assert [seed for side, seed in plan.trainings if side == "control"] == [4, 5, 6]
+    assert len({plan.record(seed, side) for side, seed in plan.trainings}) == 9
+
+
+@pytest.mark.parametrize(("gap", "verdict"), [(0.0, "equivalent"), (0.003, "different")])
+def test_page(plan: Plan, gap: float, verdict: str) -> None:
+    """Planted accuracies 0.3 points apart are found different, and the page says so and stands alone."""
+    records = {(side, seed): fake_record(plan.settings, side, seed, 0.99 + gap * (side == "ours") + seed % 3 * 1e-4,
+                                         [seed, 7]) for side, seed in plan.trainings}
+    layers = [{"layer": "Conv2D_1", "ours": {"shape": (26, 26, 32), "parameters": 320},
+               "keras": {"shape": None, "parameters": None}, "largest_difference": None}]
+    found = results(plan, records, layers, 0.1, 0.05)
+    assert found["verdict"] == verdict
+    markdown, page = (path.read_text() for path in write_page(found, pictures(found), "the <command>", plan.folder))
+    assert verdict in markdown.splitlines()[0] and verdict in page and "the &lt;command&gt;" in page
+    assert page.count("data:image/png;base64") == 3 and "src=\"http" not in page and "26 x 26 x 32" in markdown
+
+
+def test_predictions_that_contradict_the_summary_are_refused(tmp_path: Path) -> None:
+    write_text(tmp_path / "config.yaml", "data: {dataset: digits}\n")
+    with pytest.raises(runs.TrainingError, match="summary says 3"):
+        runs._wrong(tmp_path, np.full(360, 99), {"images": 360, "test/correct": 357})
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--config", "missing.yaml"], "no such file"), (["--config", "CNN", "--seeds", 0], "--seeds 0"),
+    (["--config", "CNN", "--options", "digits"], "key=value"), (["--config", "CNN", "--margin", 0], "margin"),
+])
+def test_bad_input(arguments: list, message: str, run_cli: Run, in_tmp: Path) -> None:
+    given = [ROOT / "configs" / "cnn.yaml" if word == "CNN" else word for word in arguments]
+    code, _, err = run_cli("compare", *given)
+    assert code == 2 and message in err
+
+
+@pytest.mark.keras
+@pytest.mark.slow
+def test_end_to_end(run_cli: Run, in_tmp: Path) -> None:
+    """One training a group on the digits; a second call trains nothing and finds the same."""
+    pytest.importorskip("tensorflow")
+    words = ["compare", "--config", ROOT / "configs" / "fashion_dense.yaml", "--seeds", 1, "--epochs", 1, "--options",
+             "data.dataset=digits", "--out", "out"]
+    code, text, err = run_cli(*words)
+    assert code == 0 and "undecided" in text and err.count("%") >= 3, err
+    first = (in_tmp / "out" / "compare.json").read_text()
+    assert run_cli(*words)[0] == 0 and (in_tmp / "out" / "compare.json").read_text() == first
+
+
+@pytest.mark.keras
+def test_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiny mode: a small dense network, one seed, one epoch of the embedded digits; three trainings."""
+    pytest.importorskip("tensorflow")
+    pytest.importorskip("jupytext")
+    from tests.test_notebooks import execute
+
+    for name, value in {"CONFIG": ROOT / "configs" / "fashion_dense.yaml", "DATASET": "digits", "SEEDS": 1,
+                        "EPOCHS": 1}.items():
+        monkeypatch.setenv(f"LIT_MNIST_{name}", str(value))
+    outputs = [output for cell in execute("05_compare", tmp_path, monkeypatch).cells for output in cell.get(
+        "outputs", [])]
+    assert len([output for output in outputs if "image/png" in output.get("data", {})]) == 2
+    assert "different" in "".join(output.get("text", "") for output in outputs)
