@@ -29,7 +29,8 @@ class Probe:
     rates: int = 2000  # steps whose learning rates are compared
 
 
-def probe_of(prepared: Prepared, recipe: Recipe, steps: int, seed: int | None = None, test_images: int = 10_000) -> Probe:
+def probe_of(prepared: Prepared, recipe: Recipe, steps: int, seed: int | None = None,
+             test_images: int = 10_000) -> Probe:
     """Return the first `steps` batches that training takes under `seed` (default: the recipe's), and the test set."""
     images, labels = prepared.train.images[..., None], prepared.train.labels
     per_epoch = -(-len(labels) // recipe.batch_size)
