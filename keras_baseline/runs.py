@@ -86,7 +86,7 @@ def _summary(recipe: Recipe, prepared: Prepared, trained: Mapping[str, Any]) -> 
         "steps": len(history["epochs"]) * -(-len(prepared.train) // recipe.batch_size), "precision": "32-true",
         "weights": f"best validation accuracy ({history['val_acc'][best]:.4f})" if on_best else "last epoch",
         "checkpoint": "best.keras" if on_best else "last.keras",
-        "images_per_second": trained["images"] / trained["seconds"], "train_seconds": trained["seconds"],
+        "images_per_second": trained["images"] / trained["seconds"], "train_seconds": trained["seconds"], "sessions": 1,
         "history": history, "framework": "keras", "versions": versions(), "hardware": hardware(),
     }
 

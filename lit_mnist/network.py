@@ -125,12 +125,17 @@ def _activation(layer: s.Conv | s.Dense | s.Activation, is_output: bool) -> nn.M
         case "elu":
             return nn.ELU(1.0 if layer.alpha is None else layer.alpha)
         case "leaky_relu":
-            return nn.LeakyReLU(0.3 if layer.alpha is None else layer.alpha)
+            return nn.LeakyReLU(as_float32(0.3 if layer.alpha is None else layer.alpha))
         case "tanh":
             return nn.Tanh()
         case "sigmoid" if not is_output:
             return nn.Sigmoid()
     return nn.Identity()
+
+
+def as_float32(value: float) -> float:
+    """Round as Keras' TensorFlow backend does: it passes Python floats through float32, in float64 mode too."""
+    return torch.tensor(value, dtype=torch.float32).item()
 
 
 def _conv_padding(layer: s.Conv, shape: s.Shape) -> tuple[tuple[int, int], dict[str, nn.Module]]:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..network import Network
+from ..network import Network, as_float32
 
 
 def data_loss(network: Network, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0,
@@ -33,15 +33,10 @@ def penalty(network: Network) -> Tensor | None:
         l1, l2 = getattr(layer, "l1", 0.0), getattr(layer, "l2", 0.0)
         if l1 or l2:
             kernel = getattr(network, layer.name)[_kernel_position(layer.type)].weight
-            terms += [_float32(l1) * kernel.abs().sum()] if l1 else []
-            terms += [_float32(l2) * kernel.square().sum()] if l2 else []
+            terms += [as_float32(l1) * kernel.abs().sum()] if l1 else []
+            terms += [as_float32(l2) * kernel.square().sum()] if l2 else []
     return torch.stack(terms).sum() if terms else None
 
 
 def _kernel_position(layer_type: str) -> int:
     return 0 if layer_type == "dense" else -2  # a convolution may have a padding module before it
-
-
-def _float32(factor: float) -> float:
-    """Keras' TensorFlow backend passes a regulariser's factor through float32, in float64 mode too."""
-    return torch.tensor(factor, dtype=torch.float32).item()

@@ -1,0 +1,130 @@
+"""Parity with Keras at every level; the limits are those of `lit_mnist.comparison.parity` and docs/parity.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from keras_baseline.recipe import Component, Recipe, read_config
+from lit_mnist.comparison.checks import Check, absolute, difference, worst
+from lit_mnist.comparison.parity import FLOAT32, FLOAT64, keras_sides, parity
+from lit_mnist.comparison.probes import Probe, comparable_recipe, plain_recipe, probe_of, random_probe
+from lit_mnist.comparison.rules import optimizer_rules, schedule_rules
+from lit_mnist.data import prepare
+from lit_mnist.spec import NetworkSpec
+from lit_mnist.training.schedules import InverseTimeDecay
+from tests.conftest import CONFIGS, ROOT
+from tests.specs import specs
+
+pytestmark = pytest.mark.keras
+SMALL = {"input_shape": [9, 9, 2], "layers": [
+    {"type": "conv", "name": "Conv2D_1", "filters": 3, "activation": "elu", "l1": 0.002},
+    {"type": "batch_norm", "name": "Norm_1"},
+    {"type": "activation", "name": "Tanh_1", "activation": "tanh"},  # else Norm_2 takes Norm_1's shift out again
+    {"type": "pool", "name": "Pool_1", "size": 2, "padding": "same"},
+    {"type": "flatten", "name": "Flatten"},
+    {"type": "batch_norm", "name": "Norm_2", "scale": False},
+    {"type": "dense", "name": "Dense_1", "units": 6, "activation": "leaky_relu", "l1": 0.001, "l2": 0.003},
+    {"type": "dense", "name": "Dense_2", "units": 4, "activation": "softmax", "use_bias": False},
+]}
+
+
+def assert_passed(checks: Iterable[Check]) -> dict[str, Check]:
+    found = worst(checks)
+    failed = [f"{c.name} ({c.part}): {c.error:.3g} > {c.limit:.3g}" for c in found.values() if not c.passed]
+    assert not failed, "\n".join(failed)
+    return found
+
+
+def on_mnist(root: Path, steps: int, seed: int | None = None) -> tuple[Recipe, Probe]:
+    recipe = comparable_recipe(read_config(ROOT / "configs" / "cnn.yaml", [f"data.root={root}"]), "cnn")
+    prepared = prepare(recipe.data)
+    assert prepared.dataset.name == "mnist"
+    return recipe, probe_of(prepared, recipe, steps, seed)
+
+
+def test_the_limits_are_those_that_were_set() -> None:
+    assert (FLOAT64.forward, FLOAT64.gradient, FLOAT64.loss, FLOAT64.weights) == (1e-13, 1e-13, 1e-13, 1e-12)
+    assert (FLOAT32.maps, FLOAT32.probabilities, FLOAT32.gradient) == (1e-6, 2e-7, 3e-6)
+    assert (FLOAT32.weights, FLOAT32.step) == (3e-7, 1e-5)
+
+
+@pytest.mark.mnist
+def test_a_hundred_steps_in_float64(mnist_root: Path) -> None:
+    found = assert_passed(parity(*on_mnist(mnist_root, 100)))
+    assert found["predictions"].part == "10000 images"
+
+
+@pytest.mark.slow
+@pytest.mark.mnist
+def test_an_epoch_in_float64(mnist_root: Path) -> None:
+    """938 steps: the whole of the source's 60,000 images, a little more than an epoch of the 54,000 here."""
+    assert_passed(parity(*on_mnist(mnist_root, 938)))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_configuration(path: Path) -> None:
+    """On the embedded digits, so that it needs no files: three steps in float64, all else in both types."""
+    config = read_config(path, ["data.dataset=digits"])
+    recipe = comparable_recipe(config, path.stem)
+    probe = probe_of(prepare(recipe.data), recipe, 3)
+    for dtype in ("float64", "float32"):
+        assert_passed(parity(recipe, probe, dtype))
+
+
+@pytest.mark.parametrize("name", ["RMSprop", "SGD", "Adam", "Nadam", "Adamax"])
+def test_every_optimizer_over_a_network(name: str) -> None:
+    """With batch normalisation, L1 and L2, decoupled weight decay and an exponential schedule."""
+    spec = NetworkSpec.from_dict(SMALL)
+    decay = Component("ExponentialDecay", {"initial_learning_rate": 0.002, "decay_steps": 1, "decay_rate": 0.9})
+    recipe = replace(plain_recipe(spec, optimizer=name, **({"momentum": 0.9} if name == "SGD" else {})),
+                     schedule=decay, weight_decay=0.01)
+    found = assert_passed(parity(recipe, random_probe(spec, 5, steps=20)))
+    assert found["slots"].difference.absolute < 1e-12
+
+
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(spec=specs())
+def test_random_networks(spec: NetworkSpec) -> None:
+    assert_passed(parity(plain_recipe(spec), random_probe(spec, 1, steps=1)))
+
+
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(spec=specs())
+def test_many_random_networks(spec: NetworkSpec) -> None:
+    assert_passed(parity(plain_recipe(spec), random_probe(spec, 1, steps=1)))
+
+
+def test_optimizers_follow_the_rules() -> None:
+    found = assert_passed(optimizer_rules())
+    assert set(found) == {f"rule of {name}" for name in ("RMSprop", "SGD", "Adam", "Nadam", "Adamax")}
+
+
+def test_schedules_are_equal_bit_for_bit() -> None:
+    assert_passed(schedule_rules())
+
+
+def test_the_sources_learning_rates() -> None:
+    """As the source prints them after 12,194 and 75,040 steps."""
+    schedule = InverseTimeDecay(0.001, 1, 0.001)
+    assert f"{schedule(12_194):.8e}" == "7.57920279e-05"
+    assert f"{schedule(75_040):.8e}" == "1.31509732e-05"
+
+
+def test_nan_and_other_shapes_never_pass() -> None:
+    ones = np.ones(3)
+    for other in (np.array([1, 1, np.nan]), np.array([1, 1, np.inf]), np.ones(4)):
+        for pair in ((ones, other), (other, ones)):
+            assert not absolute("x", "y", *pair, 1e300).passed
+    assert difference(ones, ones).relative == 0
+
+
+def test_keras_sides_are_one_where_there_is_no_dropout() -> None:
+    whole, plain = keras_sides(plain_recipe(NetworkSpec.from_dict(SMALL)), "float32")
+    assert whole is plain
