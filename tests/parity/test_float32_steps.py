@@ -17,6 +17,7 @@ pytestmark = pytest.mark.keras
 # A gap, not a pass: on AMD EPYC, 2 threads, torch 2.15, Keras 3.15 the maps differ by 1.19e-6 at Conv2D_2 (limit
 # 1e-6) and a step by 1.48e-5 of its length at Dense_2/kernel (limit 1e-5). Keras' distance from itself is not measured
 # yet, so the limits stay, and this must be mended before it may count. Not strict: other processors round otherwise.
+@pytest.mark.slow  # on its own: where it failed, tests after it in the same process failed too (cause not found)
 @pytest.mark.xfail(reason="two float32 limits are missed: 1.19e-6 > 1e-6 and 1.48e-5 > 1e-5", strict=False,
                    raises=AssertionError)
 @pytest.mark.mnist
