@@ -36,9 +36,9 @@ def _layer(keras: Any, layer: s.Layer, dtype: str) -> Any:
     match layer:
         case s.Conv():
             return layers.Conv2D(layer.filters, layer.kernel, layer.stride, layer.padding, **common,
-                                 **_weighted(keras, layer))
+                                 **_weighted(keras, layer, dtype))
         case s.Dense():
-            return layers.Dense(layer.units, **common, **_weighted(keras, layer))
+            return layers.Dense(layer.units, **common, **_weighted(keras, layer, dtype))
         case s.Pool():
             kind = layers.MaxPooling2D if layer.kind == "max" else layers.AveragePooling2D
             return kind(layer.size, layer.step, layer.padding, **common)
@@ -58,20 +58,23 @@ def _layer(keras: Any, layer: s.Layer, dtype: str) -> Any:
         case s.Reshape():
             return layers.Reshape(layer.shape, **common)
         case s.Activation():
-            return layers.Activation(_activation(keras, layer), **common)
+            return layers.Activation(_activation(keras, layer, dtype), **common)
     raise TypeError(f"no Keras layer for a {type(layer).__name__}")
 
 
-def _weighted(keras: Any, layer: s.Conv | s.Dense) -> dict[str, Any]:
+def _weighted(keras: Any, layer: s.Conv | s.Dense, dtype: str) -> dict[str, Any]:
     penalty = keras.regularizers.L1L2(float(layer.l1), float(layer.l2)) if layer.l1 or layer.l2 else None
-    return {"activation": _activation(keras, layer), "use_bias": layer.use_bias, "kernel_regularizer": penalty}
+    return {"activation": _activation(keras, layer, dtype), "use_bias": layer.use_bias, "kernel_regularizer": penalty}
 
 
-def _activation(keras: Any, layer: s.Conv | s.Dense | s.Activation) -> Any:
-    """Keras' own name, or a layer where the slope is not Keras' default (0.2 for leaky_relu's name, 0.3 here)."""
+def _activation(keras: Any, layer: s.Conv | s.Dense | s.Activation, dtype: str) -> Any:
+    """Keras' own name, or a layer where the slope is not Keras' default (0.2 for leaky_relu's name, 0.3 here).
+
+    Such a layer needs the type as well: it would cast to the global policy's, which Keras fixes at its first use.
+    """
     match layer.activation:
         case "leaky_relu":
-            return keras.layers.LeakyReLU(0.3 if layer.alpha is None else layer.alpha)
+            return keras.layers.LeakyReLU(0.3 if layer.alpha is None else layer.alpha, dtype=dtype)
         case "elu" if layer.alpha is not None:
-            return keras.layers.ELU(layer.alpha)
+            return keras.layers.ELU(layer.alpha, dtype=dtype)
     return layer.activation
