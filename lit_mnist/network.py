@@ -197,7 +197,7 @@ class Rescaling(nn.Module):
 
     def __init__(self, factor: float, offset: float) -> None:
         super().__init__()
-        self.factor, self.offset = factor, offset
+        self.factor, self.offset = as_float32(factor), as_float32(offset)
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.factor + self.offset

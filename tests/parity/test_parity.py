@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 
 from keras_baseline.recipe import Component, Recipe, read_config
 from lit_mnist.comparison.checks import Check, absolute, difference, worst
@@ -16,7 +16,7 @@ from lit_mnist.comparison.parity import FLOAT32, FLOAT64, keras_sides, parity
 from lit_mnist.comparison.probes import Probe, comparable_recipe, plain_recipe, probe_of, random_probe
 from lit_mnist.comparison.rules import optimizer_rules, schedule_rules
 from lit_mnist.data import prepare
-from lit_mnist.spec import NetworkSpec
+from lit_mnist.spec import Activation, BatchNorm, Conv, Dense, NetworkSpec
 from lit_mnist.training.schedules import InverseTimeDecay
 from tests.conftest import CONFIGS, ROOT
 from tests.specs import specs
@@ -88,10 +88,26 @@ def test_every_optimizer_over_a_network(name: str) -> None:
     assert found["slots"].difference.absolute < 1e-12
 
 
-@pytest.mark.slow  # not seen to pass since the slope of leaky_relu was mended
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def has_gradients_that_cancel(spec: NetworkSpec) -> bool:
+    """Tell whether a batch normalisation takes out an earlier layer's shift, whose gradient then is mere rounding."""
+    shift = False
+    for layer in spec.layers:
+        match layer:
+            case BatchNorm():
+                if shift:
+                    return True
+                shift = layer.center
+            case Conv() | Dense():
+                shift = layer.activation == "linear" and (shift or layer.use_bias)
+            case Activation():
+                shift = shift and layer.activation == "linear"
+    return False
+
+
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(spec=specs())
 def test_random_networks(spec: NetworkSpec) -> None:
+    assume(not has_gradients_that_cancel(spec))
     assert_passed(parity(plain_recipe(spec), random_probe(spec, 1, steps=1)))
 
 
@@ -99,6 +115,7 @@ def test_random_networks(spec: NetworkSpec) -> None:
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(spec=specs())
 def test_many_random_networks(spec: NetworkSpec) -> None:
+    assume(not has_gradients_that_cancel(spec))
     assert_passed(parity(plain_recipe(spec), random_probe(spec, 1, steps=1)))
 
 
