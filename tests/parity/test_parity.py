@@ -105,9 +105,9 @@ def has_gradients_that_cancel(spec: NetworkSpec) -> bool:
 
 
 @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(spec=specs())
+@given(spec=specs(batch_norm=False))
 def test_random_networks(spec: NetworkSpec) -> None:
-    assume(not has_gradients_that_cancel(spec))
+    """Batch normalisation stands in the networks of the other tests: drawn ones often cancel a gradient."""
     assert_passed(parity(plain_recipe(spec), random_probe(spec, 1, steps=1)))
 
 
