@@ -90,9 +90,9 @@ def test_curves_refuse_maps_and_unknown_kinds(model: Model, images: Tensor) -> N
         curve(model.network, images, resolve(model.network, images, 1), order, background(model), "delete")
 
 
-def test_ranking_starts_with_the_highest() -> None:
+def test_ranking_starts_with_the_largest_magnitude() -> None:
     maps = torch.tensor([[[[0.0, 3.0], [-5.0, 1.0]]]])
-    assert ranking(maps).tolist() == [[1, 3, 0, 2]]
+    assert ranking(maps).tolist() == [[2, 1, 3, 0]]
     assert intensity_ranking(maps, torch.tensor([[[[0.0, 2.5], [-9.0, 0.0]]]])).tolist() == [[2, 3, 1, 0]]
 
 

@@ -39,8 +39,12 @@ class Curve:
 
 
 def ranking(attributions: Tensor) -> Tensor:
-    """Return pixels (N, H * W) from the highest attribution down; channels are summed, ties stay in reading order."""
-    return attributions.sum(1).flatten(1).argsort(dim=1, descending=True, stable=True)
+    """Return pixels (N, H * W) from the largest magnitude down; channels are summed, ties stay in reading order.
+
+    Evidence against a class ranks as high as evidence for it: by sign, ink that speaks against the class would
+    stand behind all the blank pixels, whose attribution is zero, and never be restored.
+    """
+    return _descending(attributions.sum(1).abs())
 
 
 def random_ranking(images: Tensor, seed: int) -> Tensor:
@@ -52,7 +56,11 @@ def random_ranking(images: Tensor, seed: int) -> Tensor:
 
 def intensity_ranking(images: Tensor, background: Tensor, scale: Tensor | float = 1.0) -> Tensor:
     """Return the pixels from the brightest down, (N, H * W); `scale` turns input units into ink."""
-    return ranking((images - background) * scale)
+    return _descending(((images - background) * scale).sum(1))
+
+
+def _descending(values: Tensor) -> Tensor:
+    return values.flatten(1).argsort(dim=1, descending=True, stable=True)
 
 
 @torch.no_grad()
