@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -367,3 +369,10 @@ def test_bad_input_is_one_clear_error(small: Model, call, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         call(small)
     assert type(caught.value).__name__ in ("MaximizeError", "CaptureError")
+
+
+@pytest.mark.parametrize(("preset", "best"), [("source", 0), ("robust", 1)])
+def test_robust_prefers_the_restart_that_stands_a_shift(small: Model, preset: str, best: int) -> None:
+    made = maximize_maps(small, "Conv_2", [3], Settings(preset, restarts=3, steps=1))
+    quality = replace(made.quality, activation=np.array([2.0, 1.9, 0.0]), shift=np.array([0.5, 0.9, np.nan]))
+    assert replace(made, quality=quality).best.tolist() == [best]

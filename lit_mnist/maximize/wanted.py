@@ -82,9 +82,11 @@ class WantedImages:
 
     @cached_property
     def best(self) -> np.ndarray:
-        """The row (targets,) of each target's strongest restart."""
-        restarts = self.settings.restarts
-        values = self.quality.activation.reshape(-1, restarts)
+        """The row (targets,) of each target's strongest restart; for `robust`, of the strongest when shifted."""
+        restarts, strength = self.settings.restarts, self.quality.activation
+        if self.settings.preset == "robust":
+            strength = strength * np.nan_to_num(self.quality.shift)
+        values = strength.reshape(-1, restarts)
         return values.argmax(1) + np.arange(len(values)) * restarts
 
     def name(self, target: int) -> str:
