@@ -18,7 +18,8 @@ SCHEDULES = ("Constant", "InverseTimeDecay", "ExponentialDecay")
 _TRAINING = "lit_mnist.training."
 _TOP = ("recipe", "seed_everything", "trainer", "model", "data", "name", "runs_dir", "ckpt_path",
         "resume", "checkpoint_every_seconds", "checkpoint_every_steps")  # the last three: ours alone
-_MODEL = ("network", "optimizer", "schedule", "weight_decay", "initial_weights")
+_MODEL = ("network", "optimizer", "schedule", "weight_decay", "initial_weights",
+          "cuda_graphs")  # the last: ours alone, and the same weights either way
 _DATA = (*(field.name for field in fields(DataOptions)), "batch_size", "eval_batch_size")
 # keys of the trainer that do not change what is computed, and values that say what Keras does anyway
 _INERT = ("accelerator", "devices", "logger", "enable_progress_bar", "enable_model_summary", "log_every_n_steps",

@@ -21,22 +21,21 @@ os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 import lightning as L  # noqa: E402
 from jsonargparse import ArgumentError, Namespace  # noqa: E402
 from jsonargparse.typing import NonNegativeFloat, PositiveInt  # noqa: E402
-from lightning.pytorch.callbacks import ModelCheckpoint  # noqa: E402
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback  # noqa: E402
-from lightning.pytorch.loggers import TensorBoardLogger  # noqa: E402
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI  # noqa: E402
 from lightning.pytorch.utilities.exceptions import MisconfigurationException  # noqa: E402
 
 from .data.module import MNISTDataModule  # noqa: E402
 from .errors import UserError, nearest  # noqa: E402
+from .fit_parts import SaveConfig, draw_curves, equip, loggers  # noqa: E402
 from .origin import find_origin, unfinished_run  # noqa: E402
 from .outcome import Outcome  # noqa: E402
 from .parse_errors import explain  # noqa: E402
 from .resume import find_unfinished  # noqa: E402
 from .training import callbacks as cb  # noqa: E402
-from .training.checkpoints import CheckedFiles, KeepLast, checkpoints  # noqa: E402
+from .training.checkpoints import KeepLast, checkpoints  # noqa: E402
 from .training.classifier import LitClassifier  # noqa: E402
+from .training.graphs import refuse_without_cuda  # noqa: E402
 from .training.interruption import Interrupted, Interruption  # noqa: E402
-from .training.metrics_file import MetricsFile  # noqa: E402
 from .training.run import evaluate_run, finish_fit, predict_test, warn_of_fallback  # noqa: E402
 from .yaml_files import read_yaml  # noqa: E402
 
@@ -85,7 +84,7 @@ class Cli(LightningCLI):
         self.configs, self.stem = early.config, _stem(early.config)
         base = ["--config", json.dumps(self.origin.config)] if self.origin else []
         super().__init__(
-            LitClassifier, MNISTDataModule, args=[command, *base, *argv], save_config_callback=_SaveConfig,
+            LitClassifier, MNISTDataModule, args=[command, *base, *argv], save_config_callback=SaveConfig,
             save_config_kwargs={"overwrite": True}, seed_everything_default=1, trainer_defaults=dict(_TRAINER),
             auto_configure_optimizers=False, load_from_checkpoint_support=False,
             parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "prog": "python -m lit_mnist",
@@ -179,26 +178,16 @@ class Cli(LightningCLI):
         wanted = self._get(self.config_init, "trainer")
         fitting = self.command == "fit" and not wanted.get("fast_dev_run")
         if wanted.get("logger") in (None, True):
-            kwargs["logger"] = self._loggers() if fitting else False
+            kwargs["logger"] = loggers(self.origin, self.settings.runs_dir, self.settings.name) if fitting else False
         if not fitting or wanted.get("logger") is False:  # no run folder: nowhere to keep checkpoints
             kwargs["enable_checkpointing"] = False
         trainer = super().instantiate_trainer(**kwargs)
         if self.command == "fit":
-            _hand_in_drawing(trainer)
-            trainer.callbacks = _ordered(trainer, self._callbacks(trainer))
-            trainer.strategy.checkpoint_io = CheckedFiles()
+            equip(trainer, self._callbacks(trainer))
         return trainer
 
-    def _loggers(self) -> list:
-        run = self.origin.run if self.origin else None
-        place = {"save_dir": run.parent.parent, "name": run.parent.name, "version": run.name} if run else \
-            {"save_dir": self.settings.runs_dir, "name": self.settings.name}
-        step = self.origin.model.step if run else None
-        board = TensorBoardLogger(**place, default_hp_metric=False, purge_step=None if step is None else step + 1)
-        return [board, MetricsFile(Path(board.log_dir), step)]
-
     def _callbacks(self, trainer: L.Trainer) -> list:
-        extra = [cb.RunRecord(self.config_dump), cb.Clock(), cb.EpochHistory(_draw_curves), cb.EpochReport()]
+        extra = [cb.RunRecord(self.config_dump), cb.Clock(), cb.EpochHistory(draw_curves), cb.EpochReport()]
         if trainer.loggers and not trainer.fast_dev_run:
             keep_last = KeepLast(self.settings.checkpoint_every_seconds, self.settings.checkpoint_every_steps,
                                  self.interruption)
@@ -211,6 +200,8 @@ class Cli(LightningCLI):
             return
         if self.origin and not self.origin.is_keras:
             self.datamodule.use(self.origin.model.standardizer)
+        if self.command == "fit" and self.model.cuda_graphs is True:
+            refuse_without_cuda(self.trainer.strategy.root_device)
         self._refuse_other_data()
         warn_of_fallback(self.datamodule.prepared.dataset)
 
@@ -249,44 +240,6 @@ class Cli(LightningCLI):
         from .commands.predict import predict
 
         return predict(self.origin.model, self.settings.images, self.settings.data.dataset, self.settings.data.root)
-
-
-class _SaveConfig(SaveConfigCallback):
-    """Writes ``config.yaml`` into the run folder; needs none where there is no run folder."""
-
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        if stage == "fit" and trainer.log_dir and trainer.loggers:
-            super().setup(trainer, pl_module, stage)
-
-
-def _hand_in_drawing(trainer: L.Trainer) -> None:
-    """Give callbacks that show pictures what draws them."""
-    from .training.tensorboard import InsideView
-
-    for callback in trainer.callbacks:
-        if isinstance(callback, InsideView):
-            from .figures import board
-
-            callback.draw = board
-
-
-def _ordered(trainer: L.Trainer, extra: list) -> list:
-    """Lightning's own order: checkpoints last, so that they hold what the other callbacks did."""
-    from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
-
-    if any(isinstance(callback, cb.StepProgress) for callback in extra):
-        trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, cb.ProgressBar)]
-    if any(isinstance(callback, KeepLast) for callback in extra):
-        trainer.callbacks = [c for c in trainer.callbacks if type(c) is not ModelCheckpoint]
-    return _CallbackConnector._reorder_callbacks([*trainer.callbacks, *extra])
-
-
-def _draw_curves(history: cb.History, path: Path) -> None:
-    from .figures.canvas import save
-    from .figures.evaluation import training_curves
-
-    save(training_curves(history.epochs, history.train_acc, history.val_acc or None, history.train_loss,
-                         history.val_loss or None, title=path.parent.parent.name), path)
 
 
 def _early(argv: list[str]) -> argparse.Namespace:

@@ -19,7 +19,7 @@ LOCK = ".lock"
 # What may differ between the two commands: where things lie and what is shown, not what is computed.
 _ASIDE = {"resume", "runs_dir", "name", "config", "ckpt_path", "checkpoint_every_seconds", "checkpoint_every_steps"}
 _ASIDE_OF = {"trainer": {"enable_progress_bar", "default_root_dir", "profiler", "enable_model_summary"},
-             "data": {"root", "download"}}
+             "data": {"root", "download"}, "model": {"cuda_graphs"}}
 
 
 class ResumeError(UserError):

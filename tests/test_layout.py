@@ -21,7 +21,7 @@ FLOW = (
     ("maximize", "attribution"),
     ("comparison", "figures"),
     ("report",),
-    ("commands", "cli"),
+    ("commands", "fit_parts", "cli"),
     ("__init__", "__main__"),
 )
 RANK = {place: rank for rank, places in enumerate(FLOW) for place in places}

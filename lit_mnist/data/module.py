@@ -43,9 +43,19 @@ class Block:
             start += own
 
     @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """This process's and all processes' number of images, of each step."""
+        return tuple(self._sizes)
+
+    @property
     def total(self) -> int:
         """Number of images, over all processes."""
         return sum(total for _, total in self._sizes)
+
+    def gather(self, images: Tensor, labels: Tensor) -> None:
+        """Write the images (n, C, H, W) and labels (n,) into the given tensors, on the same device."""
+        images.copy_(self.images)
+        labels.copy_(self.labels)
 
 
 class Resident:
@@ -55,6 +65,40 @@ class Resident:
         self.part = part
         self.images = torch.from_numpy(part.images).unsqueeze(1).to(device, dtype)
         self.labels = torch.from_numpy(part.labels).to(device)
+
+
+class ShuffledBlock(Block):
+    """A block that knows which images it takes and gathers them when asked: kept blocks take hardly any memory.
+
+    `matrices` (n, 2, 3) distort the images, over `background` (see `distort`); None leaves them alone.
+    """
+
+    def __init__(self, data: Resident, chosen: Tensor, sizes: list[tuple[int, int]], first: int,
+                 matrices: Tensor | None = None, background: Tensor | None = None) -> None:
+        self.data, self.chosen, self.matrices, self.background = data, chosen, matrices, background
+        self.first, self._sizes = first, sizes
+
+    @property
+    def images(self) -> Tensor:
+        """The images, (n, C, H, W), gathered anew each time."""
+        images = self.data.images[self.chosen]
+        return images if self.matrices is None else distort(images, self.matrices, self.background)
+
+    @property
+    def labels(self) -> Tensor:
+        """The labels, (n,)."""
+        return self.data.labels[self.chosen]
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(Block(self.images, self.labels, self._sizes, self.first))
+
+    def gather(self, images: Tensor, labels: Tensor) -> None:
+        """Write the images and labels into the given tensors, without a copy between."""
+        if self.matrices is not None:
+            images.copy_(self.images)
+        else:
+            torch.index_select(self.data.images, 0, self.chosen, out=images)
+        torch.index_select(self.data.labels, 0, self.chosen, out=labels)
 
 
 class TrainingBlocks:
@@ -83,12 +127,19 @@ class TrainingBlocks:
     def __iter__(self) -> Iterator[Block]:
         order = torch.from_numpy(permutation(self.module.seed, self.epoch, len(self.data.part)))
         order = order.to(self.data.images.device)
-        matrices = self._matrices(len(order))
+        distortion = self._distortion(len(order))
         for first, last in zip(self.borders, self.borders[1:], strict=False):
             if first >= self._done:
                 self._done = last
-                yield self._take(order, matrices, first, last)
+                yield self._take(order, first, last, *distortion)
         self._done = 0
+
+    def samples(self) -> list[Block]:
+        """Return a block of each form that every epoch has: a whole one and, where it differs, the epoch's last."""
+        order = torch.arange(len(self.data.part), device=self.data.images.device)
+        starts = range(0, self.steps, self.block)
+        blocks = [self._take(order, start, min(start + self.block, self.steps)) for start in (starts[0], starts[-1])]
+        return list({block.sizes: block for block in blocks}.values())
 
     def state_dict(self) -> dict[str, int]:
         """Return epoch and position."""
@@ -99,26 +150,25 @@ class TrainingBlocks:
         if state["epoch"] == self.epoch:
             self._done = state["step"]
 
-    def _matrices(self, n: int) -> Tensor | None:
-        augment = self.module.augment
+    def _distortion(self, n: int) -> tuple[Tensor, Tensor] | tuple[()]:
+        augment, images = self.module.augment, self.data.images
         if not augment:
-            return None
-        return augment.draw(self.module.seed, self.epoch, n, self.data.images.shape[-1]).to(self.data.images.device)
+            return ()
+        matrices = augment.draw(self.module.seed, self.epoch, n, images.shape[-1])
+        return matrices.to(images.device), self.module.background.to(images)
 
-    def _take(self, order: Tensor, matrices: Tensor | None, first: int, last: int) -> Block:
+    def _take(self, order: Tensor, first: int, last: int, matrices: Tensor | None = None,
+              background: Tensor | None = None) -> ShuffledBlock:
         parts, sizes = [], []
         for step in range(first, last):
             start, stop = step * self.module.batch_size, min((step + 1) * self.module.batch_size, len(order))
             cut = [start + (stop - start) * rank // self.world for rank in (self.rank, self.rank + 1)]
             parts.append(slice(*cut))
             sizes.append((cut[1] - cut[0], stop - start))
-        chosen = order[parts[0].start:parts[-1].stop] if self.world == 1 else torch.cat([order[p] for p in parts])
-        images, labels = self.data.images[chosen], self.data.labels[chosen]
-        if matrices is not None:
-            moved = matrices[parts[0].start:parts[-1].stop] if self.world == 1 else \
-                torch.cat([matrices[p] for p in parts])
-            images = distort(images, moved, self.module.background.to(images))
-        return Block(images, labels, sizes, first)
+        own = slice(parts[0].start, parts[-1].stop) if self.world == 1 else \
+            torch.cat([torch.arange(part.start, part.stop, device=order.device) for part in parts])
+        return ShuffledBlock(self.data, order[own], sizes, first, None if matrices is None else matrices[own],
+                             background)
 
 
 class EvaluationBlocks:

@@ -73,7 +73,9 @@ def _curve(axes: Axes, name: str, epochs: Values, training: Values, validation: 
     known = [np.asarray(values, np.float64) for values in (training, validation) if values is not None]
     mark = "o" if len(epochs) < 2 else None  # one point makes no line
     for values, label, colour in zip(known, ("training", "validation"), (TRAINING, VALIDATION), strict=False):
-        axes.plot(epochs[len(epochs) - len(values):], values, color=colour, label=label, marker=mark, linewidth=1.5)
+        seen = np.isfinite(values)  # a line through the epochs that were validated
+        axes.plot(np.asarray(epochs)[len(epochs) - len(values):][seen], values[seen], color=colour, label=label,
+                  marker=mark, linewidth=1.5)
     axes.set_ylim(_widened(np.concatenate([np.ravel(values) for values in known]), limits))
     axes.set_xlabel("epoch")
     axes.set_title(name, fontsize=10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -197,7 +198,8 @@ def _history(run: Path, summary: dict[str, Any]) -> dict[str, list[float]]:
         found = {}
     epochs = len(found.get("train_loss", ()))
     if not epochs:
-        return {key: values for key, values in (summary.get("history") or {}).items() if values}
+        return {key: [math.nan if value is None else value for value in values]  # None: an epoch without validation
+                for key, values in (summary.get("history") or {}).items() if values}
     whole = {key: values for key, values in found.items() if len(values) == epochs}
     return {"epochs": list(range(1, epochs + 1))} | whole
 

@@ -16,7 +16,7 @@ class Average:
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        self.network, self.decay, self.updates = network, decay, 0
+        self.network, self.decay = network, decay
         self.names = list(network.state_dict())
         self.values = [tensor.detach().clone() for tensor in network.state_dict().values()]
 
@@ -24,12 +24,16 @@ class Average:
         """Move the average to the network's device and precision."""
         self.values = [value.to(weight) for value, weight in zip(self.values, self._weights(), strict=True)]
 
+    def share(self, step: int) -> float:
+        """Return the share of the new weights in the update that follows `step` updates."""
+        return 1 - min(self.decay, (1 + step) / (10 + step))
+
     @torch.no_grad()
-    def update(self) -> None:
-        """Take in the network's present weights."""
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        self.updates += 1
-        torch._foreach_lerp_(self.values, self._weights(), 1 - decay)
+    def update(self, share: float | Tensor) -> None:
+        """Take in the network's present weights; `share` may be a 0-dim tensor on their device."""
+        differences = torch._foreach_sub(self._weights(), self.values)
+        torch._foreach_mul_(differences, share)
+        torch._foreach_add_(self.values, differences)
 
     @torch.no_grad()
     def swap(self) -> None:
@@ -42,14 +46,13 @@ class Average:
     def states(self, trained: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return a state dict with the averaged weights, and what `restore` needs to go on training."""
         averaged = {f"network.{name}": value.clone() for name, value in zip(self.names, self.values, strict=True)}
-        return trained | averaged, {"weights": {key: trained[key] for key in averaged}, "updates": self.updates}
+        return trained | averaged, {"weights": {key: trained[key] for key in averaged}}
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Take the average out of a checkpoint and put the trained weights in its place."""
         state, trained = checkpoint["state_dict"], checkpoint["trained_state"]
         self.values = [state[f"network.{name}"].clone().to(value.device)
                        for name, value in zip(self.names, self.values, strict=True)]
-        self.updates = trained["updates"]
         state.update(trained["weights"])
 
     def _weights(self) -> list[Tensor]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
 
 from ..errors import UserError
@@ -20,34 +21,55 @@ from .initial import save_initial_weights
 
 @dataclass(frozen=True)
 class History:
-    """Figures by epoch, each list one value an epoch; validation lists are empty where nothing was validated."""
+    """Figures by epoch, each list one value an epoch.
+
+    Validation lists hold None for epochs that were not validated, and are empty where none was.
+    """
 
     epochs: list[int] = field(default_factory=list)
     train_acc: list[float] = field(default_factory=list)
-    val_acc: list[float] = field(default_factory=list)
+    val_acc: list[float | None] = field(default_factory=list)
     train_loss: list[float] = field(default_factory=list)
-    val_loss: list[float] = field(default_factory=list)
+    val_loss: list[float | None] = field(default_factory=list)
+
+    def add(self, epoch: int, figures: Mapping[str, float]) -> None:
+        """Add an epoch's ``train/acc``, ``train/loss`` and, where it was validated, ``val/acc`` and ``val/loss``."""
+        before = len(self.epochs)
+        self.epochs.append(epoch)
+        for key in ("train/acc", "train/loss", "val/acc", "val/loss"):
+            values = getattr(self, key.replace("/", "_"))
+            if values or key in figures:
+                values += [None] * (before - len(values)) + [figures.get(key)]
 
 
 class EpochHistory(Callback):
     """Keeps the figures of every epoch, through interruptions too, and hands them to `draw` after each.
 
-    `draw(history, path)` writes the training curves; it is handed in, so that training imports no figures.
+    `draw(history, path)` writes the training curves; it is handed in, so that training imports no figures. Where
+    epochs are so short that drawing would take more than a twentieth of the time, not all of them are drawn.
     """
 
     def __init__(self, draw: Callable[[History, Path], None] | None = None) -> None:
         self.history, self.draw = History(), draw
+        self._next, self._undrawn = 0.0, False
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Take the epoch's figures; validation has already run."""
-        figures = pl_module.epoch_figures
-        self.history.epochs.append(trainer.current_epoch + 1)
-        for key in ("train/acc", "train/loss", "val/acc", "val/loss"):
-            if key in figures:
-                getattr(self.history, key.replace("/", "_")).append(figures[key])
+        self.history.add(trainer.current_epoch + 1, pl_module.epoch_figures)
+        self._undrawn = True
+        if time.monotonic() >= self._next:
+            self._draw(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Draw the whole history."""
+        self._draw(trainer)
+
+    def _draw(self, trainer: L.Trainer) -> None:
         folder = run_folder(trainer)
-        if self.draw is not None and folder and trainer.is_global_zero:
+        if self._undrawn and self.draw is not None and folder and trainer.is_global_zero:
+            start = time.monotonic()
             self.draw(self.history, Path(folder) / "training_curves.png")
+            self._next, self._undrawn = time.monotonic() + 20 * (time.monotonic() - start), False
 
     def state_dict(self) -> dict[str, Any]:
         """Return the history as plain lists."""
@@ -96,6 +118,8 @@ class StopAtAccuracy(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop where the threshold is exceeded."""
         figures = pl_module.epoch_figures
+        if self.monitor in ("val/acc", "val/loss") and trainer.enable_validation and not pl_module.validated_now:
+            return
         if self.monitor not in figures:
             raise UserError(f"StopAtAccuracy: monitor = {self.monitor!r} is not logged; accepted: "
                             f"{', '.join(sorted(figures))}")
@@ -123,7 +147,9 @@ class Clock(Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
                            batch_idx: int) -> None:
-        """Count the block's images and the time since the last one."""
+        """Count the block's images and the time since the last one; a GPU's work counts once it is done."""
+        if trainer.is_last_batch and pl_module.device.type == "cuda":
+            torch.cuda.synchronize(pl_module.device)
         now = time.perf_counter()
         self.seconds, self._last = self.seconds + now - self._last, now
         self.images += getattr(batch, "total", 0) or len(batch[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..errors import UserError
 from .state import random_states, restore_random_states
 
-_NEVER = 2**62
+NEVER = 2**62
 
 
 class NonFiniteError(UserError):
@@ -28,7 +28,7 @@ class FiniteWatch:
     so that the steps since can be made again, slowly, to name the first place where a value went wrong.
     """
 
-    def __init__(self, every: int = 100) -> None:
+    def __init__(self, every: int = 1000) -> None:
         self.every = every
         self.forget()
 
@@ -37,20 +37,20 @@ class FiniteWatch:
         self._first: Tensor | None = None
         self._blocks: list[tuple[Any, int]] = []
         self._copies: tuple[Any, ...] | None = None
+        self._asked: tuple[tuple[Any, ...], int] | None = None  # copies when the flag was sent off, and blocks before
         self._steps = 0
 
     def before(self, block: Any, first: int, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Take in a block of steps, the first of which is number `first`, before it runs."""
         if self._copies is None:
-            self._copies = ([tensor.detach().clone() for tensor in network.state_dict().values()],
-                            copy.deepcopy(optimizer.state_dict()), random_states())
+            self._copies = _copies(network, optimizer)
         self._blocks.append((block, first))
 
-    def after(self, losses: Sequence[Tensor], first: int) -> None:
-        """Take in the block's losses; does not wait for the device."""
-        bad = ~torch.stack(list(losses)).isfinite()
+    def after(self, losses: Tensor, first: int) -> None:
+        """Take in the block's losses (k,); does not wait for the device."""
+        bad = ~losses.isfinite()
         steps = torch.arange(first, first + len(losses), device=bad.device)
-        lowest = torch.where(bad, steps, _NEVER).min()
+        lowest = torch.where(bad, steps, NEVER).min()
         self._first = lowest if self._first is None else torch.minimum(self._first, lowest)
         self._steps += len(losses)
 
@@ -59,19 +59,37 @@ class FiniteWatch:
         """Whether the flag should be read: at once on the CPU, where that costs nothing."""
         return self._first is not None and (self._first.device.type == "cpu" or self._steps >= self.every)
 
-    def first_bad(self, network: nn.Module, world: int = 1) -> int | None:
-        """Return the first step (from 0) with a bad loss, in any process, or None; waits for the device.
+    def flag(self, network: nn.Module) -> Tensor:
+        """Return, on the device, the first step (from 0) with a bad loss in this process, else NEVER.
 
         Weights count too: a step may spoil them although its own loss was finite.
         """
-        if self._first is None:
-            return None
         spoilt = ~torch.stack([p.detach().isfinite().all() for p in network.parameters()]).all()
         last = self._blocks[-1][1] + len(self._blocks[-1][0]) - 1
-        first = torch.minimum(self._first, torch.where(spoilt, last, _NEVER))
+        return torch.minimum(self._first, torch.where(spoilt, last, NEVER))
+
+    def ask(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> Tensor:
+        """Return the flag, to be read by `answer` when it has come: training goes on meanwhile."""
+        self._asked, self._steps = (_copies(network, optimizer), len(self._blocks)), 0
+        return self.flag(network)
+
+    def answer(self, flag: Tensor) -> int | None:
+        """Return the first bad step that the flag tells of, or None; then the copies made by `ask` are good."""
+        if (found := int(flag)) < NEVER:
+            return found
+        if self._asked is not None:
+            self._copies, before = self._asked
+            self._blocks, self._asked = self._blocks[before:], None
+        return None
+
+    def first_bad(self, network: nn.Module, world: int = 1) -> int | None:
+        """Return the first step (from 0) with a bad loss, in any process, or None; waits for the device."""
+        if self._first is None:
+            return None
+        first = self.flag(network)
         if world > 1:
             dist.all_reduce(first, dist.ReduceOp.MIN)
-        if (found := int(first)) < _NEVER:
+        if (found := int(first)) < NEVER:
             return found
         self.forget()
         return None
@@ -122,6 +140,11 @@ def _listening(network: nn.Module) -> Iterator[list[str]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _copies(network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, ...]:
+    return ([tensor.detach().clone() for tensor in network.state_dict().values()],
+            copy.deepcopy(optimizer.state_dict()), random_states())
 
 
 @torch.no_grad()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..network import Network, as_float32
+from ..network import Network
 
 
 def data_loss(network: Network, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0,
@@ -33,9 +34,14 @@ def penalty(network: Network) -> Tensor | None:
         l1, l2 = getattr(layer, "l1", 0.0), getattr(layer, "l2", 0.0)
         if l1 or l2:
             kernel = getattr(network, layer.name)[_kernel_position(layer.type)].weight
-            terms += [as_float32(l1) * kernel.abs().sum()] if l1 else []
-            terms += [as_float32(l2) * kernel.square().sum()] if l2 else []
+            terms += [_single(l1) * kernel.abs().sum()] if l1 else []
+            terms += [_single(l2) * kernel.square().sum()] if l2 else []
     return torch.stack(terms).sum() if terms else None
+
+
+def _single(value: float) -> float:
+    """Round as Keras' TensorFlow backend does; without a tensor, which a captured step could not read."""
+    return float(np.float32(value))
 
 
 def _kernel_position(layer_type: str) -> int:

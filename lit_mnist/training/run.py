@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -64,10 +64,11 @@ def _training_figures(trainer: L.Trainer, model: LitClassifier, data: MNISTDataM
     history = next(c.history for c in trainer.callbacks if isinstance(c, EpochHistory))
     clock = next(c for c in trainer.callbacks if isinstance(c, Clock))
     options, dataset = data.options, data.prepared.dataset
+    validated = [pair for pair in zip(history.val_acc, history.epochs, strict=False) if pair[0] is not None]
+    best = max(validated, key=itemgetter(0), default=(None, None))  # the first of equals
     return {
-        "val/acc": history.val_acc[-1] if history.val_acc else None,
-        "val/acc_best": max(history.val_acc, default=None),
-        "val/acc_best_epoch": history.epochs[int(np.argmax(history.val_acc))] if history.val_acc else None,
+        "val/acc": validated[-1][0] if validated else None,
+        "val/acc_best": best[0], "val/acc_best_epoch": best[1],
         "validated_on": options.validate_on,
         "train/acc": history.train_acc[-1], "train/loss": history.train_loss[-1],
         "parameters": model.spec.parameters,
@@ -76,7 +77,8 @@ def _training_figures(trainer: L.Trainer, model: LitClassifier, data: MNISTDataM
         "seed": model.seed, "epochs": len(history.epochs), "steps": trainer.fit_loop.epoch_loop.global_step,
         "precision": str(trainer.precision),
         "images_per_second": clock.images / clock.seconds if clock.seconds else None,
-        "train_seconds": clock.seconds, "sessions": clock.sessions, 
+        "train_seconds": clock.seconds, "sessions": clock.sessions,
+        "prepare_seconds": model.blocks.prepare_seconds if model.blocks else 0.0,
         "history": {key: list(values) for key, values in vars(history).items()},
         "versions": versions(), "hardware": hardware(),
     }

@@ -55,3 +55,11 @@ def fit_epoch_end(loops: dict[str, Any]) -> bool:
     for progress in (epoch["total"], epoch["current"]):
         progress["completed"] = progress["processed"]
     return True
+
+
+def plain_groups(states: list[dict[str, Any]]) -> None:
+    """Take out of optimisers' state dicts what holds on a GPU alone; training puts it back where it goes on there."""
+    for state in states:
+        for group in state["param_groups"]:
+            if "capturable" in group:
+                group["capturable"] = False

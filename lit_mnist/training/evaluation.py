@@ -1,0 +1,56 @@
+"""What validation and test count: loss, accuracy by class, and the confusion matrix."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+
+from ..data.module import Block
+from ..network import Network
+from .losses import data_loss, penalty
+from .steps import StepResult, Sums, summed
+
+
+class Evaluation(nn.Module):
+    """The figures of one pass over validation or test images; nothing is read from the device before its end."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        # our labels need no checks, which would wait for the device
+        self.metrics = MetricCollection({
+            "acc": MulticlassAccuracy(classes, average="micro", validate_args=False),
+            "class_acc": MulticlassAccuracy(classes, average=None, validate_args=False),
+            "confusion_matrix": MulticlassConfusionMatrix(classes, validate_args=False),
+        }, compute_groups=True)
+        self.reset()
+
+    def reset(self) -> None:
+        """Start again from nothing."""
+        self.metrics.reset()
+        self._results: list[StepResult] = []
+        self._sizes: list[tuple[int, int]] = []
+
+    def add(self, network: Network, block: Block) -> None:
+        """Evaluate a block of batches."""
+        for batch, size in zip(block, block.sizes, strict=True):
+            logits = network(batch.images).float()
+            self._results.append(StepResult(data_loss(network, logits, batch.labels), penalty(network), logits,
+                                            batch.labels, batch.total))
+            self._sizes.append(size)
+
+    def figures(self, stage: str, world: int) -> tuple[dict[str, float], Tensor]:
+        """Return the pass's figures as ``{stage}/...``, over all processes, and the confusion matrix."""
+        sums = Sums()
+        if self._results:
+            sums.add(summed(self._results, tuple(self._sizes)).sums)
+            self.metrics.update(torch.cat([result.logits for result in self._results]).argmax(1),
+                                torch.cat([result.labels for result in self._results]))
+        found, values = sums.figures(world), self.metrics.compute()
+        figures = {f"{stage}/loss": found["loss"], f"{stage}/acc": float(values["acc"])}
+        if stage == "test":
+            figures |= {"test/correct": found["correct"], "test/images": found["images"]}
+            figures |= {f"test/acc_class_{i}": value for i, value in enumerate(values["class_acc"].tolist())}
+        self.reset()
+        return figures, values["confusion_matrix"].cpu()
