@@ -20,7 +20,7 @@ BAD_INPUT = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program and return its exit code: 0, or 2 for bad input (message on standard error)."""
+    """Run the program; return its exit code: 0, 1 where a check failed, 2 for bad input (message on standard error)."""
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help"):
         print(_help())
@@ -58,7 +58,7 @@ def _run(command: str, argv: list[str]) -> int:
         return int(exit_.code or 0)
     if int(os.environ.get("LOCAL_RANK", 0)) == 0:
         print(to_json(outcome.data) if as_json else outcome.text)
-    return 0
+    return outcome.code
 
 
 def _asks_help(argv: list[str]) -> bool:

@@ -15,6 +15,7 @@ COMMANDS = {
     "summary": "print a network's layer table: shapes, parameters, work, receptive fields",
     "runs": "list the training runs with their figures",
     "convert": "turn a Keras file into a checkpoint, or a checkpoint into a Keras file",
+    "parity": "give both frameworks the same weights and compare layers, gradients, rates and steps",
     "compare": "train both frameworks over several seeds and test whether they are equally accurate",
     "features": "draw every map of a layer for chosen images, and the soft-max bars",
     "filters": "draw the kernels of the convolutions",

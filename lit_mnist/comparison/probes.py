@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -56,10 +56,12 @@ def random_probe(spec: s.NetworkSpec, seed: int, steps: int = 3, batch: int = 8)
 
 
 def comparable_recipe(config: Mapping[str, Any], name: str) -> Recipe:
-    """Return the recipe; of a configuration that Keras cannot train, the network with Keras' plain RMSprop."""
+    """Return the recipe; of a configuration that Keras cannot train, network and data with Keras' plain RMSprop."""
     if config.get("recipe") == "keras":
         return read_recipe(config, name)
-    return plain_recipe(read_spec(config), name)
+    known = {field.name for field in fields(DataOptions)}
+    options = {key: value for key, value in (config.get("data") or {}).items() if key in known}
+    return replace(plain_recipe(read_spec(config), name), data=DataOptions(**options))
 
 
 def plain_recipe(spec: s.NetworkSpec, name: str = "plain", optimizer: str = "RMSprop", seed: int = 1,
