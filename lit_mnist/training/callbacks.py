@@ -51,7 +51,12 @@ class EpochHistory(Callback):
 
     def __init__(self, draw: Callable[[History, Path], None] | None = None) -> None:
         self.history, self.draw = History(), draw
+        self._folder: Path | None = None
         self._next, self._undrawn = 0.0, False
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Learn where to draw: every process must ask at the same time."""
+        self._folder = run_folder(trainer) if self.draw is not None else None
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Take the epoch's figures; validation has already run."""
@@ -65,10 +70,9 @@ class EpochHistory(Callback):
         self._draw(trainer)
 
     def _draw(self, trainer: L.Trainer) -> None:
-        folder = run_folder(trainer)
-        if self._undrawn and self.draw is not None and folder and trainer.is_global_zero:
+        if self._undrawn and self._folder and trainer.is_global_zero:
             start = time.monotonic()
-            self.draw(self.history, Path(folder) / "training_curves.png")
+            self.draw(self.history, self._folder / "training_curves.png")
             self._next, self._undrawn = time.monotonic() + 20 * (time.monotonic() - start), False
 
     def state_dict(self) -> dict[str, Any]:
