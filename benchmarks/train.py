@@ -21,7 +21,7 @@ import yaml
 from lit_mnist.__main__ import main
 from lit_mnist.cli import MNISTDataModule
 from lit_mnist.errors import UserError
-from lit_mnist.network import Network, channels_last
+from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.training.losses import data_loss, penalty
 from lit_mnist.training.optimizers import RMSprop
@@ -94,7 +94,7 @@ class Training:
             chosen = order[(step * _BATCH) % len(order):][:_BATCH]
             optimizer.param_groups[0]["lr"] = float(rates[step])
             with torch.autocast(self.device, torch.bfloat16, enabled=dtype == torch.bfloat16):
-                logits = network.training_logits(channels_last(self.pixels[chosen]))
+                logits = network.training_logits(self.pixels[chosen])
                 loss = data_loss(network, logits, self.labels[chosen]) + penalty(network)
             loss.backward()
             optimizer.step()

@@ -225,18 +225,6 @@ class Reshape(nn.Module):
         return y.flatten(1) if self.image is None else y.reshape(-1, *self.image).permute(0, 3, 1, 2)
 
 
-def channels_last(images: Tensor) -> Tensor:  # (N, C, H, W) -> the same
-    """Return images laid out channels last, also where a single channel leaves it open which layout that is.
-
-    torch takes one channel for channels first and lays the first convolution's output out likewise, on which
-    that convolution and its pool take twice as long.
-    """
-    if images.shape[1] > 1:
-        return images.contiguous(memory_format=torch.channels_last)
-    n, _, height, width = images.shape
-    return images.reshape(n, height, width, 1).permute(0, 3, 1, 2)
-
-
 def as_images(pixels: np.ndarray) -> Tensor:
     """Return arrays (N, H, W) or (N, H, W, C) as a tensor (N, C, H, W) of the same type."""
     images = torch.from_numpy(np.ascontiguousarray(pixels))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from keras_baseline.recipe import Recipe
 
-from ..network import Network, as_images, channels_last
+from ..network import Network, as_images
 from ..spec import LayerInfo, NetworkSpec
 from ..training import optimizers, schedules
 from ..training.losses import data_loss, penalty
@@ -118,7 +118,8 @@ class Ours:
             load_slots(self.network, self.optimizer, state.slots, state.scalars)
 
     def _tensor(self, images: Array) -> Tensor:
-        return channels_last(as_images(images).to(next(self.network.parameters()).dtype))
+        return as_images(images).to(next(self.network.parameters()).dtype).contiguous(
+            memory_format=torch.channels_last)
 
     def _with_penalty(self, loss: Tensor) -> Tensor:
         extra = self.penalty(self.network)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..inside.capture import select
-from ..network import Network, channels_last
+from ..network import Network
 from ..spec import Conv, Pool
 from .transformations import Transformation
 
@@ -49,7 +49,7 @@ class Taps(nn.Module):
         for transformation, drawn in zip(self.transformations, draws, strict=True):
             x = transformation(x, drawn)
         found = {}
-        x = channels_last(x)
+        x = x.contiguous(memory_format=torch.channels_last)
         for layer, name in zip(self.layers, self.kept, strict=True):
             x = layer(x)
             if name:
