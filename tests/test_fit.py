@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from conftest import CONFIGS, ROOT, Run, has_mnist
 from lit_mnist.data import prepare
 from lit_mnist.data.module import MNISTDataModule
 from lit_mnist.models import load_checkpoint, open_model
+from lit_mnist.training.callbacks import EpochHistory, History
 from lit_mnist.training.classifier import LitClassifier
 from lit_mnist.training.schedules import InverseTimeDecay
 from lit_mnist.training.steps import learning_rates
@@ -92,6 +95,35 @@ def test_the_history_goes_to_the_last_epoch_whichever_was_best(tiny: Path, run_c
     summary = fit(run_cli, tiny, tmp_path / "runs", "--model.optimizer.init_args.learning_rate", 1e-12)
     assert summary["val/acc_best_epoch"] == 1  # nothing is learnt, so the first epoch stays the best
     assert summary["epochs"] == 4 and all(len(values) == 4 for values in summary["history"].values())
+
+
+def test_epochs_without_validation_stand_in_the_history_as_such(tiny: Path, run_cli: Run, tmp_path: Path) -> None:
+    """The lists were shorter than the epochs once, and later epochs repeated the last validation's figures."""
+    summary = fit(run_cli, tiny, tmp_path / "runs", "--trainer.check_val_every_n_epoch", 2, "--trainer.max_epochs", 5)
+    history = summary["history"]
+    assert history["epochs"] == [1, 2, 3, 4, 5] and len(history["train_acc"]) == len(history["train_loss"]) == 5
+    for key in ("val_acc", "val_loss"):
+        assert [value is None for value in history[key]] == [True, False, True, False, True]
+    assert summary["val/acc"] == history["val_acc"][3] and summary["val/acc_best_epoch"] in (2, 4)
+    assert (Path(summary["run"]) / "training_curves.png").is_file()
+
+
+def test_curves_of_short_epochs_are_not_drawn_each_time(tmp_path: Path) -> None:
+    """Drawing takes a twentieth of the time at most, and the last state is always drawn."""
+    drawn: list[int] = []
+
+    def draw(history: History, path: Path) -> None:
+        drawn.append(len(history.epochs))
+        time.sleep(0.05)
+
+    callback, trainer = EpochHistory(draw), SimpleNamespace(is_global_zero=True, loggers=[1], log_dir=tmp_path)
+    callback.on_train_start(trainer, None)
+    for trainer.current_epoch in range(8):
+        callback.on_train_epoch_end(trainer, SimpleNamespace(epoch_figures={"train/acc": 0.5, "train/loss": 1.0}))
+    assert drawn == [1]
+    callback.on_train_end(trainer, None)
+    callback.on_train_end(trainer, None)
+    assert drawn == [1, 8]
 
 
 def test_metrics_hold_the_penalty_apart(trained_run: Path) -> None:
