@@ -1,36 +1,71 @@
 #!/usr/bin/env bash
-# Measures and records everything that needs a GPU, in one call: bash benchmarks/gpu.sh [FOLDER]
-# Needs: an installed package, MNIST under $LIT_MNIST_DATA, one CUDA device.
-set -euo pipefail
+# Measures and records everything that needs a GPU, in one call from the repository's root:
+#   bash benchmarks/gpu.sh [FOLDER]            on a machine with a CUDA device
+#   DEVICE=cpu QUICK=1 bash benchmarks/gpu.sh  a smoke test of this script, without one
+# Needs: python3 (or $PYTHON) with torch and lightning, MNIST under $LIT_MNIST_DATA. Wheels in benchmarks/wheels/
+# (captum, jsonargparse, ... where the machine has none and no network) are installed into a temporary folder.
+# SEEDS=100, PARTS="tests recipes ..." choose. FOLDER then holds gpu.md, gpu.json and gpu.log; the exit code is the
+# number of parts that failed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
 out=${1:-out/gpu}
+python=${PYTHON:-python3}
+device=${DEVICE:-cuda}
+quick=${QUICK:+--quick}
+parts=${PARTS:-tests recipes seeds plain profile train startup scaling inside}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
-python - <<'CHECK'
-import sys, torch
-if not torch.cuda.is_available():
-    sys.exit("benchmarks/gpu.sh: torch finds no CUDA device")
-print(torch.__version__, torch.cuda.get_device_name())
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
+
+if compgen -G "benchmarks/wheels/*.whl" > /dev/null; then
+  "$python" -m pip install -q --no-index --no-deps --no-compile --upgrade --target "$work/site" \
+    benchmarks/wheels/*.whl || exit 1
+  export PYTHONPATH="$PYTHONPATH:$work/site"
+fi
+
+{
+  "$python" - "$device" <<'CHECK' || exit 1
+import sys
+import torch
+import lightning
+print("torch", torch.__version__, "lightning", lightning.__version__, "Python", sys.version.split()[0])
+if sys.argv[1] == "cuda":
+    if not torch.cuda.is_available():
+        sys.exit("benchmarks/gpu.sh: torch finds no CUDA device")
+    print(torch.cuda.get_device_name(), "CUDA", torch.version.cuda, "cuDNN", torch.backends.cudnn.version())
 CHECK
-nvidia-smi > "$out/nvidia-smi.txt"
-python -m benchmarks train --device cuda --out "$out"
-python -m benchmarks startup --device cuda --out "$out"
-for config in cnn_source cnn_best; do
-  python -m lit_mnist fit --config "configs/$config.yaml" --runs_dir "$out/runs" --resume false \
-    --trainer.accelerator cuda --json > "$out/$config.json"
+  [ "$device" = cuda ] && nvidia-smi
+} 2>&1 | tee "$out/gpu.log"
+[ "${PIPESTATUS[0]}" -eq 0 ] || [ "$device" != cuda ] || exit 1
+
+failed=0
+for part in $parts; do
+  echo "== $part" | tee -a "$out/gpu.log"
+  case $part in
+    # graph = eager, resuming, no synchronisation within an epoch
+    tests) command=("$python" -m pytest -q -p no:cacheprovider -o filterwarnings=default tests/test_graphs.py) ;;
+    seeds) command=("$python" -m benchmarks seeds --rounds "${SEEDS:-100}") ;;
+    recipes) command=("$python" -m benchmarks recipes --rounds 1) ;;
+    profile) command=("$python" -m benchmarks profile --rounds 10) ;;
+    scaling) command=("$python" -m benchmarks scaling --rounds 3) ;;
+    *) command=("$python" -m benchmarks "$part" --rounds "${ROUNDS:-5}") ;;
+  esac
+  [ "$part" = tests ] || command+=(--device "$device" --out "$work/results" $quick)
+  "${command[@]}" 2>&1 | tee -a "$out/gpu.log"
+  status=${PIPESTATUS[0]}
+  [ "$status" -eq 0 ] || { failed=$((failed + 1)); echo "!! $part failed ($status)" | tee -a "$out/gpu.log"; }
 done
-for seed in $(seq 1 "${SEEDS:-100}"); do
-  python -m lit_mnist fit --config configs/cnn_fast.yaml --runs_dir "$out/runs" --resume false \
-    --trainer.accelerator cuda --seed_everything "$seed" --json > "$out/cnn_fast_$seed.json"
-done
-python - "$out" <<'SUMMARY'
-import json, statistics, sys
+
+"$python" - "$work/results" "$out" <<'COLLECT'
+import json
+import sys
 from pathlib import Path
 
-folder = Path(sys.argv[1])
-for name in ("cnn_source", "cnn_best"):
-    run = json.loads((folder / f"{name}.json").read_text())
-    print(f"{name}: test {run['test/acc']:.4f}, {run['train_seconds']:.2f} s of training, {run['wall_seconds']:.2f} s in all")
-runs = [json.loads(path.read_text()) for path in folder.glob("cnn_fast_*.json")]
-seconds, accuracies = ([run[key] for run in runs] for key in ("train_seconds", "test/acc"))
-print(f"cnn_fast, n = {len(runs)}: test mean {statistics.mean(accuracies):.4f}, "
-      f"training median {statistics.median(seconds):.3f} s")
-SUMMARY
+results, out = map(Path, sys.argv[1:])
+found = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
+(out / "gpu.json").write_text(json.dumps(found, indent=1))
+(out / "gpu.md").write_text("\n".join(path.read_text() for path in sorted(results.glob("*.md"))))
+COLLECT
+echo "written: $out/gpu.md, $out/gpu.json, $out/gpu.log; parts that failed: $failed" | tee -a "$out/gpu.log"
+exit "$failed"

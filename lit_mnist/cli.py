@@ -216,8 +216,10 @@ class Cli(LightningCLI):
     def _fit(self) -> None:
         path = str(self.origin.path) if self.origin else None
         try:
+            began = time.perf_counter()
             self.trainer.fit(self.model, self.datamodule, ckpt_path=path, weights_only=True)
-            self.outcome = finish_fit(self.trainer, self.model, self.datamodule, self.started)
+            seconds = {"fit_seconds": time.perf_counter() - began, "started": self.started}
+            self.outcome = finish_fit(self.trainer, self.model, self.datamodule, **seconds)
         except MisconfigurationException as error:
             raise self._explained(error) from error
         except OSError as error:

@@ -30,7 +30,8 @@ def warn_of_fallback(dataset: Dataset) -> None:
         say(f"WARNING: {dataset.note}")
 
 
-def finish_fit(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, started: float) -> Outcome:
+def finish_fit(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, started: float,
+               fit_seconds: float) -> Outcome:
     """Test the run's weights once, write ``summary.json`` and return it."""
     if trainer.interrupted or trainer.fast_dev_run:
         return Outcome({"interrupted": trainer.interrupted, "steps": trainer.global_step}, "no test was made")
@@ -40,7 +41,8 @@ def finish_fit(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, 
     trainer.test(model, data, ckpt_path=path, verbose=False, weights_only=True)
     summary = _test_figures(trainer, model, data) | training | {
         "weights": weights, "checkpoint": Path(path).name if path else None,
-        "wall_seconds": time.perf_counter() - started, "run": str(folder) if folder else None,
+        "fit_seconds": fit_seconds, "wall_seconds": time.perf_counter() - started,
+        "run": str(folder) if folder else None,
     }
     if trainer.is_global_zero and folder:
         write_json(Path(folder) / "summary.json", summary)

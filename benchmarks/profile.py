@@ -1,0 +1,59 @@
+"""Where a training step's time goes: the operations (on a GPU the kernels) of `cnn.yaml`, by their own time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import torch
+import yaml
+from torch.profiler import ProfilerActivity, profile
+
+from lit_mnist.data.module import Block
+from lit_mnist.network import Network
+from lit_mnist.spec import NetworkSpec
+from lit_mnist.training.graphs import Blocks, blocks_for
+from lit_mnist.training.optimizers import RMSprop
+from lit_mnist.training.steps import Step
+
+from .measure import Report
+
+_CONFIG = Path(__file__).parent.parent / "configs" / "cnn.yaml"
+_BATCH, _STEPS, _SHOWN = 64, 25, 30
+
+
+def run(rounds: int, quick: bool, device: str) -> Report:
+    """Profile `rounds` blocks of 25 steps on random images: replays of a graph where there is a GPU."""
+    runner, block = prepared(device)
+    kinds = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device == "cuda" else [])
+    with profile(activities=kinds) as found:
+        for number in range(rounds):
+            runner(block, _STEPS * number)
+        if device == "cuda":
+            torch.cuda.synchronize()
+    steps, times, calls = _STEPS * rounds, Counter(), Counter()
+    for event in found.key_averages():
+        on_gpu = event.device_type == torch.autograd.DeviceType.CUDA
+        if on_gpu == (device == "cuda"):
+            times[event.key] += event.self_device_time_total if on_gpu else event.self_cpu_time_total
+            calls[event.key] += event.count
+    whole = sum(times.values())
+    rows = [{"operation": name[:90].replace("|", "/"), "calls a step": calls[name] / steps, "us a step": spent / steps,
+             "share": f"{100 * spent / whole:.1f} %"} for name, spent in times.most_common(_SHOWN)]
+    rows.append({"operation": "all", "calls a step": sum(calls.values()) / steps, "us a step": whole / steps,
+                 "share": "100 %"})
+    return Report("Where a step's time goes", rows, f"configs/cnn.yaml at batch {_BATCH} on {device}, random images, "
+                  f"{steps} steps under torch's profiler ({type(runner).__name__}); it slows operations down.", rounds)
+
+
+def prepared(device: str) -> tuple[Blocks, Block]:
+    """Return what runs blocks of `cnn.yaml`'s steps on `device`, warmed up, and a block of random images."""
+    network = Network(NetworkSpec.from_dict(yaml.safe_load(_CONFIG.read_text())["model"]["network"]), 1)
+    network = network.to(device, memory_format=torch.channels_last)
+    step = Step(network, RMSprop(network.parameters(), momentum=0.8))
+    runner = blocks_for(step, lambda number: 0.001 / (1 + 0.001 * number), "auto", "32-true", print)
+    block = Block(torch.randn(_BATCH * _STEPS, 1, 28, 28, device=device),
+                  torch.randint(10, (_BATCH * _STEPS,), device=device), [(_BATCH, _BATCH)] * _STEPS)
+    runner.prepare([block])
+    runner(block, 0)
+    return runner, block
