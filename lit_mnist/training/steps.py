@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ..data.module import Batch
-from ..network import Network, channels_last
+from ..network import Network
 from .averaging import Average
 from .losses import data_loss, penalty
 from .schedules import Schedule
@@ -57,7 +57,7 @@ class Step:
         """Forward, backward, update, average; `rate` None leaves the optimiser's own, `share` is for the average."""
         if rate is not None:
             set_rate(self.optimizer, rate)
-        logits = self.network.training_logits(channels_last(batch.images))
+        logits = self.network.training_logits(batch.images)
         loss = data_loss(self.network, logits, batch.labels, self.label_smoothing, batch.total)
         extra = penalty(self.network)
         self.backward(loss if extra is None else loss + extra / self.world)
