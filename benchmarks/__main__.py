@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lit_mnist.errors import UserError
+from lit_mnist.memory import keep_freed_memory
 
 from .measure import conditions, markdown, write
 
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     options = _options(argv)
     command = " ".join(["python -m benchmarks", *argv])
+    keep_freed_memory()
     found = conditions()  # before the run, so that the load is not our own
     try:
         module = importlib.import_module(f".{options.name}", __package__)

@@ -37,7 +37,7 @@ _SHAPE = (1, 28, 28)
 def run(rounds: int, quick: bool, device: str) -> Report:
     """Time every case in turns; `quick` is a smoke test."""
     network = Network(NetworkSpec.from_dict(SPEC), seed=1).eval().to(device)
-    maps, ours_steps, steps = (32, 1, 2) if quick else (128, 5, 40)
+    maps, ours_steps, steps = (32, 1, 2) if quick else (128, 20, 60)
     work = {"ours, all maps in one batch": (maps * 4 * ours_steps, _ours(network, maps, ours_steps)),
             "captum, one map at a time": (steps, _captum(network, steps))}
     for name, compiled in (("keras, eager", False), ("keras, tf.function", True)):

@@ -85,7 +85,7 @@ class Training:
 
     def bare(self, dtype: torch.dtype) -> None:
         """The same arithmetic with nothing around it."""
-        network = Network(self.spec, 1).to(self.device, memory_format=torch.channels_last)
+        network = Network(self.spec, 1).to(self.device)
         optimizer = RMSprop(network.parameters(), momentum=0.8)
         rates = InverseTimeDecay(0.001, 1, 0.001).table(self.steps)
         order = torch.from_numpy(np.random.default_rng(1).permutation(len(self.labels))).to(self.device)

@@ -15,6 +15,7 @@ from typing import Any
 from .commands import COMMANDS, TRAINING
 from .errors import UserError
 from .files import to_json
+from .memory import keep_freed_memory
 
 BAD_INPUT = 2
 
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(__version__)
         return 0
+    keep_freed_memory()
     try:
         return _run(argv[0], argv[1:])
     except UserError as error:

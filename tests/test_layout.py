@@ -12,7 +12,7 @@ from conftest import ROOT
 PACKAGE = ROOT / "lit_mnist"
 # what may be imported at module level: only places of the same or an earlier line
 FLOW = (
-    ("errors", "files", "environment", "yaml_files", "outcome", "parse_errors", "checkpoint_files"),
+    ("errors", "files", "environment", "yaml_files", "outcome", "parse_errors", "checkpoint_files", "memory"),
     ("spec",),
     ("weights", "keras_files"),
     ("data", "network"),

@@ -136,7 +136,7 @@ class Ours:
 
 def build_ours(recipe: Recipe, dtype: str, total_steps: int = 10_000) -> Ours:
     """Return our side of a recipe, at its initial weights, in ``float32`` or ``float64``."""
-    network = Network(recipe.spec, recipe.seed).to(getattr(torch, dtype), memory_format=torch.channels_last)
+    network = Network(recipe.spec, recipe.seed).to(getattr(torch, dtype))
     settings = dict(recipe.optimizer.arguments)
     optimizer = getattr(optimizers, recipe.optimizer.name)(_groups(network, recipe.weight_decay), **settings)
     schedule = None

@@ -42,7 +42,7 @@ class Taps(nn.Module):
         self.layers = nn.ModuleList(copy.deepcopy(module) for module, _ in steps)
         self.kept = tuple(name if name in self.names else None for _, name in steps)
         self.outputs = Outputs()
-        self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor, *draws: Tensor) -> tuple[Tensor, ...]:
         x = images

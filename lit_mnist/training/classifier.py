@@ -55,7 +55,7 @@ class LitClassifier(L.LightningModule):
                     average_decay=(average_decay or 0.0, 0, 1))
         self.automatic_optimization = False
         spec = network if isinstance(network, NetworkSpec) else NetworkSpec.from_dict(network)
-        self.network = Network(spec, seed).to(memory_format=torch.channels_last)
+        self.network = Network(spec, seed)
         if initial_weights is not None:
             from .initial import load_initial_weights
 
