@@ -26,7 +26,7 @@ model:
       - {type: flatten, name: Flatten}
       - {type: dense, name: Dense_1, units: 10, activation: softmax, l2: 0.001}
   optimizer: {class_path: lit_mnist.training.optimizers.RMSprop, init_args: {momentum: 0.8}}
-data: {dataset: digits, batch_size: 64}
+data: {dataset: digits, batch_size: 64, standardize: unit}
 """
 needs_keras = pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="TensorFlow is not installed")
 keras = [pytest.mark.keras, needs_keras]

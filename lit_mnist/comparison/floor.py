@@ -94,12 +94,10 @@ def _single_steps(sides: Mapping[str, Side], probe: Probe, start: State) -> Iter
             after[name] = side.state()
         for a, b in PAIRS:
             for name, weights in after[b].weights.items():
-                check = moved("one step", f"{name}, step {step + 1}", after[a].weights[name], weights,
-                              before.weights[name], FLOAT32.weights)
+                arrays = after[a].weights[name], weights, before.weights[name]
+                check = moved("one step", f"{name}, step {step + 1}", *arrays, FLOAT32.weights)
                 yield (a, b), check
-                if check.travelled is not None:
-                    yield (a, b), replace(check, name="one step, of its length", error=check.travelled,
-                                          limit=FLOAT32.step)
+                yield (a, b), replace(check, name="one step, of its length", error=check.travelled, limit=FLOAT32.step)
         before = after[KERAS]
 
 
@@ -123,5 +121,4 @@ def _apart(sides: Mapping[str, Side], start: State, name: str) -> Iterator[tuple
         for weight, array in weights[b].items():
             check = moved(name, weight, weights[a][weight], array, start.weights[weight], float("inf"))
             yield (a, b), check
-            if check.travelled is not None:
-                yield (a, b), replace(check, name=f"{name}, of the way", error=check.travelled)
+            yield (a, b), replace(check, name=f"{name}, of the way", error=check.travelled)

@@ -29,7 +29,7 @@ _SATURATION = 64.0  # scales the last kernel: probabilities reach 0 and 1 in flo
 class Limits:
     """Largest errors accepted; `forward` and `gradient` are relative, `maps` (convolutions, pools) absolute.
 
-    `step` is relative to the weights' step. docs/parity.md says how each was found to be possible.
+    `step` is relative to the step (Euclidean). docs/parity.md says how each was found to be possible.
     """
 
     forward: float
@@ -179,10 +179,10 @@ def teacher_forced(ours: Side, theirs: Side, probe: Probe, start: State, limits:
         yield absolute("teacher-forced loss", f"step {step + 1}", a, b, limits.loss)
         after, mine = theirs.state(), ours.state().weights
         for name in after.weights:
-            check = moved("teacher-forced", name, mine[name], after.weights[name], before.weights[name], limits.weights)
-            yield replace(check, part=f"{name}, step {step + 1}")
-            if check.travelled is not None:
-                yield Check("teacher-forced, of the step", check.part, check.travelled, limits.step, check.difference)
+            arrays = mine[name], after.weights[name], before.weights[name]
+            check = moved("teacher-forced", f"{name}, step {step + 1}", *arrays, limits.weights)
+            yield check
+            yield replace(check, name="teacher-forced, of the step", error=check.travelled, limit=limits.step)
         before = after
 
 

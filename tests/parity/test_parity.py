@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from keras_baseline.recipe import Component, Recipe, read_config
-from lit_mnist.comparison.checks import Check, absolute, difference, worst
+from lit_mnist.comparison.checks import Check, absolute, difference, moved, worst
 from lit_mnist.comparison.parity import FLOAT32, FLOAT64, keras_sides, parity
 from lit_mnist.comparison.probes import Probe, comparable_recipe, plain_recipe, probe_of, random_probe
 from lit_mnist.comparison.rules import optimizer_rules, schedule_rules
@@ -146,3 +146,12 @@ def test_nan_and_other_shapes_never_pass() -> None:
 def test_keras_sides_are_one_where_there_is_no_dropout() -> None:
     whole, plain = keras_sides(plain_recipe(NetworkSpec.from_dict(SMALL)), "float32")
     assert whole is plain
+
+
+def test_distance_travelled() -> None:
+    """Euclidean, by hand: 0.5 apart after a way of 5; one side alone moved, and NaN, never pass."""
+    start, theirs = np.zeros(3), np.array([3.0, 4.0, 0.0])
+    assert moved("step", "w", theirs + [0.3, 0, 0.4], theirs, start, 1).travelled == pytest.approx(0.1)
+    assert moved("step", "w", start, start, start, 1).travelled == 0
+    assert moved("step", "w", theirs, start, start, 1).travelled == np.inf
+    assert np.isnan(moved("step", "w", theirs * np.nan, theirs, start, 1).travelled)
