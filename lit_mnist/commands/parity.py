@@ -131,24 +131,27 @@ def _floor(recipe: Recipe, probe: Probe) -> list[dict[str, Any]]:
 
 def _outcome(checks: list[Check], floor: list[dict[str, Any]] | None, about: list[str], command: str, folder: Path
              ) -> Outcome:
-    from ..comparison.floor import markdown
-    from ..comparison.parity_page import page, record, rows, sentence, table
+    from ..comparison.floor import cells
+    from ..comparison.parity_page import aligned, page, record, rows, sentence, table
     from ..environment import hardware, versions
     from ..files import write_json, write_text
 
     found, software, machine = rows(checks), versions(), hardware()
-    measured = "; ".join(", ".join(f"{key} {value}" for key, value in facts.items()) for facts in (software, machine))
-    beside = "" if floor is None else markdown(floor)
     files = [folder / "parity.md", folder / "parity.json"]
-    write_text(files[0], page(found, [*about, f"Made with `{command}`; {measured}."], beside))
     data = {"command": command, "about": about, "versions": software, "hardware": machine,
             **record(found, checks), "floor": floor, "files": [str(path) for path in files]}
+    write_text(files[0], page(found, [*about, _made(command, software, machine)], floor and cells(floor, places=True)))
     write_json(files[1], data)
-    last = sentence(found)
+    beside = [aligned(cells(floor, places=False), range(1, 6)), ""] if floor else []
     if not data["passed"]:
-        print(last, file=sys.stderr)
-    lines = [*about, "", table(found), "", *([beside, ""] if beside else []), f"page: {files[0]}", last]
+        print(sentence(found), file=sys.stderr)
+    lines = [*about, "", table(found), "", *beside, f"page: {files[0]}", sentence(found)]
     return Outcome(data, "\n".join(lines), 0 if data["passed"] else 1)
+
+
+def _made(command: str, *facts: dict[str, Any]) -> str:
+    measured = "; ".join(", ".join(f"{key} {value}" for key, value in each.items()) for each in facts)
+    return f"Made with `{command}`; {measured}."
 
 
 def _command(config: str, dtype: str, steps: int | None, seed: int | None, options: list[str] | None, floor: bool,

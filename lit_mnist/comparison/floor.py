@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from keras_baseline.recipe import Recipe
 from .checks import Check, absolute, moved, worst
 from .ours import build_ours
 from .parity import ALONE, FLOAT32, different_predictions, forward, losses_and_gradients, one_by_one
+from .parity_page import limit, number
 from .probes import Probe, without_dropout
 from .remote import Remote
 from .sides import Side, State
@@ -49,7 +51,7 @@ def floor(recipe: Recipe, probe: Probe) -> Iterator[tuple[Pair, Check]]:
         yield from _free_run(sides, probe, start)
 
 
-def rows(found: Mapping[Pair, Sequence[Check]]) -> list[dict[str, object]]:
+def rows(found: Mapping[Pair, Sequence[Check]]) -> list[dict[str, Any]]:
     """Return one row for each check's name: its limit, and by pair the largest error with its place."""
     by_pair = {pair: worst(checks) for pair, checks in found.items()}
     return [{"name": name, "limit": check.limit} | {
@@ -57,15 +59,13 @@ def rows(found: Mapping[Pair, Sequence[Check]]) -> list[dict[str, object]]:
         for pair, worsts in by_pair.items()} for name, check in by_pair[PAIRS[0]].items()]
 
 
-def markdown(found: Sequence[Mapping[str, object]]) -> str:
-    """Return the rows as a table; `found` as `rows` returns it."""
+def cells(found: Sequence[Mapping[str, Any]], places: bool) -> list[list[str]]:
+    """Return the lines of a table of `rows`, with `places` where each error occurred."""
     pairs = [" and ".join(pair) for pair in PAIRS]
-    lines = [f"| float32 | limit | {' | '.join(pairs)} |", "|---|---:|" + "---:|" * len(pairs)]
-    for row in found:
-        limit = "-" if row["limit"] == float("inf") else f"{row['limit']:.2g}"
-        cells = [f"{row[pair]['error']:.2g} ({row[pair]['where']})" for pair in pairs]
-        lines.append(f"| {row['name']} | {limit} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return [["float32", "limit", *pairs],
+            *[[row["name"], limit(row["limit"]),
+               *[number(row[pair]["error"]) + f" ({row[pair]['where']})" * places for pair in pairs]]
+              for row in found]]
 
 
 def _at_the_start(a: Side, b: Side, probe: Probe) -> Iterator[Check]:

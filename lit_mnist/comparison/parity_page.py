@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,35 +43,57 @@ def record(found: Sequence[Row], checks: Sequence[Check]) -> dict[str, Any]:
 
 def table(found: Sequence[Row]) -> str:
     """Return the rows as text: comparisons, the error closest to its limit, where it occurred, the verdict."""
-    head = ("check", "comparisons", "error", "limit", "where", "")
-    lines = [head, *[(row.name, f"{row.comparisons:,}", _number(row.closest.error), _limit(row), row.closest.part,
-                      _verdict(row)) for row in found]]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(cell.rjust(width) if 0 < i < 4 else cell.ljust(width)
-                               for i, (cell, width) in enumerate(zip(line, widths, strict=True))).rstrip()
-                     for line in lines)
+    head = ["check", "comparisons", "error", "limit", "where", ""]
+    return aligned([head, *[[row.name, f"{row.comparisons:,}", number(row.closest.error), limit(row.closest.limit),
+                             row.closest.part, _verdict(row)] for row in found]], numbers=range(1, 4))
 
 
 def sentence(found: Sequence[Row]) -> str:
     """Say how it went, in one line; what failed stands in it by name."""
     comparisons = sum(row.comparisons for row in found)
-    failed = [f"{row.name} ({row.closest.part}: {_number(row.closest.error)} > {_limit(row)})"
+    failed = [f"{row.name} ({row.closest.part}: {number(row.closest.error)} > {limit(row.closest.limit)})"
               for row in found if row.failed]
     if failed:
         return f"FAILED, {len(failed)} of {len(found)} kinds of check: {'; '.join(failed)}"
     return f"all {comparisons:,} comparisons of {len(found)} kinds are within their limits"
 
 
-def page(found: Sequence[Row], about: Sequence[str], floor: str = "") -> str:
-    """Return a Markdown page; `about` are its paragraphs, `floor` a table in Markdown to follow."""
-    lines = ["| check | comparisons | error | limit | largest absolute | largest relative | of the way travelled | "
-             "where | |", "|---|---:|---:|---:|---:|---:|---:|---|---|"]
-    lines += [f"| {row.name} | {row.comparisons:,} | {_number(row.closest.error)} | {_limit(row)} | "
-              f"{_number(row.absolute)} | {_number(row.relative)} | {_number(row.travelled)} | {row.closest.part} | "
-              f"{_verdict(row)} |" for row in found]
-    parts = [f"# Parity with Keras: {'passed' if not any(row.failed for row in found) else 'FAILED'}",
-             sentence(found), *about, "\n".join(lines), *([floor] if floor else [])]
+def page(found: Sequence[Row], about: Sequence[str], floor: Sequence[Sequence[str]] | None = None) -> str:
+    """Return a Markdown page; `about` are its paragraphs, `floor` the lines of a second table."""
+    head = ["check", "comparisons", "error", "limit", "largest absolute", "largest relative", "of the way travelled",
+            "where", "verdict"]
+    lines = [head, *[[row.name, f"{row.comparisons:,}", number(row.closest.error), limit(row.closest.limit),
+                      *map(number, (row.absolute, row.relative, row.travelled)), row.closest.part, _verdict(row)]
+                     for row in found]]
+    parts = [f"# Parity with Keras: {'FAILED' if any(row.failed for row in found) else 'passed'}",
+             sentence(found), *about, markdown(lines), *([markdown(floor)] if floor else [])]
     return "\n\n".join(parts) + "\n"
+
+
+def aligned(lines: Sequence[Sequence[str]], numbers: Container[int]) -> str:
+    """Return lines of cells in columns, those of `numbers` to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(cell.rjust(width) if i in numbers else cell.ljust(width)
+                               for i, (cell, width) in enumerate(zip(line, widths, strict=True))).rstrip()
+                     for line in lines)
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """Return lines of cells as a Markdown table, the first being its head."""
+    head, *rest = lines
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rest])
+
+
+def number(value: float | None) -> str:
+    """Return two digits of `value`, all of a count, a dash where there is none."""
+    if value is None:
+        return "-"
+    return "0" if value == 0 else f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def limit(value: float) -> str:
+    """Return a limit as `number` does, a dash where an error is only reported."""
+    return "-" if math.isinf(value) else number(value)
 
 
 def _row(name: str, checks: Sequence[Check]) -> Row:
@@ -87,14 +109,6 @@ def _largest(values: Sequence[float]) -> float:
 
 def _plain(check: Check) -> Mapping[str, Any]:
     return asdict(check) | {"passed": check.passed, "limit": check.limit}  # infinity becomes null in JSON
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else "0" if value == 0 else f"{value:.2g}"
-
-
-def _limit(row: Row) -> str:
-    return "-" if math.isinf(row.closest.limit) else _number(row.closest.limit)
 
 
 def _verdict(row: Row) -> str:

@@ -39,9 +39,8 @@ def optimizer_rules(steps: int = 50, limit: float = 1e-14, seed: int = 0,
     for name, variants in OPTIMIZERS.items():
         for settings in variants:
             ours, theirs = _run(name, settings, steps, np.random.default_rng(seed), make)
-            part = ", ".join(f"{key} {value}" for key, value in settings.items()) or "defaults"
             for a, b in zip(ours, theirs, strict=True):
-                yield absolute(f"rule of {name}", part, a, b, limit)
+                yield absolute(f"rule of {name}", _said(settings), a, b, limit)
 
 
 def schedule_rules(steps: int = 2000) -> Iterator[Check]:
@@ -51,10 +50,14 @@ def schedule_rules(steps: int = 2000) -> Iterator[Check]:
         theirs = getattr(keras.optimizers.schedules, name)(**settings)
         ours = getattr(schedules, name)(**settings)
         numbers = [*range(steps), 12_194, 75_040]
-        yield absolute(f"schedule {name}", str(settings), np.array([ours(n) for n in numbers]),
+        yield absolute(f"schedule {name}", _said(settings), np.array([ours(n) for n in numbers]),
                        np.array([float(theirs(n)) for n in numbers]), 0.0)
-        yield absolute(f"schedule {name}, table", str(settings), ours.table(steps),
+        yield absolute(f"schedule {name}, table", _said(settings), ours.table(steps),
                        np.array([ours(n) for n in range(steps)]), 0.0)
+
+
+def _said(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in settings.items()) or "defaults"
 
 
 def _run(name: str, settings: Mapping[str, Any], steps: int, generator: np.random.Generator,
