@@ -59,13 +59,16 @@ def train(recipe: Recipe, model: Any, prepared: Prepared, run: Path) -> dict[str
         callbacks.append(keras.callbacks.ModelCheckpoint(best, monitor="val_accuracy", mode="max",
                                                          save_best_only=True))
     steps = -(-len(prepared.train) // recipe.batch_size)
+    began = time.perf_counter()
     history = model.fit(batches(recipe, prepared.train), epochs=recipe.epochs, steps_per_epoch=steps, shuffle=False,
                         validation_data=_validation(recipe, prepared.validation), callbacks=callbacks, verbose=0,
                         validation_batch_size=recipe.eval_batch_size).history
+    fit_seconds = time.perf_counter() - began
     model.save(run / "checkpoints" / "last.keras")
     if best.exists():
         model.load_weights(best)
-    return {"history": history, "seconds": clock.seconds, "images": len(prepared.train) * len(history["loss"])}
+    return {"history": history, "seconds": clock.seconds, "fit_seconds": fit_seconds,
+            "images": len(prepared.train) * len(history["loss"])}
 
 
 def _tensorboard(keras: Any, run: Path) -> list[Any]:
