@@ -65,6 +65,10 @@ class TestPage:
         plain = record(found, self.CHECKS)
         assert not plain["passed"] and [row["passed"] for row in plain["table"]] == [True, False, True]
 
+    def test_of_what_is_only_reported_the_largest_counts(self) -> None:
+        checks = [absolute("reported", part, error, 0, math.inf) for part, error in (("a", 1), ("b", 3), ("c", 2))]
+        assert rows(checks)[0].closest.part == "b"
+
     def test_nan_fails(self) -> None:
         check = absolute("maps", "Conv2D_1", np.array([math.nan]), np.ones(1), math.inf)
         assert rows([check])[0].failed == 1 and math.isnan(rows([*self.CHECKS, check])[0].absolute)
@@ -130,18 +134,24 @@ class TestCommand:
         code, _, err = run_cli("parity", "--config", config, "--dtype", "float32", "--steps", 3, "--floor", "--out",
                                tmp_path)
         assert code == 0, err
-        floor = {row["name"]: row for row in json.loads((tmp_path / "parity.json").read_text())["floor"]}
+        floor = {row["name"]: row["pairs"] for row in json.loads((tmp_path / "parity.json").read_text())["floor"]}
         assert {"maps", "gradient", "one step", "free run, 3 steps"} <= set(floor)
         for pair in ("ours and Keras", "Keras again and Keras", "ours and float64", "Keras and float64"):
             assert floor["one step"][pair]["error"] < 3e-7, pair
         assert floor["one step"]["ours and float64"]["error"] > 0
         assert "| one step |" in (tmp_path / "parity.md").read_text()
 
+    def test_the_floor_in_float64(self, config: Path, tmp_path: Path, run_cli: Run, few_rules: None) -> None:
+        code, text, err = run_cli("parity", "--config", config, "--steps", 2, "--floor", "--out", tmp_path, "--json")
+        assert code == 0, err
+        floor = {row["name"]: row["pairs"] for row in json.loads(text)["floor"]}
+        assert set(floor["free run, 2 steps"]) == {"ours and Keras", "Keras again and Keras"}
+        assert all(pair["error"] < 1e-14 for pair in floor["free run, loss by step"].values())
+
     @pytest.mark.parametrize(("argv", "words"), [
         (["--steps", "0"], ["--steps 0", "1 or more"]),
         (["--dtype", "float16"], ["float16", "float64", "float32"]),
         (["--seed", "-1"], ["--seed -1"]),
-        (["--floor"], ["--floor", "float64", "float32"]),
         (["--options", "digits"], ["--options digits", "key=value"]),
         (["--options", "data.dataset=mnits"], ["mnits", "mnist"]),
         (["--options", "model.label_smoothing=0.1"], ["model.label_smoothing"]),
@@ -152,11 +162,11 @@ class TestCommand:
         assert code == 2 and not text and not (tmp_path / "out").exists()
         assert all(word in err for word in words) and len(err.strip().splitlines()) == 1, err
 
-    @pytest.mark.parametrize("option", [["--steps", "5"], ["--dtype", "float32", "--floor"]])
+    @pytest.mark.parametrize("option", [["--steps", "5"], ["--floor"]])
     def test_steps_of_what_keras_cannot_train(self, option: list[str], tmp_path: Path, run_cli: Run) -> None:
         code, _, err = run_cli("parity", "--config", ROOT / "configs" / "cnn_best.yaml", "--options",
                                "data.dataset=digits", "--out", tmp_path, *option)
-        assert code == 2 and option[-1 if "--floor" in option else 0] in err and "recipe: keras" in err
+        assert code == 2 and option[0] in err and "recipe: keras" in err
 
     def test_no_such_configuration(self, run_cli: Run) -> None:
         code, _, err = run_cli("parity", "--config", "nowhere.yaml")

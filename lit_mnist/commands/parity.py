@@ -41,11 +41,11 @@ def parity(config: str, dtype: Literal["float64", "float32"] = "float64", steps:
         steps: training steps that are compared (default: 100).
         seed: draws the initial weights and the order of images (default: the configuration's).
         options: settings for both sides, such as data.dataset=digits.
-        floor: measure too how far Keras is from itself with another number of threads, and both from float64
-            (float32 alone; three to four times the work).
+        floor: measure too how far Keras is from itself with another number of threads and, in float32, how far
+            both are from float64 (up to four times the work).
         out: folder for parity.json (every check) and parity.md.
     """
-    _check(dtype, steps, seed, floor)
+    _check(steps, seed)
     recipe, probe, dataset, training = _subject(config, _STEPS if steps is None else steps, seed, options)
     if not training and (steps is not None or floor):
         raise UserError(f"--{'floor' if floor else 'steps'} with {config}: {_NOT_TRAINED}; accepted: a configuration "
@@ -58,16 +58,14 @@ def parity(config: str, dtype: Literal["float64", "float32"] = "float64", steps:
     command = _command(config, dtype, steps, seed, options, floor, out)
     checks = list(_shown(_checks(recipe, probe, dtype, training), len(probe.batches)))
     about = [f"{subject}; {dataset.name}, seed {recipe.seed}", *notes]
-    return _outcome(checks, _floor(recipe, probe) if floor else None, about, command, Path(out))
+    return _outcome(checks, _floor(recipe, probe, dtype) if floor else None, about, command, Path(out))
 
 
-def _check(dtype: str, steps: int | None, seed: int | None, floor: bool) -> None:
+def _check(steps: int | None, seed: int | None) -> None:
     if steps is not None and steps < 1:
         raise UserError(f"--steps {steps}: cannot work; accepted: 1 or more")
     if seed is not None and seed < 0:
         raise UserError(f"--seed {seed}: cannot work; accepted: 0 or more")
-    if floor and dtype != "float32":
-        raise UserError(f"--floor with --dtype {dtype}: there is none to measure; accepted: --dtype float32")
     from keras_baseline.backend import load_keras
 
     load_keras()  # refuses an installation without TensorFlow
@@ -120,12 +118,12 @@ def _shown(checks: Iterable[Any], steps: int) -> Iterator[Any]:
             yield item
 
 
-def _floor(recipe: Recipe, probe: Probe) -> list[dict[str, Any]]:
-    from ..comparison.floor import PAIRS, floor, rows
+def _floor(recipe: Recipe, probe: Probe, dtype: str) -> list[dict[str, Any]]:
+    from ..comparison.floor import floor, rows
 
-    found: dict = {pair: [] for pair in PAIRS}
-    for pair, check in _shown(floor(recipe, probe), len(probe.batches)):
-        found[pair].append(check)
+    found: dict = {}
+    for pair, check in _shown(floor(recipe, probe, dtype), len(probe.batches)):
+        found.setdefault(pair, []).append(check)
     return rows(found)
 
 

@@ -92,7 +92,7 @@ def same_keys(name: str, ours: Mapping[str, object], theirs: Mapping[str, object
 
 
 def worst(checks: Iterable[Check]) -> dict[str, Check]:
-    """Return the check of each name that comes closest to its limit, or misses it most."""
+    """Return the check of each name that comes closest to its limit, or misses it most; the largest without limit."""
     found: dict[str, Check] = {}
     for check in checks:
         if check.name not in found or _badness(check) > _badness(found[check.name]):
@@ -100,7 +100,7 @@ def worst(checks: Iterable[Check]) -> dict[str, Check]:
     return found
 
 
-def _badness(check: Check) -> float:
+def _badness(check: Check) -> tuple[float, float]:
     if math.isnan(check.error):
-        return math.inf
-    return check.error / check.limit if check.limit else check.error * math.inf if check.error else 0.0
+        return math.inf, math.inf
+    return check.error / check.limit if check.limit else check.error * math.inf if check.error else 0.0, check.error

@@ -1,7 +1,7 @@
-"""What float32 itself costs: our distance from Keras, beside Keras' distance from itself.
+"""What rounding itself costs: our distance from Keras, beside Keras' distance from itself.
 
 Keras again is Keras with one thread in a process of its own; for images that come alone, Keras with the same images
-in a batch. Both frameworks' distances from the same arithmetic in float64 say whose rounding it is.
+in a batch. In float32, both frameworks' distances from the same arithmetic in float64 say whose rounding it is.
 """
 
 from __future__ import annotations
@@ -14,9 +14,18 @@ import numpy as np
 
 from keras_baseline.recipe import Recipe
 
-from .checks import Check, absolute, moved, worst
+from .checks import Check, absolute, moved, relative, worst
 from .ours import build_ours
-from .parity import ALONE, FLOAT32, different_predictions, forward, losses_and_gradients, one_by_one
+from .parity import (
+    ALONE,
+    FLOAT32,
+    LIMITS,
+    Limits,
+    different_predictions,
+    forward,
+    losses_and_gradients,
+    one_by_one,
+)
 from .parity_page import limit, number
 from .probes import Probe, without_dropout
 from .remote import Remote
@@ -29,56 +38,62 @@ Pair = tuple[str, str]
 _MARKS = (1, 3, 10, 30, 100, 300, 1000)  # steps of the free run that are looked at, and the last
 
 
-def floor(recipe: Recipe, probe: Probe) -> Iterator[tuple[Pair, Check]]:
-    """Yield every float32 check for each pair of `PAIRS`: forward, gradients, single steps, a free run.
+def floor(recipe: Recipe, probe: Probe, dtype: str = "float32") -> Iterator[tuple[Pair, Check]]:
+    """Yield the checks for each pair of `PAIRS`: forward, gradients, single steps (float32), a free run.
 
-    Of the recipe without dropout, for nothing to be drawn. The free run has no limit: it shows what single
-    steps avoid.
+    Of the recipe without dropout, for nothing to be drawn. The free run has no limit: in float32 it shows what
+    single steps avoid.
     """
     recipe = without_dropout(recipe)
-    start = build_ours(recipe, "float32").state()
-    with floatx("float32"), Remote(recipe, "float32", threads=1) as again:
-        sides: dict[str, Side] = {OURS: build_ours(recipe, "float32", probe.rates), KERAS: Theirs(recipe, "float32"),
-                                  AGAIN: again, EXACT: build_ours(recipe, "float64", probe.rates)}
+    start, limits = build_ours(recipe, dtype).state(), LIMITS[dtype]
+    with floatx(dtype), Remote(recipe, dtype, threads=1) as again:
+        sides: dict[str, Side] = {OURS: build_ours(recipe, dtype, probe.rates), KERAS: Theirs(recipe, dtype),
+                                  AGAIN: again}
+        if dtype == "float32":
+            sides[EXACT] = build_ours(recipe, "float64", probe.rates)
         for side in sides.values():
             side.load(start)
-        for a, b in PAIRS:
-            for check in _at_the_start(sides[a], sides[b], probe):
+        for a, b in _pairs(sides):
+            for check in _at_the_start(sides[a], sides[b], probe, limits):
                 yield (a, b), check
-        for check in _alone_and_among(sides[KERAS], probe):
+        for check in _alone_and_among(sides[KERAS], probe, limits):
             yield (AGAIN, KERAS), check
-        yield from _single_steps(sides, probe, start)
+        if dtype == "float32":
+            yield from _single_steps(sides, probe, start)
         yield from _free_run(sides, probe, start)
 
 
+def _pairs(sides: Mapping[str, Side]) -> list[Pair]:
+    return [(a, b) for a, b in PAIRS if a in sides and b in sides]
+
+
 def rows(found: Mapping[Pair, Sequence[Check]]) -> list[dict[str, Any]]:
-    """Return one row for each check's name: its limit, and by pair the largest error with its place."""
-    by_pair = {pair: worst(checks) for pair, checks in found.items()}
-    return [{"name": name, "limit": check.limit} | {
-        " and ".join(pair): {"error": worsts[name].error, "where": worsts[name].part}
-        for pair, worsts in by_pair.items()} for name, check in by_pair[PAIRS[0]].items()]
+    """Return one row for each check's name: its limit, and `pairs`: the largest error of each, with its place."""
+    by_pair = {" and ".join(pair): worst(checks) for pair, checks in found.items()}
+    return [{"name": name, "limit": check.limit, "pairs": {
+        pair: {"error": worsts[name].error, "where": worsts[name].part} for pair, worsts in by_pair.items()}}
+        for name, check in next(iter(by_pair.values())).items()]
 
 
 def cells(found: Sequence[Mapping[str, Any]], places: bool) -> list[list[str]]:
     """Return the lines of a table of `rows`, with `places` where each error occurred."""
-    pairs = [" and ".join(pair) for pair in PAIRS]
-    return [["float32", "limit", *pairs],
-            *[[row["name"], limit(row["limit"]),
-               *[number(row[pair]["error"]) + f" ({row[pair]['where']})" * places for pair in pairs]]
-              for row in found]]
+    return [["rounding alone", "limit", *found[0]["pairs"]],
+            *[[row["name"], limit(row["limit"]), *[number(pair["error"]) + f" ({pair['where']})" * places
+                                                   for pair in row["pairs"].values()]] for row in found]]
 
 
-def _at_the_start(a: Side, b: Side, probe: Probe) -> Iterator[Check]:
-    for check in (*forward(a, b, probe, FLOAT32), *losses_and_gradients(a, b, probe, FLOAT32)):
+def _at_the_start(a: Side, b: Side, probe: Probe, limits: Limits) -> Iterator[Check]:
+    for check in (*forward(a, b, probe, limits), *losses_and_gradients(a, b, probe, limits)):
         if check.part != "names" and np.isfinite(check.limit):
             yield check
 
 
-def _alone_and_among(side: Side, probe: Probe) -> Iterator[Check]:
+def _alone_and_among(side: Side, probe: Probe, limits: Limits) -> Iterator[Check]:
     alone, among = one_by_one(side, probe.images[:ALONE]), side.layers(probe.images)
-    for name, maps in alone.items():
-        if maps.ndim == 4:
-            yield absolute("maps, images alone", name, maps, among[name][:ALONE], FLOAT32.maps_alone)
+    for name, outputs in alone.items():
+        yield relative("forward, images alone", name, outputs, among[name][:ALONE], limits.forward)
+        if outputs.ndim == 4:
+            yield absolute("maps, images alone", name, outputs, among[name][:ALONE], limits.maps_alone)
 
 
 def _single_steps(sides: Mapping[str, Side], probe: Probe, start: State) -> Iterator[tuple[Pair, Check]]:
@@ -92,7 +107,7 @@ def _single_steps(sides: Mapping[str, Side], probe: Probe, start: State) -> Iter
                 side.load(before)
             side.train_step(images, labels)
             after[name] = side.state()
-        for a, b in PAIRS:
+        for a, b in _pairs(sides):
             for name, weights in after[b].weights.items():
                 arrays = after[a].weights[name], weights, before.weights[name]
                 check = moved("one step", f"{name}, step {step + 1}", *arrays, FLOAT32.weights)
@@ -105,20 +120,21 @@ def _free_run(sides: Mapping[str, Side], probe: Probe, start: State) -> Iterator
     for side in sides.values():
         side.load(start)
     for step, (images, labels) in enumerate(probe.batches, 1):
-        for side in sides.values():
-            side.train_step(images, labels)
+        losses = {name: side.train_step(images, labels) for name, side in sides.items()}
+        for a, b in _pairs(sides):
+            yield (a, b), absolute("free run, loss by step", f"step {step}", losses[a], losses[b], np.inf)
         if step in _MARKS or step == len(probe.batches):
             yield from _apart(sides, start, f"free run, {step} steps")
-    for a, b in PAIRS:
+    for a, b in _pairs(sides):
         count = len(probe.test_labels)
         yield (a, b), absolute("free run, predictions that differ", f"{count} images",
-                               different_predictions(sides[a], sides[b], probe), 0, float("inf"))
+                               different_predictions(sides[a], sides[b], probe), 0, np.inf)
 
 
 def _apart(sides: Mapping[str, Side], start: State, name: str) -> Iterator[tuple[Pair, Check]]:
     weights = {side: found.state().weights for side, found in sides.items()}
-    for a, b in PAIRS:
+    for a, b in _pairs(sides):
         for weight, array in weights[b].items():
-            check = moved(name, weight, weights[a][weight], array, start.weights[weight], float("inf"))
+            check = moved(name, weight, weights[a][weight], array, start.weights[weight], np.inf)
             yield (a, b), check
             yield (a, b), replace(check, name=f"{name}, of the way", error=check.travelled)

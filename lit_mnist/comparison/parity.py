@@ -21,6 +21,7 @@ from .sides import Array, Side, State
 from .theirs import Theirs, floatx
 
 Plant = Callable[[Ours], Ours]
+LATE = 500  # float64 steps after which rounding has grown beyond the losses' limit, in Keras beside itself too
 ALONE = 8  # images that are passed one by one
 _SATURATION = 64.0  # scales the last kernel: probabilities reach 0 and 1 in float32; a power of two, so exactly
 
@@ -36,13 +37,14 @@ class Limits:
     gradient: float
     loss: float
     weights: float
+    late_loss: float = np.inf  # after step LATE
     maps: float = np.inf
     maps_alone: float = np.inf  # of images that come alone: torch sums those in another order, see docs/parity.md
     probabilities: float = np.inf
     step: float = np.inf
 
 
-FLOAT64 = Limits(forward=1e-13, gradient=1e-13, loss=1e-13, weights=1e-12)
+FLOAT64 = Limits(forward=1e-13, gradient=1e-13, loss=1e-13, weights=1e-12, late_loss=1e-12)
 FLOAT32 = Limits(forward=5e-6, gradient=3e-6, loss=1e-6, weights=3e-7, maps=1e-6, maps_alone=3e-6, probabilities=2e-7,
                  step=1e-5)
 LIMITS = {"float64": FLOAT64, "float32": FLOAT32}
@@ -160,7 +162,8 @@ def trajectory(ours: Side, theirs: Side, probe: Probe, start: State, limits: Lim
     theirs.load(start)
     for step, (images, labels) in enumerate(probe.batches):
         a, b = ours.train_step(images, labels), theirs.train_step(images, labels)
-        yield absolute("loss by step", f"step {step + 1}", a, b, limits.loss)
+        limit = limits.loss if step < LATE else limits.late_loss
+        yield absolute("loss by step", f"step {step + 1}", a, b, limit)
     a, b = ours.state(), theirs.state()
     yield same_keys("trajectory", a.weights, b.weights)
     for name in b.weights:
