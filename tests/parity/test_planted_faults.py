@@ -65,6 +65,30 @@ def test_caught(subject: Subject, what: str) -> None:
     assert noticed_by in failed(list(parity(recipe, probe, plant=plant, theirs=theirs)))
 
 
+@pytest.fixture(scope="module")
+def single(subject: Subject) -> Subject:
+    """The same in float32, for three steps from Keras' own state."""
+    recipe, probe, _ = subject
+    return recipe, replace(probe, batches=probe.batches[:3]), keras_sides(recipe, "float32")
+
+
+def test_without_a_fault_all_is_well_in_float32(single: Subject) -> None:
+    recipe, probe, theirs = single
+    assert failed(list(parity(recipe, probe, "float32", theirs=theirs, forced=True))) == set()
+
+
+@pytest.mark.parametrize(("what", "noticed_by"), [
+    ("transposed kernel", "maps"), ("transposed kernel", "maps, images alone"), ("double softmax", "gradient"),
+    ("softmax over the batch", "probabilities"), ("softmax over the batch", "probabilities, images alone"),
+    ("rho 0.99", "teacher-forced"), ("rho 0.99", "teacher-forced, of the step"),
+    ("epsilon 1e-8", "teacher-forced, of the step"), ("schedule off by one", "teacher-forced, of the step"),
+])
+def test_caught_in_float32(single: Subject, what: str, noticed_by: str) -> None:
+    recipe, probe, theirs = single
+    checks = parity(recipe, probe, "float32", plant=FAULTS[what][0], theirs=theirs, forced=True)
+    assert noticed_by in failed(list(checks))
+
+
 TORCH_RULES: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "RMSprop": lambda params, learning_rate=1e-3, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False:
         torch.optim.RMSprop(params, learning_rate, rho, epsilon, 0.0, momentum, centered),
