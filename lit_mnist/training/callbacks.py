@@ -135,11 +135,13 @@ class StopAtAccuracy(Callback):
 class Clock(Callback):
     """Seconds spent in training epochs (validation excluded) and images trained on, through interruptions too.
 
-    `sessions` counts the processes that have trained: 1 plus the number of interruptions.
+    `sessions` counts the processes that have trained: 1 plus the number of interruptions. `epoch_seconds` are the
+    seconds of each epoch.
     """
 
     def __init__(self) -> None:
         self.seconds, self.images, self.sessions, self._last = 0.0, 0, 1, 0.0
+        self.epoch_seconds: list[float] = []
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start counting within an epoch that goes on."""
@@ -158,18 +160,24 @@ class Clock(Callback):
         self.seconds, self._last = self.seconds + now - self._last, now
         self.images += getattr(batch, "total", 0) or len(batch[1])
 
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Note the epoch's seconds."""
+        self.epoch_seconds.append(self.seconds - sum(self.epoch_seconds))
+
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Leave out the validation's time."""
         self._last = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was counted."""
-        return {"seconds": self.seconds, "images": self.images, "sessions": self.sessions}
+        return {"seconds": self.seconds, "images": self.images, "sessions": self.sessions,
+                "epoch_seconds": list(self.epoch_seconds)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on counting."""
         self.seconds, self.images = state["seconds"], state["images"]
         self.sessions = state.get("sessions", 1) + 1
+        self.epoch_seconds = list(state.get("epoch_seconds", []))
 
 
 class RunRecord(Callback):

@@ -152,7 +152,7 @@ class LitClassifier(L.LightningModule):
 
     def _look_for_non_finite(self) -> None:
         if self.device.type == "cpu" or self.trainer.world_size > 1:
-            self.refuse_non_finite()
+            self._refuse(self.watch.first_bad(None, self.trainer.world_size))
         else:
             self.arrivals.send(self.watch.ask(self.network, self.optimizers().optimizer),
                                lambda flag: self._refuse(self.watch.answer(flag)))

@@ -22,13 +22,13 @@ class NonFiniteError(UserError):
 
 
 class FiniteWatch:
-    """Notes on the device the first step whose loss is not finite; the flag is read every `every` steps.
+    """Notes on the device the first step whose loss is not finite; the flag is read every `every` steps at least.
 
-    Network and optimiser are copied each time the flag was read and all was well (a few megabytes at most),
+    Network and optimiser are copied as often (a few megabytes at most), when the flag was read and all was well,
     so that the steps since can be made again, slowly, to name the first place where a value went wrong.
     """
 
-    def __init__(self, every: int = 1000) -> None:
+    def __init__(self, every: int = 250) -> None:
         self.every = every
         self.forget()
 
@@ -82,16 +82,20 @@ class FiniteWatch:
             self._blocks, self._asked = self._blocks[before:], None
         return None
 
-    def first_bad(self, network: nn.Module, world: int = 1) -> int | None:
-        """Return the first step (from 0) with a bad loss, in any process, or None; waits for the device."""
+    def first_bad(self, network: nn.Module | None, world: int = 1) -> int | None:
+        """Return the first step (from 0) with a bad loss, in any process, or None; waits for the device.
+
+        Without the network its weights are not looked at: the next step's loss will tell.
+        """
         if self._first is None:
             return None
-        first = self.flag(network)
+        first = self._first.clone() if network is None else self.flag(network)
         if world > 1:
             dist.all_reduce(first, dist.ReduceOp.MIN)
         if (found := int(first)) < NEVER:
             return found
-        self.forget()
+        if self._steps >= self.every:
+            self.forget()
         return None
 
     def find(self, network: nn.Module, optimizer: torch.optim.Optimizer, step: Callable[[Any, int], Any]) -> str:

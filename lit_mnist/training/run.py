@@ -79,7 +79,7 @@ def _training_figures(trainer: L.Trainer, model: LitClassifier, data: MNISTDataM
         "seed": model.seed, "epochs": len(history.epochs), "steps": trainer.fit_loop.epoch_loop.global_step,
         "precision": str(trainer.precision),
         "images_per_second": clock.images / clock.seconds if clock.seconds else None,
-        "train_seconds": clock.seconds, "sessions": clock.sessions,
+        "train_seconds": clock.seconds, "epoch_seconds": clock.epoch_seconds, "sessions": clock.sessions,
         "prepare_seconds": model.blocks.prepare_seconds if model.blocks else 0.0,
         "history": {key: list(values) for key, values in vars(history).items()},
         "versions": versions(), "hardware": hardware(),
