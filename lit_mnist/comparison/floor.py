@@ -26,7 +26,7 @@ from .parity import (
     losses_and_gradients,
     one_by_one,
 )
-from .parity_page import limit, number
+from .parity_page import finite, number
 from .probes import Probe, without_dropout
 from .remote import Remote
 from .sides import Side, State
@@ -78,7 +78,7 @@ def rows(found: Mapping[Pair, Sequence[Check]]) -> list[dict[str, Any]]:
 def cells(found: Sequence[Mapping[str, Any]], places: bool) -> list[list[str]]:
     """Return the lines of a table of `rows`, with `places` where each error occurred."""
     return [["rounding alone", "limit", *found[0]["pairs"]],
-            *[[row["name"], limit(row["limit"]), *[number(pair["error"]) + f" ({pair['where']})" * places
+            *[[row["name"], finite(row["limit"]), *[number(pair["error"]) + f" ({pair['where']})" * places
                                                    for pair in row["pairs"].values()]] for row in found]]
 
 

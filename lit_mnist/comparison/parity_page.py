@@ -44,14 +44,14 @@ def record(found: Sequence[Row], checks: Sequence[Check]) -> dict[str, Any]:
 def table(found: Sequence[Row]) -> str:
     """Return the rows as text: comparisons, the error closest to its limit, where it occurred, the verdict."""
     head = ["check", "comparisons", "error", "limit", "where", ""]
-    return aligned([head, *[[row.name, f"{row.comparisons:,}", number(row.closest.error), limit(row.closest.limit),
+    return aligned([head, *[[row.name, f"{row.comparisons:,}", number(row.closest.error), finite(row.closest.limit),
                              row.closest.part, _verdict(row)] for row in found]], numbers=range(1, 4))
 
 
 def sentence(found: Sequence[Row]) -> str:
     """Say how it went, in one line; what failed stands in it by name."""
     comparisons = sum(row.comparisons for row in found)
-    failed = [f"{row.name} ({row.closest.part}: {number(row.closest.error)} > {limit(row.closest.limit)})"
+    failed = [f"{row.name} ({row.closest.part}: {number(row.closest.error)} > {finite(row.closest.limit)})"
               for row in found if row.failed]
     if failed:
         return f"FAILED, {len(failed)} of {len(found)} kinds of check: {'; '.join(failed)}"
@@ -62,8 +62,8 @@ def page(found: Sequence[Row], about: Sequence[str], floor: Sequence[Sequence[st
     """Return a Markdown page; `about` are its paragraphs, `floor` the lines of a second table."""
     head = ["check", "comparisons", "error", "limit", "largest absolute", "largest relative", "of the way travelled",
             "where", "verdict"]
-    lines = [head, *[[row.name, f"{row.comparisons:,}", number(row.closest.error), limit(row.closest.limit),
-                      *map(number, (row.absolute, row.relative, row.travelled)), row.closest.part, _verdict(row)]
+    lines = [head, *[[row.name, f"{row.comparisons:,}", number(row.closest.error), finite(row.closest.limit),
+                      *map(finite, (row.absolute, row.relative, row.travelled)), row.closest.part, _verdict(row)]
                      for row in found]]
     parts = [f"# Parity with Keras: {'FAILED' if any(row.failed for row in found) else 'passed'}",
              sentence(found), *about, markdown(lines), *([markdown(floor)] if floor else [])]
@@ -91,9 +91,9 @@ def number(value: float | None) -> str:
     return "0" if value == 0 else f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
-def limit(value: float) -> str:
-    """Return a limit as `number` does, a dash where an error is only reported."""
-    return "-" if math.isinf(value) else number(value)
+def finite(value: float | None) -> str:
+    """Return `value` as `number` does, a dash for infinity: no limit, or relative to nothing."""
+    return number(None if value == math.inf else value)
 
 
 def _row(name: str, checks: Sequence[Check]) -> Row:
