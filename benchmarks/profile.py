@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -19,18 +20,27 @@ from lit_mnist.training.steps import Step
 from .measure import Report
 
 _CONFIG = Path(__file__).parent.parent / "configs" / "cnn.yaml"
-_BATCH, _STEPS, _SHOWN = 64, 25, 30
+_BATCH, _STEPS, _SHOWN = 64, 25, 20
 
 
 def run(rounds: int, quick: bool, device: str) -> Report:
-    """Profile `rounds` blocks of 25 steps on random images: replays of a graph where there is a GPU."""
-    runner, block = prepared(device)
+    """Profile `rounds` blocks of 25 steps in both precisions; replays of a graph where there is a GPU."""
+    rows = [{"precision": str(dtype).removeprefix("torch.")} | row for dtype in (torch.float32, torch.bfloat16)
+            for row in _rows(rounds, device, dtype)]
+    return Report("Where a step's time goes", rows, f"configs/cnn.yaml at batch {_BATCH} on {device}, random images, "
+                  f"{_STEPS * rounds} steps in each precision under torch's profiler, which slows operations down; own "
+                  f"time, the {_SHOWN} that take most.", rounds)
+
+
+def _rows(rounds: int, device: str, dtype: torch.dtype) -> list[dict[str, Any]]:
     kinds = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device == "cuda" else [])
-    with profile(activities=kinds) as found:
-        for number in range(rounds):
-            runner(block, _STEPS * number)
-        if device == "cuda":
-            torch.cuda.synchronize()
+    with torch.autocast(device, torch.bfloat16, enabled=dtype == torch.bfloat16):
+        runner, block = prepared(device)
+        with profile(activities=kinds) as found:
+            for number in range(rounds):
+                runner(block, _STEPS * number)
+            if device == "cuda":
+                torch.cuda.synchronize()
     steps, times, calls = _STEPS * rounds, Counter(), Counter()
     for event in found.key_averages():
         on_gpu = event.device_type == torch.autograd.DeviceType.CUDA
@@ -38,18 +48,15 @@ def run(rounds: int, quick: bool, device: str) -> Report:
             times[event.key] += event.self_device_time_total if on_gpu else event.self_cpu_time_total
             calls[event.key] += event.count
     whole = sum(times.values())
-    rows = [{"operation": name[:90].replace("|", "/"), "calls a step": calls[name] / steps, "us a step": spent / steps,
-             "share": f"{100 * spent / whole:.1f} %"} for name, spent in times.most_common(_SHOWN)]
-    rows.append({"operation": "all", "calls a step": sum(calls.values()) / steps, "us a step": whole / steps,
-                 "share": "100 %"})
-    return Report("Where a step's time goes", rows, f"configs/cnn.yaml at batch {_BATCH} on {device}, random images, "
-                  f"{steps} steps under torch's profiler ({type(runner).__name__}); it slows operations down.", rounds)
+    shown = [(name[:90].replace("|", "/"), calls[name], spent) for name, spent in times.most_common(_SHOWN)]
+    return [{"operation": name, "calls a step": count / steps, "us a step": spent / steps,
+             "share": f"{100 * spent / whole:.1f} %"} for name, count, spent in [("all", calls.total(), whole), *shown]]
 
 
 def prepared(device: str) -> tuple[Blocks, Block]:
     """Return what runs blocks of `cnn.yaml`'s steps on `device`, warmed up, and a block of random images."""
     network = Network(NetworkSpec.from_dict(yaml.safe_load(_CONFIG.read_text())["model"]["network"]), 1)
-    network = network.to(device, memory_format=torch.channels_last)
+    network = network.to(device)
     step = Step(network, RMSprop(network.parameters(), momentum=0.8))
     runner = blocks_for(step, lambda number: 0.001 / (1 + 0.001 * number), "auto", "32-true", print)
     block = Block(torch.randn(_BATCH * _STEPS, 1, 28, 28, device=device),

@@ -1,0 +1,94 @@
+"""What each lever of a training step on the CPU is worth: blocks of 25 steps of `cnn.yaml`, with one lever undone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from lit_mnist.data.module import Block
+from lit_mnist.training.graphs import Blocks
+from lit_mnist.training.optimizers import RMSprop
+
+from .measure import Report, Timing, interleaved, ratios
+from .profile import prepared
+
+_STEPS = 25
+_HERE = "as shipped"
+_AWAY = "freed memory given back to the system"  # in a process of its own: memory that was kept once stays
+
+
+def run(rounds: int, quick: bool, device: str) -> Report:
+    """Time a block with every lever, then with each of them undone, in turns."""
+    other = _Process()
+    cases: dict[str, Callable[[], object]] = {_HERE: _block(lambda runner: None), _AWAY: other.block,
+                                              "activation before pooling": _block(_activation_first),
+                                              "channels first": _block(_channels_first),
+                                              "optimiser weight by weight": _block(_weight_by_weight)}
+    try:
+        timings = interleaved(cases, rounds)
+    finally:
+        other.close()
+    timings[_AWAY] = Timing(tuple(other.seconds[-rounds:]))
+    over = ratios(timings, _HERE)
+    rows = [{"step": name, "a block of 25": timing, "ms a step": 1000 * timing.median / _STEPS,
+             "over as shipped": over[name]} for name, timing in timings.items()]
+    return Report("Levers of a step", rows, "configs/cnn.yaml at batch 64, random images, float32, on the CPU.", rounds)
+
+
+def _block(undo: Callable[[Blocks], None]) -> Callable[[], None]:
+    runner, block = prepared("cpu")
+    undo(runner)
+    return lambda: _run(runner, block)
+
+
+def _run(runner: Blocks, block: Block) -> None:
+    runner(block, 0)
+
+
+def _activation_first(runner: Blocks) -> None:
+    runner.step.network.training_logits = runner.step.network.forward
+
+
+def _channels_first(runner: Blocks) -> None:
+    network = runner.step.network
+    for parameter in network.parameters():
+        parameter.data = parameter.data.contiguous()
+    runner.step.optimizer = RMSprop(network.parameters(), momentum=0.8)
+
+
+def _weight_by_weight(runner: Blocks) -> None:
+    runner.step.optimizer = RMSprop([{"params": [p]} for p in runner.step.network.parameters()], momentum=0.8)
+
+
+class _Process:
+    """A process that does not keep freed memory; it waits while others are timed."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._process = subprocess.Popen([sys.executable, "-m", "benchmarks.levers"], text=True,
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def block(self) -> None:
+        """Have a block run there, and take its seconds."""
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        self.seconds.append(float(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.stdin.close()
+        self._process.wait(60)
+
+
+def _serve() -> None:
+    case = _block(lambda runner: None)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        case()
+        print(time.perf_counter() - start, flush=True)
+
+
+if __name__ == "__main__":
+    _serve()
