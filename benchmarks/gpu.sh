@@ -4,8 +4,9 @@
 #   DEVICE=cpu QUICK=1 bash benchmarks/gpu.sh  a smoke test of this script, without one
 # Needs: python3 (or $PYTHON) with torch and lightning, MNIST under $LIT_MNIST_DATA. Wheels in benchmarks/wheels/
 # (captum, jsonargparse, ... where the machine has none and no network) are installed into a temporary folder.
-# SEEDS=100, PARTS="tests recipes ..." choose. FOLDER then holds gpu.md, gpu.json and gpu.log; the exit code is the
-# number of parts that failed.
+# FOLDER holds gpu.md, gpu.json and gpu.log, written anew after each part; the exit code is the number of parts that
+# failed. SEEDS=100 and ROUNDS=5 choose numbers; PARTS="tests recipes seeds" runs some parts alone, where the time of
+# one call is limited.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-out/gpu}
@@ -39,6 +40,19 @@ CHECK
 } 2>&1 | tee "$out/gpu.log"
 [ "${PIPESTATUS[0]}" -eq 0 ] || [ "$device" != cuda ] || exit 1
 
+collect() {
+  "$python" - "$work/results" "$out" <<'COLLECT'
+import json
+import sys
+from pathlib import Path
+
+results, out = map(Path, sys.argv[1:])
+found = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
+(out / "gpu.json").write_text(json.dumps(found, indent=1))
+(out / "gpu.md").write_text("\n".join(path.read_text() for path in sorted(results.glob("*.md"))))
+COLLECT
+}
+
 failed=0
 for part in $parts; do
   echo "== $part" | tee -a "$out/gpu.log"
@@ -55,17 +69,8 @@ for part in $parts; do
   "${command[@]}" 2>&1 | tee -a "$out/gpu.log"
   status=${PIPESTATUS[0]}
   [ "$status" -eq 0 ] || { failed=$((failed + 1)); echo "!! $part failed ($status)" | tee -a "$out/gpu.log"; }
+  collect
 done
 
-"$python" - "$work/results" "$out" <<'COLLECT'
-import json
-import sys
-from pathlib import Path
-
-results, out = map(Path, sys.argv[1:])
-found = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
-(out / "gpu.json").write_text(json.dumps(found, indent=1))
-(out / "gpu.md").write_text("\n".join(path.read_text() for path in sorted(results.glob("*.md"))))
-COLLECT
 echo "written: $out/gpu.md, $out/gpu.json, $out/gpu.log; parts that failed: $failed" | tee -a "$out/gpu.log"
 exit "$failed"

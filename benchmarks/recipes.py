@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import tempfile
@@ -33,6 +34,7 @@ def fit(config: Path, device: str, *options: str) -> dict[str, Any]:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main(["fit", "--config", str(config), "--runs_dir", folder, "--trainer.accelerator", device,
                          "--data.download", "false", "--json", *options])
+    gc.collect()  # a trainer and its module hold each other, and a GPU's memory with them
     if code:
         raise UserError(f"fit --config {config} ended with exit code {code}: {err.getvalue()}")
     return json.loads(out.getvalue())
