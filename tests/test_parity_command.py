@@ -135,7 +135,7 @@ class TestCommand:
                                tmp_path)
         assert code == 0, err
         floor = {row["name"]: row["pairs"] for row in json.loads((tmp_path / "parity.json").read_text())["floor"]}
-        assert {"maps", "gradient", "one step", "free run, 3 steps"} <= set(floor)
+        assert {"maps", "gradient", "one step", "free run, step 3"} <= set(floor)
         for pair in ("ours and Keras", "Keras again and Keras", "ours and float64", "Keras and float64"):
             assert floor["one step"][pair]["error"] < 3e-7, pair
         assert floor["one step"]["ours and float64"]["error"] > 0
@@ -145,7 +145,7 @@ class TestCommand:
         code, text, err = run_cli("parity", "--config", config, "--steps", 2, "--floor", "--out", tmp_path, "--json")
         assert code == 0, err
         floor = {row["name"]: row["pairs"] for row in json.loads(text)["floor"]}
-        assert set(floor["free run, 2 steps"]) == {"ours and Keras", "Keras again and Keras"}
+        assert set(floor["free run, step 2"]) == {"ours and Keras", "Keras again and Keras"}
         assert all(pair["error"] < 1e-14 for pair in floor["free run, loss by step"].values())
 
     @pytest.mark.parametrize(("argv", "words"), [

@@ -124,7 +124,7 @@ def _free_run(sides: Mapping[str, Side], probe: Probe, start: State) -> Iterator
         for a, b in _pairs(sides):
             yield (a, b), absolute("free run, loss by step", f"step {step}", losses[a], losses[b], np.inf)
         if step in _MARKS or step == len(probe.batches):
-            yield from _apart(sides, start, f"free run, {step} steps")
+            yield from _apart(sides, start, f"free run, step {step}")
     for a, b in _pairs(sides):
         count = len(probe.test_labels)
         yield (a, b), absolute("free run, predictions that differ", f"{count} images",
