@@ -46,14 +46,14 @@ _TRAINER = {"max_epochs": 12, "num_sanity_val_steps": 0, "enable_model_summary":
 
 def run(command: str, argv: list[str]) -> Outcome:
     """Run fit, validate, test or predict with the options in `argv`; raise UserError for what cannot work."""
-    with warnings.catch_warnings(), Interruption() as interruption:
-        _quieten()
-        try:
+    try:  # outermost: from the first moment on a signal raises Interrupted
+        with warnings.catch_warnings(), Interruption() as interruption:
+            _quieten()
             return Cli(command, argv, interruption).outcome
-        except Interrupted as stop:
-            if int(os.environ.get("LOCAL_RANK", 0)) == 0:
-                cb.say(str(stop))
-            raise SystemExit(stop.code) from None
+    except Interrupted as stop:
+        if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+            cb.say(str(stop))
+        raise SystemExit(stop.code) from None
 
 
 def _quieten() -> None:
