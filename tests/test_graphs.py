@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-import yaml
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lit_mnist.checkpoint_files import read_checkpoint
 from lit_mnist.data.module import Block
-from lit_mnist.errors import UserError
 from lit_mnist.network import Network
 from lit_mnist.resume import configuration_hash
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.training import optimizers, schedules
-from lit_mnist.training.arrivals import Arrivals
 from lit_mnist.training.averaging import Average
-from lit_mnist.training.classifier import LitClassifier
-from lit_mnist.training.graphs import Blocks, GraphedBlocks, GraphError, blocks_for, obstacle
-from lit_mnist.training.steps import Step, learning_rates
+from lit_mnist.training.capturable import make_capturable, obstacle
+from lit_mnist.training.finite import FiniteWatch
+from lit_mnist.training.graphs import Blocks, GraphedBlocks, GraphError, blocks_for
+from lit_mnist.training.steps import Step, Sums, learning_rates, weights_of
 
 Run = Callable[..., tuple[int, str, str]]
 LAYERS = [
@@ -39,8 +36,6 @@ OPTIMIZERS: dict[str, Callable] = {
     "Adam": optimizers.Adam, "Nadam": optimizers.Nadam, "Adamax": optimizers.Adamax,
 }
 RATES = learning_rates(schedules.OneCycle(0.01), 200)
-HAS_CUDA = torch.cuda.is_available()
-needs_cuda = pytest.mark.skipif(not HAS_CUDA, reason="needs a CUDA device: benchmarks/gpu.sh runs this where one is")
 
 
 def again(run: Callable[[], None]) -> Callable[[], None]:
@@ -180,6 +175,49 @@ def test_a_step_that_reads_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [name for name in names if any(word in name for word in READING)]
 
 
+@pytest.fixture
+def pretended() -> Iterator[FakeTensorMode]:
+    """Fake tensors, none of which is kept for later steps."""
+    weights_of.cache_clear()
+    with FakeTensorMode() as mode:
+        yield mode
+    weights_of.cache_clear()
+
+
+def pretend_cuda(network: Network) -> None:
+    """Replace the weights by fake ones on a GPU that need not exist."""
+    for module in network.modules():
+        for kept, wrap in ((module._parameters, torch.nn.Parameter), (module._buffers, Tensor.detach)):
+            for name, value in kept.items():
+                kept[name] = wrap(torch.empty_strided(value.shape, value.stride(), device="cuda"))
+
+
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")  # by copy.deepcopy
+@pytest.mark.parametrize("name", [*OPTIMIZERS, "AdamW"])
+def test_on_a_pretended_gpu_all_stays_there(name: str, request: pytest.FixtureRequest) -> None:
+    """Fake tensors refuse to mix devices and to be read; only the backward pass needs a real device."""
+    make = OPTIMIZERS.get(name, lambda p: torch.optim.AdamW(p, lr=0.1, foreach=True))
+    network = step_of().network
+    request.getfixturevalue("pretended")  # from here on; the network was real
+    pretend_cuda(network)
+    step = Step(network, make(list(network.parameters())), Average(network, 0.99), 0.1)
+    step.backward = lambda loss: [setattr(p, "grad", torch.empty_like(p)) for p in network.parameters()]
+    assert make_capturable(step.optimizer)
+    block = Block(torch.randn(32, 1, 28, 28, device="cuda"), torch.zeros(32, dtype=torch.int64, device="cuda"),
+                  [(8, 8)] * 4)
+    runner, watch, sums = graphed(step), FiniteWatch(), Sums()
+    watch.before(block, 0, network, step.optimizer)
+    for _ in range(2):  # without, then recorded
+        result = runner(block, 0)
+        watch.after(result.losses, 0)
+        sums.add(result.sums)
+    found = [*step.average.values, watch.ask(network, step.optimizer), sums.interval(), result.losses]
+    found += [value for state in step.optimizer.state.values() for value in state.values()]
+    assert runner.recordings == 1 and {str(tensor.device) for tensor in found} == {"cuda:0"}
+    with pytest.raises(Exception, match="local_scalar_dense|data-dependent|Data dependent"):
+        result.losses[0].item()
+
+
 def test_a_failed_capture_is_told_once_and_training_goes_on() -> None:
     told: list[str] = []
 
@@ -205,186 +243,7 @@ def test_what_cannot_be_captured_is_said() -> None:
     assert "scaler" in obstacle(cuda, 1, "16-mixed")
 
 
-def test_graphs_on_a_cpu_are_refused_before_anything_is_written(run_cli: Run, tmp_path: Path) -> None:
-    (tmp_path / "tiny.yaml").write_text(CONFIG)
-    code, _, err = run_cli("fit", "--config", tmp_path / "tiny.yaml", "--runs_dir", tmp_path / "runs",
-                           "--model.cuda_graphs", "true", "--trainer.accelerator", "cpu")
-    assert code == 2 and "model.cuda_graphs" in err and "auto, false" in err, err
-    assert not (tmp_path / "runs").exists()
-
-
 def test_graphs_do_not_decide_which_run_goes_on() -> None:
     """A run that was cut off with graphs may go on without; other settings do decide."""
     of = [configuration_hash({"model": {"seed": 1} | extra}) for extra in ({}, {"cuda_graphs": True}, {"seed": 2})]
     assert of[0] == of[1] != of[2]
-
-
-# ---- figures on their way
-
-class Later:
-    """An event that happens when told."""
-
-    happened = False
-
-    def query(self) -> bool:
-        return self.happened
-
-    def synchronize(self) -> None:
-        self.happened = True
-
-
-def test_figures_are_handed_on_when_they_have_come_and_in_order() -> None:
-    events, got = [Later(), Later()], []
-    pending = iter(events)
-    arrivals = Arrivals(lambda values: (values.clone(), next(pending)))
-    for number in range(2):
-        arrivals.send(torch.tensor(number), lambda values: got.append(int(values)))
-    arrivals.hand_on()
-    assert got == []
-    events[1].happened = True
-    arrivals.hand_on()
-    assert got == []  # the first has not come yet
-    events[0].happened = True
-    arrivals.hand_on()
-    assert got == [0, 1]
-
-
-def test_waiting_hands_on_all() -> None:
-    got: list[int] = []
-    arrivals = Arrivals(lambda values: (values, Later()))
-    arrivals.send(torch.tensor(7), lambda values: got.append(int(values)))
-    arrivals.hand_on(wait=True)
-    assert got == [7]
-
-
-def test_what_is_on_the_host_is_handed_on_at_once() -> None:
-    got: list[int] = []
-    Arrivals().send(torch.tensor(7), lambda values: got.append(int(values)))
-    assert got == [7]
-
-
-# ---- whole runs
-
-CONFIG = yaml.safe_dump({
-    "seed_everything": 3, "trainer": {"max_epochs": 2, "log_every_n_steps": 10},
-    "model": {"network": {"layers": [layer for layer in LAYERS if layer["type"] != "batch_norm"]},
-              "optimizer": {"class_path": "lit_mnist.training.optimizers.Adam"},
-              "schedule": {"class_path": "lit_mnist.training.schedules.OneCycle", "init_args": {"max_lr": 0.01}},
-              "average_decay": 0.99},
-    "data": {"dataset": "digits", "batch_size": 64, "standardize": "unit", "augment": {"rotation": 5}}})
-
-
-def fit(run_cli: Run, folder: Path, *options: object) -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / "tiny.yaml").write_text(CONFIG)
-    code, _, err = run_cli("fit", "--config", folder / "tiny.yaml", "--runs_dir", folder, *options)
-    assert code == 0, err
-    return folder / "tiny/version_0"
-
-
-def assert_equal_runs(first: Path, second: Path) -> None:
-    states = [read_checkpoint(run / "checkpoints/last.ckpt") for run in (first, second)]
-    assert states[0]["global_step"] == states[1]["global_step"]
-    for key in ("state_dict", "trained_state", "training", "optimizer_states", "loops"):
-        assert_same(states[0].get(key), states[1].get(key), key)
-    assert (first / "metrics.csv").read_text() == (second / "metrics.csv").read_text()
-
-
-def assert_same(first: object, second: object, where: str) -> None:
-    if isinstance(first, Tensor):
-        assert torch.equal(first.cpu(), second.cpu()), where
-    elif isinstance(first, dict):
-        assert first.keys() == second.keys(), where
-        for key in first:
-            assert_same(first[key], second[key], f"{where}.{key}")
-    elif isinstance(first, list | tuple):
-        assert len(first) == len(second), where
-        for number, pair in enumerate(zip(first, second, strict=True)):
-            assert_same(*pair, f"{where}.{number}")
-    else:
-        assert first == second, where
-
-
-@pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[GraphedBlocks]:
-    """Has the program replay blocks on the CPU, by the stand-in; what it made."""
-    runners: list[GraphedBlocks] = []
-
-    def replaying(step: Step, rate: Callable, *_: object) -> GraphedBlocks:
-        runners.append(graphed(step, rate))
-        return runners[-1]
-
-    monkeypatch.setattr("lit_mnist.training.classifier.blocks_for", replaying)
-    return runners
-
-
-def fit_in_two(run_cli: Run, folder: Path, *options: object) -> Path:
-    """The run that `fit` makes, cut off after its first block and gone on with by the same command."""
-    step = LitClassifier.training_step
-
-    def cut_off(self: LitClassifier, *arguments: object) -> None:
-        if self.global_step:
-            raise UserError("cut off")
-        step(self, *arguments)
-
-    options = (*options, "--checkpoint_every_steps", 1)
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(AssertionError, match="cut off"):
-        patch.setattr(LitClassifier, "training_step", cut_off)
-        patch.setattr("lit_mnist.training.callbacks.Lock", lambda run: None)  # this process lives on and would hold it
-        fit(run_cli, folder, *options)
-    return fit(run_cli, folder, *options)
-
-
-def test_a_run_by_replays_is_the_same_run(run_cli: Run, tmp_path: Path, made: list[GraphedBlocks]) -> None:
-    """Steps, rates, logs, checkpoints: bit for bit, on the CPU with a stand-in for the graph."""
-    replayed = fit(run_cli, tmp_path / "replayed")
-    assert made[0].recordings == 2  # 21 steps an epoch: blocks of 10, 10 and 1
-    in_two = fit_in_two(run_cli, tmp_path / "in_two")
-    assert len(made) == 3
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lit_mnist.training.classifier.blocks_for", blocks_for)
-        plain = fit(run_cli, tmp_path / "plain")
-    assert_equal_runs(plain, replayed)
-    assert_equal_runs(plain, in_two)
-
-
-@needs_cuda
-@pytest.mark.parametrize("options", [
-    [], ["--trainer.precision", "bf16-mixed"],
-    ["--model.optimizer", "torch.optim.AdamW", "--model.weight_decay", "0.01"]], ids=["float32", "bfloat16", "AdamW"])
-def test_a_graph_run_equals_an_eager_run(run_cli: Run, tmp_path: Path, options: list[str],
-                                         monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same launches, so the same bits, once cuDNN is told to take algorithms that repeat themselves."""
-    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
-    runs = [fit(run_cli, tmp_path / graphs, "--trainer.accelerator", "cuda", "--model.cuda_graphs", graphs, *options)
-            for graphs in ("true", "false")]
-    assert_equal_runs(*runs)
-
-
-@needs_cuda
-def test_a_graph_run_that_was_cut_off_goes_on_with_the_same_bits(run_cli: Run, tmp_path: Path,
-                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
-    cuda = ["--trainer.accelerator", "cuda", "--model.cuda_graphs", "true"]
-    assert_equal_runs(fit(run_cli, tmp_path / "whole", *cuda), fit_in_two(run_cli, tmp_path / "in_two", *cuda))
-
-
-@needs_cuda
-def test_the_training_loop_never_waits_for_the_gpu(run_cli: Run, tmp_path: Path,
-                                                   monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the first and the last of 36 blocks nothing synchronises, with graphs and without.
-
-    Logs every 10 steps and the look for NaN every 250 are among them.
-    """
-    from lit_mnist.training.callbacks import Clock
-
-    def strict(self: Clock, trainer: object, *_: object) -> None:
-        torch.cuda.set_sync_debug_mode("error" if 0 < trainer.fit_loop.epoch_loop.batch_idx < 34 else "default")
-
-    monkeypatch.setattr(Clock, "on_train_batch_start", strict, raising=False)
-    try:
-        for graphs in ("true", "false"):
-            fit(run_cli, tmp_path / graphs, "--trainer.accelerator", "cuda", "--model.cuda_graphs", graphs,
-                "--data.batch_size", "4")
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
