@@ -87,6 +87,7 @@ def _summary(recipe: Recipe, prepared: Prepared, trained: Mapping[str, Any]) -> 
         "weights": f"best validation accuracy ({history['val_acc'][best]:.4f})" if on_best else "last epoch",
         "checkpoint": "best.keras" if on_best else "last.keras",
         "images_per_second": trained["images"] / trained["seconds"], "train_seconds": trained["seconds"], "sessions": 1,
+        "epoch_seconds": trained["epoch_seconds"],
         "fit_seconds": trained["fit_seconds"], "prepare_seconds": 0.0,  # TensorFlow traces within the first step
         "history": history, "framework": "keras", "versions": versions(), "hardware": hardware(),
     }

@@ -67,8 +67,8 @@ def train(recipe: Recipe, model: Any, prepared: Prepared, run: Path) -> dict[str
     model.save(run / "checkpoints" / "last.keras")
     if best.exists():
         model.load_weights(best)
-    return {"history": history, "seconds": clock.seconds, "fit_seconds": fit_seconds,
-            "images": len(prepared.train) * len(history["loss"])}
+    return {"history": history, "images": len(prepared.train) * len(history["loss"]), "seconds": clock.seconds,
+            "fit_seconds": fit_seconds, "epoch_seconds": clock.epoch_seconds}
 
 
 def _tensorboard(keras: Any, run: Path) -> list[Any]:
@@ -141,6 +141,10 @@ def _clock(keras: Any, recipe: Recipe) -> Any:
     class Clock(keras.callbacks.Callback):
         seconds, _last = 0.0, 0.0
 
+        def __init__(self) -> None:
+            super().__init__()
+            self.epoch_seconds: list[float] = []
+
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self._last = time.perf_counter()
 
@@ -152,6 +156,7 @@ def _clock(keras: Any, recipe: Recipe) -> Any:
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             self.seconds += time.perf_counter() - self._last
+            self.epoch_seconds.append(self.seconds - sum(self.epoch_seconds))
             left = self.seconds / (epoch + 1) * (recipe.epochs - epoch - 1)
             shown = "  ".join(f"{key} {value:.4f}" for key, value in logs.items())
             print(f"epoch {epoch + 1}/{recipe.epochs}  {shown}  about {left:.0f} s left", file=sys.stderr, flush=True)
