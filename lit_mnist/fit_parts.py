@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 
 from .origin import Origin
+from .resume import take_abandoned
 from .training import callbacks as cb
 from .training.checkpoints import CheckedFiles, KeepLast
 from .training.metrics_file import MetricsFile
@@ -29,7 +30,7 @@ def loggers(origin: Origin | None, runs_dir: str, name: str) -> list[Logger]:
     """Return TensorBoard's and the CSV logger, of a new run folder or of the run that goes on."""
     run = origin.run if origin else None
     place = {"save_dir": run.parent.parent, "name": run.parent.name, "version": run.name} if run else \
-        {"save_dir": runs_dir, "name": name}
+        {"save_dir": runs_dir, "name": name, "version": take_abandoned(Path(runs_dir), name)}
     step = origin.model.step if run else None
     board = TensorBoardLogger(**place, default_hp_metric=False, purge_step=None if step is None else step + 1)
     return [board, MetricsFile(Path(board.log_dir), step)]
@@ -44,7 +45,9 @@ def equip(trainer: L.Trainer, extra: list[Callback]) -> None:
         trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, cb.ProgressBar)]
     if any(isinstance(callback, KeepLast) for callback in extra):
         trainer.callbacks = [c for c in trainer.callbacks if type(c) is not ModelCheckpoint]
-    trainer.callbacks = _CallbackConnector._reorder_callbacks([*trainer.callbacks, *extra])
+    locks = [callback for callback in extra if isinstance(callback, cb.RunRecord)]  # before anything is written
+    others = [callback for callback in extra if callback not in locks]
+    trainer.callbacks = _CallbackConnector._reorder_callbacks([*locks, *trainer.callbacks, *others])
     trainer.strategy.checkpoint_io = CheckedFiles()
     _hand_in_drawing(trainer.callbacks)
 

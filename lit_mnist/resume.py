@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,27 @@ def find_unfinished(runs_dir: Path, name: str, config: Mapping[str, Any]) -> tup
             remarks += [f"{damage}; going on with {path.name}, the state before it"] if damage else []
             return Unfinished(run, path, content), remarks
     return None, remarks
+
+
+def take_abandoned(runs_dir: Path, name: str) -> str | None:
+    """Return the name of the newest run folder, emptied, where a process died in it before it had saved anything."""
+    runs = sorted((runs_dir / name).glob("version_*"), key=_version)
+    if not runs or not (runs[-1] / LOCK).is_file():
+        return None
+    try:
+        lock = Lock(runs[-1])
+    except ResumeError:
+        return None
+    try:
+        kept = [runs[-1] / "summary.json", runs[-1] / "metrics.csv", *runs[-1].glob("checkpoints/*.ckpt")]
+        if any(path.exists() for path in kept):
+            return None
+        for path in runs[-1].iterdir():
+            if path.name != LOCK:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    finally:
+        lock.release()
+    return runs[-1].name
 
 
 def is_locked(run: Path) -> bool:

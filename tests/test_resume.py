@@ -10,7 +10,7 @@ import pytest
 import torch
 from forked import CONFIG, Server, shared_server
 
-from lit_mnist.resume import configuration_hash, is_locked
+from lit_mnist.resume import Lock, configuration_hash, is_locked, take_abandoned
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +113,23 @@ def test_two_hundred_kills_change_nothing(server: Server, config: Path, whole: P
         runs = tmp_path / str(part)
         runs.mkdir()
         check_kills(server, config, whole, runs, 20 + part % 2)
+
+
+def test_a_folder_left_before_the_first_save_is_taken_again(server: Server, config: Path, whole: Path,
+                                                            tmp_path: Path) -> None:
+    """Seen to fail where it was left behind: the run went on in version_1."""
+    left = tmp_path / "tiny/version_0"
+    left.mkdir(parents=True)
+    for name in (".lock", "config.yaml", "events.out.tfevents.1.old"):
+        (left / name).touch()
+    lock = Lock(left)
+    assert take_abandoned(tmp_path, "tiny") is None  # its process lives
+    lock.release()
+    code, _ = server.run("fit", "--config", config, "--runs_dir", tmp_path, log=tmp_path / "log")
+    assert code == 0 and [folder.name for folder in (tmp_path / "tiny").iterdir()] == ["version_0"]
+    assert not (left / "events.out.tfevents.1.old").exists()
+    assert_equal_runs(left, whole)
+    assert take_abandoned(tmp_path, "tiny") is None and (left / "summary.json").is_file()
 
 
 def test_a_finished_run_and_other_settings_start_anew(server: Server, config: Path, whole: Path) -> None:
