@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..inside.capture import select
@@ -21,6 +23,45 @@ class Outputs(nn.Module):
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
         return values
+
+
+class _OneChannel(torch.autograd.Function):
+    """A convolution of one channel, unpadded, with stride 1."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.size = x.shape[2:]
+        return F.conv2d(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (weight,) = ctx.saved_tensors
+        filters = weight.shape[0]
+        by_place = gradient.permute(0, 2, 3, 1).flatten(1, 2)  # (N, places, filters)
+        patches = weight.reshape(filters, -1).T @ by_place.transpose(1, 2)
+        return F.fold(patches, ctx.size, weight.shape[2:]), None, None
+
+
+class OneChannel(nn.Module):
+    """The same as a convolution of one channel, for gradients with respect to images alone.
+
+    They are a matrix product and a fold, which on a CPU takes half of the time of oneDNN's way.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, 1, H, W) -> (N, filters, H', W')
+        return _OneChannel.apply(x, self.conv.weight, self.conv.bias)
+
+    @classmethod
+    def of(cls, module: nn.Module) -> nn.Module:
+        """Return `module`, wrapped where it is such a convolution."""
+        plain = isinstance(module, nn.Conv2d) and module.in_channels == 1 and module.padding == (0, 0) \
+            and module.stride == (1, 1) and module.dilation == (1, 1)
+        return cls(module) if plain else module
 
 
 class Taps(nn.Module):
@@ -39,7 +80,7 @@ class Taps(nn.Module):
         self.names = tuple(dict.fromkeys(names))
         self.transformations = tuple(transformations)
         steps = list(_until_last(_steps(network, self.names), self.names))
-        self.layers = nn.ModuleList(copy.deepcopy(module) for module, _ in steps)
+        self.layers = nn.ModuleList(OneChannel.of(copy.deepcopy(module)) for module, _ in steps)
         self.kept = tuple(name if name in self.names else None for _, name in steps)
         self.outputs = Outputs()
         self.eval().requires_grad_(False)
