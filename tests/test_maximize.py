@@ -14,6 +14,7 @@ from lit_mnist.maximize import ascent as a
 from lit_mnist.maximize import objectives as o
 from lit_mnist.maximize.checks import MaximizeError
 from lit_mnist.maximize.constraint import Box, Standardised, constraint_for, standardise
+from lit_mnist.maximize.convolutions import OneChannel, OwnMap
 from lit_mnist.maximize.directions import Blur, Fourier
 from lit_mnist.maximize.gradient import RowGradient
 from lit_mnist.maximize.presets import PRESETS, recipe
@@ -105,7 +106,7 @@ def test_captums_gradient_equals_plain_autograd(objective: o.Objective) -> None:
     model = model_of(SMALL, double=True)
     rows = a.rows_for([0, 3, 5], 2)
     x, targets = start(rows), torch.from_numpy(rows.targets)
-    scores = RowGradient(Taps(model.network, objective.layers), objective)(x, targets, targets)
+    scores = RowGradient(model.network, objective)(x, targets, targets)
     for row in range(len(rows)):
         one = x[row:row + 1].clone().requires_grad_()
         with capture(model.network, list(objective.layers)) as seen:
@@ -143,6 +144,45 @@ def test_taps_equal_the_network(small: Model, names: tuple[str, ...]) -> None:
         small.network(x)
     for name, value in zip(names, Taps(small.network, names)(x)[1:], strict=True):
         assert torch.allclose(value, seen[name], atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", ["Conv_1", "Conv_1:pre", "Pool_1", "Conv_2", "Conv_2:pre"])
+def test_taps_of_own_maps_equal_the_network(small: Model, layer: str) -> None:
+    x, targets = torch.randn(5, 1, 12, 12), torch.tensor([3, 0, 5, 5, 1])
+    with capture(small.network, [layer]) as seen:
+        small.network(x)
+    taps = Taps(small.network, [layer], own=True)
+    assert taps.narrow
+    assert torch.allclose(taps(x, targets)[1], seen[layer][torch.arange(5), targets][:, None], atol=1e-6)
+
+
+@pytest.mark.parametrize("names", [("Dense_1",), ("Conv_1", "Conv_2")])
+def test_taps_keep_all_maps_where_they_are_needed(small: Model, names: tuple[str, ...]) -> None:
+    assert not Taps(small.network, names, own=True).narrow
+
+
+@pytest.mark.parametrize(("channels", "options"), [
+    (1, {}), (3, {}), (3, {"padding": 1}), (3, {"padding": (0, 2), "stride": 2}), (2, {"dilation": 2, "bias": False}),
+    (2, {"stride": (3, 1), "padding": (2, 1), "dilation": (2, 1)})])
+def test_convolutions_equal_torchs_with_their_gradients(channels: int, options: dict) -> None:
+    conv = torch.nn.Conv2d(channels, 7, 3, dtype=torch.float64, **options)
+    x = torch.randn(4, channels, 11, 9, dtype=torch.float64, requires_grad=True)
+    maps = torch.tensor([6, 0, 2, 2])
+    whole = conv(x)
+    cases = [(OwnMap(conv)(x, maps), whole[torch.arange(4), maps][:, None])]
+    if OneChannel.fits(conv):
+        cases.append((OneChannel(conv)(x), whole))
+    for found, wanted in cases:
+        assert found.shape == wanted.shape and (found - wanted).abs().max() <= 1e-13
+        weights = torch.randn_like(wanted)
+        gradients = [torch.autograd.grad(value, x, weights, retain_graph=True)[0] for value in (found, wanted)]
+        assert (gradients[0] - gradients[1]).abs().max() <= 1e-13
+
+
+def test_convolutions_that_do_not_fit_are_left_alone() -> None:
+    for conv in (torch.nn.Conv2d(4, 4, 3, groups=2), torch.nn.Conv2d(1, 4, 3, padding=5),
+                 torch.nn.Conv2d(1, 4, 3, padding=1, padding_mode="reflect"), torch.nn.Linear(3, 3)):
+        assert not OwnMap.fits(conv) and not OneChannel.fits(conv)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -16,7 +16,6 @@ from .directions import Direction
 from .gradient import RowGradient, Scores
 from .objectives import Objective
 from .starts import CHANGE, Fluctuations, generator
-from .taps import Taps
 from .transformations import Transformation
 
 CHUNK = 64  # rows computed together, always: results then cannot depend on how many are asked for
@@ -189,7 +188,7 @@ class _Climber:
 
     def __init__(self, network: Network, stage: Stage, constraint: Constraint, converge: bool) -> None:
         self.stage, self.constraint, self.converge = stage, constraint, converge
-        self.gradient = RowGradient(Taps(network, stage.objective.layers, stage.transformations), stage.objective)
+        self.gradient = RowGradient(network, stage.objective, stage.transformations)
         self.checked = False
 
     def climb(self, chunk: _Chunk, number: int, before: int, wanted: Sequence[int], keep: dict[int, Tensor],

@@ -9,9 +9,11 @@ import torch
 from captum.attr import NeuronGradient
 from torch import Tensor
 
+from ..network import Network
 from .checks import MaximizeError
 from .objectives import Objective, View, drive
 from .taps import Taps
+from .transformations import Transformation
 
 
 @dataclass(frozen=True)
@@ -30,25 +32,27 @@ class RowGradient:
     sum; that equals every row's own gradient only if no score depends on another row, which `check` proves.
     """
 
-    def __init__(self, taps: Taps, objective: Objective) -> None:
-        self.taps, self.objective, self.drive = taps, objective, drive(objective)
+    def __init__(self, network: Network, objective: Objective, transformations: Sequence[Transformation] = ()) -> None:
+        self.taps = Taps(network, objective.layers, transformations, own=objective.picks)
+        self.objective, self.drive = objective, drive(objective)
         self.regularised = self.drive.terms != getattr(objective, "terms", ((1.0, objective),))
-        self.method = NeuronGradient(taps, taps.outputs)
+        self.method = NeuronGradient(self.taps, self.taps.outputs)
 
     def __call__(self, images: Tensor, targets: Tensor, groups: Tensor, draws: Sequence[Tensor] = (),
                  weights: Tensor | None = None) -> Scores:
         """Return the scores of `images`; `weights` (N,) multiply them before they are differentiated."""
         seen: dict[str, Tensor] = {}
+        columns = torch.zeros_like(targets) if self.taps.narrow else targets
 
         def select(outputs: tuple[Tensor, ...]) -> Tensor:
-            view = View(outputs[0], dict(zip(self.taps.names, outputs[1:], strict=True)), targets, groups)
+            view = View(outputs[0], dict(zip(self.taps.names, outputs[1:], strict=True)), columns, groups)
             scores = _checked(self.objective.score(view), len(targets), self.objective)
             seen["objective"] = scores.detach()
             seen["drive"] = self.drive.score(view).detach() if self.regularised else seen["objective"]
             return scores if weights is None else scores * weights
 
         gradient = self.method.attribute(images.detach().requires_grad_(), select,
-                                         additional_forward_args=tuple(draws) or None)
+                                         additional_forward_args=(targets, *draws))
         return Scores(seen["objective"], seen["drive"], gradient)
 
     def check(self, images: Tensor, targets: Tensor, groups: Tensor, draws: Sequence[Tensor] = ()) -> None:

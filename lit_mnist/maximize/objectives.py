@@ -19,7 +19,10 @@ from .checks import MaximizeError, need_number
 
 @dataclass(frozen=True)
 class View:
-    """What objectives see: images (N, C, H, W), activations by name, each row's target and its group (N,)."""
+    """What objectives see: images (N, C, H, W), activations by name, each row's target and its group (N,).
+
+    Where activations hold each row's own map alone (`Objective.picks`), its target is their one column, 0.
+    """
 
     images: Tensor
     activations: Mapping[str, Tensor]
@@ -33,6 +36,7 @@ class Objective:
     layers: tuple[str, ...] = ()  # names of the activations that it reads
     regularises = False  # about the image alone, whatever the network says
     couples = False  # rows of one group depend on each other
+    picks = False  # of the layer that it reads, nothing but the row's own map or unit
 
     def score(self, view: View) -> Tensor:
         """Return the scores (N,)."""
@@ -79,6 +83,10 @@ class Weighted(Objective):
     def couples(self) -> bool:
         return any(term.couples for _, term in self.terms)
 
+    @property
+    def picks(self) -> bool:
+        return len(self.layers) == 1 and all(term.picks or term.regularises for _, term in self.terms)
+
     def score(self, view: View) -> Tensor:
         return sum(weight * term.score(view) for weight, term in self.terms)
 
@@ -107,6 +115,10 @@ class ChannelMean(Objective):
     def layers(self) -> tuple[str, ...]:
         return (self.layer,)
 
+    @property
+    def picks(self) -> bool:
+        return self.map is None
+
     def score(self, view: View) -> Tensor:
         means = by_map(view.activations[self.layer]).mean(2)
         return _pick(means, view.targets) if self.map is None else means[:, self.map]
@@ -123,6 +135,7 @@ class Neuron(Objective):
 
     layer: str
     position: tuple[int, int] | None = None
+    picks = True
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -268,6 +281,7 @@ class Peak(Objective):
     """Highest activation of the row's map: raises one place where the mean over all places will not rise."""
 
     layer: str
+    picks = True
 
     @property
     def layers(self) -> tuple[str, ...]:

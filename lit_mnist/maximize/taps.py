@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..inside.capture import select
-from ..network import Network
+from ..network import Network, SamePool
 from ..spec import Conv, Pool
+from .convolutions import OneChannel, OwnMap
 from .transformations import Transformation
 
 PRE = ":pre"
+_MAP_BY_MAP = (nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Identity, nn.MaxPool2d, nn.AvgPool2d, SamePool)
 
 
 class Outputs(nn.Module):
@@ -25,77 +25,54 @@ class Outputs(nn.Module):
         return values
 
 
-class _OneChannel(torch.autograd.Function):
-    """A convolution of one channel, unpadded, with stride 1."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(weight)
-        ctx.size = x.shape[2:]
-        return F.conv2d(x, weight, bias)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (weight,) = ctx.saved_tensors
-        filters = weight.shape[0]
-        by_place = gradient.permute(0, 2, 3, 1).flatten(1, 2)  # (N, places, filters)
-        patches = weight.reshape(filters, -1).T @ by_place.transpose(1, 2)
-        return F.fold(patches, ctx.size, weight.shape[2:]), None, None
-
-
-class OneChannel(nn.Module):
-    """The same as a convolution of one channel, for gradients with respect to images alone.
-
-    They are a matrix product and a fold, which on a CPU takes half of the time of oneDNN's way.
-    """
-
-    def __init__(self, conv: nn.Conv2d) -> None:
-        super().__init__()
-        self.conv = conv
-
-    def forward(self, x: Tensor) -> Tensor:  # (N, 1, H, W) -> (N, filters, H', W')
-        return _OneChannel.apply(x, self.conv.weight, self.conv.bias)
-
-    @classmethod
-    def of(cls, module: nn.Module) -> nn.Module:
-        """Return `module`, wrapped where it is such a convolution."""
-        plain = isinstance(module, nn.Conv2d) and module.in_channels == 1 and module.padding == (0, 0) \
-            and module.stride == (1, 1) and module.dilation == (1, 1)
-        return cls(module) if plain else module
-
-
 class Taps(nn.Module):
-    """Images (N, C, H, W), and each transformation's draws, in; the images and the named activations out.
+    """Images (N, C, H, W) in, with each row's target (N,) and transformations' draws; images and named activations out.
 
     A frozen copy in evaluation mode of the layers up to the deepest name (``NAME`` or ``NAME:pre``), on the
     network's device and type; the network itself is neither hooked nor changed. Channels last, and
     with each max-pool before its activation where that activation is not asked for: the same values
-    for less than half of the work.
+    for less than half of the work. With `own`, of a layer with maps each row's own map alone is worked
+    out where that can be done (`narrow` says so): its activations are (N, 1, H, W).
     """
 
-    def __init__(self, network: Network, names: Sequence[str], transformations: Sequence[Transformation] = ()) -> None:
+    def __init__(self, network: Network, names: Sequence[str], transformations: Sequence[Transformation] = (),
+                 own: bool = False) -> None:
         super().__init__()
         for name in names:
             select(network, [name])
         self.names = tuple(dict.fromkeys(names))
         self.transformations = tuple(transformations)
         steps = list(_until_last(_steps(network, self.names), self.names))
-        self.layers = nn.ModuleList(OneChannel.of(copy.deepcopy(module)) for module, _ in steps)
+        layers = [copy.deepcopy(module) for module, _ in steps]
+        last = _last_convolution(layers) if own and len(self.names) == 1 else None
+        self.narrow = last is not None
+        self.layers = nn.ModuleList(OwnMap(layer) if i == last else OneChannel(layer) if OneChannel.fits(layer) else
+                                    layer for i, layer in enumerate(layers))
         self.kept = tuple(name if name in self.names else None for _, name in steps)
         self.outputs = Outputs()
         self.eval().requires_grad_(False)
 
-    def forward(self, images: Tensor, *draws: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, images: Tensor, targets: Tensor | None = None, *draws: Tensor) -> tuple[Tensor, ...]:
         x = images
         for transformation, drawn in zip(self.transformations, draws, strict=True):
             x = transformation(x, drawn)
         found = {}
         x = x.contiguous(memory_format=torch.channels_last)
         for layer, name in zip(self.layers, self.kept, strict=True):
-            x = layer(x)
+            x = layer(x, targets) if isinstance(layer, OwnMap) else layer(x)
             if name:
                 found[name] = x
         return self.outputs(images, *(found[name] for name in self.names))
+
+
+def _last_convolution(layers: Sequence[nn.Module]) -> int | None:
+    """Place of the last convolution if nothing after it mixes maps, and if it can be taken apart into them."""
+    for place in reversed(range(len(layers))):
+        if isinstance(layers[place], nn.Conv2d):
+            return place if OwnMap.fits(layers[place]) else None
+        if not all(isinstance(part, (nn.Sequential, *_MAP_BY_MAP)) for part in layers[place].modules()):
+            return None
+    return None
 
 
 def _until_last(steps: Iterator[tuple[nn.Module, str]], names: tuple[str, ...]) -> Iterator[tuple[nn.Module, str]]:
