@@ -17,7 +17,8 @@ from lit_mnist.memory import keep_freed_memory
 
 from .measure import conditions, markdown, write
 
-NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem not in ("measure", "record"))
+_NONE = ("measure", "performance", "record")
+NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem not in _NONE)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
