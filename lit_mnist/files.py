@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -29,7 +30,8 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
         os.replace(beside, path)
         _sync_folder(path.parent)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where a folder is a file, there is nothing to remove
+            beside.unlink(missing_ok=True)
         raise WriteError(f"{path}: cannot be written ({error.strerror or error})") from error
     return path
 

@@ -122,6 +122,14 @@ def test_bad_input(ckpt: Path, in_tmp: Path, run_cli: Run, args: list[str], told
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_a_file_where_the_folder_should_be(command: str, ckpt: Path, in_tmp: Path, run_cli: Run) -> None:
+    Path("taken").write_text("mine")
+    code, out, err = run_cli(command, "--ckpt_path", ckpt, "--out", "taken")
+    assert code == 2 and out == "" and err.startswith("error: --out taken: is a file") and err.count("\n") == 1
+    assert Path("taken").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_networks_without_convolution(command: str, in_tmp: Path, run_cli: Run) -> None:
     spec = NetworkSpec.from_dict({"layers": [{"type": "flatten", "name": "Flatten"},
                                              {"type": "dense", "name": "Out", "units": 10}]})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..errors import UserError
 from ..files import write_bytes, write_json
 from ..outcome import Outcome
 
@@ -26,6 +27,8 @@ class Results:
     def __init__(self, command: str, out: str, svg: bool = False) -> None:
         self.command, self.folder, self.files = command, Path(out), []
         self.formats = ("png", "svg") if svg else ("png",)
+        if self.folder.exists() and not self.folder.is_dir():  # said before anything is computed
+            raise UserError(f"--out {out}: is a file; accepted: a folder, which is made where it is missing")
 
     def picture(self, figure: Figure, *parts: object) -> None:
         """Write a figure under a name made of `parts`."""
