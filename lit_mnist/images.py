@@ -67,15 +67,14 @@ def image_file(path: Path, shape: tuple[int, int, int] = (28, 28, 1)) -> np.ndar
     try:
         with Image.open(path) as image:
             if image.width * image.height > _LARGEST:
-                raise DataError(f"image {str(path)!r}: {image.width} x {image.height} pixels; accepted: "
-                                f"up to {_LARGEST} pixels")
+                raise DataError(f"{image.width} x {image.height} pixels; accepted: up to {_LARGEST} pixels")
             if shape[2] == 1:
                 grey = np.asarray(_on_white(image).convert("L"), np.float64)
                 return as_mnist(grey) if shape[:2] == (28, 28) else _resized(grey, shape[:2])
             return np.asarray(image.convert("RGB").resize((shape[1], shape[0])), np.float64)
+    except DataError as error:
+        raise DataError(f"image {str(path)!r}: {error}") from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(f"image {str(path)!r}: not a readable image ({str(error).splitlines()[0][:120]})") from error
 
 
@@ -108,7 +107,7 @@ def as_mnist(grey: np.ndarray) -> np.ndarray:
     strokes = np.abs(grey - background)
     low, high = np.percentile(strokes, 50), strokes.max()
     if high <= 16:
-        raise DataError("image: nothing but background; accepted: a digit that differs from its border")
+        raise DataError("nothing but background; accepted: a digit that differs from its border")
     strokes = ((strokes - low) / (high - low)).clip(0, 1)
     strokes[strokes < 0.2] = 0  # paper grain and shadows
     rows, columns = np.flatnonzero(strokes.any(1)), np.flatnonzero(strokes.any(0))

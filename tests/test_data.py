@@ -243,7 +243,7 @@ def test_transparent_paper_is_white(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "words"), [
     ("none.png", ["none.png", "no such file", "test:19"]),
     ("text.png", ["text.png", "not a readable image"]),
-    ("blank.png", ["nothing but background"]),
+    ("blank.png", ["blank.png", "nothing but background"]),
 ])
 def test_images_that_cannot_be_had(tmp_path: Path, name: str, words: list[str]) -> None:
     (tmp_path / "text.png").write_text("not an image")
