@@ -25,6 +25,8 @@ _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeErro
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Give every error inside the file's name; errors of damaged bytes become a KerasFileError."""
+    if not path.is_file():
+        raise KerasFileError(f"{path}: no such file; accepted: a Keras file (.h5, .hdf5, .keras)")
     try:
         yield
     except (KerasFileError, SpecError) as error:

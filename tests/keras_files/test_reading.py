@@ -67,6 +67,12 @@ def test_refused_by_name(tmp_path: Path, case: str) -> None:
     assert "'k'" in str(caught.value) and "model.keras" in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["nowhere.h5", "."])
+def test_what_is_no_file_is_not_called_damaged(tmp_path: Path, name: str) -> None:
+    with pytest.raises(KerasFileError, match="no such file; accepted: a Keras file"):
+        read_keras(tmp_path / name)
+
+
 def test_what_is_not_supported_is_said_before_anything_else(tmp_path: Path) -> None:
     """Three other faults stand before the Lambda layer: the Lambda is named."""
     path = configured(tmp_path / "model.keras", [
