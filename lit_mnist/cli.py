@@ -139,6 +139,8 @@ class Cli(LightningCLI):
         """Do nothing: Lightning would override flags silently, `Origin` refuses contradictions."""
 
     def _explained(self, error: Exception) -> UserError:
+        if "arguments are required: fit.model.network" in str(error):
+            return UserError("fit needs --config: a YAML file that describes model.network, such as configs/cnn.yaml")
         known = [action.dest for action in self._parser(self.command)._actions]
         return UserError(explain(str(error), known))
 
@@ -150,6 +152,9 @@ class Cli(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Name the run; refuse what contradicts the checkpoint; find the run that was cut off."""
         self.settings.name = self.settings.name or self.stem or (self.origin.name if self.origin else "run")
+        if Path(self.settings.name).name != self.settings.name or self.settings.name == "..":
+            raise UserError(f"--name {self.settings.name}: cannot work; accepted: a folder's name, without separators "
+                            "(--runs_dir says where it lies)")
         self._dump_config()
         if self.origin:
             self.origin.refuse_contradictions(self.config_dump)

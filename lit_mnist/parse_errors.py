@@ -13,6 +13,9 @@ _UNKNOWN = (
     re.compile(r"No action for key '(?P<keys>[^']+)'"),
     re.compile(r"Option '(?P<keys>[^']+)' is not accepted"),
 )
+_VALUE = re.compile(r"(?P<key>[\w.]+)\"?:.*(?:Given|Got) value: (?P<value>\S*)", re.S)
+_KINDS = re.compile(r"Subtypes: \[(.+)\]\n|Expected a (.+)\. Got")
+_WORDS = re.compile(r"(?:typing\.)?Literal\[([^\]]*)\]")
 _LONGEST = 400
 _SHOWN = 12  # a list of every option would bury the message
 
@@ -23,10 +26,22 @@ def explain(message: str, known: Iterable[str]) -> str:
     for pattern in _UNKNOWN:
         if match := pattern.search(message):
             return _unknown(match["keys"], message, list(known))
+    if choice := _choice(message):
+        return choice
     message = re.sub(r'Parser key "([^"]+)":?', r"\1:", re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", message))
     lines = [line.strip(" -\t") for line in message.splitlines() if line.strip()]
     text = re.sub(r":;", ":", "; ".join(dict.fromkeys(lines)))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def _choice(message: str) -> str | None:
+    """Return the message for a value that should have been one of several words; None for any other."""
+    match, kinds = _VALUE.search(message), _KINDS.search(message)
+    accepted = kinds[1] or kinds[2] if kinds else ""
+    if match is None or re.sub(r"<class 'NoneType'>|[,\s]", "", _WORDS.sub("", accepted)) or not accepted:
+        return None
+    words = re.findall(r"[^\s,']+", " ".join(_WORDS.findall(accepted)))
+    return f"{match['key']} = {match['value']!r} cannot work; {nearest(match['value'], dict.fromkeys(words))}"
 
 
 def _unknown(keys: str, message: str, known: list[str]) -> str:

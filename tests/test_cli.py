@@ -100,6 +100,12 @@ def test_the_console_script_is_the_same_program() -> None:
     (["summary"], ["--config", "--ckpt_path"]),
     (["summary", "--confg", "x"], ["confg", "config"]),
     (["runs", "--runs_dir", "nowhere"], ["nowhere", "no such folder"]),
+    (["fit"], ["--config", "configs/cnn.yaml"]),
+    (["fit", "--config", CNN, "--name", "../up"], ["--name ../up", "without separators"]),
+    (["fit", "--config", CNN, "--recipe", "kears"], ["'kears'", "did you mean 'keras'", "torch"]),
+    (["fit", "--config", CNN, "--trainer.precision", "bf61-mixed"], ["did you mean 'bf16-mixed'", "64"]),
+    (["parity", "--config", CNN, "--dtype", "float16"], ["dtype = 'float16'", "Accepted: float64, float32"]),
+    (["maximize", "--ckpt_path", "x", "--preset", "robst"], ["preset = 'robst'", "did you mean 'robust'", "source"]),
 ])
 def test_bad_input(run_cli: Run, in_tmp: Path, arguments: list, words: list[str]) -> None:
     code, out, err = run_cli(*arguments)
