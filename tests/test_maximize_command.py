@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,14 +60,17 @@ def test_command_transfers_style(run_cli, trained_run: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("options", "message"), [
     (("--layer", "Conv2D_9"), "did you mean 'Conv2D_"), (("--layer", "Dense_1"), "no feature maps"),
-    (("--maps", "500"), "map 500"), (("--maps", "3,x"), "such as 3,17"), (("--maps", "0-500"), "0 to 127"),
-    (("--steps", "0"), "steps = 0"), (("--step", "nan"), "nan"), (("--classes", "10"), "class 10"),
+    (("--maps", "500"), "maps = '500'"), (("--maps", "3,x"), "such as 3,17"), (("--maps", "0-500"), "0 to 127"),
+    (("--steps", "0"), "steps = 0"), (("--step", "nan"), "nan"), (("--classes", "10"), "classes = '10'"),
     (("--classes", "all", "--layer", "Conv2D_1"), "one of the two"), (("--preset", "style"), "the two together"),
     (("--images", "test:1"), "the two together"), (("--preset", "sauce"), "sauce"),
-    (("--restarts", "0"), "restarts = 0")])
-def test_bad_input_exits_with_2_and_one_message(run_cli, trained_run: Path, tmp_path: Path, options: tuple,  # noqa: ANN001
-                                                message: str) -> None:
-    code, out, err = run_cli("maximize", "--ckpt_path", trained_run, "--compare", "false", "--out", tmp_path, *options)
+    (("--maps", "3,3"), "different numbers"), (("--restarts", "0"), "restarts = 0")])
+def test_bad_input_exits_with_2_and_one_message_before_any_work(
+        run_cli, trained_run: Path, tmp_path: Path, options: tuple, message: str,  # noqa: ANN001
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["lit_mnist.maximize.reference"], "reference",
+                        lambda *_, **__: pytest.fail("a pass over the data"))
+    code, out, err = run_cli("maximize", "--ckpt_path", trained_run, "--out", tmp_path, *options)
     assert code == 2 and message in err and "Traceback" not in err and not out and not list(tmp_path.iterdir())
 
 

@@ -87,7 +87,7 @@ def _last_convolution(model: Model) -> str:
 
 
 def _numbers(text: str, count: int, what: str) -> list[int] | None:
-    """Read ``all``, ``3,17`` and ``0-15``; which numbers exist is checked where they are used."""
+    """Read ``all``, ``3,17`` and ``0-15``: different numbers below `count`."""
     from ..maximize.checks import MaximizeError
 
     if text == "all":
@@ -95,11 +95,14 @@ def _numbers(text: str, count: int, what: str) -> list[int] | None:
     found: list[int] = []
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
-        if not first.isdigit() or (last and not last.isdigit()) or (last and int(last) >= count):
-            raise MaximizeError(f"{what} = {text!r} cannot work; accepted: all, or numbers of 0 to {count - 1} "
-                                "such as 3,17 or 0-5")
+        if not first.isdigit() or (last and not last.isdigit()) or int(last or first) >= count:
+            break
         found += range(int(first), int(last or first) + 1)
-    return found
+    else:
+        if found and len(set(found)) == len(found):
+            return found
+    raise MaximizeError(f"{what} = {text!r} cannot work; accepted: all, or different numbers of 0 to {count - 1} "
+                        "such as 3,17 or 0-5")
 
 
 def _reference(model: Model, layer: str, compare: bool, root: str | None) -> Reference | None:

@@ -16,7 +16,7 @@ from ..inside.statistics import Silence
 from ..models import Model
 from ..network import Network
 from .ascent import Ascent, Progress, Rows, ascend, rows_for, with_steps
-from .checks import MaximizeError, need_whole
+from .checks import MaximizeError, need_positive, need_whole
 from .constraint import Constraint, constraint_for
 from .objectives import ChannelMean, Logit, Objective
 from .presets import STARTS, recipe
@@ -56,6 +56,10 @@ class Settings:
         need_whole("restarts", self.restarts)
         need_whole("seed", self.seed, 0)
         need_whole("search", self.search, 0)
+        if self.steps is not None:
+            need_whole("steps", self.steps)
+        if self.step is not None:
+            need_positive("step", self.step)
         if self.search and self.search < self.restarts:
             raise MaximizeError(f"search = {self.search} cannot work for {self.restarts} restarts; accepted: 0 for no "
                                 f"search, or {self.restarts} and above")
