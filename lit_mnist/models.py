@@ -146,12 +146,19 @@ def keras_model(spec: NetworkSpec, weights: Weights, path: Path, standardize: st
                 root: str | Path | None = None, note: Mapping[str, Any] | None = None) -> Model:
     """Build the model of a Keras file's network and weights; `standardize` and `root` as in `open_model`.
 
-    A file of this program carries its scaling in its `note`, which holds where `standardize` is None.
+    A file of this program carries its scaling in its `note`; raises ModelError where `standardize` is another.
     """
     network = Network(spec)
     network.load_weights({name: array.astype(np.float32) for name, array in weights.items()})
-    if note and standardize is None:
-        return Model(network.eval(), _noted(note, spec, path), str(note.get("dataset")), path)
+    scaling = _noted(note, spec) if note else None
+    if isinstance(scaling, Standardizer) and standardize in (None, scaling.kind):
+        return Model(network.eval(), scaling, str(note.get("dataset")), path)
+    if isinstance(scaling, Standardizer):
+        raise ModelError(f"standardize = {standardize!r}: {path} carries its network's own scaling, {scaling.kind!r}; "
+                         "accepted: leave it out")
+    if scaling and standardize is None:
+        raise ModelError(f"{path}: its note on scaling cannot be used ({scaling}); accepted: name the scaling "
+                         "(standardize: unit, per_pixel, ...)")
     return Model(network.eval(), _fitted(standardize or _default_scaling(spec), root, spec), "mnist", path)
 
 
@@ -160,18 +167,17 @@ def keras_note(model: Model) -> dict[str, Any]:
     return {"standardizer": model.standardizer.to_dict(), "dataset": model.dataset}
 
 
-def _noted(note: Mapping[str, Any], spec: NetworkSpec, path: Path) -> Standardizer:
+def _noted(note: Mapping[str, Any], spec: NetworkSpec) -> Standardizer | str:
+    """Return the scaling that a note holds, or what is wrong with the note."""
     try:
         standardizer = Standardizer.from_dict(note["standardizer"])
         moments = standardizer.mean, standardizer.scale
         if all(m.shape in ((), spec.input_shape[:2], spec.input_shape) and np.isfinite(m).all() for m in moments) and (
                 standardizer.scale > 0).all():
             return standardizer
-        reason = "mean and scale must be finite, of the images' shape, scale above 0"
+        return "mean and scale must be finite, of the images' shape, scale above 0"
     except (KeyError, TypeError, ValueError) as error:
-        reason = _first_line(error)
-    raise ModelError(f"{path}: its note on scaling cannot be used ({reason}); accepted: name the scaling "
-                     "(standardize: unit, per_pixel, ...)")
+        return _first_line(error)
 
 
 def _default_scaling(spec: NetworkSpec) -> str:

@@ -53,9 +53,10 @@ def test_damaged_files_are_named(mnist_root: Path, tmp_path: Path, file: str, da
 
 def test_missing_mnist_is_an_error_that_names_the_ways_out(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
-        load_dataset("mnist", tmp_path)
+        load_dataset("mnist", tmp_path / "deep" / "root")
     words = (str(tmp_path), FILES[0], "download failed", "--data.root", "digits")
     assert all(word in str(caught.value) for word in words)
+    assert not list(tmp_path.iterdir())  # the folders that the download made
 
 
 def test_fallback_says_so(tmp_path: Path) -> None:

@@ -92,9 +92,13 @@ def _folder(name: str, root: Path, download: bool) -> Path:
         return folder
     if not download:
         raise _MissingError(f"{name} not found: {folder} lacks {', '.join(absent)} (download is off)")
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         _download(name)(str(root), download=True)
     except Exception as error:  # whatever a failed download raises: no network, full disk, bad archive
+        for path in created:
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise _MissingError(f"{name} not found: {folder} lacks {', '.join(absent)}, download failed ({reason})"
                             ) from error

@@ -70,6 +70,10 @@ def test_a_run_becomes_a_keras_file_with_its_scaling_and_slots(trained: Model, t
     pixels = np.random.default_rng(0).integers(0, 256, (8, 28, 28)).astype(np.float32)
     with torch.no_grad():
         assert torch.equal(model.network(model.tensor(pixels)), trained.network(trained.tensor(pixels)))
+    kind = trained.standardizer.kind
+    assert np.array_equal(open_model(tmp_path / "keras.h5", kind).standardizer.mean, trained.standardizer.mean)
+    code, _, err = run_cli("test", "--ckpt_path", tmp_path / "keras.h5", "--data.standardize", "unit")
+    assert code == 2 and "standardize = 'unit'" in err and repr(kind) in err and kind != "unit"
 
 
 def test_keras_files_need_no_conversion_to_be_looked_at(tmp_path: Path, run_cli: Run) -> None:
