@@ -203,7 +203,7 @@ class Cli(LightningCLI):
         """Read and check the data before anything is written."""
         if self.command == "predict" and self.settings.images:
             return
-        if self.origin and not self.origin.is_keras:
+        if self.origin and self.origin.scaled:
             self.datamodule.use(self.origin.model.standardizer)
         if self.command == "fit" and self.model.cuda_graphs is True:
             refuse_without_cuda(self.trainer.strategy.root_device)

@@ -11,7 +11,7 @@ from typing import Any
 
 from .checkpoint_files import CheckpointError, read_newest
 from .errors import UserError
-from .models import KERAS_SUFFIXES, RECORD, Model, ModelError, load_checkpoint, model_from_checkpoint, open_model
+from .models import KERAS_SUFFIXES, RECORD, Model, ModelError, keras_model, load_checkpoint, model_from_checkpoint
 from .models import run_checkpoint as _run_checkpoint
 from .resume import Unfinished
 from .spec import NetworkSpec
@@ -29,11 +29,7 @@ class Origin:
     model: Model
     config: dict[str, Any]
     fixed: tuple[str, ...]
-
-    @property
-    def is_keras(self) -> bool:
-        """Whether it came from a Keras file, which says nothing about data or training."""
-        return self.path.suffix.lower() in KERAS_SUFFIXES
+    scaled: bool = True  # whether it says how its images are scaled, which Keras' own files do not
 
     @property
     def run(self) -> Path | None:
@@ -120,13 +116,18 @@ def last_run(runs_dir: Path, name: str | None) -> Path:
 
 
 def _from_keras(path: Path, command: str) -> Origin:
+    from .keras_files import read_keras  # h5py is needed for these files alone
+
     if command == "fit":
         raise ModelError(f"{path}: a Keras file holds no training of ours to go on with; "
                          "convert it, or start anew with a configuration")
-    model = open_model(path)
+    file = read_keras(path)
+    model = keras_model(file.spec, file.weights, path, note=file.note)
     config = {"model": {"network": model.spec.to_dict()},
-              "data": {"standardize": model.standardizer.kind, "validation_fraction": 0.0, "validate_on": "none"}}
-    return Origin(path, model, config, ("model.network",))
+              "data": {"dataset": model.dataset, "standardize": model.standardizer.kind,
+                       "clip": model.standardizer.clip, "validation_fraction": 0.0, "validate_on": "none"}}
+    fixed = ("model.network", "data.standardize", "data.clip") if file.note else ("model.network",)
+    return Origin(path, model, config, fixed, scaled=bool(file.note))
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -26,7 +26,8 @@ _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeErro
 def reading(path: Path) -> Iterator[None]:
     """Give every error inside the file's name; errors of damaged bytes become a KerasFileError."""
     if not path.is_file():
-        raise KerasFileError(f"{path}: no such file; accepted: a Keras file (.h5, .hdf5, .keras)")
+        what = "a folder" if path.is_dir() else "no such file"
+        raise KerasFileError(f"{path}: {what}; accepted: a Keras file (.h5, .hdf5, .keras)")
     try:
         yield
     except (KerasFileError, SpecError) as error:

@@ -74,6 +74,9 @@ def test_a_run_becomes_a_keras_file_with_its_scaling_and_slots(trained: Model, t
     assert np.array_equal(open_model(tmp_path / "keras.h5", kind).standardizer.mean, trained.standardizer.mean)
     code, _, err = run_cli("test", "--ckpt_path", tmp_path / "keras.h5", "--data.standardize", "unit")
     assert code == 2 and "standardize = 'unit'" in err and repr(kind) in err and kind != "unit"
+    tested = [json.loads(run_cli("test", "--ckpt_path", path, "--json")[1])
+              for path in (trained_run, tmp_path / "keras.h5")]
+    assert tested[0]["test/correct"] == tested[1]["test/correct"] and tested[0]["dataset"] == tested[1]["dataset"]
 
 
 def test_keras_files_need_no_conversion_to_be_looked_at(tmp_path: Path, run_cli: Run) -> None:

@@ -329,7 +329,7 @@ def test_bits_that_flip_never_do_worse_than_an_error(tmp_path: Path) -> None:
 
 def test_file_modes_and_folders(tmp_path: Path) -> None:
     (tmp_path / "folder.h5").mkdir()
-    with pytest.raises(KerasFileError, match="folder.h5: damaged, or not a Keras file"):
+    with pytest.raises(KerasFileError, match="folder.h5: a folder; accepted: a Keras file"):
         read_keras(tmp_path / "folder.h5")
     with pytest.raises(KerasFileError, match="absent.h5"):
         read_keras(tmp_path / "absent.h5")

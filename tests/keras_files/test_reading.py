@@ -67,9 +67,9 @@ def test_refused_by_name(tmp_path: Path, case: str) -> None:
     assert "'k'" in str(caught.value) and "model.keras" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["nowhere.h5", "."])
-def test_what_is_no_file_is_not_called_damaged(tmp_path: Path, name: str) -> None:
-    with pytest.raises(KerasFileError, match="no such file; accepted: a Keras file"):
+@pytest.mark.parametrize(("name", "what"), [("nowhere.h5", "no such file"), (".", "a folder")])
+def test_what_is_no_file_is_not_called_damaged(tmp_path: Path, name: str, what: str) -> None:
+    with pytest.raises(KerasFileError, match=f"{what}; accepted: a Keras file"):
         read_keras(tmp_path / name)
 
 
