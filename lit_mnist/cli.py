@@ -139,8 +139,6 @@ class Cli(LightningCLI):
         """Do nothing: Lightning would override flags silently, `Origin` refuses contradictions."""
 
     def _explained(self, error: Exception) -> UserError:
-        if "arguments are required: fit.model.network" in str(error):
-            return UserError("fit needs --config: a YAML file that describes model.network, such as configs/cnn.yaml")
         known = [action.dest for action in self._parser(self.command)._actions]
         return UserError(explain(str(error), known))
 

@@ -26,6 +26,8 @@ def explain(message: str, known: Iterable[str]) -> str:
     for pattern in _UNKNOWN:
         if match := pattern.search(message):
             return _unknown(match["keys"], message, list(known))
+    if "arguments are required: fit.model.network" in message:
+        return "fit needs --config: a YAML file that describes model.network, such as configs/cnn.yaml"
     if choice := _choice(message):
         return choice
     message = re.sub(r'Parser key "([^"]+)":?', r"\1:", re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", message))

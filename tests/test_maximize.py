@@ -7,21 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from small_models import LINEAR, SMALL, climb, model_of, start
 
-from lit_mnist.data import Standardizer
 from lit_mnist.inside.capture import capture
 from lit_mnist.maximize import ascent as a
 from lit_mnist.maximize import objectives as o
 from lit_mnist.maximize.checks import MaximizeError
-from lit_mnist.maximize.constraint import Box, Standardised, constraint_for, standardise
-from lit_mnist.maximize.convolutions import OneChannel, OwnMap
+from lit_mnist.maximize.constraint import Box, constraint_for, standardise
 from lit_mnist.maximize.directions import Blur, Fourier
-from lit_mnist.maximize.gradient import RowGradient
 from lit_mnist.maximize.presets import PRESETS, recipe
 from lit_mnist.maximize.quality import assess, fine_share
 from lit_mnist.maximize.reference import reference
 from lit_mnist.maximize.search import search
-from lit_mnist.maximize.starts import START, Fluctuations
+from lit_mnist.maximize.starts import Fluctuations
 from lit_mnist.maximize.taps import Taps
 from lit_mnist.maximize.transfer import style_transfer
 from lit_mnist.maximize.transformations import Jitter, Rotation, Scale, roll
@@ -29,22 +27,6 @@ from lit_mnist.maximize.wanted import Settings, maximize_classes, maximize_maps
 from lit_mnist.models import Model
 from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec
-
-SMALL = {"input_shape": [12, 12, 1], "layers": [
-    {"type": "conv", "name": "Conv_1", "filters": 6, "activation": "relu"},
-    {"type": "pool", "name": "Pool_1"},
-    {"type": "conv", "name": "Conv_2", "filters": 8, "kernel": 2, "activation": "relu"},
-    {"type": "flatten", "name": "Flatten"},
-    {"type": "dense", "name": "Dense_1", "units": 10, "activation": "softmax"}]}
-LINEAR = {"input_shape": [28, 28, 1], "layers": [
-    {"type": "flatten", "name": "Flatten"}, {"type": "dense", "name": "Output", "units": 10, "activation": "softmax"}]}
-
-
-def model_of(description: dict, kind: str = "global", double: bool = False) -> Model:
-    spec = NetworkSpec.from_dict(description)
-    images = np.random.default_rng(0).integers(0, 256, (20, *spec.input_shape[:2])).astype(np.uint8)
-    network = Network(spec, seed=3).eval()
-    return Model(network.double() if double else network, Standardizer.fit(kind, images), "digits", None, seed=3)
 
 
 @pytest.fixture(autouse=True)
@@ -62,14 +44,6 @@ def silenced(model: Model, layer: str, maps: list[int]) -> Model:
     with torch.no_grad():
         getattr(model.network, layer).conv.bias[maps] = -1e6
     return model
-
-
-def start(rows: a.Rows, size: int = 12, constraint=Standardised()) -> torch.Tensor:  # noqa: B008 - frozen value
-    return constraint.begin(Fluctuations().draw(rows.chances(START), (1, size, size)))
-
-
-def climb(model: Model, stages, rows: a.Rows, **more) -> a.Ascent:
-    return a.ascend(model.network, stages, start(rows, model.spec.input_shape[0]), rows, constraint_for(model), **more)
 
 
 def cosine(x: np.ndarray, y: np.ndarray) -> float:
@@ -94,95 +68,6 @@ def test_logit_of_a_linear_model_reaches_its_standardised_weights() -> None:
     made = maximize_classes(model, settings=Settings("source", restarts=1, steps=1000))
     for image, weights in zip(made.ascent.images, model.network.Output.dense.weight.detach().numpy(), strict=True):
         assert cosine(image[0], (weights - weights.mean()).reshape(28, 28)) >= 0.999
-
-
-@pytest.mark.parametrize("objective", [
-    o.ChannelMean("Conv_2"), o.ChannelMean("Conv_1:pre"), o.Neuron("Conv_2"), o.Neuron("Conv_2", (0, 1)),
-    o.Logit("Dense_1"), o.LayerEnergy("Conv_1"), o.difference("Conv_2", 2), o.Peak("Conv_2:pre"),
-    o.Along("Conv_2", np.random.default_rng(0).normal(size=(8, 8))),
-    o.ChannelMean("Conv_2") - 0.3 * o.TotalVariation() - 0.1 * o.L2(),
-    o.Features("Conv_1", np.ones((1, 6, 10, 10))), o.Gram("Conv_2", np.ones((8, 8, 4, 4)))])
-def test_captums_gradient_equals_plain_autograd(objective: o.Objective) -> None:
-    model = model_of(SMALL, double=True)
-    rows = a.rows_for([0, 3, 5], 2)
-    x, targets = start(rows), torch.from_numpy(rows.targets)
-    scores = RowGradient(model.network, objective)(x, targets, targets)
-    for row in range(len(rows)):
-        one = x[row:row + 1].clone().requires_grad_()
-        with capture(model.network, list(objective.layers)) as seen:
-            model.network(one)
-        view = o.View(one, dict(seen), targets[row:row + 1], targets[row:row + 1])
-        value = objective.score(view)
-        assert torch.allclose(scores.objective[row], value[0].detach(), rtol=1e-10)
-        assert (scores.gradient[row] - torch.autograd.grad(value.sum(), one)[0][0]).abs().max() <= 1e-6
-
-
-class _Wrong(o.ChannelMean):
-    """Planted faults of a selector."""
-
-    def __init__(self, fault) -> None:  # noqa: ANN001
-        super().__init__("Conv_2")
-        object.__setattr__(self, "fault", fault)
-
-    def score(self, view: o.View) -> torch.Tensor:
-        return self.fault(super().score(view))
-
-
-@pytest.mark.parametrize("fault", [lambda s: s.sum(), lambda s: s[:-1], lambda s: s.roll(1), lambda s: s[:, None],
-                                   lambda s: s - s.mean(), lambda s: s[[0, 2, 1, *range(3, len(s))]],
-                                   lambda s: s.detach().long(), lambda s: float(s.detach().sum())])
-def test_a_wrong_selector_cannot_pass(small: Model, fault) -> None:  # noqa: ANN001
-    with pytest.raises(MaximizeError, match="row"):
-        climb(small, [a.Stage(_Wrong(fault), 3)], a.rows_for([0, 3, 7, 5], 1))
-    climb(small, [a.Stage(_Wrong(lambda s: s), 3)], a.rows_for([0, 3, 7, 5], 1))
-
-
-@pytest.mark.parametrize("names", [("Conv_2",), ("Conv_1", "Conv_2:pre"), ("Pool_1", "Dense_1"), ("Conv_1:pre",)])
-def test_taps_equal_the_network(small: Model, names: tuple[str, ...]) -> None:
-    x = torch.randn(5, 1, 12, 12)
-    with capture(small.network, list(names)) as seen:
-        small.network(x)
-    for name, value in zip(names, Taps(small.network, names)(x)[1:], strict=True):
-        assert torch.allclose(value, seen[name], atol=1e-6)
-
-
-@pytest.mark.parametrize("layer", ["Conv_1", "Conv_1:pre", "Pool_1", "Conv_2", "Conv_2:pre"])
-def test_taps_of_own_maps_equal_the_network(small: Model, layer: str) -> None:
-    x, targets = torch.randn(5, 1, 12, 12), torch.tensor([3, 0, 5, 5, 1])
-    with capture(small.network, [layer]) as seen:
-        small.network(x)
-    taps = Taps(small.network, [layer], own=True)
-    assert taps.narrow
-    assert torch.allclose(taps(x, targets)[1], seen[layer][torch.arange(5), targets][:, None], atol=1e-6)
-
-
-@pytest.mark.parametrize("names", [("Dense_1",), ("Conv_1", "Conv_2")])
-def test_taps_keep_all_maps_where_they_are_needed(small: Model, names: tuple[str, ...]) -> None:
-    assert not Taps(small.network, names, own=True).narrow
-
-
-@pytest.mark.parametrize(("channels", "options"), [
-    (1, {}), (3, {}), (3, {"padding": 1}), (3, {"padding": (0, 2), "stride": 2}), (2, {"dilation": 2, "bias": False}),
-    (2, {"stride": (3, 1), "padding": (2, 1), "dilation": (2, 1)})])
-def test_convolutions_equal_torchs_with_their_gradients(channels: int, options: dict) -> None:
-    conv = torch.nn.Conv2d(channels, 7, 3, dtype=torch.float64, **options)
-    x = torch.randn(4, channels, 11, 9, dtype=torch.float64, requires_grad=True)
-    maps = torch.tensor([6, 0, 2, 2])
-    whole = conv(x)
-    cases = [(OwnMap(conv)(x, maps), whole[torch.arange(4), maps][:, None])]
-    if OneChannel.fits(conv):
-        cases.append((OneChannel(conv)(x), whole))
-    for found, wanted in cases:
-        assert found.shape == wanted.shape and (found - wanted).abs().max() <= 1e-13
-        weights = torch.randn_like(wanted)
-        gradients = [torch.autograd.grad(value, x, weights, retain_graph=True)[0] for value in (found, wanted)]
-        assert (gradients[0] - gradients[1]).abs().max() <= 1e-13
-
-
-def test_convolutions_that_do_not_fit_are_left_alone() -> None:
-    for conv in (torch.nn.Conv2d(4, 4, 3, groups=2), torch.nn.Conv2d(1, 4, 3, padding=5),
-                 torch.nn.Conv2d(1, 4, 3, padding=1, padding_mode="reflect"), torch.nn.Linear(3, 3)):
-        assert not OwnMap.fits(conv) and not OneChannel.fits(conv)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -1,7 +1,8 @@
 """What holds on a fully trained default network and real MNIST digits: the figures of docs/results/maximize.md.
 
 The network is ``$LIT_MNIST_TRAINED``: a run folder or checkpoint of configs/cnn.yaml, trained to its end. The limits
-are those that the project set itself before anything was measured; what was measured lies well above them.
+are those that the project set itself before anything was measured. What was measured lies above them, but for the
+speed beside Captum, which is at the limit: see docs/performance.md.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -92,17 +93,13 @@ def _numbers(text: str, count: int, what: str) -> list[int] | None:
 
     if text == "all":
         return None
-    found: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not first.isdigit() or (last and not last.isdigit()) or int(last or first) >= count:
-            break
-        found += range(int(first), int(last or first) + 1)
-    else:
-        if found and len(set(found)) == len(found):
-            return found
-    raise MaximizeError(f"{what} = {text!r} cannot work; accepted: all, or different numbers of 0 to {count - 1} "
-                        "such as 3,17 or 0-5")
+    parts = [re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part) for part in text.split(",")]
+    spans = [range(int(part[1]), int(part[2] or part[1]) + 1) for part in parts if part]
+    found = [number for span in spans if span.stop <= count for number in span]
+    if not all(parts) or not all(span and span.stop <= count for span in spans) or len(set(found)) < len(found):
+        raise MaximizeError(f"{what} = {text!r} cannot work; accepted: all, or different numbers of 0 to {count - 1} "
+                            "such as 3,17 or 0-5")
+    return found
 
 
 def _reference(model: Model, layer: str, compare: bool, root: str | None) -> Reference | None:

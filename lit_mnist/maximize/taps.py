@@ -46,8 +46,9 @@ class Taps(nn.Module):
         layers = [copy.deepcopy(module) for module, _ in steps]
         last = _last_convolution(layers) if own and len(self.names) == 1 else None
         self.narrow = last is not None
-        self.layers = nn.ModuleList(OwnMap(layer) if i == last else OneChannel(layer) if OneChannel.fits(layer) else
-                                    layer for i, layer in enumerate(layers))
+        if last is not None:
+            layers[last] = OwnMap(layers[last])
+        self.layers = nn.ModuleList(OneChannel(layer) if OneChannel.fits(layer) else layer for layer in layers)
         self.kept = tuple(name if name in self.names else None for _, name in steps)
         self.outputs = Outputs()
         self.eval().requires_grad_(False)
