@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lit_mnist.environment import keep_freed_memory
 from lit_mnist.errors import UserError
-from lit_mnist.memory import keep_freed_memory
 
 from .measure import conditions, markdown, write
 

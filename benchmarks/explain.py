@@ -10,7 +10,7 @@ from captum import attr
 from torch import Tensor
 
 from lit_mnist.attribution import Baseline, GradCam, GuidedBackprop, InputXGradient, IntegratedGradients, Saliency
-from lit_mnist.commands.summary import spec_of_config
+from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.data import DataError, load_dataset
 from lit_mnist.data.standardize import Standardizer
 from lit_mnist.network import Network, as_images

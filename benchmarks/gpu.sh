@@ -58,8 +58,8 @@ for part in $parts; do
   echo "== $part" | tee -a "$out/gpu.log"
   case $part in
     # graph = eager, resuming, no synchronisation within an epoch
-    tests) command=("$python" -m pytest -q -p no:cacheprovider -o filterwarnings=default tests/test_graphs.py
-                    tests/test_graph_runs.py tests/test_arrivals.py) ;;
+    tests) command=("$python" -m pytest -q -p no:cacheprovider -o filterwarnings=default tests/training/cuda/test_graphs.py
+                    tests/training/cuda/test_graph_runs.py tests/training/cuda/test_copies.py) ;;
     seeds) command=("$python" -m benchmarks seeds --rounds "${SEEDS:-100}") ;;
     recipes) command=("$python" -m benchmarks recipes --rounds 1) ;;
     profile) command=("$python" -m benchmarks profile --rounds 10) ;;

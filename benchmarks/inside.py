@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lit_mnist.commands.summary import spec_of_config
+from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.data import DataError, load_dataset
 from lit_mnist.data.standardize import Standardizer
 from lit_mnist.inside.capture import capture
 from lit_mnist.inside.passes import batches, evaluation
 from lit_mnist.inside.statistics import activation_statistics
 from lit_mnist.inside.top_images import top_images
-from lit_mnist.models import Model
 from lit_mnist.network import Network
+from lit_mnist.runs.model import Model
 
 from .measure import Report, interleaved, ratios
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from lit_mnist.data.module import Block
-from lit_mnist.training.graphs import Blocks
+from lit_mnist.training.cuda.graphs import Blocks
 from lit_mnist.training.optimizers import RMSprop
 
 from .measure import Report, Timing, interleaved, ratios

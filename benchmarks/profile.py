@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 from lit_mnist.data.module import Block
 from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec
-from lit_mnist.training.graphs import Blocks, blocks_for
+from lit_mnist.training.cuda.graphs import Blocks, blocks_for
 from lit_mnist.training.optimizers import RMSprop
 from lit_mnist.training.steps import Step
 

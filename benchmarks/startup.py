@@ -32,7 +32,7 @@ def run(rounds: int, quick: bool, device: str) -> Report:
 # the process ends where the first optimiser step begins
 _FIRST_STEP = """
 import os, sys
-from lit_mnist.cli import run
+from lit_mnist.cli.training import run
 from lit_mnist.training.classifier import LitClassifier
 LitClassifier.training_step = lambda *_: os._exit(0)
 run("fit", sys.argv[2:])

@@ -82,7 +82,7 @@ def _evaluate(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[s
 
 def _predict(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[str, Any], str]:
     from lit_mnist.data import prepare
-    from lit_mnist.images import read_images
+    from lit_mnist.data.images import read_images
 
     model, recipe = _opened(options, overrides)
     images = read_images(options.images, recipe.data.dataset, recipe.data.root, recipe.spec.input_shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lit_mnist import spec as s
-from lit_mnist.weights import Weights, check_weights
+from lit_mnist.spec.weights import Weights, check_weights
 
 from .backend import load_keras
 

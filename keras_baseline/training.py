@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lit_mnist.data import Part, Prepared, permutation
-from lit_mnist.weights import initial_weights
+from lit_mnist.spec.weights import initial_weights
 
 from .backend import load_keras
 from .model import build_model, set_weights
@@ -74,7 +74,7 @@ def train(recipe: Recipe, model: Any, prepared: Prepared, run: Path) -> dict[str
 def _tensorboard(keras: Any, run: Path) -> list[Any]:
     if "tensorboard.compat.notf" not in sys.modules:
         return [keras.callbacks.TensorBoard(run)]
-    # lit_mnist.cli hides TensorFlow from TensorBoard, to save 6 s; in such a process Keras' callback cannot write
+    # fit hides TensorFlow from TensorBoard, to save 6 s; in such a process Keras' callback cannot write
     print("no TensorBoard logs of Keras: lit_mnist has trained in this process", file=sys.stderr)
     return []
 

@@ -16,7 +16,7 @@ _HOME = {
     "LitClassifier": "lit_mnist.training.classifier",
     "MNISTDataModule": "lit_mnist.data.module",
     "capture": "lit_mnist.inside.capture",
-    "open_model": "lit_mnist.models",
+    "open_model": "lit_mnist.runs.model",
 }
 __all__ = sorted(_HOME)
 

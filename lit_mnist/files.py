@@ -1,10 +1,12 @@
-"""Files that appear whole or not at all: written beside, flushed, then moved into place."""
+"""Files: written whole or not at all (beside, flushed, then moved into place), and YAML with YAML 1.2's floats."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +74,28 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Return the content of a YAML file, read as UTF-8; raise UserError naming file and reason."""
+    import yaml
+
+    try:
+        return yaml.load(Path(path).read_text(encoding="utf-8"), _yaml_loader())
+    except OSError as error:
+        raise UserError(f"--config {path}: cannot be read ({error.strerror}); accepted: a YAML file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"--config {path}: not YAML ({' '.join(str(error).split())[:200]})") from error
+
+
+@functools.cache
+def _yaml_loader() -> type:
+    """Return PyYAML's safe loader with YAML 1.2's floats: PyYAML alone takes ``1e-6`` for a string."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    number = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\Z")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789"))
+    return Loader

@@ -16,13 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import spec as s
-from .weights import Weights, flattened_image, from_torch, initial_weights, to_torch
+from .spec.weights import Weights, flattened_image, from_torch, initial_weights, to_torch
 
 
 class Network(nn.Module):
     """Feed-forward network: images (N, C, H, W) in, logits (N, classes) out.
 
-    `seed` draws the initial weights that both frameworks share (`lit_mnist.weights`).
+    `seed` draws the initial weights that both frameworks share (`lit_mnist.spec.weights`).
     """
 
     def __init__(self, spec: s.NetworkSpec, seed: int = 0) -> None:

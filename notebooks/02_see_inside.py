@@ -24,12 +24,12 @@ import torch
 from IPython.display import Image
 
 from lit_mnist import capture, open_model
+from lit_mnist.data.images import read_images
 from lit_mnist.figures import evaluation as draw_answers
 from lit_mnist.figures import filters as draw_filters
 from lit_mnist.figures import maps as draw_maps
 from lit_mnist.figures import statistics as draw_statistics
 from lit_mnist.figures.canvas import to_bytes
-from lit_mnist.images import read_images
 from lit_mnist.inside.filters import convolutions, filters
 from lit_mnist.inside.maps import answers, feature_maps, journey
 from lit_mnist.inside.passes import batches, dataset_part

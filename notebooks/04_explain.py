@@ -35,9 +35,9 @@ from lit_mnist.attribution import (
     resolve,
 )
 from lit_mnist.data import load_dataset
+from lit_mnist.data.images import read_images
 from lit_mnist.figures import attribution as draw
 from lit_mnist.figures.canvas import grid_figure, to_bytes
-from lit_mnist.images import read_images
 
 CKPT = os.environ.get("LIT_MNIST_CKPT", "../runs/cnn/version_0")  # a run folder, a checkpoint or a Keras file
 COUNT = int(os.environ.get("LIT_MNIST_COUNT", 10_000))  # images to go through; the tests take fewer

@@ -23,8 +23,8 @@ import os
 
 from IPython.display import Image, Markdown
 
-from lit_mnist.commands.compare import compare
-from lit_mnist.comparison.equivalence import compare_means, tost_power
+from lit_mnist.cli.commands.compare import compare
+from lit_mnist.comparison.equivalence.statistics import compare_means, tost_power
 
 CONFIG = os.environ.get("LIT_MNIST_CONFIG", "../configs/cnn.yaml")
 OPTIONS = [f"data.dataset={os.environ.get('LIT_MNIST_DATASET', 'mnist')}"]

@@ -12,9 +12,9 @@ import pytest
 import torch  # noqa: F401 - torch before TensorFlow: the other order aborts the process where triton is installed
 
 from lit_mnist.__main__ import main
-from lit_mnist.commands.summary import spec_of_config
+from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.data import Dataset, default_root, load_dataset
-from lit_mnist.models import Model, open_model
+from lit_mnist.runs.model import Model, open_model
 from lit_mnist.spec import NetworkSpec
 
 ROOT = Path(__file__).parent.parent

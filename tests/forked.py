@@ -71,8 +71,8 @@ def serve() -> None:
     """Answer orders until standard input ends."""
     from lit_mnist.__main__ import main
 
-    for module in ("lit_mnist.cli", "lit_mnist.figures.evaluation", "lit_mnist.training.tensorboard",
-                   "torch.utils.tensorboard"):  # in this order: lit_mnist.cli keeps TensorBoard from TensorFlow
+    for module in ("lit_mnist.cli.training", "lit_mnist.figures.evaluation", "lit_mnist.training.tensorboard",
+                   "torch.utils.tensorboard"):  # in this order: the first keeps TensorBoard from TensorFlow
         importlib.import_module(module)
     for line in sys.stdin:
         order = json.loads(line)

@@ -9,8 +9,8 @@ from lit_mnist.data import Standardizer
 from lit_mnist.maximize import ascent as a
 from lit_mnist.maximize.constraint import Standardised, constraint_for
 from lit_mnist.maximize.starts import START, Fluctuations
-from lit_mnist.models import Model
 from lit_mnist.network import Network
+from lit_mnist.runs.model import Model
 from lit_mnist.spec import NetworkSpec
 
 SMALL = {"input_shape": [12, 12, 1], "layers": [

@@ -6,14 +6,14 @@ import copy
 
 import pytest
 import torch
-from conftest import CONFIGS
 from hypothesis import given, settings
-from specs import specs
 from torch import nn
 
-from lit_mnist.commands.summary import spec_of_config
+from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec
+from tests.conftest import CONFIGS
+from tests.networks import specs
 
 
 def test_state_dict_keys(cnn_spec: NetworkSpec) -> None:

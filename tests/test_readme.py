@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, Run
 
-from lit_mnist.commands import COMMANDS, TRAINING
+from lit_mnist.cli.commands import COMMANDS, TRAINING
+from tests.conftest import ROOT, Run
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README = (ROOT / "README.md").read_text()
@@ -48,10 +48,10 @@ def test_the_two_commands_are_what_make_does() -> None:
 
 
 def test_python_example(trained_run: Path, digits, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lit_mnist.images import Images
+    from lit_mnist.data.images import Images
 
     one = Images(digits.test_images[:1], digits.test_labels[:1], ("digits",))
-    monkeypatch.setattr("lit_mnist.images.read_images", lambda names: one)
+    monkeypatch.setattr("lit_mnist.data.images.read_images", lambda names: one)
     code = next(text for kind, text in BLOCKS if kind == "python").replace("runs/cnn/version_0", str(trained_run))
     scope: dict = {}
     exec(code, scope)

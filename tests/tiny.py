@@ -10,8 +10,8 @@ import torch
 from lit_mnist import capture
 from lit_mnist.data import Standardizer
 from lit_mnist.inside.passes import batches
-from lit_mnist.models import Model
 from lit_mnist.network import Network
+from lit_mnist.runs.model import Model
 from lit_mnist.spec import NetworkSpec
 
 LAYERS = [

@@ -12,8 +12,8 @@ from torchvision.transforms.functional import gaussian_blur
 
 from ..data import Dataset
 from ..errors import nearest
-from ..models import Model
 from ..network import as_images
+from ..runs.model import Model
 from .targets import AttributionError
 
 BASELINES = ("empty", "blur", "mean", "digits")

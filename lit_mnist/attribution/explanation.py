@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ..data import Dataset
-from ..images import Images
-from ..models import Model
+from ..data.images import Images
+from ..runs.model import Model
 from .baselines import background, input_noise
 from .method import Method
 from .methods import Setting, make_methods, make_setting

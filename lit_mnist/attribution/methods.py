@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..data import Dataset
 from ..errors import nearest
-from ..models import Model
+from ..runs.model import Model
 from .baselines import Baseline, input_noise, make_baseline
 from .cam import Conductance, GradCam, GuidedGradCam
 from .deeplift import DeepLift, DeepLiftShap

@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from ..network import Network
-from ..weights import initial_weights
+from ..spec.weights import initial_weights
 from .method import Method
 from .targets import Target
 

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..models import Model
 from ..network import BatchNorm, Network, Rescaling
+from ..runs.model import Model
 from .capture import PRE, PROBABILITIES
 
 _EPS = 2.0**-23  # float32's spacing at 1, twice its unit roundoff: leaves room for any order of summation

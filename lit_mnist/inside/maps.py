@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..data.images import Images
 from ..errors import UserError
-from ..images import Images
-from ..models import Model
+from ..runs.model import Model
 from .capture import capture, select
 from .passes import as_array, batches, evaluation
 

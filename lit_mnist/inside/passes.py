@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..data import DataError, load_dataset
 from ..errors import UserError, nearest
-from ..models import Model
 from ..network import Network
+from ..runs.model import Model
 from .capture import Captured, capture
 
 BATCH = 500  # images; the activations of a batch bound the memory of a pass

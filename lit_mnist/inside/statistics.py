@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..models import Model
 from ..network import Network
+from ..runs.model import Model
 from .bounds import layer_bounds
 from .capture import Captured, select
 from .passes import as_array, batches, by_map, sweep

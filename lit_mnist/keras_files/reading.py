@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 
 from ..spec import NetworkSpec, layer_from_dict
-from ..weights import Weights, trainable_shapes
+from ..spec.weights import Weights, trainable_shapes
 from .chain import Chain, KerasLayer, read_chain
 from .container import Container, open_container
 from .errors import KerasFileError, reading

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..spec import Shape
-from ..weights import Weights
+from ..spec.weights import Weights
 from .configuration import MODEL_NAME
 
 Slots = dict[str, Weights]

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..files import write_bytes
 from ..spec import NetworkSpec
-from ..weights import Weights, check_weights, trainable_shapes
+from ..spec.weights import Weights, check_weights, trainable_shapes
 from .configuration import MODEL_NAME, class_and_config, compile_config, model_config
 from .container import CONFIG, METADATA, OWN, WEIGHTS
 from .errors import KerasFileError

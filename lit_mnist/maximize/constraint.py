@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models import Model
+from ..runs.model import Model
 
 
 def standardise(images: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..inside.passes import batches, dataset_part
 from ..inside.top_images import top_images
-from ..models import Model
+from ..runs.model import Model
 from .constraint import Constraint, constraint_for
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ..inside.passes import as_array
-from ..models import Model
 from ..network import as_images
+from ..runs.model import Model
 from ..spec import Conv
 from .ascent import Ascent, Progress, Stage, ascend, rows_for
 from .checks import MaximizeError, need_number

@@ -13,8 +13,8 @@ from torch import Tensor
 from ..errors import nearest
 from ..inside.capture import PRE, select
 from ..inside.statistics import Silence
-from ..models import Model
 from ..network import Network
+from ..runs.model import Model
 from .ascent import Ascent, Progress, Rows, ascend, rows_for, with_steps
 from .checks import MaximizeError, need_positive, need_whole
 from .constraint import Constraint, constraint_for

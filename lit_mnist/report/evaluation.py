@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..inside.passes import as_array, batches, evaluation
-from ..models import Model
+from ..runs.model import Model
 
 
 @dataclass(frozen=True)

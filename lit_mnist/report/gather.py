@@ -15,15 +15,15 @@ import numpy as np
 from ..attribution.explanation import explain
 from ..attribution.records import Explanation
 from ..data import DataError, Dataset, load_dataset
+from ..data.images import Images, read_images
 from ..errors import UserError, nearest
-from ..images import Images, read_images
 from ..inside.filters import Filters, convolutions, filters
 from ..inside.maps import FeatureMaps, feature_maps
 from ..inside.passes import batches
 from ..inside.top_images import TopImages, top_images
 from ..maximize.reference import reference
 from ..maximize.wanted import Settings, WantedImages, maximize_classes, maximize_maps
-from ..models import Model
+from ..runs.model import Model
 from .evaluation import Evaluation, evaluate
 
 SECTIONS = ("curves", "mistakes", "layers", "filters", "maps", "top_images", "wanted", "attributions")

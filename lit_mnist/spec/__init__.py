@@ -21,7 +21,7 @@ from .layers import (
     Reshape,
     ZeroPad,
 )
-from .plain import layer_from_dict
+from .serialize import layer_from_dict
 
 __all__ = [
     "ACTIVATIONS", "INITIALIZERS", "LAYER_TYPES", "PADDINGS", "POOL_KINDS", "Activated", "Activation", "BatchNorm",

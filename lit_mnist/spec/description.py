@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import nearest
 from .layer import ACTIVATIONS, Layer, Shape, SpecError
-from .plain import frozen, layer_from_dict, without_defaults
+from .serialize import frozen, layer_from_dict, without_defaults
 
 INITIALIZERS = ("glorot_uniform", "inverse_sqrt_uniform")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")

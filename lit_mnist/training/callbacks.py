@@ -14,8 +14,8 @@ import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
 
 from ..errors import UserError
-from ..models import RECORD, checkpoint_record
-from ..resume import Lock
+from ..runs.model import RECORD, checkpoint_record
+from ..runs.resume import Lock
 from .initial import save_initial_weights
 
 

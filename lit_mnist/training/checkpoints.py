@@ -11,14 +11,14 @@ import lightning as L
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 
-from ..checkpoint_files import BEST, LAST, PREVIOUS, read_checkpoint, write_checkpoint
+from ..runs.checkpoint import BEST, LAST, PREVIOUS, read_checkpoint, write_checkpoint
 from .interruption import Interrupted, Interruption
 
 _EPOCH_SECONDS = 5.0  # epochs shorter than this do not all save at their end
 
 
 class CheckedFiles(CheckpointIO):
-    """Reads and writes Lightning's checkpoints as `lit_mnist.checkpoint_files` does: sealed, safe, whole."""
+    """Reads and writes Lightning's checkpoints as `lit_mnist.runs.checkpoint` does: sealed, safe, whole."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write; the newest state's predecessor is kept."""

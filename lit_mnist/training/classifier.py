@@ -12,12 +12,12 @@ from torch import Tensor
 from ..data.module import Block
 from ..network import Network
 from ..spec import NetworkSpec
-from .arrivals import Arrivals
 from .averaging import Average
 from .callbacks import say
+from .cuda.copies import Arrivals
+from .cuda.graphs import Blocks, blocks_for
 from .evaluation import Evaluation
-from .finite import FiniteWatch, NonFiniteError
-from .graphs import Blocks, blocks_for
+from .nan_watch import FiniteWatch, NonFiniteError
 from .optimizers import RMSprop
 from .schedules import Schedule
 from .settings import check_range, check_sharing, optimizer_over

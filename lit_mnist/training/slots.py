@@ -9,7 +9,7 @@ import torch
 
 from ..network import Network
 from ..spec import NetworkSpec
-from ..weights import Weights, from_torch, to_torch, torch_name, weight_shapes
+from ..spec.weights import Weights, from_torch, to_torch, torch_name, weight_shapes
 
 Slots = dict[str, Weights]  # slot -> {"Layer/kernel": array}
 SHARED = ("iteration", "u_product")  # 0-dim values that a group's first parameter carries

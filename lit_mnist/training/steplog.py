@@ -7,7 +7,7 @@ from functools import partial
 import lightning as L
 from torch import Tensor
 
-from .arrivals import Arrivals
+from .cuda.copies import Arrivals
 from .steps import Sums, figures
 
 

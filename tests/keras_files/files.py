@@ -11,7 +11,7 @@ import numpy as np
 
 from lit_mnist.keras_files import OptimizerState, write_keras
 from lit_mnist.spec import NetworkSpec
-from lit_mnist.weights import Weights, initial_weights, trainable_shapes
+from lit_mnist.spec.weights import Weights, initial_weights, trainable_shapes
 
 DATA = Path(__file__).parent / "data"
 RELEASES = sorted(path.stem for path in DATA.glob("*.zip"))

@@ -13,10 +13,9 @@ import pytest
 import torch
 
 from lit_mnist.keras_files import read_keras
-from lit_mnist.models import Model, open_model
+from lit_mnist.runs.model import Model, open_model
 from lit_mnist.spec import NetworkSpec
-
-from .files import DATA, SPEC, fresh, some_state, unpacked
+from tests.keras_files.files import DATA, SPEC, fresh, some_state, unpacked
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -155,7 +154,7 @@ def test_verify_compares_every_layer_with_keras(tmp_path: Path, run_cli: Run) ->
 @pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs the extra `keras`")
 @pytest.mark.parametrize("fault", ["transposed", "shifted", "nan"])
 def test_verify_sees_planted_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: Run, fault: str) -> None:
-    import lit_mnist.commands.convert as command
+    import lit_mnist.cli.commands.convert as command
 
     def broken(path: Path, *rest: object) -> object:
         model, file = read(path, *rest)

@@ -18,11 +18,10 @@ import h5py
 import numpy as np
 import pytest
 
+from lit_mnist.environment import keep_freed_memory
 from lit_mnist.keras_files import KerasFileError, read_keras, trial
-from lit_mnist.memory import keep_freed_memory
-from lit_mnist.models import ModelError, open_model
-
-from .files import SPEC, configured, fresh, layer, rezipped, some_state, unpacked
+from lit_mnist.runs.model import ModelError, open_model
+from tests.keras_files.files import SPEC, configured, fresh, layer, rezipped, some_state, unpacked
 
 CONV = layer("Conv2D", "Conv2D_2", batch_shape=[None, 8, 8, 1], filters=2, kernel_size=[3, 3], strides=[1, 1],
              padding="valid")

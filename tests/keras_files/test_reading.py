@@ -15,8 +15,7 @@ from lit_mnist.keras_files import KerasFileError, read_keras, read_weights
 from lit_mnist.keras_files.names import group_names, layer_names, snake_case
 from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec, SpecError, is_layer_name
-
-from .files import SPEC, configured, fresh, layer
+from tests.keras_files.files import SPEC, configured, fresh, layer
 
 INPUT = {"batch_shape": [None, 8, 8, 1]}
 CONV = {"filters": 2, "kernel_size": [3, 3], "strides": [1, 1], "padding": "valid"}
@@ -230,7 +229,7 @@ def chains(keras: Any) -> dict[str, tuple[Any, tuple[int, ...]]]:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
 def test_chains_that_keras_builds_predict_the_same(tmp_path: Path, keras: Any, ending: str) -> None:
-    from lit_mnist.comparison.converted import layer_errors
+    from lit_mnist.comparison.parity.converted import layer_errors
 
     for case, (layers, shape) in chains(keras).items():
         model = keras.Sequential(layers)

@@ -11,9 +11,8 @@ import torch
 
 from lit_mnist.keras_files import KerasFile, OptimizerState, read_keras, read_weights, write_keras
 from lit_mnist.network import Network, as_images
-
-from .files import DATA, RELEASES, unpacked
-from .images import some_images
+from tests.keras_files.files import DATA, RELEASES, unpacked
+from tests.keras_files.images import some_images
 
 MODELS = [(release, kind, ending) for release in RELEASES for kind in ("sequential", "functional")
           for ending in (".h5", ".keras") if ending == ".h5" or release in ("tf212", "tf215", "k305", "k315")]

@@ -16,11 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from lit_mnist.keras_files import KerasFileError, OptimizerState, read_keras, write_keras
 from lit_mnist.network import Network, as_images
 from lit_mnist.spec import NetworkSpec, SpecError
+from lit_mnist.spec.weights import initial_weights, weight_shapes
 from lit_mnist.training.exchange import from_state_dict, to_state_dict
-from lit_mnist.weights import initial_weights, weight_shapes
-from tests.specs import specs
-
-from .files import SPEC, fresh, some_state
+from tests.keras_files.files import SPEC, fresh, some_state
+from tests.networks import specs
 
 STATES = {
     "SGD": some_state(SPEC, "SGD", ()),
@@ -160,7 +159,7 @@ def keras() -> Any:
 @pytest.mark.parametrize("case", STATES)
 def test_keras_loads_every_optimiser_and_its_slots(tmp_path: Path, keras: Any, case: str) -> None:
     from lit_mnist.keras_files.slots import listed
-    from lit_mnist.weights import trainable_shapes
+    from lit_mnist.spec.weights import trainable_shapes
 
     state = STATES[case]
     path, weights = fresh(tmp_path / "model.keras", optimizer=state)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_mnist.comparison.ours import Ours
+from lit_mnist.comparison.parity.torch_side import Ours
 from lit_mnist.network import Network
 from lit_mnist.training import optimizers
 from lit_mnist.training.losses import data_loss, penalty

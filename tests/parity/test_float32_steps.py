@@ -1,4 +1,4 @@
-"""Float32 steps, each from Keras' own state, within the limits of `lit_mnist.comparison.parity`."""
+"""Float32 steps, each from Keras' own state, within the limits of `lit_mnist.comparison.parity.levels`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lit_mnist.comparison.parity import parity
-
-from .test_parity import assert_passed, on_mnist
+from lit_mnist.comparison.parity.levels import parity
+from tests.parity.test_parity import assert_passed, on_mnist
 
 pytestmark = [pytest.mark.keras, pytest.mark.mnist]
 

@@ -1,4 +1,4 @@
-"""Parity with Keras at every level; the limits are those of `lit_mnist.comparison.parity` and docs/parity.md."""
+"""Parity with Keras at every level; the limits are those of `lit_mnist.comparison.parity.levels` and docs/parity.md."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from keras_baseline.recipe import Component, Recipe, read_config
-from lit_mnist.comparison.checks import Check, absolute, difference, moved, worst
-from lit_mnist.comparison.parity import FLOAT32, FLOAT64, keras_sides, parity
-from lit_mnist.comparison.probes import Probe, comparable_recipe, plain_recipe, probe_of, random_probe
-from lit_mnist.comparison.rules import optimizer_rules, schedule_rules
+from lit_mnist.comparison.parity.checks import Check, absolute, difference, moved, worst
+from lit_mnist.comparison.parity.levels import FLOAT32, FLOAT64, keras_sides, parity
+from lit_mnist.comparison.parity.probes import Probe, comparable_recipe, plain_recipe, probe_of, random_probe
+from lit_mnist.comparison.parity.rules import optimizer_rules, schedule_rules
 from lit_mnist.data import prepare
 from lit_mnist.spec import Activation, BatchNorm, Conv, Dense, NetworkSpec
 from lit_mnist.training.schedules import InverseTimeDecay
 from tests.conftest import CONFIGS, ROOT
-from tests.specs import specs
+from tests.networks import specs
 
 pytestmark = pytest.mark.keras
 SMALL = {"input_shape": [9, 9, 2], "layers": [

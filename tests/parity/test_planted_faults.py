@@ -9,15 +9,14 @@ import pytest
 import torch
 
 from keras_baseline.recipe import Component, Recipe
-from lit_mnist.comparison.checks import Check
-from lit_mnist.comparison.parity import keras_sides, parity
-from lit_mnist.comparison.probes import Probe, plain_recipe, random_probe
-from lit_mnist.comparison.rules import optimizer_rules
-from lit_mnist.comparison.sides import Side
+from lit_mnist.comparison.parity.checks import Check
+from lit_mnist.comparison.parity.levels import keras_sides, parity
+from lit_mnist.comparison.parity.probes import Probe, plain_recipe, random_probe
+from lit_mnist.comparison.parity.rules import optimizer_rules
+from lit_mnist.comparison.parity.sides import Side
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.training import optimizers
-
-from .faults import FAULTS
+from tests.parity.faults import FAULTS
 
 pytestmark = pytest.mark.keras
 

@@ -12,11 +12,11 @@ from keras_baseline.__main__ import main as keras_main
 from keras_baseline.model import get_weights
 from keras_baseline.recipe import read_config, read_recipe
 from keras_baseline.training import compiled_model, train
-from lit_mnist.comparison.checks import difference
-from lit_mnist.comparison.theirs import floatx
+from lit_mnist.comparison.parity.checks import difference
+from lit_mnist.comparison.parity.keras_side import floatx
 from lit_mnist.data import prepare
-from lit_mnist.models import load_checkpoint
-from lit_mnist.weights import from_torch
+from lit_mnist.runs.model import load_checkpoint
+from lit_mnist.spec.weights import from_torch
 from tests.conftest import Run
 
 pytestmark = [pytest.mark.keras,  # Keras 3.15 on NumPy 2.4 warns of its own conversion of tensors to arrays

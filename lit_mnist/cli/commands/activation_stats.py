@@ -1,0 +1,68 @@
+"""Activation statistics by layer and map over a data set, and the maps that stay silent."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Literal
+
+from ...outcome import Outcome
+from .results import Results, progress
+
+if TYPE_CHECKING:
+    from ...inside.statistics import LayerStatistics, Silence
+
+
+def activation_stats(ckpt_path: str, layer: list[str] | None = None, part: Literal["train", "test"] = "test",
+                     attempts: int = 1000, out: str = "out/activation_stats", batch_size: int = 500,
+                     svg: bool = False, data_root: str | None = None, seed: int = 0) -> Outcome:
+    """Measure mean, range and share of zeros of every map over a data set, and tell three kinds of silence apart.
+
+    Example: python -m lit_mnist activation_stats --ckpt_path runs/cnn/version_0 --layer 'Conv2D_*' Dense_1
+
+    A map that is zero for every image is silent on this data; one that is zero for random input as well
+    was not raised in so many attempts; only one whose interval bounds are zero is called unreachable.
+
+    Args:
+        ckpt_path: a run folder, a checkpoint or a Keras file.
+        layer: layers' names or globs (default: all layers).
+        part: the part of the network's data set to go through.
+        attempts: random inputs to try.
+        out: folder for activation_stats.png and activation_stats.json.
+        batch_size: images at a time; bounds the memory.
+        svg: write the picture as SVG too.
+        data_root: folder that holds the data sets (default: $LIT_MNIST_DATA, else the cache folder).
+        seed: draws the random inputs.
+    """
+    from ...errors import UserError
+    from ...figures.statistics import activation_statistics as draw
+    from ...inside.passes import batches, dataset_part
+    from ...inside.statistics import activation_statistics, silence
+    from ...runs.model import open_model
+
+    if attempts < 1:
+        raise UserError(f"attempts = {attempts!r} cannot work; accepted: a whole number above 0")
+    model, results = open_model(ckpt_path), Results("activation_stats", out, svg)
+    pixels, _ = dataset_part(model, part, data_root)
+    inputs = batches(model, pixels, batch_size)
+    passed = progress(inputs, math.ceil(len(pixels) / batch_size), "images")
+    statistics = activation_statistics(model.network, passed, layer or "*")
+    quiet = silence(model, statistics, attempts, seed)
+    results.picture(draw(statistics, quiet, model.seed), "activation_stats")
+    data = {"network": model.path, "network_seed": model.seed, "seed": seed, "part": part, "images": len(pixels),
+            "attempts": attempts, "layers": [_layer(*pair) for pair in zip(statistics, quiet, strict=True)]}
+    return results.finish(data, "\n".join(_line(*pair) for pair in zip(statistics, quiet, strict=True)))
+
+
+def _layer(statistics: LayerStatistics, quiet: Silence) -> dict:
+    return {"layer": statistics.layer, "mean": statistics.mean, "minimum": statistics.minimum,
+            "maximum": statistics.maximum, "zeros": statistics.zeros,
+            "state": [quiet.state(number) for number in range(len(statistics.mean))]}
+
+
+def _line(statistics: LayerStatistics, quiet: Silence) -> str:
+    count = len(statistics.mean)
+    states = Counter(quiet.state(number) for number in range(count))
+    told = ", ".join(f"{number} {state}" for state, number in states.most_common())
+    return (f"{statistics.layer}: mean {statistics.mean.mean():.4g}, {statistics.minimum.min():.4g} to "
+            f"{statistics.maximum.max():.4g}, {statistics.zeros.mean():.1%} zeros; of {count}: {told}")

@@ -1,0 +1,86 @@
+"""Feature maps of single images, layer by layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...outcome import Outcome
+from .results import Results
+
+if TYPE_CHECKING:
+    from ...inside.maps import Answer, FeatureMaps
+    from ...runs.model import Model
+
+
+def features(ckpt_path: str, images: list[str] | None = None, layer: list[str] | None = None,
+             out: str = "out/features", columns: int = 8, standardize: bool = False, own_scale: bool = False,
+             svg: bool = False, data_root: str | None = None) -> Outcome:
+    """Draw what every map of the chosen layers shows for the chosen images, and the network's answer to them.
+
+    Example: python -m lit_mnist features --ckpt_path runs/cnn/version_0 --images test:19 --layer 'Conv2D_*'
+
+    Args:
+        ckpt_path: a run folder, a checkpoint or a Keras file.
+        images: ids such as test:19 or train:31727, or image files (default: test:19).
+        layer: layers' names or globs; NAME:pre is the value before the activation, NAME:probabilities the
+            last layer's soft-max (default: all layers).
+        out: folder for the pictures, features.npz (all values) and features.json (figures by map).
+        columns: maps in a row.
+        standardize: show each map with mean 128 and deviation 64, clipped to 0..255, as the sources do.
+        own_scale: give every map its own colour scale instead of one for the layer.
+        svg: write every picture as SVG too.
+        data_root: folder that holds the data sets (default: $LIT_MNIST_DATA, else the cache folder).
+    """
+    from ...data.images import read_images
+    from ...errors import UserError
+    from ...figures.evaluation import softmax_bars
+    from ...figures.maps import feature_grid
+    from ...inside.maps import feature_maps
+    from ...runs.model import open_model
+
+    if columns < 1:
+        raise UserError(f"columns = {columns!r} cannot work; accepted: a whole number above 0")
+    model = open_model(ckpt_path)
+    read = read_images(images or ["test:19"], model.dataset, data_root, model.spec.input_shape)
+    records = feature_maps(model, read, layer or "*")
+    names, results = class_names(model), Results("features", out, svg)
+    answers = list({record.answer.image: record.answer for record in records}.values())
+    for answer in answers:
+        results.picture(softmax_bars(answer, names), "softmax", answer.image)
+    for record in records:
+        figure = feature_grid(record, columns, standardize, own_scale, names)
+        results.picture(figure, "features", record.answer.image, record.layer)
+    results.arrays(**{f"{record.answer.image}/{record.layer}": record.values for record in records})
+    data = {"network": model.path, "seed": model.seed, "images": [answer_data(answer) for answer in answers],
+            "layers": [_layer(record) for record in records]}
+    return results.finish(data, "\n".join(map(answer_text, answers)))
+
+
+def class_names(model: Model) -> tuple[str, ...] | None:
+    """Return the names of the classes that the network was trained on, None where they are not known."""
+    from ...data.datasets import class_names as names_of
+
+    names = names_of(model.dataset)
+    return names if len(names) == model.spec.classes else None
+
+
+def answer_data(answer: Answer) -> dict:
+    """Return an answer as plain values."""
+    return {"image": answer.image, "label": answer.label if answer.label >= 0 else None,
+            "predicted": answer.prediction, "probability": answer.probability,
+            "probabilities": answer.probabilities.astype(np.float64).round(8)}
+
+
+def answer_text(answer: Answer) -> str:
+    """Return an answer as one line."""
+    label = f", label {answer.label}" if answer.label >= 0 else ""
+    return f"{answer.image}: {answer.prediction} ({100 * answer.probability:.2f} %){label}"
+
+
+def _layer(record: FeatureMaps) -> dict:
+    values = np.asarray(record.values, np.float64)
+    maps = values.reshape(len(values), -1)
+    return {"image": record.answer.image, "layer": record.layer, "shape": values.shape,
+            "minimum": maps.min(1), "maximum": maps.max(1), "mean": maps.mean(1), "zeros": (maps == 0).mean(1)}

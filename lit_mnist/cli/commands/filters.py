@@ -1,0 +1,60 @@
+"""The kernels of the convolutions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...outcome import Outcome
+from .results import Results
+
+if TYPE_CHECKING:
+    from ...inside.filters import Filters
+
+
+def filters(ckpt_path: str, layer: list[str] | None = None, map: int | None = None, out: str = "out/filters",
+            columns: int = 8, svg: bool = False) -> Outcome:
+    """Draw the filters of the convolutions, in a signed colour scale centred on zero.
+
+    Example: python -m lit_mnist filters --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --map 7
+
+    Args:
+        ckpt_path: a run folder, a checkpoint or a Keras file.
+        layer: convolutions' names (default: all of them).
+        map: draw this filter's kernel for every input channel; without it, layers of several input
+            channels get an overview with a row for each map and a column for each channel.
+        out: folder for the pictures, filters.npz (all weights) and filters.json (figures by filter).
+        columns: kernels in a row.
+        svg: write every picture as SVG too.
+    """
+    from ...errors import UserError
+    from ...figures.filters import filters as draw
+    from ...inside.filters import convolutions
+    from ...inside.filters import filters as kernels_of
+    from ...runs.model import open_model
+
+    if columns < 1:
+        raise UserError(f"columns = {columns!r} cannot work; accepted: a whole number above 0")
+    model, results = open_model(ckpt_path), Results("filters", out, svg)
+    records = [kernels_of(model.network, name, model.seed) for name in layer or convolutions(model.network)]
+    if not records:
+        raise UserError(f"{ckpt_path}: this network has no convolution; accepted: one that has")
+    for record in records:
+        results.picture(draw(record, map, columns), "filters", record.layer, *([] if map is None else [f"map{map}"]))
+    results.arrays(**{f"{record.layer}/{key}": getattr(record, key) for record in records
+                      for key in ("kernels", "biases")})
+    data = {"network": model.path, "seed": model.seed, "layers": [_layer(record) for record in records]}
+    return results.finish(data, "\n".join(_line(entry) for entry in data["layers"]))
+
+
+def _layer(record: Filters) -> dict:
+    weights = np.asarray(record.kernels, np.float64).reshape(len(record.kernels), -1)
+    return {"layer": record.layer, "shape": record.kernels.shape, "bias": record.biases, "minimum": weights.min(1),
+            "maximum": weights.max(1), "mean": weights.mean(1), "norm": np.linalg.norm(weights, axis=1)}
+
+
+def _line(entry: dict) -> str:
+    maps, channels, *size = entry["shape"]
+    return (f"{entry['layer']}: {maps} filters of {size[0]} x {size[1]}, {channels} input channels, "
+            f"weights {entry['minimum'].min():.4g} to {entry['maximum'].max():.4g}")

@@ -1,0 +1,203 @@
+"""Images that maps and classes want."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from ...outcome import Outcome
+from .results import Results
+
+if TYPE_CHECKING:
+    from ...maximize.reference import Reference
+    from ...maximize.wanted import WantedImages
+    from ...runs.model import Model
+
+
+def maximize(ckpt_path: str, layer: str | None = None, maps: str = "all", classes: str | None = None,
+             preset: Literal["source", "staged", "robust", "class", "style"] | None = None, restarts: int = 4,
+             steps: int | None = None, step: float | None = None, search: int = 0, converge: bool = False,
+             wake: bool = True, compare: bool = True, images: list[str] | None = None,
+             animate: Literal["gif", "apng"] | None = None, tensorboard: str | None = None, out: str = "out/maximize",
+             svg: bool = False, data_root: str | None = None, seed: int = 0) -> Outcome:
+    """Make the images that a layer's maps, or the classes, want most, each with its quality card.
+
+    Example: python -m lit_mnist maximize --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --maps 3,17 --preset robust
+
+    Args:
+        ckpt_path: a run folder, a checkpoint or a Keras file.
+        layer: a layer with maps, NAME or NAME:pre (default: the last convolution).
+        maps: all, or numbers such as 3,17 or 0-15.
+        classes: all, or numbers: images of the classes' logits instead of a layer's maps.
+        preset: source (the default for maps), staged, robust, class (the default for classes), or style: the first
+            of two images redrawn in the style of the second.
+        restarts: start images for each map or class.
+        steps: of the last stage (default: the preset's).
+        step: size of a step (default: the preset's).
+        search: take each map's starts from so many long-wave ones by forward passes first; 0: plain random starts.
+        converge: stop an image when its objective has stopped changing.
+        wake: raise maps that no start wakes by their pre-activation first.
+        compare: measure every image against the network's training images.
+        images: for the preset style alone: content and style, ids such as test:19 or files.
+        animate: write the ascent as an animated picture too.
+        tensorboard: folder for TensorBoard's event files; none by default.
+        out: folder for maximize.json, maximize.npz and the pictures.
+        svg: write every picture as SVG too.
+        data_root: folder that holds the data sets (default: $LIT_MNIST_DATA, else the cache folder).
+        seed: of the starts and of all random changes.
+    """
+    from ...maximize.checks import MaximizeError
+    from ...runs.model import open_model
+
+    model, results = open_model(ckpt_path, root=data_root), Results("maximize", out, svg)
+    if (preset == "style") != bool(images):
+        raise MaximizeError(f"preset {preset!r} with images {images!r}; accepted: the two together, or neither")
+    if preset == "style":
+        return _style(model, results, images, steps, step, data_root)
+    if classes is not None and (layer is not None or maps != "all"):
+        raise MaximizeError(f"classes = {classes!r} together with a layer or maps; accepted: one of the two")
+    from ...maximize.wanted import Settings, map_count, maximize_classes, maximize_maps
+
+    settings = Settings(preset or ("source" if classes is None else "class"), restarts, seed, steps, step, search,
+                        converge, wake, _frames(preset, classes, steps) if animate else 6)
+    if classes is not None:
+        wanted = _numbers(classes, model.spec.classes, "classes")
+        data = _reference(model, model.spec.names[-1], compare, data_root)
+        with _bar() as progress:
+            made = maximize_classes(model, wanted, settings, data, progress)
+    else:
+        layer = layer or _last_convolution(model)
+        wanted = _numbers(maps, map_count(model.network, layer), "maps")
+        data = _reference(model, layer, compare, data_root)
+        with _bar() as progress:
+            made = maximize_maps(model, layer, wanted, settings, data, progress)
+    return _finish(model, results, made, animate, tensorboard)
+
+
+def _last_convolution(model: Model) -> str:
+    from ...inside.filters import convolutions
+    from ...maximize.checks import MaximizeError
+
+    names = convolutions(model.network)
+    if not names:
+        raise MaximizeError("this network has no convolution; accepted: --classes all")
+    return names[-1]
+
+
+def _numbers(text: str, count: int, what: str) -> list[int] | None:
+    """Read ``all``, ``3,17`` and ``0-15``: different numbers below `count`."""
+    from ...maximize.checks import MaximizeError
+
+    if text == "all":
+        return None
+    parts = [re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part) for part in text.split(",")]
+    spans = [range(int(part[1]), int(part[2] or part[1]) + 1) for part in parts if part]
+    found = [number for span in spans if span.stop <= count for number in span]
+    if not all(parts) or not all(span and span.stop <= count for span in spans) or len(set(found)) < len(found):
+        raise MaximizeError(f"{what} = {text!r} cannot work; accepted: all, or different numbers of 0 to {count - 1} "
+                            "such as 3,17 or 0-5")
+    return found
+
+
+def _reference(model: Model, layer: str, compare: bool, root: str | None) -> Reference | None:
+    from ...maximize.reference import reference
+
+    return reference(model, layer, root=root) if compare else None
+
+
+def _frames(preset: str | None, classes: str | None, steps: int | None) -> tuple[int, ...]:
+    """Steps of an animation, every twelfth, beside the source's snapshots."""
+    from ...maximize.ascent import snapshot_steps, with_steps
+    from ...maximize.objectives import LayerEnergy
+    from ...maximize.presets import recipe
+
+    stages = with_steps(recipe(preset or ("source" if classes is None else "class"))(LayerEnergy("")), steps)
+    total = sum(stage.steps for stage in stages)
+    return tuple(sorted({*snapshot_steps(total), *range(0, total, 12)}))
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on standard error where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with Progress(console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("ascent")
+        yield lambda done, total: shown.update(task, completed=done, total=total)
+
+
+def _finish(model: Model, results: Results, made: WantedImages, animate: str | None,
+            tensorboard: str | None) -> Outcome:
+    from ...figures.canvas import to_rgb
+    from ...figures.maximize import animation, pictures
+    from ...files import write_bytes
+    from ...maximize.publish import arrays, write_tensorboard
+
+    drawn = pictures(made)
+    for name, figure in drawn.items():
+        results.picture(figure, "maximize", made.layer, made.settings.preset, name)
+    if animate:
+        suffix = {"gif": "gif", "apng": "png"}[animate]
+        path = results.folder / f"maximize_ascent_{made.settings.preset}.{suffix}"
+        results.files.append(write_bytes(path, animation(made, None, animate)))
+    results.arrays(**arrays(made))
+    data = _data(model, made)
+    if tensorboard is not None:
+        data["tensorboard"] = str(write_tensorboard(
+            made, tensorboard, lambda _: {name: to_rgb(figure) for name, figure in drawn.items()}))
+    return results.finish(data, _text(made))
+
+
+def _data(model: Model, made: WantedImages) -> dict:
+    settings = {key: value for key, value in vars(made.settings).items() if key not in ("starts", "snapshots")}
+    return {"network": model.path, "kind": made.kind, "layer": made.layer, "settings": settings,
+            "constraint": made.constraint,
+            "compared_with": made.data.source if made.data else None, "snapshot_steps": made.ascent.snapshot_steps,
+            "summary": made.figures(), "best": made.best, "images": list(made.cards())}
+
+
+def _text(made: WantedImages) -> str:
+    figures, kinds = made.figures(), {"map": "maps", "class": "classes"}[made.kind]
+    lines = [f"{made.layer}: {figures['targets']} {kinds} x {made.settings.restarts} restarts, preset "
+             f"{made.settings.preset}, seed {made.settings.seed}, {made.constraint}"]
+    if figures["live"]:
+        lines += [f"compared with {made.data.source}; of {figures['live']} {kinds} that these raise:",
+                  f"  {100 * figures['beats_data']:.1f} % beat every one of them, median ratio "
+                  f"{figures['median_ratio']:.2f}, least {figures['least_ratio']:.2f}",
+                  f"  wanted one first of its layer: {100 * figures['first']:.1f} %",
+                  f"  worst one-pixel shift keeps {figures['median_shift']:.3f}, energy above 1/4 cycle per pixel "
+                  f"{figures['median_fine']:.3f} (medians)"]
+    silent = [(target, made.outcome(int(row))) for target, row in zip(made.targets, made.best, strict=True)
+              if made.quality.activation[row] == 0]
+    lines += [f"{made.kind} {target} stayed {outcome}" for target, outcome in silent]
+    return "\n".join(lines)
+
+
+def _style(model: Model, results: Results, names: list[str], steps: int | None, step: float | None,
+           root: str | None) -> Outcome:
+    from ...data.images import read_images
+    from ...figures.maximize import transfer as draw
+    from ...maximize.checks import MaximizeError
+    from ...maximize.transfer import style_transfer
+
+    if len(names) != 2:
+        raise MaximizeError(f"images = {names!r} cannot work; accepted: two, content and style")
+    pixels = read_images(names, model.dataset, root, model.spec.input_shape).pixels
+    changes = {key: value for key, value in (("steps", steps), ("step", step)) if value is not None}
+    with _bar() as progress:
+        record = style_transfer(model, *pixels, progress=progress, **changes)
+    results.picture(draw(record), "maximize", "style")
+    results.arrays(content=record.content, style=record.style, image=record.image,
+                   snapshots=record.ascent.snapshots[0], objective=record.ascent.objective[0])
+    data = {"network": model.path, "content": names[0], "style": names[1], "content_loss": record.content_loss,
+            "style_loss": record.style_loss, "steps": int(record.ascent.steps[0])}
+    return results.finish(data, f"{names[0]} in the style of {names[1]}: content loss {record.content_loss[0]:.4g} to "
+                                f"{record.content_loss[1]:.4g}, style loss {record.style_loss[0]:.4g} to "
+                                f"{record.style_loss[1]:.4g}")

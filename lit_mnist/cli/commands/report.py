@@ -1,0 +1,48 @@
+"""One HTML page about a trained network."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ...outcome import Outcome
+
+
+def report(ckpt_path: str, out: str | None = None, images: list[str] | None = None,
+           leave_out: list[str] | None = None, k: int = 6, steps: int = 100, verdict_digits: int = 0,
+           data_root: str | None = None, seed: int = 0) -> Outcome:
+    """Write one self-contained HTML page: figures, curves, mistakes, filters, feature maps, top images, attributions.
+
+    Example: python -m lit_mnist report --ckpt_path runs/cnn/version_0
+
+    Args:
+        ckpt_path: a run folder, a checkpoint or a Keras file.
+        out: the file (default: report.html in the run folder, else in the present folder).
+        images: ids such as test:19, or image files, to look into (default: the first test image of each class
+            and the most confident mistakes).
+        leave_out: sections to leave out: curves, mistakes, layers, filters, maps, top_images, wanted, attributions.
+        k: top images for each map.
+        steps: gradient steps for each image that a map wants.
+        verdict_digits: test digits on which attribution methods are judged; takes minutes; 0 for no verdicts.
+        data_root: folder that holds the data sets (default: $LIT_MNIST_DATA, else the cache folder).
+        seed: of the wanted images' starts and of attribution noise.
+    """
+    from ...files import write_text
+    from ...report.gather import SECTIONS, Options, gather, run_folder
+    from ...report.page import render
+    from ...runs.model import open_model
+    from .results import progress
+
+    options = Options(tuple(images or ()), tuple(leave_out or ()), k, steps, verdict_digits, seed, data_root)
+    model = open_model(ckpt_path, root=data_root)
+    content = gather(model, options, progress, _say)
+    path = write_text(Path(out) if out else (run_folder(model) or Path()) / "report.html", render(content))
+    data = {"command": "report", "network": model.path, "files": [path], "bytes": path.stat().st_size,
+            "images": content.digits.names, "seed": seed,
+            "sections": [name for name in SECTIONS if name not in content.missing], "missing": content.missing}
+    left = "".join(f"\nwithout {section}: {reason}" for section, reason in content.missing.items())
+    return Outcome(data, f"{path}: {data['bytes'] / 1e6:.1f} MB, open it in a browser{left}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

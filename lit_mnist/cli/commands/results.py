@@ -1,0 +1,65 @@
+"""The files of a command that looks inside: pictures, arrays, and one JSON that names them all."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from ...errors import UserError
+from ...files import write_bytes, write_json
+from ...outcome import Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Item = TypeVar("Item")
+
+
+class Results:
+    """Writes into folder `out`; every picture as PNG, and as SVG too where `svg`."""
+
+    def __init__(self, command: str, out: str, svg: bool = False) -> None:
+        self.command, self.folder, self.files = command, Path(out), []
+        self.formats = ("png", "svg") if svg else ("png",)
+        if self.folder.exists() and not self.folder.is_dir():  # said before anything is computed
+            raise UserError(f"--out {out}: is a file; accepted: a folder, which is made where it is missing")
+
+    def picture(self, figure: Figure, *parts: object) -> None:
+        """Write a figure under a name made of `parts`."""
+        from ...figures.canvas import save
+
+        for suffix in self.formats:
+            self.files.append(save(figure, self.folder / f"{file_name(*parts)}.{suffix}"))
+
+    def arrays(self, **arrays: np.ndarray) -> None:
+        """Write the arrays behind the pictures as ``<command>.npz``."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        self.files.append(write_bytes(self.folder / f"{self.command}.npz", buffer.getvalue()))
+
+    def finish(self, data: dict[str, Any], text: str) -> Outcome:
+        """Write ``<command>.json`` with `data` and all files, and return both as the command's outcome."""
+        path = self.folder / f"{self.command}.json"
+        data = {"command": self.command, **data, "files": [*map(str, self.files), str(path)]}
+        write_json(path, data)
+        return Outcome(data, f"{text}\n{len(data['files'])} files in {self.folder}, named in {path}")
+
+
+def file_name(*parts: object) -> str:
+    """Return a file name: ``("features", "test:19", "Conv2D_1:pre")`` -> ``features_test-19_Conv2D_1-pre``."""
+    return "_".join(re.sub(r"[^A-Za-z0-9_.-]+", "-", str(part)).strip("-.") or "x" for part in parts)
+
+
+def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
+    """Pass `items` through, with a bar on standard error where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return iter(track(items, what, total, console=console, transient=True, disable=not sys.stderr.isatty()))

@@ -1,0 +1,71 @@
+"""The layer table of a configuration or of a trained network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import UserError
+from ...files import read_yaml
+from ...outcome import Outcome
+from ...spec import LayerInfo, NetworkSpec
+
+_HEAD = ("layer", "type", "output shape", "parameters", "MACs", "receptive field", "stride")
+
+
+def summary(config: str | None = None, ckpt_path: str | None = None) -> Outcome:
+    """Print a network's layer table.
+
+    Example: python -m lit_mnist summary --config configs/cnn.yaml
+
+    Args:
+        config: a configuration file; its network is described without building it.
+        ckpt_path: a run folder, a checkpoint or a Keras file instead.
+    """
+    spec = _spec(config, ckpt_path)
+    data = {"parameters": spec.parameters, "trainable_parameters": spec.trainable_parameters, "macs": spec.macs,
+            "input_shape": spec.input_shape, "layers": [_record(info) for info in spec.table]}
+    return Outcome(data, table_text(spec))
+
+
+def _spec(config: str | None, ckpt_path: str | None) -> NetworkSpec:
+    if (config is None) == (ckpt_path is None):
+        raise UserError("summary needs one of --config (a YAML file) and --ckpt_path (a run, checkpoint or Keras file)")
+    if ckpt_path is not None:
+        from ...runs.model import open_model
+
+        return open_model(ckpt_path).spec
+    return spec_of_config(Path(config))
+
+
+def spec_of_config(path: Path) -> NetworkSpec:
+    """Return the network of a configuration file; raise UserError naming file and reason. Imports no torch."""
+    content = read_yaml(path)
+    try:
+        network = content["model"]["network"]
+    except (TypeError, KeyError) as error:
+        raise UserError(f"--config {path}: has no network; accepted: a file with the key model.network") from error
+    return NetworkSpec.from_dict(network)
+
+
+def _record(info: LayerInfo) -> dict:
+    return {"name": info.name, "type": info.type, "activation": info.activation, "output_shape": info.output_shape,
+            "parameters": info.parameters, "trainable_parameters": info.trainable_parameters, "macs": info.macs,
+            "receptive_field": info.receptive_field, "stride": info.jump, "start": info.start,
+            "weights": dict(info.weights)}
+
+
+def table_text(spec: NetworkSpec) -> str:
+    """Return the table as aligned text, with a line of totals."""
+    rows = [(info.name, _kind(info), " x ".join(map(str, info.output_shape)), f"{info.parameters:,}", f"{info.macs:,}",
+             "{} x {}".format(*info.receptive_field), "{} x {}".format(*info.jump)) for info in spec.table]
+    rows.append(("total", "", "", f"{spec.parameters:,}", f"{spec.macs:,}", "", ""))
+    widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
+    lines = ["  ".join(cell.rjust(width) if 2 < i < 5 else cell.ljust(width)
+                       for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+             for row in (_HEAD, *rows)]
+    rule = "-" * max(map(len, lines))
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def _kind(info: LayerInfo) -> str:
+    return f"{info.type}, {info.activation}" if info.activation and info.type != "activation" else info.type

@@ -1,0 +1,96 @@
+"""The images of a data set that activate each map most."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+from ...outcome import Outcome
+from .results import Results, progress
+
+if TYPE_CHECKING:
+    from ...inside.top_images import Ranking, TopImages
+    from ...runs.model import Model
+
+_MAPS_A_PAGE = 16
+
+
+def top_images(ckpt_path: str, layer: list[str] | None = None, map: list[int] | None = None, k: int = 8,
+               part: Literal["train", "test"] = "train", out: str = "out/top_images", batch_size: int = 500,
+               svg: bool = False, data_root: str | None = None) -> Outcome:
+    """Find the images that activate each map most, by peak and by mean, with the patch that the map saw.
+
+    Example: python -m lit_mnist top_images --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --k 8
+
+    Args:
+        ckpt_path: a run folder, a checkpoint or a Keras file.
+        layer: layers' names or globs (default: the last convolution).
+        map: numbers of the maps to draw (default: all); the JSON always holds all of them.
+        k: images for each map.
+        part: the part of the network's data set to go through once.
+        out: folder for the pictures (16 maps each) and top_images.json.
+        batch_size: images at a time; bounds the memory.
+        svg: write every picture as SVG too.
+        data_root: folder that holds the data sets (default: $LIT_MNIST_DATA, else the cache folder).
+    """
+    from ...inside.capture import select
+    from ...inside.passes import batches, dataset_part
+    from ...inside.top_images import top_images as find
+    from ...runs.model import open_model
+
+    model, results = open_model(ckpt_path), Results("top_images", out, svg)
+    layers = select(model.network, layer or _last_convolution(model))
+    drawn = {name: _chosen(model, name, map) for name in layers}
+    pixels, _ = dataset_part(model, part, data_root)
+    names = [f"{part}:{number}" for number in range(len(pixels))]
+    inputs = batches(model, pixels, batch_size)
+    passed = progress(inputs, math.ceil(len(pixels) / batch_size), "images")
+    records = find(model.network, passed, layers, k)
+    for record in records:
+        _draw(results, record, drawn[record.layer], pixels, names, model.seed)
+    data = {"network": model.path, "seed": model.seed, "part": part, "images": len(pixels),
+            "layers": [{"layer": record.layer, "maps": _maps(record, names)} for record in records]}
+    text = "\n".join(f"{record.layer}: best {k} of {record.images:,} {part} images for each of "
+                     f"{len(record.peak.index)} maps" for record in records)
+    return results.finish(data, text)
+
+
+def _last_convolution(model: Model) -> str:
+    from ...errors import UserError
+    from ...inside.filters import convolutions
+
+    names = convolutions(model.network)
+    if not names:
+        raise UserError(f"this network has no convolution; name a layer: {', '.join(model.spec.names)}")
+    return names[-1]
+
+
+def _chosen(model: Model, layer: str, wanted: list[int] | None) -> list[int]:
+    from ...errors import UserError
+
+    count = model.spec[layer.partition(":")[0]].output_shape[-1]
+    for number in wanted or []:
+        if not 0 <= number < count:
+            raise UserError(f"map {number} of layer {layer!r}: does not exist; accepted: 0 to {count - 1}")
+    return wanted or list(range(count))
+
+
+def _draw(results: Results, record: TopImages, maps: list[int], pixels, names: list[str],  # noqa: ANN001
+          seed: int | None) -> None:
+    from ...figures.maps import top_images as draw
+
+    pages = [(measure, maps[start:start + _MAPS_A_PAGE]) for measure in ("peak", "mean")
+             for start in range(0, len(maps), _MAPS_A_PAGE)]
+    for measure, page in progress(pages, len(pages), f"pictures of {record.layer}"):
+        figure = draw(record, measure, page, pixels, names, seed)
+        results.picture(figure, "top_images", record.layer, measure, f"{page[0]:03d}-{page[-1]:03d}")
+
+
+def _maps(record: TopImages, names: list[str]) -> list[dict]:
+    return [{"map": number, "peak": _entries(record.peak, number, names), "mean": _entries(record.mean, number, names)}
+            for number in range(len(record.peak.index))]
+
+
+def _entries(ranking: Ranking, number: int, names: list[str]) -> list[dict]:
+    rows = zip(ranking.index[number], ranking.values[number], ranking.boxes[number], strict=True)
+    return [{"image": names[image], "value": value, "box": box} for image, value, box in rows]

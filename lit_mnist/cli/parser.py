@@ -1,0 +1,61 @@
+"""A command's parser, made from its function's signature; forms that people type become jsonargparse's."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser
+
+from ..errors import UserError
+from .messages import explain
+
+
+def call(command: str, function: Callable[..., Any], argv: list[str]) -> Any:
+    """Call `function` with the options in `argv`; raise UserError with one clear message for those it does not take."""
+    description = (function.__doc__ or "").split("Args:")[0].strip()
+    parser = ArgumentParser(prog=f"python -m lit_mnist {command}", description=description, exit_on_error=False,
+                            allow_abbrev=False)
+    parser.add_function_arguments(function, as_group=False)
+    try:
+        settings = parser.parse_args(_folded(function, _spelled_out(function, argv)))
+    except ArgumentError as error:
+        raise UserError(explain(str(error), [action.dest for action in parser._actions])) from error
+    return function(**settings.as_dict())
+
+
+def _spelled_out(function: Callable, argv: list[str]) -> list[str]:
+    """Return ``convert a b --verify`` as ``convert --source=a --out=b --verify=true``."""
+    parameters = inspect.signature(function).parameters.values()
+    switches = {f"--{each.name}" for each in parameters if isinstance(each.default, bool)}
+    spelled = [f"{this}=true" if this in switches and following not in ("true", "false") else this
+               for this, following in zip(argv, [*argv, None][1:], strict=True)]
+    for number, each in enumerate(each for each in parameters if each.default is each.empty):
+        if number == len(spelled) or spelled[number].startswith("-"):
+            break
+        spelled[number] = f"--{each.name}={spelled[number]}"
+    return spelled
+
+
+def _folded(function: Callable, argv: list[str]) -> list[str]:
+    """Return ``--images a b --images c`` as ``--images=["a", "b", "c"]``, the form that jsonargparse takes."""
+    parameters = inspect.signature(function).parameters.values()
+    kinds = {f"--{each.name}": str(each.annotation) for each in parameters if "list[" in str(each.annotation)}
+    folded, lists, current = [], {}, None
+    for argument in argv:
+        option, equals, value = argument.partition("=")
+        if argument.startswith("--"):
+            current = lists.setdefault(option, []) if option in kinds else None
+            if current is not None:
+                current.extend([value] if equals else [])
+                continue
+        (folded if current is None or argument == "-h" else current).append(argument)
+    for option, values in lists.items():
+        if not values:
+            raise UserError(f"{option}: names nothing; accepted: one value or more")
+        whole = len(values) == 1 and values[0].startswith("[")
+        quoted = json.dumps if "list[str]" in kinds[option] else str
+        folded.append(f"{option}={values[0] if whole else '[' + ', '.join(map(quoted, values)) + ']'}")
+    return folded

@@ -1,0 +1,276 @@
+"""fit, validate, test and predict: a thin LightningCLI around LitClassifier and MNISTDataModule."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+import types
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+# With TensorFlow installed, torch's TensorBoard writer would import it (6 s) unless this module exists.
+sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))
+# LightningCLI calls functions that newer releases of jsonargparse announce as deprecated.
+os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+
+import lightning as L  # noqa: E402
+from jsonargparse import ArgumentError, Namespace  # noqa: E402
+from jsonargparse.typing import NonNegativeFloat, PositiveInt  # noqa: E402
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI  # noqa: E402
+from lightning.pytorch.utilities.exceptions import MisconfigurationException  # noqa: E402
+
+from ..data.module import MNISTDataModule  # noqa: E402
+from ..errors import UserError, nearest  # noqa: E402
+from ..files import read_yaml  # noqa: E402
+from ..outcome import Outcome  # noqa: E402
+from ..runs.resume import find_unfinished  # noqa: E402
+from ..runs.start import find_origin, unfinished_run  # noqa: E402
+from ..training import callbacks as cb  # noqa: E402
+from ..training.checkpoints import KeepLast, checkpoints  # noqa: E402
+from ..training.classifier import LitClassifier  # noqa: E402
+from ..training.cuda.graphs import refuse_without_cuda  # noqa: E402
+from ..training.interruption import Interrupted, Interruption  # noqa: E402
+from ..training.summary import evaluate_run, finish_fit, predict_test, warn_of_fallback  # noqa: E402
+from .fit_parts import SaveConfig, draw_curves, equip, loggers  # noqa: E402
+from .messages import explain  # noqa: E402
+
+_SKIPPED = {"model", "train_dataloaders", "val_dataloaders", "dataloaders", "datamodule", "weights_only",
+            "return_predictions", "verbose"}
+_TRAINER = {"max_epochs": 12, "num_sanity_val_steps": 0, "enable_model_summary": False, "log_every_n_steps": 100}
+
+
+def run(command: str, argv: list[str]) -> Outcome:
+    """Run fit, validate, test or predict with the options in `argv`; raise UserError for what cannot work."""
+    try:  # outermost: from the first moment on a signal raises Interrupted
+        with warnings.catch_warnings(), Interruption() as interruption:
+            _quieten()
+            return Cli(command, argv, interruption).outcome
+    except Interrupted as stop:
+        if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+            cb.say(str(stop))
+        raise SystemExit(stop.code) from None
+
+
+def _quieten() -> None:
+    """Leave out Lightning's advertisements and the warnings that are about its own affairs."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for message in (r".*LeafSpec.*", r"Experiment logs directory .* exists and is not empty",
+                    r"The number of training batches .* is smaller than the logging interval",
+                    r"`val_dataloader` does not exist|.*does not have many workers",
+                    r".*no `val_dataloader`|Total length of `list` across ranks is zero",
+                    r"Checkpoint directory .* exists and is not empty",
+                    r"It is recommended to use .*sync_dist=True"):  # the figures logged are all processes' already
+        warnings.filterwarnings("ignore", message=message)
+
+
+class Cli(LightningCLI):
+    """LightningCLI with this program's run folders, checkpoints and errors; `command` is its one subcommand."""
+
+    command = "fit"
+
+    def __init__(self, command: str, argv: list[str], interruption: Interruption) -> None:
+        type(self).command = command
+        self.interruption = interruption
+        self.started, self.outcome = time.perf_counter(), Outcome({}, "")
+        early = _early(argv)
+        self.origin = None if early.asks else \
+            find_origin(command, early.ckpt_path, early.runs_dir, early.name or _stem(early.config))
+        self.configs, self.stem = early.config, _stem(early.config)
+        base = ["--config", json.dumps(self.origin.config)] if self.origin else []
+        super().__init__(
+            LitClassifier, MNISTDataModule, args=[command, *base, *argv], save_config_callback=SaveConfig,
+            save_config_kwargs={"overwrite": True}, seed_everything_default=1, trainer_defaults=dict(_TRAINER),
+            auto_configure_optimizers=False, load_from_checkpoint_support=False,
+            parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "prog": "python -m lit_mnist",
+                           command: {"exit_on_error": False, "prog": f"python -m lit_mnist {command}"}},
+        )
+
+    @classmethod
+    def subcommands(cls) -> dict[str, set[str]]:
+        """Return the one command that was asked for: setting up a parser for each would take seconds."""
+        return {cls.command: _SKIPPED}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what the program itself decides."""
+        parser.add_argument("--recipe", type=Literal["keras", "torch"], default="torch",
+                            help="keras: keras_baseline can train this configuration too")
+        parser.add_argument("--name", type=str | None, default=None,
+                            help="name of the run's folder (default: the configuration file's)")
+        parser.add_argument("--runs_dir", type=str, default="runs", help="folder that holds all runs")
+        if self.command == "fit":
+            parser.add_argument("--resume", type=bool, default=True,
+                                help="go on with the newest unfinished run of the same settings; false: start anew")
+            parser.add_argument("--checkpoint_every_seconds", type=NonNegativeFloat, default=60.0,
+                                help="seconds after which the state is saved, within epochs too")
+            parser.add_argument("--checkpoint_every_steps", type=PositiveInt | None, default=None,
+                                help="optimiser steps after which the state is saved, counted in whole blocks of 25")
+        if self.command == "predict":
+            parser.add_argument("--images", type=str, nargs="+", default=[],
+                                help="image files, or ids such as test:19 (default: the whole test set)")
+        for target in ("model.seed", "data.seed"):
+            parser.link_arguments("seed_everything", target, compute_fn=_as_seed)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: list[str]) -> None:
+        """Parse; raise UserError with one clear message."""
+        self._check_keys()
+        try:
+            self.config = parser.parse_args(args)
+        except ArgumentError as error:
+            raise self._explained(error) from error
+
+    def _check_keys(self) -> None:
+        """Name a misspelled key of a YAML file before jsonargparse misses what it should have been."""
+        known = {action.dest.partition(".")[0] for action in self._parser(self.command)._actions}
+        for path in self.configs:
+            content = read_yaml(path)
+            if not isinstance(content, dict):
+                raise UserError(f"--config {path}: holds {content!r}; accepted: keys such as model and data")
+            for key in content:
+                if key not in known:
+                    raise UserError(f"--config {path}: unknown key {key!r}; {nearest(key, sorted(known - {'help'}))}")
+
+    def _parse_ckpt_path(self) -> None:
+        """Do nothing: Lightning would override flags silently, `Origin` refuses contradictions."""
+
+    def _explained(self, error: Exception) -> UserError:
+        known = [action.dest for action in self._parser(self.command)._actions]
+        return UserError(explain(str(error), known))
+
+    @property
+    def settings(self) -> Namespace:
+        """The command's own part of the configuration."""
+        return self.config[self.command]
+
+    def before_instantiate_classes(self) -> None:
+        """Name the run; refuse what contradicts the checkpoint; find the run that was cut off."""
+        self.settings.name = self.settings.name or self.stem or (self.origin.name if self.origin else "run")
+        if Path(self.settings.name).name != self.settings.name or self.settings.name == "..":
+            raise UserError(f"--name {self.settings.name}: cannot work; accepted: a folder's name, without separators "
+                            "(--runs_dir says where it lies)")
+        self._dump_config()
+        if self.origin:
+            self.origin.refuse_contradictions(self.config_dump)
+        elif self.command == "fit" and self.settings.resume and not self.settings.trainer.fast_dev_run:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        found, remarks = find_unfinished(Path(self.settings.runs_dir), self.settings.name, self.config_dump)
+        for remark in remarks:
+            cb.say(f"WARNING: {remark}")
+        if found is not None:
+            self.origin = unfinished_run(found)
+            cb.say(f"going on with {found.run} at step {self.origin.model.step} (--resume false starts anew)")
+
+    def instantiate_classes(self) -> None:
+        """Build model, data and trainer; what they refuse is the user's to mend."""
+        try:
+            super().instantiate_classes()
+        except UserError:
+            raise
+        except (ArgumentError, MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
+            raise self._explained(error) from error
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """Build the trainer with this program's loggers and callbacks."""
+        wanted = self._get(self.config_init, "trainer")
+        fitting = self.command == "fit" and not wanted.get("fast_dev_run")
+        if wanted.get("logger") in (None, True):
+            kwargs["logger"] = loggers(self.origin, self.settings.runs_dir, self.settings.name) if fitting else False
+        if not fitting or wanted.get("logger") is False:  # no run folder: nowhere to keep checkpoints
+            kwargs["enable_checkpointing"] = False
+        trainer = super().instantiate_trainer(**kwargs)
+        if self.command == "fit":
+            equip(trainer, self._callbacks(trainer))
+        return trainer
+
+    def _callbacks(self, trainer: L.Trainer) -> list:
+        extra = [cb.RunRecord(self.config_dump), cb.Clock(), cb.EpochHistory(draw_curves), cb.EpochReport()]
+        if trainer.loggers and not trainer.fast_dev_run:
+            keep_last = KeepLast(self.settings.checkpoint_every_seconds, self.settings.checkpoint_every_steps,
+                                 self.interruption)
+            extra += checkpoints(self.datamodule.options.validate_on == "validation", keep_last)
+        return extra + ([cb.StepProgress()] if self.settings.trainer.enable_progress_bar is not False else [])
+
+    def after_instantiate_classes(self) -> None:
+        """Read and check the data before anything is written."""
+        if self.command == "predict" and self.settings.images:
+            return
+        if self.origin and self.origin.scaled:
+            self.datamodule.use(self.origin.model.standardizer)
+        if self.command == "fit" and self.model.cuda_graphs is True:
+            refuse_without_cuda(self.trainer.strategy.root_device)
+        self._refuse_other_data()
+        warn_of_fallback(self.datamodule.prepared.dataset)
+
+    def _refuse_other_data(self) -> None:
+        if self.command != "fit" or not self.origin:
+            return
+        here, there = self.datamodule.prepared.dataset.name, self.origin.model.dataset
+        if here != there:
+            raise UserError(f"{self.origin.path}: was trained on {there}, but {here} is at hand now; accepted: the "
+                            "same data, or a new run with --resume false")
+
+    def _fit(self) -> None:
+        path = str(self.origin.path) if self.origin else None
+        try:
+            began = time.perf_counter()
+            self.trainer.fit(self.model, self.datamodule, ckpt_path=path, weights_only=True)
+            seconds = {"fit_seconds": time.perf_counter() - began, "started": self.started}
+            self.outcome = finish_fit(self.trainer, self.model, self.datamodule, **seconds)
+        except MisconfigurationException as error:
+            raise self._explained(error) from error
+        except OSError as error:
+            raise UserError(f"{error.filename or self.settings.runs_dir}: cannot be written "
+                            f"({error.strerror or error})") from error
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        if subcommand == "fit":
+            self._fit()
+            return
+        self.model.network.load_state_dict(self.origin.model.network.state_dict())
+        if subcommand == "predict":
+            self.outcome = self._predict()
+        else:
+            self.outcome = evaluate_run(subcommand, self.trainer, self.model, self.datamodule, self.origin.model)
+
+    def _predict(self) -> Outcome:
+        if not self.settings.images:
+            return predict_test(self.trainer, self.model, self.datamodule)
+        from .commands.predict import predict
+
+        return predict(self.origin.model, self.settings.images, self.settings.data.dataset, self.settings.data.root)
+
+
+def _early(argv: list[str]) -> argparse.Namespace:
+    """Read the options that decide where the others start from."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--ckpt_path")
+    parser.add_argument("--name")
+    parser.add_argument("--runs_dir", default="runs")
+    parser.add_argument("-c", "--config", action="append", default=[])
+    parser.add_argument("-h", "--help", "--print_config", dest="asks", nargs="?", const=True)
+    try:
+        found, _ = parser.parse_known_args(argv)
+    except (argparse.ArgumentError, SystemExit) as error:
+        raise UserError(explain(str(error), ["ckpt_path", "name", "runs_dir", "config"])) from error
+    for config in found.config:
+        if not Path(config).is_file():
+            raise UserError(f"--config {config}: no such file; accepted: a YAML file such as configs/cnn.yaml")
+    return found
+
+
+def _stem(configs: list[str]) -> str | None:
+    """Return the last configuration file's name; a run's own config.yaml carries its name inside."""
+    stem = Path(configs[-1]).stem if configs else None
+    return None if stem == "config" else stem
+
+
+def _as_seed(value: bool | int) -> int:
+    """Return the seed; true and false, which Lightning accepts, stand for 0."""
+    return 0 if isinstance(value, bool) else int(value)

@@ -1,0 +1,1 @@
+"""Equivalence: retrained from several seeds, both frameworks are equally accurate."""

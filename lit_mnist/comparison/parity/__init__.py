@@ -1,0 +1,1 @@
+"""Parity: with the same weights, both frameworks give the same numbers."""

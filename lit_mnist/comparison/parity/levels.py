@@ -1,0 +1,225 @@
+"""Parity: with the same weights, both frameworks give the same numbers, at every level.
+
+Each check yields `Check` records; printing and judging are elsewhere. Limits are those of docs/parity.md,
+each measured to be possible; none may be loosened without a measurement of what is possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from keras_baseline.recipe import Recipe
+
+from ...spec.weights import Weights
+from .checks import Check, absolute, equal, moved, relative, same_keys
+from .keras_side import Theirs, floatx
+from .probes import Probe, without_dropout
+from .sides import Array, Side, State
+from .torch_side import Ours, build_ours
+
+Plant = Callable[[Ours], Ours]
+LATE = 500  # float64 steps after which rounding has grown beyond the losses' limit, in Keras beside itself too
+ALONE = 8  # images that are passed one by one
+_SATURATION = 64.0  # scales the last kernel: probabilities reach 0 and 1 in float32; a power of two, so exactly
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Largest errors accepted; `forward` and `gradient` are relative, `maps` (convolutions, pools) absolute.
+
+    `step` is relative to the step (Euclidean). docs/parity.md says how each was found to be possible.
+    """
+
+    forward: float
+    gradient: float
+    loss: float
+    weights: float
+    late_loss: float = np.inf  # after step LATE
+    maps: float = np.inf
+    maps_alone: float = np.inf  # of images that come alone: torch sums those in another order, see docs/parity.md
+    probabilities: float = np.inf
+    step: float = np.inf
+
+
+FLOAT64 = Limits(forward=1e-13, gradient=1e-13, loss=1e-13, weights=1e-12, late_loss=1e-12)
+FLOAT32 = Limits(forward=5e-6, gradient=3e-6, loss=1e-6, weights=3e-7, maps=1e-6, maps_alone=3e-6, probabilities=2e-7,
+                 step=1e-5)
+LIMITS = {"float64": FLOAT64, "float32": FLOAT32}
+
+
+def unchanged(ours: Ours) -> Ours:
+    """Plant no fault."""
+    return ours
+
+
+def parity(recipe: Recipe, probe: Probe, dtype: str = "float64", plant: Plant = unchanged,
+           theirs: tuple[Side, Side] | None = None, forced: bool = False, training: bool = True) -> Iterator[Check]:
+    """Yield every check of `recipe` at its initial weights, and of a run over the probe's batches.
+
+    In float64 the sides run freely; in float32 they can't stay together, so that only with `forced` are
+    steps compared, each from Keras' own state. `plant` changes our side, for tests that must fail. `theirs`
+    are Keras' sides of the recipe and of the recipe without dropout, where they are built already. Without
+    `training`, only what does not depend on the recipe: structure, outputs, round trips.
+    """
+    limits = LIMITS[dtype]
+    with floatx(dtype):
+        whole, plain = theirs or keras_sides(recipe, dtype)
+        start = build_ours(recipe, dtype).state()
+        plain.load(start)
+        whole.load(start)
+        ours = plant(build_ours(recipe, dtype, probe.rates))
+        yield from structure(ours, whole)
+        yield from forward(ours, whole, probe, limits)
+        if training:
+            yield from evaluation(ours, whole, probe, limits)
+            ours = plant(build_ours(without_dropout(recipe), dtype, probe.rates))
+            yield from losses_and_gradients(ours, plain, probe, limits)
+            yield from schedule(ours, plain, probe.rates, dtype)
+            if dtype == "float64":
+                yield from trajectory(ours, plain, probe, start, limits)
+            elif forced:
+                yield from teacher_forced(ours, plain, probe, start, limits)
+        yield from round_trip(ours, plain)
+
+
+def keras_sides(recipe: Recipe, dtype: str) -> tuple[Side, Side]:
+    """Return Keras' side of the recipe, and of the recipe without dropout (the same where there is none)."""
+    with floatx(dtype):
+        whole, plain = Theirs(recipe, dtype), without_dropout(recipe)
+        return whole, whole if plain == recipe else Theirs(plain, dtype)
+
+
+def structure(ours: Side, theirs: Side) -> Iterator[Check]:
+    """Layer names, output shapes and parameter counts are equal, in order."""
+    a, b = ours.structure(), theirs.structure()
+    yield same_keys("structure", a, b)
+    for name in b:
+        yield equal("structure", name, a.get(name), b[name])
+
+
+def forward(ours: Side, theirs: Side, probe: Probe, limits: Limits) -> Iterator[Check]:
+    """Every layer's output is equal, in evaluation, on a batch of images and on images that come alone."""
+    a, b = ours.layers(probe.images), theirs.layers(probe.images)
+    yield from _outputs("", a, b, limits, limits.maps)
+    differ = sum(not np.array_equal(a.get(name), b[name]) for name in b)
+    yield absolute("layers not bit-equal", f"{len(probe.images)} images", differ, 0, np.inf)
+    a, b = (one_by_one(side, probe.images[:ALONE]) for side in (ours, theirs))
+    yield from _outputs(", images alone", a, b, limits, limits.maps_alone)
+
+
+def one_by_one(side: Side, images: Array) -> dict[str, Array]:
+    """Return every layer's output of `images`, each passed alone: frameworks choose other kernels then."""
+    found = [side.layers(images[i:i + 1]) for i in range(len(images))]
+    return {name: np.concatenate([outputs[name] for outputs in found]) for name in found[0]}
+
+
+def _outputs(how: str, a: Mapping[str, Array], b: Mapping[str, Array], limits: Limits, maps: float) -> Iterator[Check]:
+    yield same_keys("forward", a, b)
+    for name in b:
+        yield relative(f"forward{how}", name, a.get(name, np.nan), b[name], limits.forward)
+        if b[name].ndim == 4:
+            yield absolute(f"maps{how}", name, a.get(name, np.nan), b[name], maps)
+    last = next(reversed(b))
+    yield absolute(f"probabilities{how}", last, a.get(last, np.nan), b[last], limits.probabilities)
+
+
+def losses_and_gradients(ours: Side, theirs: Side, probe: Probe, limits: Limits) -> Iterator[Check]:
+    """Loss and gradients are equal at the initial weights, and where the outputs are saturated."""
+    state = theirs.state()
+    for name, given in (("", state), (" (saturated)", _saturated(ours, state))):
+        ours.load(given)
+        theirs.load(given)
+        (a, ours_by), (b, theirs_by) = (side.loss_and_gradients(probe.images, probe.labels) for side in (ours, theirs))
+        yield absolute(f"loss{name}", "batch", a, b, limits.loss * max(1.0, abs(b)))
+        yield same_keys(f"gradient{name}", ours_by, theirs_by)
+        for weight in theirs_by:
+            yield relative(f"gradient{name}", weight, ours_by.get(weight, np.nan), theirs_by[weight], limits.gradient)
+    ours.load(state)
+    theirs.load(state)
+
+
+def evaluation(ours: Side, theirs: Side, probe: Probe, limits: Limits) -> Iterator[Check]:
+    """The reported loss (regularisers included, last batch smaller) and the accuracy are equal."""
+    n = min(len(probe.test_labels), 250)
+    size = max(n * 2 // 5, 1)
+    a, b = (side.evaluate(probe.test_images[:n], probe.test_labels[:n], size) for side in (ours, theirs))
+    yield absolute("evaluation loss", f"{n} images", a[0], b[0], limits.loss * max(1.0, abs(b[0])))
+    yield absolute("evaluation accuracy", f"{n} images", a[1], b[1], 1e-6)
+
+
+def schedule(ours: Side, theirs: Side, steps: int, dtype: str) -> Iterator[Check]:
+    """The learning rates of all steps are equal, bit for bit, as the update uses them."""
+    a, b = ours.rates(steps).astype(dtype), theirs.rates(steps).astype(dtype)
+    yield absolute("schedule", f"{steps} steps", a, b, 0.0)
+
+
+def trajectory(ours: Side, theirs: Side, probe: Probe, start: State, limits: Limits) -> Iterator[Check]:
+    """Left alone from the same start, both make the same steps: losses, weights, slots, test predictions."""
+    ours.load(start)
+    theirs.load(start)
+    for step, (images, labels) in enumerate(probe.batches):
+        a, b = ours.train_step(images, labels), theirs.train_step(images, labels)
+        limit = limits.loss if step < LATE else limits.late_loss
+        yield absolute("loss by step", f"step {step + 1}", a, b, limit)
+    a, b = ours.state(), theirs.state()
+    yield same_keys("trajectory", a.weights, b.weights)
+    for name in b.weights:
+        yield moved("trajectory", name, a.weights[name], b.weights[name], start.weights[name], limits.weights)
+    yield from _slots("slots", a, b, limits.weights)
+    yield absolute("predictions", f"{len(probe.test_labels)} images", different_predictions(ours, theirs, probe), 0, 0)
+
+
+def teacher_forced(ours: Side, theirs: Side, probe: Probe, start: State, limits: Limits) -> Iterator[Check]:
+    """From Keras' weights and slots, copied before each step, our step ends where Keras' ends."""
+    theirs.load(start)
+    before = start
+    for step, (images, labels) in enumerate(probe.batches):
+        ours.load(before)
+        a, b = ours.train_step(images, labels), theirs.train_step(images, labels)
+        yield absolute("teacher-forced loss", f"step {step + 1}", a, b, limits.loss)
+        after, mine = theirs.state(), ours.state().weights
+        for name in after.weights:
+            arrays = mine[name], after.weights[name], before.weights[name]
+            check = moved("teacher-forced", f"{name}, step {step + 1}", *arrays, limits.weights)
+            yield check
+            yield replace(check, name="teacher-forced, of the step", error=check.travelled, limit=limits.step)
+        before = after
+
+
+def round_trip(ours: Side, theirs: Side) -> Iterator[Check]:
+    """Weights and slots survive the way to the other framework and back, bit for bit."""
+    for name, giver, taker in (("Keras to ours", theirs, ours), ("ours to Keras", ours, theirs)):
+        given = giver.state()
+        taker.load(given)
+        got = taker.state()
+        for weight in given.weights:
+            yield absolute("round trip", f"{weight}, {name}", got.weights[weight], given.weights[weight], 0.0)
+        yield from _slots("round trip of slots", got, given, 0.0)
+        yield equal("round trip of slots", "step", (got.step, got.scalars), (given.step, given.scalars))
+
+
+def _slots(name: str, ours: State, theirs: State, limit: float) -> Iterator[Check]:
+    yield equal(name, "names", sorted(ours.slots), sorted(theirs.slots))
+    for slot, arrays in theirs.slots.items():
+        for weight, array in arrays.items():
+            yield absolute(name, f"{slot} of {weight}", ours.slots.get(slot, {}).get(weight, np.nan), array, limit)
+
+
+def different_predictions(ours: Side, theirs: Side, probe: Probe) -> int:
+    """Return the number of test images that the two classify differently."""
+    last, found = ours.spec.names[-1], 0
+    for start in range(0, len(probe.test_labels), 1000):
+        images = probe.test_images[start:start + 1000]
+        found += int((ours.layers(images)[last].argmax(1) != theirs.layers(images)[last].argmax(1)).sum())
+    return found
+
+
+def _saturated(side: Side, state: State) -> State:
+    scaled: Weights = dict(state.weights)
+    last = [name for name in scaled if name.endswith("/kernel")][-1]
+    scaled[last] = scaled[last] * np.asarray(_SATURATION, scaled[last].dtype)
+    return replace(state, weights=scaled)
+

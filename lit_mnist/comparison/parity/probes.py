@@ -1,0 +1,77 @@
+"""What the two sides are asked: images, batches, and recipes made comparable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from keras_baseline.recipe import Component, Recipe, read_recipe, read_spec
+
+from ... import spec as s
+from ...data import DataOptions, Prepared, permutation
+from .sides import Array
+
+FORWARD_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Images (n, H, W, C) float32 and labels for the forward pass, for each step, and for the final predictions."""
+
+    images: Array
+    labels: Array
+    batches: Sequence[tuple[Array, Array]]
+    test_images: Array
+    test_labels: Array
+    rates: int = 2000  # steps whose learning rates are compared
+
+
+def probe_of(prepared: Prepared, recipe: Recipe, steps: int, seed: int | None = None,
+             test_images: int = 10_000) -> Probe:
+    """Return the first `steps` batches that training takes under `seed` (default: the recipe's), and the test set."""
+    images, labels = prepared.train.images[..., None], prepared.train.labels
+    per_epoch = -(-len(labels) // recipe.batch_size)
+    batches = []
+    for epoch in range(-(-steps // per_epoch)):
+        order = permutation(recipe.seed if seed is None else seed, epoch, len(labels))
+        parts = [order[start:start + recipe.batch_size] for start in range(0, len(order), recipe.batch_size)]
+        batches += [(images[part], labels[part]) for part in parts[:steps - len(batches)]]
+    test = slice(test_images)
+    return Probe(images[:FORWARD_IMAGES], labels[:FORWARD_IMAGES], batches,
+                 prepared.test.images[test, ..., None], prepared.test.labels[test], per_epoch * recipe.epochs)
+
+
+def random_probe(spec: s.NetworkSpec, seed: int, steps: int = 3, batch: int = 8) -> Probe:
+    """Return normally distributed images with random labels, for networks of any input shape."""
+    generator = np.random.default_rng(seed)
+
+    def draw(n: int) -> tuple[Array, Array]:
+        return (generator.normal(size=(n, *spec.input_shape)).astype(np.float32),
+                generator.integers(0, spec.classes, n))
+
+    return Probe(*draw(batch), [draw(batch) for _ in range(steps)], *draw(3 * batch), rates=500)
+
+
+def comparable_recipe(config: Mapping[str, Any], name: str) -> Recipe:
+    """Return the recipe; of a configuration that Keras cannot train, network and data with Keras' plain RMSprop."""
+    if config.get("recipe") == "keras":
+        return read_recipe(config, name)
+    known = {field.name for field in fields(DataOptions)}
+    options = {key: value for key, value in (config.get("data") or {}).items() if key in known}
+    return replace(plain_recipe(read_spec(config), name), data=DataOptions(**options))
+
+
+def plain_recipe(spec: s.NetworkSpec, name: str = "plain", optimizer: str = "RMSprop", seed: int = 1,
+                 **arguments: Any) -> Recipe:
+    """Return a recipe around `spec` with an optimiser and nothing else."""
+    return Recipe(name, {}, spec, DataOptions(dataset="digits"), Component(optimizer, arguments), None, 0.0, None,
+                  64, 1000, 1, seed, None)
+
+
+def without_dropout(recipe: Recipe) -> Recipe:
+    """Return the recipe with every dropout rate 0: the frameworks draw differently, all else stays comparable."""
+    layers = tuple(replace(layer, rate=0.0) if isinstance(layer, s.Dropout) else layer for layer in recipe.spec.layers)
+    return replace(recipe, spec=replace(recipe.spec, layers=layers))

@@ -1,0 +1,1 @@
+"""Run folders: checkpoint files, opening a model, what a command starts from, resumption."""

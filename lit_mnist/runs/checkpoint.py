@@ -1,0 +1,120 @@
+"""Checkpoint files that say whether they are whole: torch's archive with its SHA-256 in the archive's comment.
+
+Any tool that reads torch's files reads these too. They are written beside, synced and moved into place;
+the file that stood there before is kept under another name, so that one damaged file loses nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+import struct
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import UserError
+from ..files import WriteError, write_bytes
+
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+_LABEL = b"sha256:"
+_COMMENT = len(_LABEL) + 64  # the digest in hexadecimal
+_END = b"PK\x05\x06"  # an archive's end record: 22 bytes, the last two the length of the comment after it
+
+
+class CheckpointError(UserError):
+    """A checkpoint that cannot be read, or must not be."""
+
+
+def write_checkpoint(path: str | Path, content: Mapping[str, Any], keep: str | None = None) -> Path:
+    """Write `content` sealed, whole or not at all; what `path` held before stays as `keep` beside it.
+
+    Raises WriteError naming file and reason; `path` and `keep` are then as they were.
+    """
+    path, buffer = Path(path), io.BytesIO()
+    torch.save(dict(content), buffer)
+    kept = _link(path, path.with_name(f".{keep}.{os.getpid()}.part")) if keep else None
+    try:
+        write_bytes(path, seal(buffer.getvalue()))
+    except WriteError:
+        if kept is not None:
+            kept.unlink(missing_ok=True)
+        raise
+    if kept is not None:
+        os.replace(kept, path.with_name(keep))
+    return path
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Return what a checkpoint holds, checked and without executing anything in it.
+
+    Files without a seal (written by torch or Lightning) are read all the same. Raises CheckpointError
+    naming file and reason.
+    """
+    try:
+        archive = Path(path).read_bytes()
+        check_seal(archive)
+        content = torch.load(io.BytesIO(archive), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path}: refused, it carries code or objects beyond plain weights "
+                              f"({_first_line(error)})") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or _first_line(error)})") from error
+    except Exception as error:  # torch's reader raises whatever the damage leads to
+        raise CheckpointError(f"{path}: not a readable checkpoint ({_first_line(error)})") from error
+    if not isinstance(content, Mapping) or not isinstance(content.get("state_dict"), Mapping):
+        raise CheckpointError(f"{path}: not a checkpoint of this program (no 'state_dict')")
+    return dict(content)
+
+
+def read_newest(folder: Path) -> tuple[Path, dict[str, Any], CheckpointError | None]:
+    """Return path and content of a folder's ``last.ckpt``, or of ``previous.ckpt`` where that one is damaged.
+
+    The third value says what was wrong with ``last.ckpt``. Raises CheckpointError where neither can be read.
+    """
+    try:
+        return folder / LAST, read_checkpoint(folder / LAST), None
+    except CheckpointError as error:
+        if not (folder / PREVIOUS).is_file():
+            raise
+        return folder / PREVIOUS, read_checkpoint(folder / PREVIOUS), error
+
+
+def seal(archive: bytes) -> bytes:
+    """Return a zip archive without a comment as one whose comment holds the digest of all that precedes it."""
+    if archive[-22:-18] != _END:
+        raise ValueError("not a zip archive that ends without a comment")
+    body = archive[:-2] + struct.pack("<H", _COMMENT)
+    return body + _LABEL + hashlib.sha256(body).hexdigest().encode()
+
+
+def check_seal(archive: bytes) -> None:
+    """Raise BadZipFile where an archive is not what was written; those without a comment hold no digest to check."""
+    end = archive.rfind(_END, -2 * _COMMENT - 22)
+    if end < 0 or len(archive) == end + 22:
+        return
+    body, comment = archive[:end + 22], archive[end + 22:]
+    if comment != _LABEL + hashlib.sha256(body).hexdigest().encode():
+        raise zipfile.BadZipFile("its content does not match its SHA-256: damaged")
+
+
+def _link(path: Path, link: Path) -> Path | None:
+    """Give `path`'s present content a second name, so that it outlives its replacement."""
+    if not path.is_file():
+        return None
+    link.unlink(missing_ok=True)
+    try:
+        os.link(path, link)
+    except OSError:  # a file system without links
+        return write_bytes(link, path.read_bytes())
+    return link
+
+
+def _first_line(error: Exception) -> str:
+    lines = [text.strip() for text in str(error).splitlines() if text.strip()] or [type(error).__name__]
+    return lines[0][:200]

@@ -1,0 +1,203 @@
+"""A trained network with all it needs to see an image: opened from a run folder, a checkpoint or a Keras file."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data import DataError, DataOptions, Standardizer, prepare
+from ..data.standardize import STANDARDIZATIONS
+from ..errors import UserError, nearest
+from ..network import Network, as_images
+from ..spec import NetworkSpec
+from ..spec.weights import Weights
+from .checkpoint import BEST, LAST, PREVIOUS, CheckpointError, read_checkpoint, write_checkpoint
+
+RECORD = "lit_mnist"  # the key of our own part of a checkpoint
+KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
+_PREFIX = "network."
+
+
+class ModelError(UserError):
+    """A file or folder that holds no network that can be opened."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network in evaluation mode on the CPU, its preprocessing, and where it came from."""
+
+    network: Network
+    standardizer: Standardizer
+    dataset: str
+    path: Path
+    seed: int | None = None
+    epoch: int | None = None
+    step: int | None = None
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """The network's description."""
+        return self.network.spec
+
+    def tensor(self, pixels: np.ndarray) -> Tensor:
+        """Return pixels 0 to 255, (n, H, W) or (n, H, W, C), as the network's input (n, C, H, W)."""
+        return as_images(self.standardizer.apply(pixels))
+
+
+def checkpoint_record(spec: NetworkSpec, standardizer: Standardizer, dataset: str, seed: int | None) -> dict[str, Any]:
+    """Return what a checkpoint must say beside the weights, as plain values (safe to load)."""
+    return {"format": 1, "spec": spec.to_dict(), "standardizer": standardizer.to_dict(),
+            "dataset": dataset, "seed": seed}
+
+
+def save_model(model: Model, path: Path, optimizer_states: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Write a checkpoint without a trainer's state, which every command accepts; whole or not at all.
+
+    `optimizer_states` are state dicts of torch optimisers, kept as Lightning keeps them.
+    """
+    state = {_PREFIX + key: tensor for key, tensor in model.network.state_dict().items()}
+    record = checkpoint_record(model.spec, model.standardizer, model.dataset, model.seed)
+    write_checkpoint(path, {"state_dict": state, RECORD: record, "epoch": model.epoch, "global_step": model.step,
+                            "optimizer_states": list(optimizer_states)})
+
+
+def open_model(path: str | Path, standardize: str | None = None, root: str | Path | None = None) -> Model:
+    """Open the network of a run folder, a checkpoint, or a Keras file (.h5, .hdf5, .keras).
+
+    A run folder gives the weights that its summary reports. Keras files do not say how their images
+    were scaled: `standardize` does (default: ``none`` where the network starts with a Rescaling layer,
+    else ``unit``); kinds that are fitted need MNIST under `root`. Raises ModelError, naming the file
+    and the reason; nothing from the file is executed.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ModelError(f"{path}: no such file or folder; accepted: a run folder, a checkpoint (.ckpt), "
+                         f"a Keras file ({', '.join(KERAS_SUFFIXES)})")
+    if path.is_dir():
+        path = run_checkpoint(path)
+    if path.suffix.lower() in KERAS_SUFFIXES:
+        return _open_keras(path, standardize, root)
+    if standardize is not None:
+        raise ModelError(f"standardize = {standardize!r}: {path} is a checkpoint and carries its own; "
+                         "the option is for Keras files")
+    return model_from_checkpoint(load_checkpoint(path), path)
+
+
+def run_checkpoint(run: Path) -> Path:
+    """Return the checkpoint of a run folder whose weights its summary reports, else the best, else the last."""
+    names = [BEST, LAST, PREVIOUS]
+    with suppress(OSError, ValueError, KeyError, TypeError):  # an unfinished run has no summary
+        names.insert(0, json.loads((run / "summary.json").read_text())["checkpoint"])
+    for name in names:
+        if (run / "checkpoints" / str(name)).is_file():
+            return run / "checkpoints" / str(name)
+    raise ModelError(f"{run}: no checkpoint in this folder; accepted: a run folder with checkpoints/best.ckpt "
+                     "or checkpoints/last.ckpt")
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without executing anything in it; raise ModelError naming file and reason."""
+    try:
+        return read_checkpoint(path)
+    except CheckpointError as error:
+        raise ModelError(str(error)) from error
+
+
+def model_from_checkpoint(content: Mapping[str, Any], path: Path) -> Model:
+    """Build the model that a loaded checkpoint describes; raise ModelError where the two do not fit."""
+    record = content.get(RECORD)
+    try:
+        spec = NetworkSpec.from_dict(record["spec"])
+        standardizer = Standardizer.from_dict(record["standardizer"])
+        dataset, seed = str(record["dataset"]), record.get("seed")
+    except (TypeError, KeyError, ValueError) as error:
+        raise ModelError(f"{path}: does not say which network and scaling it belongs to "
+                         f"({_first_line(error)})") from error
+    state = {key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items()
+             if key.startswith(_PREFIX)}
+    network = Network(spec)
+    try:
+        network.load_state_dict(state)
+    except (RuntimeError, AttributeError) as error:
+        raise ModelError(f"{path}: its weights do not fit its network ({_first_line(error, 1)})") from error
+    bad = [key for key, value in network.state_dict().items() if not torch.isfinite(value).all()]
+    if bad:
+        raise ModelError(f"{path}: weight {bad[0]!r} holds NaN or infinite values")
+    return Model(network.eval(), standardizer, dataset, path, seed, content.get("epoch"), content.get("global_step"))
+
+
+def _open_keras(path: Path, standardize: str | None, root: str | Path | None) -> Model:
+    from ..keras_files import read_keras  # h5py is needed for these files alone
+
+    file = read_keras(path)
+    return keras_model(file.spec, file.weights, path, standardize, root, file.note)
+
+
+def keras_model(spec: NetworkSpec, weights: Weights, path: Path, standardize: str | None = None,
+                root: str | Path | None = None, note: Mapping[str, Any] | None = None) -> Model:
+    """Build the model of a Keras file's network and weights; `standardize` and `root` as in `open_model`.
+
+    A file of this program carries its scaling in its `note`; raises ModelError where `standardize` is another.
+    """
+    network = Network(spec)
+    network.load_weights({name: array.astype(np.float32) for name, array in weights.items()})
+    scaling = _noted(note, spec) if note else None
+    if isinstance(scaling, Standardizer) and standardize in (None, scaling.kind):
+        return Model(network.eval(), scaling, str(note.get("dataset")), path)
+    if isinstance(scaling, Standardizer):
+        raise ModelError(f"standardize = {standardize!r}: {path} carries its network's own scaling, {scaling.kind!r}; "
+                         "accepted: leave it out")
+    if scaling and standardize is None:
+        raise ModelError(f"{path}: its note on scaling cannot be used ({scaling}); accepted: name the scaling "
+                         "(standardize: unit, per_pixel, ...)")
+    return Model(network.eval(), _fitted(standardize or _default_scaling(spec), root, spec), "mnist", path)
+
+
+def keras_note(model: Model) -> dict[str, Any]:
+    """Return what a Keras file must say, for `keras_model`, beyond what Keras has a place for."""
+    return {"standardizer": model.standardizer.to_dict(), "dataset": model.dataset}
+
+
+def _noted(note: Mapping[str, Any], spec: NetworkSpec) -> Standardizer | str:
+    """Return the scaling that a note holds, or what is wrong with the note."""
+    try:
+        standardizer = Standardizer.from_dict(note["standardizer"])
+        moments = standardizer.mean, standardizer.scale
+        if all(m.shape in ((), spec.input_shape[:2], spec.input_shape) and np.isfinite(m).all() for m in moments) and (
+                standardizer.scale > 0).all():
+            return standardizer
+        return "mean and scale must be finite, of the images' shape, scale above 0"
+    except (KeyError, TypeError, ValueError) as error:
+        return _first_line(error)
+
+
+def _default_scaling(spec: NetworkSpec) -> str:
+    """Networks that rescale before their first weights take pixels as they are."""
+    before = itertools.takewhile(lambda info: not info.weights, spec.table)
+    return "none" if any(info.type == "rescaling" for info in before) else "unit"
+
+
+def _fitted(kind: str, root: str | Path | None, spec: NetworkSpec) -> Standardizer:
+    if kind in ("unit", "none"):
+        return Standardizer.fit(kind, np.zeros((1, *spec.input_shape[:2]), np.uint8))
+    if kind not in STANDARDIZATIONS:
+        raise DataError(f"standardize: unknown {kind!r}; {nearest(kind, STANDARDIZATIONS)}")
+    options = DataOptions(root=root, standardize=kind, validation_fraction=0.0, validate_on="none")
+    if spec.input_shape != (28, 28, 1):
+        raise DataError(f"data.standardize = {kind!r} is fitted on MNIST's 28 x 28 x 1, "
+                        f"this network takes {spec.input_shape}; accepted: unit, none")
+    return prepare(options).standardizer
+
+
+def _first_line(error: Exception, line: int = 0) -> str:
+    lines = [text.strip() for text in str(error).splitlines() if text.strip()] or [type(error).__name__]
+    return lines[min(line, len(lines) - 1)][:200]

@@ -1,0 +1,154 @@
+"""What a command line starts from: the checkpoint or Keras file behind ``--ckpt_path``, and what it fixes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from ..spec import NetworkSpec
+from .checkpoint import CheckpointError, read_newest
+from .model import KERAS_SUFFIXES, RECORD, Model, ModelError, keras_model, load_checkpoint, model_from_checkpoint
+from .model import run_checkpoint as _run_checkpoint
+from .resume import Unfinished
+
+_NETWORK = "model.network"
+_FREE = {"data.root", "data.download", "data.fallback", "data.batch_size", "data.eval_batch_size", "data.dataset",
+         "model.initial_weights", "model.cuda_graphs"}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A network to start from: where it lies, its configuration, and the keys that nobody may contradict."""
+
+    path: Path
+    model: Model
+    config: dict[str, Any]
+    fixed: tuple[str, ...]
+    scaled: bool = True  # whether it says how its images are scaled, which Keras' own files do not
+
+    @property
+    def run(self) -> Path | None:
+        """The run folder that the checkpoint lies in, where there is one."""
+        folder = self.path.parent.parent
+        return folder if self.path.parent.name == "checkpoints" and (folder / "config.yaml").is_file() else None
+
+    @property
+    def name(self) -> str:
+        """Name for runs that go on from here."""
+        return self.config.get("name") or self.path.stem
+
+    def refuse_contradictions(self, settings: Mapping[str, Any]) -> None:
+        """Raise UserError where `settings` give a fixed key another value than the checkpoint's."""
+        here, there = dict(_flat(settings)), dict(_flat(self.config))
+        for key in there:
+            if key in here and key.startswith(self.fixed) and not key.startswith(tuple(_FREE)) \
+                    and _differ(key, here[key], there[key]):
+                mine, its = _first_difference(here[key], there[key]) if key == _NETWORK else (here[key], there[key])
+                raise UserError(f"--{key} = {mine!r} contradicts the checkpoint {self.path}, which was trained with "
+                                f"{its!r}; leave the option out, or train a new network")
+
+
+def find_origin(command: str, ckpt_path: str | None, runs_dir: str, name: str | None) -> Origin | None:
+    """Open what ``--ckpt_path`` names: a run folder, a checkpoint, a Keras file, or the word ``last``.
+
+    Raises ModelError, naming the path and what is accepted.
+    """
+    if ckpt_path is None:
+        if command == "fit":
+            return None
+        raise ModelError(f"{command} needs --ckpt_path: a run folder, a checkpoint (.ckpt), a Keras file "
+                         f"({', '.join(KERAS_SUFFIXES)}), or last with --name or --config")
+    path = last_run(Path(runs_dir), name) if ckpt_path == "last" else Path(ckpt_path)
+    if command == "fit" and (path / "checkpoints").is_dir():
+        return _newest(path / "checkpoints")
+    if path.is_dir():
+        path = _run_checkpoint(path)
+    if path.suffix.lower() in KERAS_SUFFIXES:
+        return _from_keras(path, command)
+    if not path.exists():
+        raise ModelError(f"{path}: no such checkpoint; accepted: a run folder, a checkpoint (.ckpt), a Keras file "
+                         f"({', '.join(KERAS_SUFFIXES)}), or last")
+    return _from_checkpoint(load_checkpoint(path), path, command)
+
+
+def unfinished_run(found: Unfinished) -> Origin:
+    """Return the origin of a run that the same command goes on with."""
+    return _from_checkpoint(found.content, found.checkpoint, "fit")
+
+
+def _newest(folder: Path) -> Origin:
+    try:
+        path, content, damage = read_newest(folder)
+    except CheckpointError as error:
+        raise ModelError(str(error)) from error
+    if damage:
+        print(f"WARNING: {damage}; going on with {path.name}, the state before it", file=sys.stderr)
+    return _from_checkpoint(content, path, "fit")
+
+
+def _from_checkpoint(content: dict[str, Any], path: Path, command: str) -> Origin:
+    model = model_from_checkpoint(content, path)
+    config = content[RECORD].get("config") or {}
+    if (not config or "loops" not in content) and command == "fit":
+        raise ModelError(f"{path}: holds a network, but no training to go on with; accepted: a run's last.ckpt, "
+                         "or --model.initial_weights with a .safetensors file")
+    network = {"network": model.spec.to_dict()}
+    kept = {key: config[key] for key in ("seed_everything", "name", "recipe", "data") if key in config}
+    kept["model"] = config.get("model", {}) | network
+    kept.setdefault("data", {"dataset": model.dataset, "standardize": model.standardizer.kind,
+                             "clip": model.standardizer.clip, "validation_fraction": 0.0, "validate_on": "none"})
+    return Origin(path, model, kept, ("model.", "data."))
+
+
+def last_run(runs_dir: Path, name: str | None) -> Path:
+    """Return the newest run folder of configuration `name` that holds a checkpoint."""
+    pattern = f"{name or '*'}/*/checkpoints/last.ckpt"
+    found = sorted(runs_dir.glob(pattern), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise ModelError(f"--ckpt_path last: no run with a checkpoint under {runs_dir / (name or '')}; "
+                         "accepted: a run folder or a checkpoint")
+    return found[-1].parent.parent
+
+
+def _from_keras(path: Path, command: str) -> Origin:
+    from ..keras_files import read_keras  # h5py is needed for these files alone
+
+    if command == "fit":
+        raise ModelError(f"{path}: a Keras file holds no training of ours to go on with; "
+                         "convert it, or start anew with a configuration")
+    file = read_keras(path)
+    model = keras_model(file.spec, file.weights, path, note=file.note)
+    config = {"model": {"network": model.spec.to_dict()},
+              "data": {"dataset": model.dataset, "standardize": model.standardizer.kind,
+                       "clip": model.standardizer.clip, "validation_fraction": 0.0, "validate_on": "none"}}
+    fixed = ("model.network", "data.standardize", "data.clip") if file.note else ("model.network",)
+    return Origin(path, model, config, fixed, scaled=bool(file.note))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and their values; a network is compared as a whole."""
+    for key, value in values.items():
+        dotted = f"{prefix}{key}"
+        if isinstance(value, Mapping) and dotted != _NETWORK:
+            yield from _flat(value, dotted + ".")
+        else:
+            yield dotted, value
+
+
+def _differ(key: str, here: Any, there: Any) -> bool:
+    """Networks differ where their descriptions do, however they are spelled."""
+    return NetworkSpec.from_dict(here) != NetworkSpec.from_dict(there) if key == _NETWORK else here != there
+
+
+def _first_difference(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the first layers in which two networks differ, else the networks' other values."""
+    mine, its = (NetworkSpec.from_dict(network).to_dict() for network in (here, there))
+    for one, other in zip_longest(mine.pop("layers"), its.pop("layers")):
+        if one != other:
+            return one, other
+    return mine, its

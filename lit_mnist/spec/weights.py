@@ -1,0 +1,147 @@
+"""Named weights in Keras' layout: their initial values, and the way to torch's layout and back (NumPy only).
+
+Weights are a ``dict`` from ``"<layer>/<weight>"`` (``"Conv2D_1/kernel"``) to an array. Keras keeps
+convolution kernels as (rows, columns, in, out) and dense kernels as (in, out), and flattens an image
+rows first, channels last; torch keeps (out, in, rows, columns) and (out, in), and flattens channels first.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from . import LayerInfo, NetworkSpec, Shape, SpecError
+
+Weights = dict[str, np.ndarray]
+
+_TORCH_NAMES = {
+    "conv": {"kernel": "conv.weight", "bias": "conv.bias"},
+    "dense": {"kernel": "dense.weight", "bias": "dense.bias"},
+    "batch_norm": {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
+                   "moving_variance": "running_var"},
+}
+
+
+def weight_shapes(spec: NetworkSpec) -> dict[str, Shape]:
+    """Return ``"<layer>/<weight>" -> shape`` in Keras' layout and order."""
+    return {f"{info.name}/{name}": shape for info in spec.table for name, shape in info.weights.items()}
+
+
+def trainable_shapes(spec: NetworkSpec) -> dict[str, Shape]:
+    """Return ``"<layer>/<weight>" -> shape`` of the weights that the optimiser moves, in Keras' order."""
+    return {f"{layer.name}/{name}": shape for layer in spec.layers
+            for name, shape in spec[layer.name].weights.items() if name in layer.trainable}
+
+
+def torch_name(spec: NetworkSpec, name: str) -> str:
+    """Return the state-dict key of weight `name`: ``"Conv2D_1/kernel"`` -> ``"Conv2D_1.conv.weight"``."""
+    layer, weight = name.split("/")
+    return f"{layer}.{_TORCH_NAMES[spec[layer].type][weight]}"
+
+
+def initial_weights(spec: NetworkSpec, seed: int) -> Weights:
+    """Draw the initial weights, float32, the same for both frameworks.
+
+    ``glorot_uniform``: kernels uniform in +-sqrt(6 / (fan_in + fan_out)), biases zero (Keras' default;
+    Glorot & Bengio 2010). ``inverse_sqrt_uniform``: kernels and biases uniform in +-2 / sqrt(fan_in).
+    Each weight has a generator of its own, so that adding a layer does not change the others' start.
+    """
+    return {name: _initial(spec, name, shape, seed) for name, shape in weight_shapes(spec).items()}
+
+
+def _initial(spec: NetworkSpec, name: str, shape: Shape, seed: int) -> np.ndarray:
+    layer, weight = name.split("/")
+    if weight in ("gamma", "moving_variance"):
+        return np.ones(shape, np.float32)
+    if weight in ("beta", "moving_mean") or (weight == "bias" and spec.initializer == "glorot_uniform"):
+        return np.zeros(shape, np.float32)
+    limit = _limit(spec.initializer, spec[layer].weights["kernel"])
+    index = list(weight_shapes(spec)).index(name)
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index])))
+    return generator.uniform(-limit, limit, shape).astype(np.float32)
+
+
+def _limit(initializer: str, kernel: Shape) -> float:
+    field = math.prod(kernel[:-2])
+    fan_in, fan_out = field * kernel[-2], field * kernel[-1]
+    return math.sqrt(6 / (fan_in + fan_out)) if initializer == "glorot_uniform" else 2 / math.sqrt(fan_in)
+
+
+def to_torch(spec: NetworkSpec, weights: Weights) -> Weights:
+    """Return the weights under torch's state-dict keys and in torch's layout.
+
+    Raises SpecError where a weight is missing, unknown or of another shape.
+    """
+    check_weights(spec, weights)
+    return {torch_name(spec, name): np.ascontiguousarray(_to_torch(spec, name, weights[name]))
+            for name in weight_shapes(spec)}
+
+
+def from_torch(spec: NetworkSpec, state: Weights) -> Weights:
+    """Return the weights of a torch state dict (as arrays) under Keras' names and in Keras' layout."""
+    missing = [key for key in map(lambda name: torch_name(spec, name), weight_shapes(spec)) if key not in state]
+    if missing:
+        raise SpecError(f"weight {missing[0]!r} is missing; accepted: the state dict of this network")
+    weights = {name: np.ascontiguousarray(_from_torch(spec, name, np.asarray(state[torch_name(spec, name)])))
+               for name in weight_shapes(spec)}
+    check_weights(spec, weights)
+    return weights
+
+
+def check_weights(spec: NetworkSpec, weights: Weights) -> None:
+    """Raise SpecError where `weights` are not exactly those that `spec` needs."""
+    wanted = weight_shapes(spec)
+    for name in (*wanted, *weights):
+        if name not in weights or name not in wanted:
+            problem = "is missing" if name in wanted else "belongs to no layer"
+            raise SpecError(f"weight {name!r} {problem}; this network has: {', '.join(wanted)}")
+        if tuple(weights[name].shape) != tuple(wanted[name]):
+            raise SpecError(f"weight {name!r} has shape {tuple(weights[name].shape)}; accepted: {wanted[name]}")
+
+
+def flattened_image(spec: NetworkSpec, layer: str) -> Shape | None:
+    """Return the (height, width, channels) that were flattened into dense layer `layer`, or None.
+
+    Layers between the flatten and the dense layer that keep the order (dropout, activation, rescaling)
+    are passed over; a batch normalisation there is permuted likewise.
+    """
+    shape: Shape | None = None
+    for info in spec.table:
+        if info.name == layer:
+            return shape
+        if info.type == "flatten" and len(info.input_shape) == 3:
+            shape = info.input_shape
+        elif info.type in ("dense", "reshape", "global_pool"):
+            shape = None
+    raise SpecError(f"no layer {layer!r} in this network")
+
+
+def _permutation(spec: NetworkSpec, info: LayerInfo) -> np.ndarray | None:
+    """Index of each of torch's flattened features (channels first) in Keras' order (channels last)."""
+    image = flattened_image(spec, info.name) if info.type in ("dense", "batch_norm") else None
+    if image is None:
+        return None
+    return np.arange(math.prod(image)).reshape(image).transpose(2, 0, 1).ravel()
+
+
+def _to_torch(spec: NetworkSpec, name: str, array: np.ndarray) -> np.ndarray:
+    layer, weight = name.split("/")
+    info = spec[layer]
+    order = _permutation(spec, info)
+    if order is not None and (weight == "kernel" or info.type == "batch_norm"):
+        array = array[order]
+    if weight == "kernel":
+        return array.transpose(3, 2, 0, 1) if info.type == "conv" else array.T
+    return array
+
+
+def _from_torch(spec: NetworkSpec, name: str, array: np.ndarray) -> np.ndarray:
+    layer, weight = name.split("/")
+    info = spec[layer]
+    if weight == "kernel":
+        array = array.transpose(2, 3, 1, 0) if info.type == "conv" else array.T
+    order = _permutation(spec, info)
+    if order is not None and (weight == "kernel" or info.type == "batch_norm"):
+        array = array[np.argsort(order)]
+    return array

@@ -1,0 +1,262 @@
+"""What forms inside a network while it trains, for TensorBoard: maps, filters, histograms, mistakes, embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+from ...data.prepare import Part
+from ...errors import UserError
+from ...network import Network
+from ..losses import data_loss, penalty
+from .events import Events, network_graph
+from .projector import write_projector
+
+_SAME_VALUES = ("flatten", "reshape", "dropout")  # layers that show nothing new (dropout rests while we look)
+_MISTAKES = 24  # pictures; more would be too small to see
+
+
+class Picture(Protocol):
+    """A drawn picture: `shape` is (height, width) in pixels, `png` the file's content."""
+
+    shape: tuple[int, int]
+
+    def png(self) -> bytes: ...
+
+
+class Drawings(Protocol):
+    """What draws: `lit_mnist.figures.board`, or anything with these functions."""
+
+    def maps(self, values: np.ndarray, digit: np.ndarray, caption: str) -> Picture: ...
+
+    def filters(self, kernels: np.ndarray, caption: str) -> Picture: ...
+
+    def confusion_matrix(self, matrix: np.ndarray, class_names: Sequence[str], caption: str) -> Picture: ...
+
+    def mistakes(self, pixels: np.ndarray, labels: Sequence[str], caption: str) -> Picture: ...
+
+
+class InsideView(Callback):
+    """Logs to TensorBoard, before training, after the steps in `step_marks`, then after every epoch.
+
+    For a fixed set of validation digits (training digits where nothing is validated): every layer's maps
+    for the first `digits` of them, all of different classes; over `statistics_digits` of them each layer's
+    histogram and share of zeros, and the gradient of the loss for each weight; histograms of the weights and
+    the first layer's filters. After each validation, and after the test, the confusion matrix and the most
+    confident mistakes; after training, the last hidden layer's values for `projector_digits` of them.
+    Drawing is handed in: pictures are made where `draw` has been set (the program sets it). Random numbers
+    and weights are left alone, so training gives the same bits with and without this callback.
+
+    Args:
+        digits: digits whose maps are drawn.
+        statistics_digits: digits that histograms, shares of zeros and gradients are taken over.
+        projector_digits: digits in the embedding projector; 0: no projector.
+        step_marks: optimiser steps after which to look, beside the end of every epoch.
+    """
+
+    def __init__(self, digits: int = 3, statistics_digits: int = 32, projector_digits: int = 500,
+                 step_marks: Sequence[int] = (10, 30, 100, 300)) -> None:
+        for key, value, least in (("digits", digits, 0), ("statistics_digits", statistics_digits, 1),
+                                  ("projector_digits", projector_digits, 0)):
+            if value < least:
+                raise UserError(f"InsideView: {key} = {value!r} cannot work; accepted: {least} or more")
+        self.digits, self.statistics_digits, self.projector_digits = digits, statistics_digits, projector_digits
+        self.step_marks = tuple(step_marks)
+        self.draw: Drawings | None = None
+        self._events: Events | None = None
+        self._logged = -1  # the last step that was logged
+        self._logits: list[Tensor] = []
+        self._hook: Any = None
+
+    # ---- when
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Choose the digits, where there is a TensorBoard to write to."""
+        logger = next((one for one in trainer.loggers if isinstance(one, TensorBoardLogger)), None)
+        if logger is None or not trainer.is_global_zero or trainer.fast_dev_run:
+            return
+        self._events = Events(logger)
+        prepared = trainer.datamodule.prepared
+        part = prepared.validation or prepared.train
+        self._seen = _Digits(part, _different(part.labels, self.digits), self.statistics_digits,
+                             prepared.standardizer.invert, pl_module)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Log the graph and the untrained network."""
+        if self._events is not None and trainer.global_step == 0:
+            self._events.graph(network_graph(pl_module.network))
+            self._log(pl_module, 0)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
+                           batch_idx: int) -> None:
+        """Log at the marked steps."""
+        if self._events is not None and trainer.global_step in self.step_marks:
+            self._log(pl_module, trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Log the epoch."""
+        if self._events is not None:
+            self._log(pl_module, trainer.global_step)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the embedding of the trained network."""
+        hidden = [info.name for info in pl_module.spec.table[:-1] if info.type == "dense"]
+        if self._events is None or not self.projector_digits or not hidden:
+            return
+        prepared = trainer.datamodule.prepared
+        part = prepared.validation or prepared.train
+        chosen = range(min(self.projector_digits, len(part)))
+        with _looking(pl_module.network, hidden[-1:]) as values, torch.no_grad():
+            logits = pl_module.network(_inputs(part, chosen, pl_module))
+        folder = next(one.log_dir for one in trainer.loggers if isinstance(one, TensorBoardLogger))
+        write_projector(Path(folder), hidden[-1], values[hidden[-1]].float().cpu().numpy(),
+                        prepared.standardizer.invert(part.images[:len(chosen)]),
+                        {"label": [prepared.dataset.class_names[label] for label in part.labels[:len(chosen)]],
+                         "predicted": [prepared.dataset.class_names[guess] for guess in logits.argmax(1).tolist()],
+                         "image": [part.id(number) for number in chosen]})
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep what the network answers, so that mistakes cost no further pass."""
+        if not trainer.sanity_checking:
+            self._listen(pl_module)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Log the validation's mistakes."""
+        self._log_mistakes(trainer, pl_module, "validation")
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep what the network answers."""
+        self._listen(pl_module)
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Log the test's mistakes."""
+        self._log_mistakes(trainer, pl_module, "test")
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Leave no hook behind."""
+        self._stop_listening()
+
+    # ---- what
+
+    def _log(self, module: L.LightningModule, step: int) -> None:
+        if step == self._logged:
+            return
+        self._logged = step
+        network, layers, events = module.network, _layers(module.network), self._events
+        weights = dict(network.named_parameters())
+        with _looking(network, layers) as values, torch.enable_grad():
+            logits = network(self._seen.inputs)
+            extra = penalty(network)
+            loss = data_loss(network, logits, self._seen.labels)
+            gradients = torch.autograd.grad(loss if extra is None else loss + extra, list(weights.values()))
+        for (name, weight), gradient in zip(weights.items(), gradients, strict=True):
+            events.histogram(f"weights/{name}", weight.detach())
+            events.histogram(f"gradients/{name}", gradient)
+        for name in layers:
+            events.histogram(f"activations/{name}", values[name][self._seen.statistics])
+            events.scalar(f"zeros/{name}", float((values[name][self._seen.statistics] == 0).float().mean()))
+        if self.draw is not None:
+            self._draw_maps(network, values, network.probabilities(logits.detach()), step)
+        events.flush(step)
+
+    def _draw_maps(self, network: Network, values: dict[str, Tensor], probabilities: Tensor, step: int) -> None:
+        for name, tensor in values.items():
+            for digit, shown in enumerate(tensor[:self.digits].float().cpu().numpy()):
+                caption = f"{name}, step {step}\n{self._seen.caption(digit, probabilities)}"
+                self._events.picture(f"maps/{name}/{self._seen.names[digit]}",
+                                     self.draw.maps(shown, self._seen.pixels[digit], caption))
+        first = next((info for info in network.spec.table if info.type == "conv"), None)
+        if first is not None:
+            kernels = getattr(network, first.name).conv.weight.detach().float().mean(1).cpu().numpy()
+            self._events.picture(f"filters/{first.name}", self.draw.filters(kernels, f"{first.name}, step {step}"))
+
+    # ---- mistakes
+
+    def _listen(self, module: L.LightningModule) -> None:
+        if self._events is not None and self.draw is not None:
+            self._logits = []
+            self._hook = module.network.register_forward_hook(lambda net, args, out: self._logits.append(out))
+
+    def _stop_listening(self) -> None:
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = None
+
+    def _log_mistakes(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
+        if self._hook is None:
+            return
+        self._stop_listening()
+        step, prepared = trainer.global_step, trainer.datamodule.prepared
+        part, names = getattr(prepared, stage), prepared.dataset.class_names
+        shares, guesses = module.network.probabilities(torch.cat(self._logits).float()).max(1)
+        shares, guesses = shares.cpu().numpy(), guesses.cpu().numpy()
+        wrong = np.flatnonzero(guesses != part.labels[:len(guesses)])  # other processes' images follow
+        worst = wrong[np.argsort(-shares[wrong], kind="stable")][:_MISTAKES]
+        labels = [f"{part.id(i)}\n{names[part.labels[i]]} as {names[guesses[i]]}\n{shares[i]:.1%}" for i in worst]
+        when = "test" if stage == "test" else f"validation, step {step}"  # the tested weights may be an earlier step's
+        caption = f"{when}: {int(module.confusion.sum() - module.confusion.trace())} mistakes"
+        pixels = prepared.standardizer.invert(part.images[worst])
+        self._events.picture(f"mistakes/{stage}", self.draw.mistakes(pixels, labels, caption))
+        self._events.picture(f"confusion_matrix/{stage}",
+                             self.draw.confusion_matrix(module.confusion.numpy(), names, caption))
+        self._events.flush(step)
+        self._logits = []
+
+
+class _Digits:
+    """The fixed digits: those that are drawn, then those that statistics are taken over."""
+
+    def __init__(self, part: Part, drawn: list[int], statistics: int, invert: Any, module: L.LightningModule) -> None:
+        chosen = [*drawn, *range(min(statistics, len(part)))]
+        self.inputs = _inputs(part, chosen, module)
+        self.labels = torch.from_numpy(part.labels[chosen]).to(self.inputs.device)
+        self.statistics = slice(len(drawn), None)
+        self.pixels = invert(part.images[drawn])
+        self.names = [f"{part.labels[i]}_{part.id(i).replace(':', '_')}" for i in drawn]
+        self._told = [f"{part.id(i)} is {part.labels[i]}" for i in drawn]
+
+    def caption(self, digit: int, probabilities: Tensor) -> str:
+        share, guess = probabilities[digit].max(0)
+        return f"{self._told[digit]}, seen as {int(guess)} ({float(share):.1%})"
+
+
+def _different(labels: np.ndarray, count: int) -> list[int]:
+    """Positions of the first `count` images, all of different classes as long as there are such."""
+    firsts = sorted(np.unique(labels, return_index=True)[1].tolist())
+    others = [i for i in range(min(len(labels), count + len(firsts))) if i not in firsts]
+    return [*firsts, *others][:count]
+
+
+def _inputs(part: Part, chosen: Sequence[int], module: L.LightningModule) -> Tensor:
+    images = torch.from_numpy(part.images[list(chosen)]).unsqueeze(1)
+    return images.to(next(module.network.parameters()))
+
+
+def _layers(network: Network) -> list[str]:
+    return [info.name for info in network.spec.table if info.type not in _SAME_VALUES]
+
+
+@contextmanager
+def _looking(network: Network, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Evaluation mode, and the named layers' outputs of the forward pass made inside; hooks are gone afterwards."""
+    values: dict[str, Tensor] = {}
+    modes = {module: module.training for module in network.modules()}
+    hooks = [getattr(network, name).register_forward_hook(
+        lambda module, args, output, name=name: values.__setitem__(name, output.detach())) for name in layers]
+    try:
+        network.eval()
+        yield values
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, training in modes.items():
+            module.training = training

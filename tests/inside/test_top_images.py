@@ -1,0 +1,113 @@
+"""The best images are those that a full sort finds, and a unit sees nothing outside its box."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lit_mnist import capture
+from lit_mnist.data import Dataset
+from lit_mnist.errors import UserError
+from lit_mnist.inside.passes import batches
+from lit_mnist.inside.top_images import boxes, top_images
+from lit_mnist.spec import NetworkSpec
+from tests.networks import specs
+from tests.tiny import all_values, model_of, tiny_model
+
+LAYERS = ["Conv2D_1", "Max_Pool_1", "Conv2D_2:pre", "Dense_1"]
+
+
+@pytest.mark.parametrize("layer, size", list(product(LAYERS, [1, 7, 200])))
+def test_equals_a_full_sort(digits: Dataset, layer: str, size: int) -> None:
+    model, pixels = tiny_model(), digits.test_images[:60].copy()
+    pixels[30:40] = pixels[5]  # equal images: the first must come first
+    with torch.no_grad():
+        model.network.Conv2D_1.conv.weight[2] = -1  # a map that is silent for every image
+        model.network.Conv2D_1.conv.bias[2] = -1
+    values = all_values(model, pixels, size, layer)
+    (found,) = top_images(model.network, batches(model, pixels, size), layer, k=12)
+    assert (found.layer, found.images) == (layer, 60)
+    for measure, scores in (("peak", values.max(-1)), ("mean", values.mean(-1, dtype=np.float64))):
+        ranking = getattr(found, measure)
+        if measure == "peak":
+            order = np.argsort(-scores, axis=0, kind="stable")[:12].T
+            assert np.array_equal(ranking.index, order)
+        np.testing.assert_allclose(ranking.values, -np.sort(-scores, axis=0)[:12].T, rtol=1e-6, atol=1e-7)
+        for number, place in np.ndindex(ranking.index.shape):
+            where = values[ranking.index[number, place], number].argmax()
+            assert np.array_equal(ranking.boxes[number, place], boxes(model.spec, layer, np.array(where)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(specs(batch_norm=False), st.data())
+def test_a_unit_sees_nothing_outside_its_box(spec: NetworkSpec, data: st.DataObject) -> None:
+    """The gradient of a unit's value is zero outside its receptive field, for every layer."""
+    model = model_of(spec)
+    height, width, channels = spec.input_shape
+    x = torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    with capture(model.network, "*") as maps:
+        model.network(x)
+    for name, tensor in maps.items():
+        flat = tensor[0].flatten(1) if tensor.dim() == 4 else tensor[0].unsqueeze(-1)
+        position = data.draw(st.integers(0, flat.shape[1] - 1))
+        gradient = torch.autograd.grad(flat[:, position].sum(), x, retain_graph=True)[0][0].abs().sum(0)
+        top, left, bottom, right = boxes(spec, name, np.array(position))
+        inside = torch.zeros(height, width, dtype=torch.bool)
+        inside[max(0, top):max(0, bottom), max(0, left):max(0, right)] = True
+        assert not gradient[~inside].any(), name
+
+
+def test_a_smaller_box_would_be_noticed(cnn_spec: NetworkSpec) -> None:
+    """The check above must be able to fail: the box of Conv2D_3 is 18 pixels wide and all of them matter."""
+    model = model_of(cnn_spec)
+    x = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    with capture(model.network, "Conv2D_3:pre") as maps:
+        model.network(x)
+    gradient = torch.autograd.grad(maps["Conv2D_3:pre"][0, :, 1, 1].sum(), x)[0][0, 0].abs()
+    top, left, bottom, right = boxes(cnn_spec, "Conv2D_3", np.array(4))
+    assert (bottom - top, right - left) == (18, 18)
+    for border in (gradient[top, left:right], gradient[bottom - 1, left:right], gradient[top:bottom, left],
+                   gradient[top:bottom, right - 1]):
+        assert border.any()
+
+
+def test_several_layers_in_one_pass(digits: Dataset) -> None:
+    model, passes = tiny_model(), []
+
+    def counted():  # noqa: ANN202
+        for batch in batches(model, digits.test_images[:20], 10):
+            passes.append(len(batch))
+            yield batch
+
+    found = top_images(model.network, counted(), ["Conv2D_*", "Dense_1"], k=3)
+    assert [record.layer for record in found] == ["Conv2D_1", "Conv2D_2", "Dense_1"]
+    assert passes == [10, 10]
+
+
+def test_fewer_images_than_wanted(digits: Dataset) -> None:
+    model = tiny_model()
+    (found,) = top_images(model.network, batches(model, digits.test_images[:3], 2), "Conv2D_1", k=8)
+    assert found.peak.index.shape == (5, 3)
+
+
+def test_in_bfloat16(digits: Dataset) -> None:
+    model = tiny_model()
+    model.network.bfloat16()
+    (found,) = top_images(model.network, batches(model, digits.test_images[:9], 4), "Conv2D_1", k=2)
+    assert found.mean.values.dtype == np.float32
+
+
+def test_what_cannot_work(digits: Dataset) -> None:
+    model = tiny_model()
+    with pytest.raises(UserError, match="k = 0"):
+        top_images(model.network, batches(model, digits.test_images), "Conv2D_1", k=0)
+    with pytest.raises(UserError, match="no image"):
+        top_images(model.network, [], "Conv2D_1")
+    with pytest.raises(UserError, match="batch_size = 0"):
+        top_images(model.network, batches(model, digits.test_images, 0), "Conv2D_1")
+    assert not any(module._forward_hooks for module in model.network.modules())

@@ -1,0 +1,159 @@
+"""The report in a real headless Chromium: no console errors, everything loads, picking changes what is shown."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lit_mnist.runs.model import save_model
+from tests.conftest import run_program
+from tests.tiny import tiny_model
+
+selenium = pytest.importorskip("selenium", reason="selenium is not installed")
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+
+_READY = "return document.documentElement.dataset.ready === 'true'"
+_SHOWN = ("#maps-grid canvas", "#methods-view .thumb:nth-child(2) canvas")
+_PICTURES = "return [...document.querySelectorAll('#maps-grid canvas')].map((c) => c.toDataURL())"
+_GROUND = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
+_PIXELS = "return [...arguments[0].getContext('2d').getImageData(0, 0, arguments[0].width, arguments[0].height).data]"
+
+
+def _program(*names: str) -> str:
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        pytest.skip(f"none of {', '.join(names)} is installed (Debian: apt-get install chromium chromium-driver)")
+    return found
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    _program("chromium", "chromium-browser", "google-chrome")
+    folder = tmp_path_factory.mktemp("browser")
+    save_model(tiny_model(), folder / "tiny.ckpt")
+    code, _, err = run_program("report", folder / "tiny.ckpt", "--out", folder / "page.html", "--steps", 5,
+                               "--verdict_digits", 2)
+    assert code == 0, err
+    return folder / "page.html"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator:  # a webdriver
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = _program("chromium", "chromium-browser", "google-chrome")
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                     "--disable-background-networking", "--hide-scrollbars"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(_program("chromedriver")))
+    driver.execute_cdp_cmd("Network.enable", {})
+    driver.execute_cdp_cmd("Network.emulateNetworkConditions",
+                           {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1})
+    yield driver
+    driver.quit()
+
+
+def opened(driver, page: Path, width: int = 1280, scheme: str = "light"):  # noqa: ANN001, ANN201 - a webdriver
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                           {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600})
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia",
+                           {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    driver.get(page.as_uri())
+    WebDriverWait(driver, 60).until(lambda one: one.execute_script(_READY))
+    return driver
+
+
+def first(driver, selector: str):  # noqa: ANN001, ANN201 - a webdriver, an element
+    return driver.find_element("css selector", selector)
+
+
+def press(driver, selector: str, number: int = 0) -> None:  # noqa: ANN001 - a webdriver
+    driver.execute_script("arguments[0].click()", driver.find_elements("css selector", selector)[number])
+
+
+def pixels(driver, selector: str) -> list[int]:  # noqa: ANN001 - a webdriver
+    return driver.execute_script(_PIXELS, first(driver, selector))
+
+
+def test_opens_without_errors_and_everything_loads(chromium, page: Path) -> None:  # noqa: ANN001
+    driver = opened(chromium, page)
+    assert driver.get_log("browser") == []
+    assert driver.execute_script("return [...document.images].every((i) => i.complete && i.naturalWidth > 0)")
+    blank = "return [...document.querySelectorAll('canvas')].filter((c) => !c.width || !c.getContext('2d')" \
+            ".getImageData(0, 0, c.width, c.height).data.some((v, i) => i % 4 === 3 && v > 0)).length"
+    assert driver.execute_script("return document.querySelectorAll('canvas').length") > 100
+    assert driver.execute_script(blank) == 0
+    assert driver.execute_script("return performance.getEntriesByType('resource')"
+                                 ".filter((e) => !e.name.startsWith('data:')).length") == 0
+
+
+def test_another_digit_changes_maps_answer_and_attributions(chromium, page: Path) -> None:  # noqa: ANN001
+    driver = opened(chromium, page)
+    before = [pixels(driver, selector) for selector in _SHOWN]
+    image = first(driver, "#answer").get_attribute("data-image")
+    press(driver, "#maps .digits button", 7)
+    after = [pixels(driver, selector) for selector in _SHOWN]
+    assert before[0] != after[0] and before[1] != after[1]
+    assert first(driver, "#answer").get_attribute("data-image") != image
+    pressed = driver.find_elements("css selector", ".digits button[aria-pressed=true]")
+    assert len(pressed) == 2 and {button.text for button in pressed} == {pressed[0].text}
+
+
+def test_another_layer_map_and_scale(chromium, page: Path) -> None:  # noqa: ANN001
+    driver = opened(chromium, page)
+    assert len(driver.find_elements("css selector", "#maps-grid button")) == 5
+    press(driver, "#maps-layers button", 2)
+    assert first(driver, "#maps-grid").get_attribute("data-shows") == "Conv2D_2/0"
+    assert len(driver.find_elements("css selector", "#maps-grid button")) == 9
+    press(driver, "#maps-grid button", 4)
+    assert first(driver, "#inspector h3").text == "Conv2D_2, map 4"
+    assert len(driver.find_elements("css selector", "#inspector .kernels canvas")) == 5
+    before = driver.execute_script(_PICTURES)
+    press(driver, "#own-scale")
+    after = driver.execute_script(_PICTURES)
+    assert before != after
+
+
+def test_top_images_filters_wanted_and_methods(chromium, page: Path) -> None:  # noqa: ANN001
+    driver = opened(chromium, page)
+    assert len(driver.find_elements("css selector", "#top-view .toprow")) == 9
+    press(driver, "#top-layers button", 0)
+    assert len(driver.find_elements("css selector", "#top-view .toprow")) == 5
+    assert first(driver, "#top-view .framed i").size["width"] > 0
+    press(driver, "#filters-layers button", 1)
+    assert "5 input channels" in first(driver, "#filters-told").text
+    press(driver, "#wanted-layers button", 0)
+    assert len(driver.find_elements("css selector", "#wanted-view .thumb")) == 5
+    press(driver, "#method-tabs button", 3)
+    assert first(driver, "#method-view").get_attribute("data-shows") == "smoothgrad"
+    assert first(driver, "#method-told").text.startswith("Judged on 2 test digits")
+    assert len(driver.find_elements("css selector", ".verdicts .pass, .verdicts .fail")) > 2
+
+
+def test_a_cell_of_the_confusion_matrix_shows_its_mistakes(chromium, page: Path) -> None:  # noqa: ANN001
+    driver = opened(chromium, page)
+    cell = first(driver, ".confusion button")
+    press(driver, ".confusion button")
+    labels = {one.text for one in driver.find_elements("css selector", "#mistakes-grid b")}
+    assert labels == {f"{cell.get_attribute('data-true')} as {cell.get_attribute('data-predicted')}"}
+    press(driver, ".confusion button")
+    assert len({one.text for one in driver.find_elements("css selector", "#mistakes-grid b")}) > 1
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_is_wider_than_the_screen(chromium, page: Path, width: int) -> None:  # noqa: ANN001
+    driver = opened(chromium, page, width)
+    assert driver.execute_script("return document.documentElement.scrollWidth") == width
+
+
+def test_light_and_dark(chromium, page: Path) -> None:  # noqa: ANN001
+    grounds = [opened(chromium, page, scheme=scheme).execute_script(_GROUND) for scheme in ("light", "dark")]
+    assert min(grounds[0]) > 200 and max(grounds[1]) < 60
