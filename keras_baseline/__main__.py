@@ -84,10 +84,13 @@ def _predict(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[st
     from lit_mnist.data import prepare
     from lit_mnist.data.images import read_images
 
+    from .training import class_probabilities
+
     model, recipe = _opened(options, overrides)
     images = read_images(options.images, recipe.data.dataset, recipe.data.root, recipe.spec.input_shape)
     pixels = prepare(recipe.data).standardizer.apply(images.pixels)
-    probabilities = model.predict(pixels.reshape(-1, *recipe.spec.input_shape), verbose=0)
+    outputs = model.predict(pixels.reshape(-1, *recipe.spec.input_shape), verbose=0)
+    probabilities = class_probabilities(recipe.spec, outputs)
     found = [{"image": name, "class": int(p.argmax()), "probability": float(p.max()), "probabilities": p.tolist()}
              for name, p in zip(images.names, probabilities, strict=True)]
     return {"predictions": found}, "\n".join(f"{f['image']}: {f['class']} ({f['probability']:.4f})" for f in found)

@@ -19,7 +19,7 @@ from lit_mnist.files import write_bytes, write_json, write_text
 from .backend import load_keras
 from .model import get_weights
 from .recipe import Recipe, RecipeError
-from .training import compiled_model, targets, train
+from .training import compiled_model, predicted_classes, targets, train
 
 PREDICTIONS = "test_predictions.json"
 
@@ -49,7 +49,8 @@ def evaluate(model: Any, recipe: Recipe, part: Part) -> dict[str, Any]:
     """Return ``loss`` (regularisers included, weighted by batch size, as Keras reports it) and ``predicted``."""
     images, size = part.images[..., None], recipe.eval_batch_size
     loss = model.evaluate(images, targets(recipe, part.labels), batch_size=size, verbose=0, return_dict=True)["loss"]
-    return {"loss": loss, "predicted": model.predict(images, batch_size=size, verbose=0).argmax(1)}
+    outputs = model.predict(images, batch_size=size, verbose=0)
+    return {"loss": loss, "predicted": predicted_classes(recipe.spec, outputs)}
 
 
 def open_run(path: Path) -> tuple[Any, Path]:

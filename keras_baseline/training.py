@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lit_mnist.data import Part, Prepared, permutation
+from lit_mnist.spec import NetworkSpec
 from lit_mnist.spec.weights import initial_weights
 
 from .backend import load_keras
@@ -37,15 +38,28 @@ def compiled_model(recipe: Recipe, dtype: str = "float32") -> Any:
     optimizer = build_optimizer(recipe)
     if recipe.weight_decay:
         optimizer.exclude_from_weight_decay([v for v in model.trainable_variables if len(v.shape) < 2])
-    model.compile(optimizer=optimizer, loss=_loss(keras, recipe.spec.output_activation),
-                  metrics=[keras.metrics.CategoricalAccuracy("accuracy") if _one_hot(recipe)
-                           else keras.metrics.SparseCategoricalAccuracy("accuracy")])
+    model.compile(optimizer=optimizer, loss=_loss(keras, recipe.spec), metrics=[_accuracy(keras, recipe.spec)])
     return model
 
 
 def targets(recipe: Recipe, labels: np.ndarray) -> np.ndarray:
-    """Return labels as the loss takes them: as they are, or one-hot for sigmoid outputs."""
-    return np.eye(recipe.spec.classes, dtype=np.float32)[labels] if _one_hot(recipe) else labels
+    """Return labels as the loss takes them: as they are, (N, 1) for one unit, one-hot for sigmoid outputs."""
+    if recipe.spec.outputs == 1:
+        return labels[:, None].astype(np.float32)
+    return np.eye(recipe.spec.classes, dtype=np.float32)[labels] if _one_hot(recipe.spec) else labels
+
+
+def predicted_classes(spec: NetworkSpec, outputs: np.ndarray) -> np.ndarray:
+    """Return the classes (N,) that the model's outputs (N, units) mean; one unit speaks for class 1 of two."""
+    return (outputs[:, 0] > _threshold(spec)).astype(np.int64) if spec.outputs == 1 else outputs.argmax(1)
+
+
+def class_probabilities(spec: NetworkSpec, outputs: np.ndarray) -> np.ndarray:
+    """Return (N, classes) from the model's outputs (N, units); of a single unit, logit or sigmoid, two classes."""
+    if spec.outputs > 1:
+        return outputs
+    second = outputs if spec.output_activation == "sigmoid" else 1 / (1 + np.exp(-outputs))
+    return np.concatenate([1 - second, second], 1)
 
 
 def train(recipe: Recipe, model: Any, prepared: Prepared, run: Path) -> dict[str, Any]:
@@ -112,13 +126,25 @@ def _validation(recipe: Recipe, part: Part | None) -> tuple[np.ndarray, np.ndarr
     return None if part is None else (part.images[..., None], targets(recipe, part.labels))
 
 
-def _one_hot(recipe: Recipe) -> bool:
-    return recipe.spec.output_activation == "sigmoid"
+def _one_hot(spec: NetworkSpec) -> bool:
+    return spec.output_activation == "sigmoid"
 
 
-def _loss(keras: Any, output: str) -> Any:
-    if output == "sigmoid":
-        return keras.losses.BinaryCrossentropy()
+def _threshold(spec: NetworkSpec) -> float:
+    return 0.5 if spec.output_activation == "sigmoid" else 0.0
+
+
+def _accuracy(keras: Any, spec: NetworkSpec) -> Any:
+    if spec.outputs == 1:
+        return keras.metrics.BinaryAccuracy("accuracy", threshold=_threshold(spec))
+    metrics = keras.metrics
+    return (metrics.CategoricalAccuracy if _one_hot(spec) else metrics.SparseCategoricalAccuracy)("accuracy")
+
+
+def _loss(keras: Any, spec: NetworkSpec) -> Any:
+    output = spec.output_activation
+    if output == "sigmoid" or spec.outputs == 1:
+        return keras.losses.BinaryCrossentropy(from_logits=output != "sigmoid")
     return keras.losses.SparseCategoricalCrossentropy(from_logits=output != "softmax")
 
 

@@ -63,7 +63,12 @@ class Network(nn.Module):
                 late = []
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Return class probabilities (N, classes): the last layer's sigmoid, else softmax."""
+        """Return class probabilities (N, classes): the last layer's sigmoid, else softmax.
+
+        One unit is the logit of class 1 of two, whether or not a sigmoid follows it.
+        """
+        if self.spec.outputs == 1:
+            return torch.cat([-logits, logits], -1).sigmoid()
         return logits.sigmoid() if self.spec.output_activation == "sigmoid" else logits.softmax(-1)
 
     def load_weights(self, weights: Weights) -> None:
@@ -75,6 +80,11 @@ class Network(nn.Module):
         """Return a copy of the weights in Keras' names and layout, as arrays."""
         state = {key: tensor.detach().cpu().numpy() for key, tensor in self.state_dict().items()}
         return {name: array.copy() for name, array in from_torch(self.spec, state).items()}
+
+
+def predicted_classes(logits: Tensor) -> Tensor:  # (N, units) -> (N,)
+    """Return the class of the highest logit; of one unit, class 1 where its logit is above 0."""
+    return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(1)
 
 
 def _module(layer: s.Layer, info: s.LayerInfo, spec: s.NetworkSpec) -> nn.Module:

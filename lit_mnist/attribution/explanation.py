@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..data import Dataset
 from ..data.images import Images
+from ..network import predicted_classes
 from ..runs.model import Model
 from .baselines import background, input_noise
 from .method import Method
@@ -52,7 +53,7 @@ def explain(model: Model, images: Images, methods: str | Sequence[str] = "all", 
                                    "all" in ([methods] if isinstance(methods, str) else methods), progress)
     probabilities = model.network.probabilities(logits).double().cpu().numpy()
     return Explanation(
-        images.names, images.pixels, images.labels, logits.argmax(1).cpu().numpy(), probabilities, target,
+        images.names, images.pixels, images.labels, predicted_classes(logits).cpu().numpy(), probabilities, target,
         resolved.names, found, baseline, layer, seed, len(judged.images) if judged else 0,
         dataset.class_names if dataset else (), skipped, **_contrast(found, setting, sample),
         **({} if judged is None else _rivals(judged, found)))
@@ -69,7 +70,7 @@ def interesting(model: Model, dataset: Dataset, count: int = 8) -> tuple[str, ..
 
 
 def _mistakes_first(logits: Tensor, labels: np.ndarray) -> list[int]:
-    guess = logits.argmax(1).cpu().numpy()
+    guess = predicted_classes(logits).cpu().numpy()
     wrong = (labels >= 0) & (guess != labels)
     return [*np.flatnonzero(wrong).tolist(), *np.flatnonzero(~wrong).tolist()]
 
@@ -94,7 +95,7 @@ def _verdict_sample(model: Model, dataset: Dataset | None, target: str, count: i
     inputs = model.tensor(pixels).to(shown.images)
     first = target.split("-")[0].strip()
     if first.isdecimal():
-        fitting = (network_logits(model.network, inputs).argmax(1) == int(first)).nonzero().flatten()[:count]
+        fitting = (predicted_classes(network_logits(model.network, inputs)) == int(first)).nonzero().flatten()[:count]
     else:
         fitting = torch.arange(min(count, len(pixels)))
     if len(fitting) == 0:

@@ -147,22 +147,20 @@ def _side(network: Network, images: Tensor, side: str, labels: Tensor | np.ndarr
                                    "without a label: predicted, second, a class number, a difference of two")
         return _known(network, known, images)
     if side in ("predicted", "second"):
-        order = network_logits(network, images).topk(2).indices if network.spec.classes > 1 else None
-        if order is None:
-            raise AttributionError(f"target {target!r}: this network has one class; accepted: 0")
+        order = network.probabilities(network_logits(network, images)).topk(2).indices
         return order[:, _SIDES.index(side) // 2]
     raise AttributionError(f"target {target!r}: unknown; {nearest(side, _SIDES)}; in full: {GRAMMAR}")
 
 
 def network_logits(network: Network, images: Tensor, batch: int = 1000) -> Tensor:
-    """Return the logits (N, classes), without gradient, `batch` images at a time."""
+    """Return the logits (N, units), without gradient, `batch` images at a time."""
     with torch.no_grad():
         return torch.cat([network(part) for part in images.split(batch)])
 
 
 def _of_classes(network: Network, images: Tensor, first: Tensor, second: Tensor | None,
                 target: object = None) -> Target:
-    one_hot = F.one_hot(first, network.spec.classes).to(images.dtype)
+    one_hot = _directions(network, first).to(images.dtype)
     if second is None:
         return Target(one_hot, tuple(map(str, first.tolist())), first)
     same = (first == second).nonzero().flatten().tolist()
@@ -170,7 +168,14 @@ def _of_classes(network: Network, images: Tensor, first: Tensor, second: Tensor 
         raise AttributionError(f"target {target!r}: compares class {int(first[same[0]])} with itself at image number "
                                f"{same[0]}; accepted: two classes, for instance predicted-second")
     names = tuple(f"{a}-{b}" for a, b in zip(first.tolist(), second.tolist(), strict=True))
-    return Target(one_hot - F.one_hot(second, network.spec.classes), names, first, second)
+    if network.spec.outputs == 1:  # the unit's logit is the difference of the two classes already
+        return Target(one_hot, names, first, second)
+    return Target(one_hot - _directions(network, second), names, first, second)
+
+
+def _directions(network: Network, classes: Tensor) -> Tensor:
+    """Return (N, units): one-hot, or plus and minus one where one unit's logit speaks for class 1 of two."""
+    return 2 * classes[:, None] - 1 if network.spec.outputs == 1 else F.one_hot(classes, network.spec.classes)
 
 
 def _of_map(network: Network, images: Tensor, target: str) -> Target:

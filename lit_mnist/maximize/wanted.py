@@ -147,7 +147,7 @@ def maximize_classes(model: Model, classes: Sequence[int] | None = None, setting
                      data: Reference | None = None, progress: Progress | None = None,
                      names: Sequence[str] = ()) -> WantedImages:
     """Make the images with the highest logit (softmax left out) of `classes` (default: all); as `maximize_maps`."""
-    layer, count = model.spec.names[-1], model.spec.classes
+    layer, count = model.spec.names[-1], model.spec.outputs
     chosen = _chosen(classes, count, CLASSES, layer)
     return _made(model, CLASSES, layer, chosen, Logit(layer), settings or Settings("class"), data,
                  tuple(names) or tuple(map(str, range(count))), progress)

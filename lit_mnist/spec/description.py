@@ -118,9 +118,14 @@ class NetworkSpec:
         return self.table[-1].output_shape
 
     @property
-    def classes(self) -> int:
-        """Number of classes."""
+    def outputs(self) -> int:
+        """Number of units of the last layer."""
         return self.output_shape[0]
+
+    @property
+    def classes(self) -> int:
+        """Number of classes: one a unit, and two where one unit gives the probability or logit of class 1."""
+        return 2 if self.outputs == 1 else self.outputs
 
     @property
     def output_activation(self) -> str:

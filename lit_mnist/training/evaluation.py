@@ -8,7 +8,7 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from ..data.module import Block
-from ..network import Network
+from ..network import Network, predicted_classes
 from .losses import data_loss, penalty
 from .steps import StepResult, Sums, summed
 
@@ -45,7 +45,7 @@ class Evaluation(nn.Module):
         sums = Sums()
         if self._results:
             sums.add(summed(self._results, tuple(self._sizes)).sums)
-            self.metrics.update(torch.cat([result.logits for result in self._results]).argmax(1),
+            self.metrics.update(predicted_classes(torch.cat([result.logits for result in self._results])),
                                 torch.cat([result.labels for result in self._results]))
         found, values = sums.figures(world), self.metrics.compute()
         figures = {f"{stage}/loss": found["loss"], f"{stage}/acc": float(values["acc"])}

@@ -14,13 +14,14 @@ def data_loss(network: Network, logits: Tensor, labels: Tensor, label_smoothing:
               total: int | None = None) -> Tensor:
     """Return the mean loss of logits (N, classes) against labels (N,), as a scalar.
 
-    Softmax and linear outputs: cross-entropy from logits, unclipped. Sigmoid outputs: binary
-    cross-entropy averaged over classes (Keras' BinaryCrossentropy). `total` replaces N as the divisor
-    where the batch is one process's share of a larger one.
+    Softmax and linear outputs: cross-entropy from logits, unclipped. Sigmoid outputs, and a single unit
+    of two classes: binary cross-entropy averaged over units (Keras' BinaryCrossentropy).
+    `total` replaces N as the divisor where the batch is one process's part of a larger one.
     """
     logits = logits if logits.dtype == torch.float64 else logits.float()
-    if network.spec.output_activation == "sigmoid":
-        smooth = F.one_hot(labels, logits.shape[1]).to(logits) * (1 - label_smoothing) + 0.5 * label_smoothing
+    if network.spec.output_activation == "sigmoid" or logits.shape[1] == 1:
+        target = labels[:, None] if logits.shape[1] == 1 else F.one_hot(labels, logits.shape[1])
+        smooth = target.to(logits) * (1 - label_smoothing) + 0.5 * label_smoothing
         loss = F.binary_cross_entropy_with_logits(logits, smooth, reduction="sum") / logits.shape[1]
     else:
         loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=label_smoothing)

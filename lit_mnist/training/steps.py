@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ..data.module import Batch
-from ..network import Network
+from ..network import Network, predicted_classes
 from .averaging import Average
 from .losses import data_loss, penalty
 from .schedules import Schedule
@@ -87,7 +87,7 @@ def summed(results: Sequence[StepResult], sizes: Sizes) -> BlockResult:
     loss = (losses.double() * totals).sum()
     extra = loss.new_zeros(()) if results[0].penalty is None else \
         (torch.stack([result.penalty for result in results]).double() * own).sum()
-    answers = torch.cat([result.logits for result in results]).argmax(1)
+    answers = predicted_classes(torch.cat([result.logits for result in results]))
     correct = (answers == torch.cat([result.labels for result in results])).sum()
     return BlockResult(losses, torch.stack([loss, extra, correct.double(), own.sum()]))
 

@@ -78,6 +78,13 @@ def test_every_configuration(path: Path) -> None:
         assert_passed(parity(recipe, probe, dtype))
 
 
+def test_a_single_sigmoid_unit() -> None:
+    """Two classes by one unit: loss, gradients, steps and accuracy are Keras'."""
+    spec = NetworkSpec.from_dict(SMALL | {"layers": [*SMALL["layers"][:-1], {
+        "type": "dense", "name": "Dense_2", "units": 1, "activation": "sigmoid"}]})
+    assert_passed(parity(plain_recipe(spec), random_probe(spec, 2)))
+
+
 @pytest.mark.parametrize("name", ["RMSprop", "SGD", "Adam", "Nadam", "Adamax"])
 def test_every_optimizer_over_a_network(name: str) -> None:
     """With batch normalisation, L1 and L2, decoupled weight decay and an exponential schedule."""

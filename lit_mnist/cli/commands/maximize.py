@@ -64,7 +64,7 @@ def maximize(ckpt_path: str, layer: str | None = None, maps: str = "all", classe
     settings = Settings(preset or ("source" if classes is None else "class"), restarts, seed, steps, step, search,
                         converge, wake, _frames(preset, classes, steps) if animate else 6)
     if classes is not None:
-        wanted = _numbers(classes, model.spec.classes, "classes")
+        wanted = _numbers(classes, model.spec.outputs, "classes")
         data = _reference(model, model.spec.names[-1], compare, data_root)
         with _bar() as progress:
             made = maximize_classes(model, wanted, settings, data, progress)

@@ -213,8 +213,13 @@ def different_predictions(ours: Side, theirs: Side, probe: Probe) -> int:
     last, found = ours.spec.names[-1], 0
     for start in range(0, len(probe.test_labels), 1000):
         images = probe.test_images[start:start + 1000]
-        found += int((ours.layers(images)[last].argmax(1) != theirs.layers(images)[last].argmax(1)).sum())
+        found += int((_classes(ours.layers(images)[last]) != _classes(theirs.layers(images)[last])).sum())
     return found
+
+
+def _classes(probabilities: Array) -> Array:
+    """Return the predicted classes (N,); one unit gives the probability of class 1."""
+    return probabilities[:, 0] > 0.5 if probabilities.shape[1] == 1 else probabilities.argmax(1)
 
 
 def _saturated(side: Side, state: State) -> State:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from keras_baseline.recipe import Recipe
 
-from ...network import Network, as_images
+from ...network import Network, as_images, predicted_classes
 from ...spec import LayerInfo, NetworkSpec
 from ...spec.weights import flattened_image, from_torch
 from ...training import optimizers, schedules
@@ -54,7 +54,7 @@ class Ours:
             self.network.eval()
             with torch.no_grad():
                 logits = self.network(self._tensor(images))
-                found[self.spec.names[-1]] = self.network.probabilities(logits)
+                found[self.spec.names[-1]] = self.network.probabilities(logits)[:, -self.spec.outputs:]
         finally:
             for hook in hooks:
                 hook.remove()
@@ -99,7 +99,7 @@ class Ours:
                 logits, answers = self.network(self._tensor(images[part])), torch.from_numpy(labels[part])
                 loss = self._with_penalty(self.loss(self.network, logits, answers))
             total += float(loss) * len(answers)
-            correct += float((logits.argmax(1) == answers).sum())
+            correct += float((predicted_classes(logits) == answers).sum())
         return total / len(labels), correct / len(labels)
 
     def state(self) -> State:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...data.prepare import Part
 from ...errors import UserError
-from ...network import Network
+from ...network import Network, predicted_classes
 from ..losses import data_loss, penalty
 from .events import Events, network_graph
 from .projector import write_projector
@@ -121,7 +121,8 @@ class InsideView(Callback):
         write_projector(Path(folder), hidden[-1], values[hidden[-1]].float().cpu().numpy(),
                         prepared.standardizer.invert(part.images[:len(chosen)]),
                         {"label": [prepared.dataset.class_names[label] for label in part.labels[:len(chosen)]],
-                         "predicted": [prepared.dataset.class_names[guess] for guess in logits.argmax(1).tolist()],
+                         "predicted": [prepared.dataset.class_names[guess]
+                                       for guess in predicted_classes(logits).tolist()],
                          "image": [part.id(number) for number in chosen]})
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
