@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ from captum import attr
 from torch import Tensor
 
 from ..network import Network
+from ..spec import LayerInfo
 from .baselines import Baseline
 from .method import Method, captum, require_relu, score_of, watched
 from .placement import place
@@ -18,25 +20,30 @@ from .targets import AttributionError, Target
 
 
 def last_maps(network: Network, target: Target) -> str:
-    """Return the last layer before the target that has maps, a convolution where there is one.
+    """Return the last layer before the target whose maps have several positions, a convolution where there is one.
 
-    Raises AttributionError where there is none.
+    Raises AttributionError where there is none: a map of one position is the same everywhere on the image.
     """
     names = network.spec.names
     before = network.spec.table[:None if target.layer is None else names.index(target.layer)]
-    maps = [info.name for info in before if info.maps]
+    maps = [info.name for info in before if has_positions(info)]
     convolutions = [name for name in maps if network.spec[name].type == "conv"]
     if not maps:
-        raise AttributionError(f"no layer with maps lies before {target.names[0]!r} in this network; accepted: methods "
-                               "that need no layer")
+        raise AttributionError(f"no layer before {target.names[0]!r} has maps of more than one position in this "
+                               "network; accepted: methods that need no layer")
     return (convolutions or maps)[-1]
+
+
+def has_positions(info: LayerInfo) -> bool:
+    """Return whether a layer gives maps of more than one position."""
+    return info.maps is not None and math.prod(info.output_shape[:2]) > 1
 
 
 def _require_maps(network: Network, target: Target, layer: str, method: str) -> None:
     """Raise AttributionError where `layer` has no maps, or no gradient of the target."""
     names = network.spec.names
     info = network.spec[layer]
-    maps = [i.name for i in network.spec.table if i.maps]
+    maps = [i.name for i in network.spec.table if has_positions(i)]
     if target.layer is not None:
         maps = [name for name in maps if names.index(name) < names.index(target.layer)]
         if names.index(layer) >= names.index(target.layer):
@@ -45,13 +52,17 @@ def _require_maps(network: Network, target: Target, layer: str, method: str) -> 
     if info.maps is None:
         raise AttributionError(f"method {method!r}: layer {layer!r} gives a vector {info.output_shape}, no maps; "
                                f"accepted: {', '.join(maps) or 'no layer of this network'}")
+    if not has_positions(info):
+        raise AttributionError(f"method {method!r}: layer {layer!r} has one position, so its map would be the same "
+                               f"everywhere; accepted: {', '.join(maps) or 'no layer of this network'}")
 
 
 @dataclass(frozen=True)
 class GradCam(Method):
     """A layer's maps weighted by their mean gradient, positive part (Selvaraju et al. 2016, arXiv:1610.02391).
 
-    `layer` None stands for the last convolution. Maps are placed by their units' receptive fields.
+    `layer` None stands for the last convolution with more than one position. Maps are placed by their
+    units' receptive fields.
     """
 
     layer: str | None = None

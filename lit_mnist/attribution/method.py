@@ -45,7 +45,7 @@ class Method:
         size = max(1, EVALUATIONS // self.evaluations)
         parts = [self.attribute(network, images[start:start + size], target.part(slice(start, start + size)))
                  for start in range(0, len(images), size)]
-        return torch.cat(parts).detach()
+        return torch.cat(parts).detach().contiguous()  # Captum's metrics take views of them
 
     def rough(self) -> Method:
         """Return a cheaper version for checks that compare many maps with each other; most methods have none."""

@@ -25,7 +25,7 @@ class Setting:
 
     `baseline` is the single reference (or the several that are averaged), `digits` the distribution of
     GradientShap and DeepLiftShap, `noise` a standard deviation in input units, `layer` the layer of
-    Grad-CAM and conductance (None: the last convolution).
+    Grad-CAM and conductance (None: the last convolution with more than one position).
     """
 
     baseline: Baseline

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Values = np.ndarray | Sequence[float]
 _GOOD_ACCURACY = 0.992  # the sources' dashed line
+_CLASS = 0.2  # inches of the soft-max axis for one class: an upright name's height and a gap
+_LEVEL_CLASSES = 20  # with more of them, names are written upright
 _ACCURACY_AXIS, _LOSS_AXIS = (0.97, 1.001), (0.0, 0.2)  # the sources' axes
 
 
@@ -54,17 +56,19 @@ def softmax_bars(answer: Answer, class_names: Sequence[str] | None = None, title
     """Draw an image beside a bar for each class's probability; the predicted class stands out, the label is marked."""
     classes = len(answer.probabilities)
     names = class_names or [str(number) for number in range(classes)]
-    figure = new_figure(7.5, 3, "\n".join(filter(None, [caption(answer, names), title])))
-    picture, bars = figure.subplots(1, 2, width_ratios=[1, 1.8])
+    width = max(4.8, _CLASS * classes)  # inches
+    figure = new_figure(2.7 + width, 3, "\n".join(filter(None, [caption(answer, names), title])))
+    picture, bars = figure.subplots(1, 2, width_ratios=[2.7, width])
     image_axes(picture).imshow(shown(answer.pixels), cmap=GREY)
     drawn = bars.bar(range(classes), answer.probabilities, color="#b0b0b0")
     drawn[answer.prediction].set_color(REFERENCE)
-    bars.bar_label(drawn, [f"{share:.1%}" if share >= 0.001 else "" for share in answer.probabilities], fontsize=7)
-    slanted = 45 if max(map(len, names)) > 3 else 0
-    bars.set_xticks(range(classes), names, rotation=slanted, ha="right" if slanted else "center")
+    upright = 90 if max(map(len, names)) > 3 or classes > _LEVEL_CLASSES else 0
+    percentages = [f"{probability:.1%}" if probability >= 0.001 else "" for probability in answer.probabilities]
+    bars.bar_label(drawn, percentages, fontsize=7, rotation=upright, padding=2)
+    bars.set_xticks(range(classes), names, rotation=upright)
     if 0 <= answer.label < classes:
         bars.get_xticklabels()[answer.label].set(color=TRAINING, weight="bold")
-    bars.set(ylim=(0, 1.08), ylabel="probability")
+    bars.set(xlim=(-0.8, classes - 0.2), ylim=(0, 1.25 if upright else 1.08), ylabel="probability")
     return figure
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from lit_mnist.attribution import AttributionError, background, explain, interesting, make_baseline
+from lit_mnist.attribution import METHODS, AttributionError, background, explain, interesting, make_baseline
 from lit_mnist.attribution.records import Attribution, Explanation, Verdict
 from lit_mnist.attribution.tensorboard import write_events
 from lit_mnist.data import Dataset
-from lit_mnist.data.images import read_images
+from lit_mnist.data.images import Images, read_images
 from lit_mnist.figures import attribution as figures
 from lit_mnist.figures.canvas import to_rgb
 from lit_mnist.runs.model import Model, save_model
@@ -76,6 +76,20 @@ def test_all_skips_what_does_not_fit_and_a_named_method_says_so(digits: Dataset)
         explain(tanh, images, "gradient_shap", verdict_digits=0)
     with pytest.raises(AttributionError, match="verdict_digits = -1"):
         explain(tanh, images, "saliency", verdict_digits=-1)
+
+
+def test_every_method_explains_and_judges_a_network_of_colours() -> None:
+    spec = NetworkSpec.from_dict({"input_shape": [12, 12, 3], "layers": [
+        {"type": "conv", "name": "Conv2D_1", "filters": 4, "activation": "relu"},
+        {"type": "pool", "name": "Max_Pool_1"}, {"type": "flatten", "name": "Flatten"},
+        {"type": "dense", "name": "Dense_1", "units": 3, "activation": "softmax"}]})
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 12, 12, 3))
+    images = Images(pixels.astype(np.float32), np.full(2, -1), ("a.png", "b.png"))
+    found = explain(model_of(spec), images, verdict_digits=2)
+    assert not found.skipped and len(found.attributions) == len(METHODS) - 2  # without the two that need data
+    for attribution in found.attributions:
+        assert attribution.values.shape[2:] == (12, 12) and len(attribution.verdicts) == 7, attribution.method
+    assert all(np.ptp(to_rgb(figure)) > 100 for figure in figures.pictures(found).values())
 
 
 def test_baselines_are_what_they_say(digits: Dataset) -> None:

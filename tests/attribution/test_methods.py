@@ -54,6 +54,10 @@ SMALL = NetworkSpec.from_dict({"layers": [  # the default network's geometry wit
     {"type": "conv", "name": "Conv2D_3", "filters": 8, "activation": "relu"}, {"type": "flatten", "name": "Flatten"},
     {"type": "dense", "name": "Dense_1", "units": 20, "activation": "relu"},
     {"type": "dense", "name": "Dense_2", "units": 10, "activation": "softmax"}]})
+NARROW = NetworkSpec.from_dict({"input_shape": [5, 5, 1], "layers": [  # the last convolution is 1 x 1
+    {"type": "conv", "name": "First", "filters": 4, "activation": "relu"},
+    {"type": "conv", "name": "Last", "filters": 6, "activation": "relu"}, {"type": "flatten", "name": "Flatten"},
+    {"type": "dense", "name": "Dense", "units": 3, "activation": "softmax"}]})
 VARIED = NetworkSpec.from_dict({"input_shape": [12, 12, 1], "layers": [
     {"type": "rescaling", "name": "Scale", "factor": 0.5, "offset": 0.1},
     {"type": "zero_pad", "name": "Pad", "padding": [[1, 0], [2, 1]]},
@@ -264,6 +268,15 @@ def test_grad_cam_is_captums_placed_by_receptive_fields(cnn: Network) -> None:
     assert GradCam()(cnn, images, 3).shape == (2, 1, 28, 28)
 
 
+def test_maps_of_one_position_are_passed_over() -> None:
+    network = lively(Network(NARROW, seed=1))
+    images = pictures(2, NARROW)
+    for method, named in ((GradCam(), GradCam("First")),
+                          (Conductance(empty(NARROW)), Conductance(empty(NARROW), "First"))):
+        found = method(network, images, 0)
+        assert torch.equal(found, named(network, images, 0)) and found.std() > 0
+
+
 def test_placing_keeps_values_at_centres_and_sums(cnn: Network) -> None:
     maps = torch.rand(2, 3, 3, 3, generator=torch.Generator().manual_seed(0))
     info = cnn.spec["Conv2D_3"]  # fields of 18 pixels, every 4: centres 8.5, 12.5, 16.5
@@ -357,7 +370,9 @@ def test_double_precision_is_followed(cnn_spec: NetworkSpec) -> None:
     (DeepLift(empty(TANH)), TANH, "deeplift.*overlapping maximum.*'Pool'"),
     (DeepLift(empty(VARIED)), VARIED, "deeplift.*padded maximum.*'Overlapping'"),
     (DeepLiftShap(empty(LINEAR)), LINEAR, "deeplift_shap.*one image"),
-    (GradCam(), LINEAR, "no layer with maps"),
+    (GradCam(), LINEAR, "no layer before .* has maps of more than one position"),
+    (GradCam("Last"), NARROW, "'Last' has one position.*accepted: First"),
+    (Conductance(empty(NARROW), "Last"), NARROW, "'Last' has one position.*accepted: First"),
     (GradCam("Out"), TANH, "'Out' gives a vector.*accepted: Conv, Pool"),
     (GradCam("Convv"), TANH, "no layer 'Convv'.*did you mean 'Conv'"),
     (Occlusion(empty(TANH), window=9), TANH, "window 9.*accepted: 1 <= stride <= window <= 8"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -141,6 +142,17 @@ def test_softmax_bars() -> None:
     np.testing.assert_allclose(heights, ANSWER.probabilities)
     unknown = replace(ANSWER, label=-1)
     assert title(evaluation.softmax_bars(unknown, [f"class {n}" for n in range(10)])) == "test:19: class 4, 91.00 %"
+
+
+@pytest.mark.parametrize("classes", [10, 43, 100])
+def test_class_names_do_not_overlap(classes: int) -> None:
+    answer = replace(ANSWER, probabilities=np.eye(classes)[4] * 0.9 + 0.1 / classes)
+    for names in (None, [f"a long name of class {number}" for number in range(classes)]):
+        figure = evaluation.softmax_bars(answer, names)
+        figure.draw_without_rendering()
+        boxes = [label.get_window_extent() for label in figure.axes[1].get_xticklabels()]
+        assert len(boxes) == classes
+        assert not any(left.overlaps(right) for left, right in itertools.pairwise(boxes))
 
 
 def test_training_curves() -> None:

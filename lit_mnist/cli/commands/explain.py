@@ -24,7 +24,8 @@ def explain(ckpt_path: str, images: list[str] | None = None, methods: list[str] 
         target: predicted, true, second, a class number, a difference such as 4-9 or predicted-true, or a layer's
             map such as Conv2D_2/17.
         baseline: what the image is compared with: empty, blur, mean or digits.
-        layer: the layer of Grad-CAM and conductance; default: the last convolution before the target.
+        layer: the layer of Grad-CAM and conductance; default: the last convolution before the
+            target whose maps have more than one position.
         verdict_digits: test digits on which methods are judged; 0 for no verdicts.
         count: how many images are chosen where none are named.
         out: folder for explain.json, explain.npz and the pictures.
