@@ -19,15 +19,28 @@ LARGEST_ARRAY = 2**29  # bytes; ImageNet networks of Keras' own zoo stay below
 LARGEST_RATIO = 20  # declared over stored bytes; trained weights hardly compress, Keras writes them uncompressed
 _LARGEST_ATTRIBUTE = 2**24  # bytes; a configuration has some 20,000
 _MOST_NAMES = 100_000
+_BACKSLASH = "\\"
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
 
 
 def open_hdf5(source: Path | bytes) -> h5py.File:
-    """Open a file, or a file's bytes, for reading; raise KerasFileError where it is no HDF5 file."""
+    """Open a file, or a file's bytes, for reading; raise KerasFileError where it is no HDF5 file.
+
+    tf.keras 2.13 to 2.15 on Windows joins names with a backslash (one group called ``layers\\dense``):
+    such files are read from a copy in memory whose groups have slashes.
+    """
     start = source[:len(SIGNATURE)] if isinstance(source, bytes) else _first_bytes(source)
     if start != SIGNATURE:
         raise KerasFileError(f"not an HDF5 file (it starts with {start!r})")
-    return h5py.File(BytesIO(source) if isinstance(source, bytes) else source, "r")
+    file = h5py.File(BytesIO(source) if isinstance(source, bytes) else source, "r")
+    joined = [name for name in file if _BACKSLASH in name]
+    if not joined or "layer_names" in file.attrs or "model_weights" in file:  # the old layout: a layer's own name
+        return file
+    file.close()
+    file = h5py.File(BytesIO(source if isinstance(source, bytes) else source.read_bytes()), "r+")
+    for name in sorted(joined):  # a parent before its children
+        file.move(name, name.replace(_BACKSLASH, "/"))
+    return file
 
 
 def _first_bytes(path: Path) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -93,6 +95,37 @@ def test_weights_alone_are_read_with_the_network_given(folder: Path, release: st
         read_keras(path)
     weights = read_weights(path, file.spec)
     assert all(np.array_equal(weights[name], file.weights[name]) for name in file.weights)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_groups_that_windows_joined_with_a_backslash_are_read(folder: Path, tmp_path: Path, whole: bool) -> None:
+    r"""tf.keras 2.13 to 2.15 on Windows calls one group ``layers\dense`` where others nest two."""
+    file = read_keras(folder / "tf215_sequential.keras")
+    path = joined_by_backslashes(folder / "tf215_sequential.keras", tmp_path, whole)
+    if whole:
+        again = read_keras(path)
+        assert again.optimizer is not None and again.spec == file.spec
+    weights = read_weights(path, file.spec)
+    assert all(np.array_equal(weights[name], file.weights[name]) for name in file.weights)
+
+
+def joined_by_backslashes(path: Path, folder: Path, whole: bool) -> Path:
+    """Return a copy as Windows writes it: the archive where `whole`, else its weights alone."""
+    target = folder / "model.weights.h5"
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with h5py.File(io.BytesIO(members["model.weights.h5"])) as source, h5py.File(target, "w") as store:
+        (top,) = (name for name in source if "layers" in name or "layer_" in name)
+        for name in source[top]:
+            source.copy(f"{top}/{name}", store, name=rf"{top}\{name}")
+        for name in source.keys() - {top}:
+            source.copy(name, store)
+    if not whole:
+        return target
+    with zipfile.ZipFile(folder / "model.keras", "w") as archive:
+        for name, content in (members | {"model.weights.h5": target.read_bytes()}).items():
+            archive.writestr(name, content)
+    return folder / "model.keras"
 
 
 def test_names_that_cannot_be_kept_are_changed_and_said(folder: Path) -> None:
