@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from .. import spec as s
@@ -14,13 +14,16 @@ _LEAKY_FUNCTION = 0.2  # slope of Keras' activation function leaky_relu; another
 _LEAKY_HERE = 0.3  # slope where a spec names none
 
 
-def model_config(spec: s.NetworkSpec, names: Mapping[str, str], dtype: str, zipped: bool) -> Config:
+def model_config(spec: s.NetworkSpec, names: Mapping[str, str], dtype: str, zipped: bool,
+                 frozen: Collection[str] = ()) -> Config:
     """Return a Sequential model; `names` maps layer name -> name in the file, where they differ."""
     layers = [_object("InputLayer", {"batch_shape": [None, *spec.input_shape], "dtype": dtype,
                                      "name": _input_name(spec, names)}, zipped)]
     for layer, info in zip(spec.layers, spec.table, strict=True):
         kind, config = class_and_config(layer, zipped)
-        common = {"name": names.get(layer.name, layer.name), "dtype": dtype}
+        common: Config = {"name": names.get(layer.name, layer.name), "dtype": dtype}
+        if layer.name in frozen:
+            common["trainable"] = False
         built = {"build_config": {"input_shape": [None, *info.input_shape]}} if zipped else {}
         layers.append(_object(kind, common | config, zipped) | built)
     shape = [None, *spec.input_shape]

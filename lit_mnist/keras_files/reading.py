@@ -28,7 +28,8 @@ class KerasFile:
     """What a Keras file holds, in this project's terms.
 
     `weights` are in the file's precision. `renamed` maps layer name -> name in the file, where the two
-    differ; `notes` say in words whatever is not as in the file. `optimizer` is None where the file has
+    differ; `frozen` are the layers whose weights training left alone (``trainable=False``); `notes` say in
+    words whatever is not as in the file. `optimizer` is None where the file has
     no slots that could be read; `training` is the file's own record of loss, metrics and optimiser;
     `note` is what `write_keras` was given for its reader.
     """
@@ -43,6 +44,7 @@ class KerasFile:
     optimizer: OptimizerState | None = None
     training: Mapping[str, Any] | None = None
     note: Mapping[str, Any] | None = None
+    frozen: tuple[str, ...] = ()
 
 
 def read_keras(path: str | Path) -> KerasFile:
@@ -62,8 +64,9 @@ def read_keras(path: str | Path) -> KerasFile:
         weights = _weights(container.weights, spec, chain.stored, layers)
         state, why = _optimizer(container, spec, layers)
     renamed = {new: layer.name for new, layer in layers.items() if new != layer.name}
+    frozen = tuple(name for name, layer in layers.items() if spec[name].weights and not layer.trainable)
     return KerasFile(path, spec, weights, container.keras_version, container.zipped, renamed,
-                     (*notes, *why), state, container.training, container.note)
+                     (*notes, *why), state, container.training, container.note, frozen)
 
 
 @contextmanager

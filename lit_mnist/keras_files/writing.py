@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import h5py
 import numpy as np
 
 from ..files import write_bytes
-from ..spec import NetworkSpec
+from ..spec import NetworkSpec, Shape
 from ..spec.weights import Weights, check_weights, trainable_shapes
 from .configuration import MODEL_NAME, class_and_config, compile_config, model_config
 from .container import CONFIG, METADATA, OWN, WEIGHTS
@@ -28,13 +29,15 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows: the same network g
 
 
 def write_keras(path: str | Path, spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None = None,
-                names: Mapping[str, str] | None = None, note: Mapping[str, Any] | None = None) -> Path:
+                names: Mapping[str, str] | None = None, note: Mapping[str, Any] | None = None,
+                frozen: Collection[str] = ()) -> Path:
     """Write a model that Keras 3 loads: `.keras`, or legacy HDF5 for `.h5` and `.hdf5`; return its path.
 
     `weights` are in this project's names; `names` gives layers other names in the file. With an
-    `optimizer`, Keras compiles the model and goes on where it stopped. `note` holds plain values for
-    `read_keras`, which Keras passes over. The file appears whole or not at all. Raises KerasFileError
-    for another ending, SpecError for weights that do not fit.
+    `optimizer`, Keras compiles the model and goes on where it stopped; layers that are `frozen`
+    (``trainable=False``) have no slots. `note` holds plain values for `read_keras`, which Keras passes
+    over. The file appears whole or not at all. Raises KerasFileError for another ending, SpecError for
+    weights that do not fit.
     """
     path = Path(path)
     names = {new: old for new, old in (names or {}).items() if "/" not in old}  # which Keras 3 does not allow
@@ -42,77 +45,98 @@ def write_keras(path: str | Path, spec: NetworkSpec, weights: Weights, optimizer
         raise KerasFileError(f"{path}: unknown ending {path.suffix!r}; accepted: {', '.join(SUFFIXES)}")
     check_weights(spec, weights)
     if optimizer is not None:
-        _check_slots(path, spec, optimizer)
-    write = _archive if path.suffix.lower() == ".keras" else _legacy
-    return write_bytes(path, write(spec, weights, optimizer, names, {} if note is None else {OWN: dict(note)}))
+        _check_slots(path, _moved(spec, frozen), optimizer)
+    content = _Content(spec, weights, optimizer, names, {} if note is None else {OWN: dict(note)}, frozenset(frozen))
+    return write_bytes(path, _archive(content) if path.suffix.lower() == ".keras" else _legacy(content))
 
 
-def _check_slots(path: Path, spec: NetworkSpec, optimizer: OptimizerState) -> None:
+@dataclass(frozen=True)
+class _Content:
+    """All that goes into a file; `own` is this program's note, under its key."""
+
+    spec: NetworkSpec
+    weights: Weights
+    optimizer: OptimizerState | None
+    names: Mapping[str, str]
+    own: dict[str, Any]
+    frozen: frozenset[str]
+
+    @property
+    def dtype(self) -> str:
+        return "float64" if all(array.dtype == np.float64 for array in self.weights.values()) else "float32"
+
+    @property
+    def variables(self) -> list[tuple[str, np.ndarray]]:
+        """The optimiser's variables, in Keras' order."""
+        return [] if self.optimizer is None else listed(self.optimizer, list(_moved(self.spec, self.frozen)))
+
+    def config(self, zipped: bool) -> dict[str, Any]:
+        return model_config(self.spec, self.names, self.dtype, zipped, self.frozen)
+
+
+def _moved(spec: NetworkSpec, frozen: Collection[str]) -> dict[str, Shape]:
+    """Return the weights that the optimiser moves, and their shapes."""
+    return {name: shape for name, shape in trainable_shapes(spec).items() if name.split("/")[0] not in frozen}
+
+
+def _check_slots(path: Path, weights: Mapping[str, Shape], optimizer: OptimizerState) -> None:
     groups = slot_groups(optimizer.name, optimizer.settings)
     if groups is None:
         raise KerasFileError(f"{path}: optimiser {optimizer.name!r} cannot be written; accepted: SGD, RMSprop, Adam, "
                              "AdamW, Nadam, Adamax")
     for slot in (slot for group in groups for slot in group):
-        for weight, shape in trainable_shapes(spec).items():
+        for weight, shape in weights.items():
             found = optimizer.slots.get(slot, {}).get(weight)
             if found is None or found.shape != shape:
                 raise KerasFileError(f"{path}: slot {slot!r} of {weight!r} is "
                                      f"{'missing' if found is None else found.shape}; accepted: an array {shape}")
 
 
-def _dtype(weights: Weights) -> str:
-    return "float64" if all(array.dtype == np.float64 for array in weights.values()) else "float32"
-
-
-def _variables(spec: NetworkSpec, optimizer: OptimizerState | None) -> list[tuple[str, np.ndarray]]:
-    return [] if optimizer is None else listed(optimizer, list(trainable_shapes(spec)))
-
-
-def _archive(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None, names: Mapping[str, str],
-             own: dict[str, Any]) -> bytes:
-    config = model_config(spec, names, _dtype(weights), zipped=True)
+def _archive(content: _Content) -> bytes:
+    config, optimizer = content.config(zipped=True), content.optimizer
     if optimizer is not None:
-        config["compile_config"] = compile_config(spec, optimizer.name, optimizer.settings, zipped=True)
-    members = {METADATA: json.dumps({"keras_version": LAYOUT} | own), CONFIG: json.dumps(config),
-               WEIGHTS: _store(spec, weights, optimizer, names)}
+        config["compile_config"] = compile_config(content.spec, optimizer.name, optimizer.settings, zipped=True)
+    members = {METADATA: json.dumps({"keras_version": LAYOUT} | content.own), CONFIG: json.dumps(config),
+               WEIGHTS: _store(content)}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(zipfile.ZipInfo(name, _DATE), content)
+        for name, member in members.items():
+            archive.writestr(zipfile.ZipInfo(name, _DATE), member)
     return buffer.getvalue()
 
 
-def _store(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None, names: Mapping[str, str]) -> bytes:
+def _store(content: _Content) -> bytes:
     """Keras 3's own layout: groups called after classes, arrays by number."""
-    buffer = io.BytesIO()
+    spec, buffer = content.spec, io.BytesIO()
     with h5py.File(buffer, "w") as file:
         groups = group_names(class_and_config(layer)[0] for layer in spec.layers)
         for layer, group in zip(spec.layers, groups, strict=True):
             variables = file.create_group(f"layers/{group}/vars")
-            variables.attrs["name"] = names.get(layer.name, layer.name)
+            variables.attrs["name"] = content.names.get(layer.name, layer.name)
             for number, weight in enumerate(spec[layer.name].weights):
-                variables[str(number)] = weights[f"{layer.name}/{weight}"]
-        for number, (_, array) in enumerate(_variables(spec, optimizer)):
+                variables[str(number)] = content.weights[f"{layer.name}/{weight}"]
+        for number, (_, array) in enumerate(content.variables):
             file.require_group("optimizer/vars")[str(number)] = array
         file.create_group("vars")
     return buffer.getvalue()
 
 
-def _legacy(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None, names: Mapping[str, str],
-            own: dict[str, Any]) -> bytes:
+def _legacy(content: _Content) -> bytes:
     """The HDF5 layout of Keras 2 as Keras 3 writes it: a group for each layer, which lists its weights."""
+    spec, names, optimizer = content.spec, content.names, content.optimizer
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.attrs["backend"], file.attrs["keras_version"] = "tensorflow", LAYOUT
-        file.attrs["model_config"] = json.dumps(model_config(spec, names, _dtype(weights), zipped=False))
-        for key, value in own.items():
+        file.attrs["model_config"] = json.dumps(content.config(zipped=False))
+        for key, value in content.own.items():
             file.attrs[key] = json.dumps(value)
         top = file.create_group("model_weights")
         top.attrs["backend"], top.attrs["keras_version"] = "tensorflow", LAYOUT
         _write_names(top, "layer_names", [names.get(name, name) for name in spec.names])
         for info in spec.table:
             name = names.get(info.name, info.name)
-            arrays = [(f"{MODEL_NAME}/{name}/{weight}", weights[f"{info.name}/{weight}"]) for weight in info.weights]
+            arrays = [(f"{MODEL_NAME}/{name}/{weight}", content.weights[f"{info.name}/{weight}"])
+                      for weight in info.weights]
             _write_listed(top.create_group(name), arrays)
         _write_listed(top.create_group("top_level_model_weights"), [])
         if optimizer is not None:
@@ -120,7 +144,7 @@ def _legacy(spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | Non
             file.attrs["training_config"] = json.dumps(config)
             prefix = snake_case(optimizer.name)
             _write_listed(file.create_group("optimizer_weights"),
-                          [(f"{prefix}/{path}", array) for path, array in _variables(spec, optimizer)])
+                          [(f"{prefix}/{path}", array) for path, array in content.variables])
     return buffer.getvalue()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,13 @@ def some_state(spec: NetworkSpec, name: str = "RMSprop", slots: tuple[str, ...] 
     arrays = {slot: {weight: random.uniform(0, 1, shape).astype(np.float32)
                      for weight, shape in trainable_shapes(spec).items()} for slot in slots}
     return OptimizerState(name, {"learning_rate": 0.25} | settings, 7, arrays, 0.125)
+
+
+def frozen_state(frozen: str) -> OptimizerState:
+    """Adam's state where training left one layer alone."""
+    state = some_state(SPEC, "Adam", ("momentum", "velocity"))
+    return replace(state, slots={slot: {name: array for name, array in arrays.items() if not name.startswith(frozen)}
+                                 for slot, arrays in state.slots.items()})
 
 
 def fresh(path: Path, spec: NetworkSpec = SPEC, **options: Any) -> tuple[Path, Weights]:

@@ -15,7 +15,7 @@ import torch
 from lit_mnist.keras_files import read_keras
 from lit_mnist.runs.model import Model, open_model
 from lit_mnist.spec import NetworkSpec
-from tests.keras_files.files import DATA, SPEC, fresh, some_state, unpacked
+from tests.keras_files.files import DATA, SPEC, fresh, frozen_state, some_state, unpacked
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -53,6 +53,18 @@ def test_there_and_back_keeps_weights_slots_and_scaling(tmp_path: Path, run_cli:
                for slot, arrays in state.slots.items() for name, array in arrays.items())
     assert (found.optimizer.iteration, found.optimizer.learning_rate) == (7, 0.125)
     assert open_model(tmp_path / f"d{ending}").standardizer.kind == "none"
+
+
+def test_a_frozen_layer_stays_frozen_and_slots_that_are_left_out_are_not_reported(tmp_path: Path,
+                                                                                  run_cli: Run) -> None:
+    path, _ = fresh(tmp_path / "model.keras", optimizer=frozen_state("Conv2D_1"), frozen=["Conv2D_1"])
+    code, out, err = run_cli("convert", path, tmp_path / "again.h5")
+    assert code == 0 and "optimiser: Adam after 7 steps, slots: momentum, velocity" in out, err
+    assert read_keras(tmp_path / "again.h5").frozen == ("Conv2D_1",)
+    code, out, err = run_cli("convert", path, tmp_path / "model.ckpt")
+    assert code == 0 and "optimiser: Adam" not in out, err
+    assert "note: optimiser state left out: 'Conv2D_1/kernel' was frozen and has no slots" in out
+    assert json.loads((tmp_path / "convert.json").read_text())["optimizer"] is None
 
 
 def test_a_run_becomes_a_keras_file_with_its_scaling_and_slots(trained: Model, trained_run: Path, tmp_path: Path,

@@ -18,7 +18,7 @@ from lit_mnist.network import Network, as_images
 from lit_mnist.spec import NetworkSpec, SpecError
 from lit_mnist.spec.weights import initial_weights, weight_shapes
 from lit_mnist.training.exchange import from_state_dict, to_state_dict
-from tests.keras_files.files import SPEC, fresh, some_state
+from tests.keras_files.files import SPEC, fresh, frozen_state, some_state
 from tests.networks import specs
 
 STATES = {
@@ -100,6 +100,17 @@ def test_a_transposed_kernel_or_swapped_layers_would_be_seen(tmp_path: Path) -> 
     assert not same(read_keras(path).weights, weights)
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_frozen_layer_keeps_its_weights_and_has_no_slots(tmp_path: Path, ending: str) -> None:
+    state = frozen_state("Conv2D_1")
+    file = read_keras(fresh(tmp_path / f"model{ending}", optimizer=state, frozen=["Conv2D_1"])[0])
+    assert file.frozen == ("Conv2D_1",) and file.spec == SPEC
+    assert file.optimizer is not None, file.notes
+    assert all(same(file.optimizer.slots[slot], state.slots[slot]) for slot in state.slots)
+    with pytest.raises(KerasFileError, match="slot 'momentum' of 'Conv2D_1/kernel' is missing"):
+        fresh(tmp_path / f"other{ending}", optimizer=state)
+
+
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     weights = initial_weights(SPEC, 0)
     with pytest.raises(KerasFileError, match="unknown ending '.pt'; accepted: .keras, .h5, .hdf5"):
@@ -171,6 +182,19 @@ def test_keras_loads_every_optimiser_and_its_slots(tmp_path: Path, keras: Any, c
         assert np.array_equal(variable.numpy(), array), variable.path
     model.train_on_batch(np.ones((2, 8, 8, 1), np.float32), np.array([0, 1]))
     assert int(model.optimizer.iterations) == 8
+
+
+@pytest.mark.keras
+@pytest.mark.filterwarnings("ignore")
+def test_keras_goes_on_with_a_frozen_layer(tmp_path: Path, keras: Any) -> None:
+    path, weights = fresh(tmp_path / "model.keras", optimizer=frozen_state("Conv2D_1"), frozen=["Conv2D_1"])
+    model = keras.saving.load_model(path)
+    assert [layer.name for layer in model.layers if not layer.trainable] == ["Conv2D_1"]
+    model.train_on_batch(np.ones((2, 8, 8, 1), np.float32), np.array([0, 1]))
+    assert int(model.optimizer.iterations) == 8
+    after = dict(zip(weights, model.get_weights(), strict=True))
+    assert {name for name in weights if np.array_equal(after[name], weights[name])} == {
+        "Conv2D_1/kernel", "Conv2D_1/bias"}
 
 
 @pytest.mark.keras

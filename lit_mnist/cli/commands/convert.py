@@ -55,9 +55,9 @@ def convert(source: str, out: str, verify: bool = False, config: str | None = No
     if not from_keras and (config or standardize):
         raise UserError(f"--config and --standardize are for Keras files; {source} carries its own network and scaling")
     model, file = (_from_keras(path, config, standardize, data_root) if from_keras else _from_checkpoint(path))
-    notes = _write(model, file, target)
+    notes, optimizer = _write(model, file, target)
     errors = _verified(model, file, path if from_keras else target, target, seed) if verify else None
-    record = _record(model, file, path, target, notes, errors)
+    record = _record(model, replace(file, optimizer=optimizer), path, target, notes, errors)
     write_json(target.parent / "convert.json", record)
     if errors is not None and not record["verified"]["ok"]:
         raise UserError(_failure(record))
@@ -100,14 +100,14 @@ def _from_checkpoint(path: Path) -> tuple[Model, KerasFile]:
                             optimizer=optimizer, note=keras_note(model))
 
 
-def _write(model: Model, file: KerasFile, target: Path) -> list[str]:
-    """Write the target; return what must be said about it."""
+def _write(model: Model, file: KerasFile, target: Path) -> tuple[list[str], OptimizerState | None]:
+    """Write the target; return what must be said about it, and the optimiser state that it holds."""
     if target.suffix.lower() != ".ckpt":
         from ...keras_files import write_keras
         from ...runs.model import keras_note
 
-        write_keras(target, file.spec, file.weights, file.optimizer, file.renamed, keras_note(model))
-        return list(file.notes)
+        write_keras(target, file.spec, file.weights, file.optimizer, file.renamed, keras_note(model), file.frozen)
+        return list(file.notes), file.optimizer
     from ...runs.model import save_model
 
     notes, states = list(file.notes), []
@@ -117,7 +117,7 @@ def _write(model: Model, file: KerasFile, target: Path) -> list[str]:
         states, more = _torch_states(model, file.optimizer)
         notes += more
     save_model(model, target, states)
-    return notes
+    return notes, file.optimizer if states else None
 
 
 def _torch_states(model: Model, optimizer: OptimizerState) -> tuple[list[dict[str, Any]], list[str]]:
