@@ -8,6 +8,7 @@ import importlib.util
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 
 from lit_mnist.errors import UserError
@@ -32,13 +33,32 @@ def load_keras() -> ModuleType:
         raise BackendError("TensorFlow was imported before triton, which aborts the process as soon as torch needs it; "
                            "accepted: call keras_baseline.backend.load_keras() first, or use two processes")
     try:
-        keras = importlib.import_module("keras")
+        with quiet():
+            keras = importlib.import_module("keras")
     except ImportError as error:
         raise BackendError(f"Keras cannot be imported ({error}); install the extra: pip install 'lit-mnist[keras]'"
                            ) from error
     if keras.backend.backend() != "tensorflow":
         raise BackendError(f"KERAS_BACKEND = {keras.backend.backend()!r}; accepted: tensorflow")
     return keras
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what TensorFlow's C++ part writes to the process's standard error; Python's errors are raised as ever.
+
+    It logs about processors and CUDA before its own setting for logs is read, and again at its first use.
+    """
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 def _import_triton() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -150,15 +153,64 @@ def test_bad_input_is_one_clear_error(tmp_path: Path, run_cli: Run, in_tmp: Path
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs the extra `keras`")
 def test_verify_compares_every_layer_with_keras(tmp_path: Path, run_cli: Run) -> None:
-    for release, loads in (("k315", True), ("k208", False)):
+    for release, loader in (("k315", "Keras 3."), ("k208", "tf_keras 2.")):
         unpacked(release, tmp_path)
         source = tmp_path / f"{release}_functional.h5"
         code, out, err = run_cli("convert", source, tmp_path / release, "--verify", "--json")
         assert code == 0, err
         record = json.loads(out)
-        assert record["verified"]["ok"] and record["verified"]["largest_difference"] < 1e-5
-        assert (record["verified"]["refusal"] is None) == loads  # Keras 3 has no way to read that old a file
+        checked = record["verified"]
+        assert checked["ok"] and checked["largest_difference"] < 1e-5
+        assert checked["loaded_by"].startswith(loader) and checked["independent"]
+        assert len(checked["refusals"]) == (release == "k208")  # Keras 3 has no way to read that old a file
         assert all(layer["largest_difference"] < 1e-5 for layer in record["layers"])
+
+
+@pytest.mark.keras
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs the extra `keras`")
+def test_verify_says_when_no_keras_could_load_the_file(tmp_path: Path, run_cli: Run,
+                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without tf_keras, what is left to compare with is this program's own rewriting, which proves less."""
+    from lit_mnist.comparison.parity import converted
+
+    monkeypatch.setattr(converted.importlib.util, "find_spec", lambda name: None)
+    unpacked("k208", tmp_path)
+    code, out, err = run_cli("convert", tmp_path / "k208_functional.h5", tmp_path / "out", "--verify")
+    assert code == 0, err
+    assert "Keras 3.15.1 does not load this file: " in out and "\nequal within" not in out
+    assert "not compared with this file in any Keras" in out and "pip install tf_keras" in out
+    assert not json.loads((tmp_path / "out" / "convert.json").read_text())["verified"]["independent"]
+
+
+@pytest.mark.keras
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs the extra `keras`")
+def test_verify_builds_a_model_whose_file_names_its_input_on_the_first_layer(tmp_path: Path, run_cli: Run) -> None:
+    """tf.keras 2.x writes a Sequential model without InputLayer so: Reshape with batch_input_shape [null, 28, 28]."""
+    spec = NetworkSpec.from_dict({"input_shape": [28, 28, 1], "layers": [
+        {"type": "reshape", "name": "image", "shape": [28, 28, 1]}, {"type": "conv", "name": "conv", "filters": 2},
+        {"type": "flatten", "name": "flat"}, {"type": "dense", "name": "dense", "units": 3}]})
+    path, _ = fresh(tmp_path / "model.h5", spec)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        del config["config"]["layers"][0], config["config"]["build_input_shape"]
+        config["config"]["layers"][0]["config"]["batch_input_shape"] = [None, 28, 28]
+        file.attrs["model_config"], file.attrs["keras_version"] = json.dumps(config), "2.4.0"
+    code, out, err = run_cli("convert", path, tmp_path / "out", "--verify", "--json")
+    assert code == 0, err
+    record = json.loads(out)
+    assert record["verified"]["independent"] and len(record["layers"]) == 4
+    assert all(layer["largest_difference"] < 1e-5 for layer in record["layers"])
+
+
+@pytest.mark.keras
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs the extra `keras`")
+def test_verify_prints_nothing_of_tensorflows_own(tmp_path: Path) -> None:
+    path, _ = fresh(tmp_path / "model.keras")
+    result = subprocess.run([sys.executable, "-m", "lit_mnist", "convert", path, tmp_path / "out", "--verify"],
+                            capture_output=True, text=True, check=True)
+    assert "beside Keras 3." in result.stdout and result.stderr == ""
 
 
 @pytest.mark.keras
