@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 CONFIG ?= configs/cnn.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-all fit test test-slow lint clean
+.PHONY: help install install-all fit test test-slow lint docs wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -16,7 +16,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/installed-all: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[keras,notebooks,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[keras,notebooks,test,lint,docs]'
 	touch $@
 
 install: $(VENV)/installed  ## install what training and looking inside need
@@ -27,13 +27,20 @@ fit: install  ## install, then train configs/cnn.yaml (or CONFIG=...)
 	$(BIN)/python -m lit_mnist fit --config $(CONFIG)
 
 test: install-all  ## install everything, then run the test suite
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' -n auto --dist loadfile
 
 test-slow: install-all  ## the checks that need minutes to hours
 	$(BIN)/python -m pytest -m slow --timeout 21600
 
-lint: install-all  ## look for mistakes without running anything
+lint: install-all  ## look for mistakes without running anything: ruff, then types
 	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+docs: install-all  ## build the pages and the API reference into build/site; a warning is an error
+	$(BIN)/zensical build --strict --clean
+
+wheel: install-all  ## build the wheel into dist/
+	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
 
 clean:  ## remove the environment and caches (never the runs)
 	rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis .ruff_cache

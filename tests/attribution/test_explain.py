@@ -155,7 +155,7 @@ def test_tensorboard_holds_pictures_and_figures(record: Explanation, tmp_path: P
     assert scalar.step == 3 and scalar.value == pytest.approx(record.attributions[1].verdicts[-1].value, rel=1e-6)
 
 
-def test_the_command_writes_everything(model: Model, tmp_path: Path, run_cli) -> None:  # noqa: ANN001
+def test_the_command_writes_everything(model: Model, tmp_path: Path, run_cli) -> None:
     ckpt = tmp_path / "tiny.ckpt"
     save_model(model, ckpt)
     code, out, err = run_cli("explain", "--ckpt_path", ckpt, "--images", "test:3", "test:5", "--methods", "saliency",
@@ -180,7 +180,7 @@ def test_the_command_writes_everything(model: Model, tmp_path: Path, run_cli) ->
     (["--images", "test:99999"], "out of range"),
     (["--count", "0"], "count = 0"),
 ])
-def test_bad_input_is_one_message(options: list[str], words: str, model: Model, tmp_path: Path, run_cli) -> None:  # noqa: ANN001
+def test_bad_input_is_one_message(options: list[str], words: str, model: Model, tmp_path: Path, run_cli) -> None:
     ckpt = tmp_path / "tiny.ckpt"
     save_model(model, ckpt)
     images = [] if "--images" in options else ["--images", "test:3"]

@@ -378,7 +378,7 @@ def test_double_precision_is_followed(cnn_spec: NetworkSpec) -> None:
     (Occlusion(empty(TANH), window=9), TANH, "window 9.*accepted: 1 <= stride <= window <= 8"),
     (FeatureAblation(empty(TANH), block=0), TANH, "block of 0"),
 ])
-def test_a_method_that_does_not_fit_says_so(method, spec: NetworkSpec, words: str) -> None:  # noqa: ANN001
+def test_a_method_that_does_not_fit_says_so(method, spec: NetworkSpec, words: str) -> None:
     with pytest.raises(ValueError, match=f"(?s){words}"):
         method(Network(spec).eval(), pictures(2, spec), 0)
 

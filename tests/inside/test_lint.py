@@ -19,7 +19,7 @@ X = torch.zeros(1, 4)
 
 
 class Functional(nn.Module):
-    def __init__(self, function) -> None:  # noqa: ANN001
+    def __init__(self, function) -> None:
         super().__init__()
         self.first, self.function = nn.Linear(4, 4), function
 
@@ -37,7 +37,7 @@ class Reused(nn.Module):
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_our_configs_are_clean(config) -> None:  # noqa: ANN001
+def test_our_configs_are_clean(config) -> None:
     assert lint(Network(spec_of_config(config))) == ()
 
 
@@ -51,7 +51,7 @@ def test_our_networks_are_clean(spec: NetworkSpec) -> None:
 
 @pytest.mark.parametrize("function", [F.relu, torch.relu, torch.tanh, F.leaky_relu, F.elu, lambda x: x.relu(),
                                       lambda x: x.clamp(min=0), torch.sigmoid, lambda x: x.relu_()])
-def test_functional_activations(function) -> None:  # noqa: ANN001
+def test_functional_activations(function) -> None:
     network = Functional(function)
     (found,) = lint(network, X)
     assert found.kind == "functional"

@@ -97,7 +97,7 @@ def test_modes_are_restored(digits: Dataset) -> None:
 def test_interruption_leaves_nothing_behind(digits: Dataset) -> None:
     model = tiny_model()
 
-    def interrupted():  # noqa: ANN202
+    def interrupted():
         yield from batches(model, digits.test_images[:5])
         raise KeyboardInterrupt
 

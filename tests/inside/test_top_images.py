@@ -79,7 +79,7 @@ def test_a_smaller_box_would_be_noticed(cnn_spec: NetworkSpec) -> None:
 def test_several_layers_in_one_pass(digits: Dataset) -> None:
     model, passes = tiny_model(), []
 
-    def counted():  # noqa: ANN202
+    def counted():
         for batch in batches(model, digits.test_images[:20], 10):
             passes.append(len(batch))
             yield batch

@@ -51,7 +51,7 @@ def test_captums_gradient_equals_plain_autograd(objective: o.Objective) -> None:
 class _Wrong(o.ChannelMean):
     """Planted faults of a selector."""
 
-    def __init__(self, fault) -> None:  # noqa: ANN001
+    def __init__(self, fault) -> None:
         super().__init__("Conv_2")
         object.__setattr__(self, "fault", fault)
 
@@ -62,7 +62,7 @@ class _Wrong(o.ChannelMean):
 @pytest.mark.parametrize("fault", [lambda s: s.sum(), lambda s: s[:-1], lambda s: s.roll(1), lambda s: s[:, None],
                                    lambda s: s - s.mean(), lambda s: s[[0, 2, 1, *range(3, len(s))]],
                                    lambda s: s.detach().long(), lambda s: float(s.detach().sum())])
-def test_a_wrong_selector_cannot_pass(small: Model, fault) -> None:  # noqa: ANN001
+def test_a_wrong_selector_cannot_pass(small: Model, fault) -> None:
     with pytest.raises(MaximizeError, match="row"):
         climb(small, [a.Stage(_Wrong(fault), 3)], a.rows_for([0, 3, 7, 5], 1))
     climb(small, [a.Stage(_Wrong(lambda s: s), 3)], a.rows_for([0, 3, 7, 5], 1))

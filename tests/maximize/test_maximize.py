@@ -290,7 +290,7 @@ def test_style_transfer_lowers_both_where_only_one_is_wanted(small: Model) -> No
     (lambda m: Jitter(float("nan")), "jitter = nan"),
     (lambda m: climb(m, [a.Stage(-1 * o.L2(), 2)], a.rows_for([0], 1)), "regularisers alone"),
 ])
-def test_bad_input_is_one_clear_error(small: Model, call, message: str) -> None:  # noqa: ANN001
+def test_bad_input_is_one_clear_error(small: Model, call, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         call(small)
     assert type(caught.value).__name__ in ("MaximizeError", "CaptureError")

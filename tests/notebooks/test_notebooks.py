@@ -49,7 +49,7 @@ def test_train_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / "cnn.ckpt").is_file()
 
 
-def execute(stem: str, folder: Path, monkeypatch: pytest.MonkeyPatch):  # noqa: ANN201 - a NotebookNode
+def execute(stem: str, folder: Path, monkeypatch: pytest.MonkeyPatch):
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     save_model(tiny_model(), folder / "tiny.ckpt")

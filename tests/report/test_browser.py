@@ -59,7 +59,7 @@ def chromium() -> Iterator:  # a webdriver
     driver.quit()
 
 
-def opened(driver, page: Path, width: int = 1280, scheme: str = "light"):  # noqa: ANN001, ANN201 - a webdriver
+def opened(driver, page: Path, width: int = 1280, scheme: str = "light"):
     from selenium.webdriver.support.ui import WebDriverWait
 
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
@@ -71,19 +71,19 @@ def opened(driver, page: Path, width: int = 1280, scheme: str = "light"):  # noq
     return driver
 
 
-def first(driver, selector: str):  # noqa: ANN001, ANN201 - a webdriver, an element
+def first(driver, selector: str):
     return driver.find_element("css selector", selector)
 
 
-def press(driver, selector: str, number: int = 0) -> None:  # noqa: ANN001 - a webdriver
+def press(driver, selector: str, number: int = 0) -> None:
     driver.execute_script("arguments[0].click()", driver.find_elements("css selector", selector)[number])
 
 
-def pixels(driver, selector: str) -> list[int]:  # noqa: ANN001 - a webdriver
+def pixels(driver, selector: str) -> list[int]:
     return driver.execute_script(_PIXELS, first(driver, selector))
 
 
-def test_opens_without_errors_and_everything_loads(chromium, page: Path) -> None:  # noqa: ANN001
+def test_opens_without_errors_and_everything_loads(chromium, page: Path) -> None:
     driver = opened(chromium, page)
     assert driver.get_log("browser") == []
     assert driver.execute_script("return [...document.images].every((i) => i.complete && i.naturalWidth > 0)")
@@ -95,7 +95,7 @@ def test_opens_without_errors_and_everything_loads(chromium, page: Path) -> None
                                  ".filter((e) => !e.name.startsWith('data:')).length") == 0
 
 
-def test_another_digit_changes_maps_answer_and_attributions(chromium, page: Path) -> None:  # noqa: ANN001
+def test_another_digit_changes_maps_answer_and_attributions(chromium, page: Path) -> None:
     driver = opened(chromium, page)
     before = [pixels(driver, selector) for selector in _SHOWN]
     image = first(driver, "#answer").get_attribute("data-image")
@@ -107,7 +107,7 @@ def test_another_digit_changes_maps_answer_and_attributions(chromium, page: Path
     assert len(pressed) == 2 and {button.text for button in pressed} == {pressed[0].text}
 
 
-def test_another_layer_map_and_scale(chromium, page: Path) -> None:  # noqa: ANN001
+def test_another_layer_map_and_scale(chromium, page: Path) -> None:
     driver = opened(chromium, page)
     assert len(driver.find_elements("css selector", "#maps-grid button")) == 5
     press(driver, "#maps-layers button", 2)
@@ -122,7 +122,7 @@ def test_another_layer_map_and_scale(chromium, page: Path) -> None:  # noqa: ANN
     assert before != after
 
 
-def test_top_images_filters_wanted_and_methods(chromium, page: Path) -> None:  # noqa: ANN001
+def test_top_images_filters_wanted_and_methods(chromium, page: Path) -> None:
     driver = opened(chromium, page)
     assert len(driver.find_elements("css selector", "#top-view .toprow")) == 9
     press(driver, "#top-layers button", 0)
@@ -138,7 +138,7 @@ def test_top_images_filters_wanted_and_methods(chromium, page: Path) -> None:  #
     assert len(driver.find_elements("css selector", ".verdicts .pass, .verdicts .fail")) > 2
 
 
-def test_a_cell_of_the_confusion_matrix_shows_its_mistakes(chromium, page: Path) -> None:  # noqa: ANN001
+def test_a_cell_of_the_confusion_matrix_shows_its_mistakes(chromium, page: Path) -> None:
     driver = opened(chromium, page)
     cell = first(driver, ".confusion button")
     press(driver, ".confusion button")
@@ -149,11 +149,11 @@ def test_a_cell_of_the_confusion_matrix_shows_its_mistakes(chromium, page: Path)
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_nothing_is_wider_than_the_screen(chromium, page: Path, width: int) -> None:  # noqa: ANN001
+def test_nothing_is_wider_than_the_screen(chromium, page: Path, width: int) -> None:
     driver = opened(chromium, page, width)
     assert driver.execute_script("return document.documentElement.scrollWidth") == width
 
 
-def test_light_and_dark(chromium, page: Path) -> None:  # noqa: ANN001
+def test_light_and_dark(chromium, page: Path) -> None:
     grounds = [opened(chromium, page, scheme=scheme).execute_script(_GROUND) for scheme in ("light", "dark")]
     assert min(grounds[0]) > 200 and max(grounds[1]) < 60

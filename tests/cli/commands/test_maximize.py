@@ -20,12 +20,12 @@ from lit_mnist.runs.model import Model
 
 
 @pytest.fixture(scope="module")
-def made(trained: Model, digits) -> WantedImages:  # noqa: ANN001
+def made(trained: Model, digits) -> WantedImages:
     data = reference(trained, "Conv2D_1", 3, pixels=digits.train_images[:200])
     return maximize_maps(trained, "Conv2D_1", [5, 0, 9], Settings(restarts=2, steps=12), data)
 
 
-def test_command_writes_what_it_says(run_cli, trained_run: Path, tmp_path: Path) -> None:  # noqa: ANN001
+def test_command_writes_what_it_says(run_cli, trained_run: Path, tmp_path: Path) -> None:
     code, out, err = run_cli("maximize", "--ckpt_path", trained_run, "--layer", "Conv2D_2", "--maps", "3,8-9",
                              "--steps", 8, "--restarts", 2, "--compare", "false", "--animate", "apng",
                              "--tensorboard", tmp_path / "tb", "--out", tmp_path, "--json")
@@ -40,14 +40,14 @@ def test_command_writes_what_it_says(run_cli, trained_run: Path, tmp_path: Path)
     assert any((tmp_path / "tb").iterdir())
 
 
-def test_command_makes_class_images_and_searches(run_cli, trained_run: Path, tmp_path: Path) -> None:  # noqa: ANN001
+def test_command_makes_class_images_and_searches(run_cli, trained_run: Path, tmp_path: Path) -> None:
     code, out, err = run_cli("maximize", "--ckpt_path", trained_run, "--classes", "7", "--steps", 3, "--restarts", 1,
                              "--search", 40, "--compare", "false", "--preset", "source", "--out", tmp_path, "--json")
     assert code == 0, err
     assert json.loads(out)["images"][0]["class"] == 7
 
 
-def test_command_transfers_style(run_cli, trained_run: Path, tmp_path: Path) -> None:  # noqa: ANN001
+def test_command_transfers_style(run_cli, trained_run: Path, tmp_path: Path) -> None:
     for number, value in enumerate((40, 220)):
         picture = np.zeros((28, 28), np.uint8)
         picture[6:22, 8 + 5 * number:12 + 5 * number] = value
@@ -66,7 +66,7 @@ def test_command_transfers_style(run_cli, trained_run: Path, tmp_path: Path) -> 
     (("--images", "test:1"), "the two together"), (("--preset", "sauce"), "sauce"),
     (("--maps", "3,3"), "different numbers"), (("--restarts", "0"), "restarts = 0")])
 def test_bad_input_exits_with_2_and_one_message_before_any_work(
-        run_cli, trained_run: Path, tmp_path: Path, options: tuple, message: str,  # noqa: ANN001
+        run_cli, trained_run: Path, tmp_path: Path, options: tuple, message: str,
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["lit_mnist.maximize.reference"], "reference",
                         lambda *_, **__: pytest.fail("a pass over the data"))

@@ -171,10 +171,10 @@ class _Kept:
     def __init__(self) -> None:
         self.experiment, self.written = self, []
 
-    def _get_file_writer(self):  # noqa: ANN202
+    def _get_file_writer(self):
         return self
 
-    def add_summary(self, summary, step: int) -> None:  # noqa: ANN001
+    def add_summary(self, summary, step: int) -> None:
         self.written.append((summary, step))
 
 
