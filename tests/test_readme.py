@@ -38,12 +38,12 @@ def test_commands_exist(page: Path, run_cli: Run) -> None:
 def test_the_two_commands_are_what_make_does() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for line in ("-m pip install --quiet --constraint constraints.txt --editable .\n",
-                 "-m lit_mnist fit --config $(CONFIG)", "--editable '.[keras,notebooks,test]'",
-                 "-m pytest -m 'not slow'"):
+                 "-m lit_mnist fit --config $(CONFIG)", "--editable '.[keras,notebooks,test,lint,docs]'",
+                 "-m pytest -m 'not slow' -n auto --dist loadfile"):
         assert line in makefile
     shell = "".join(text for kind, text in BLOCKS if not kind)
     for line in ("--constraint constraints.txt --editable .\n", "-m lit_mnist fit --config configs/cnn.yaml\n",
-                 "--editable '.[keras,notebooks,test]'", "-m pytest -m 'not slow'"):
+                 "--editable '.[keras,notebooks,test,lint,docs]'", "-m pytest -m 'not slow' -n auto --dist loadfile"):
         assert line in shell
 
 
