@@ -12,6 +12,7 @@ from jsonargparse import get_loader
 from lit_mnist.data import DataOptions
 from lit_mnist.errors import UserError, nearest
 from lit_mnist.spec import NetworkSpec
+from lit_mnist.spec.overrides import LAYERS, LayerValue, override_layers, parse_layer_key
 
 OPTIMIZERS = ("RMSprop", "SGD", "Adam", "Nadam", "Adamax")
 SCHEDULES = ("Constant", "InverseTimeDecay", "ExponentialDecay")
@@ -61,7 +62,7 @@ class Recipe:
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Return the YAML under `path` with ``key.subkey=value`` overrides; raise RecipeError naming file or key."""
     try:
-        config = get_loader("yaml")(Path(path).read_text())
+        config = get_loader("yaml")(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"--config {path}: cannot be read ({error.strerror}); "
                           "accepted: a YAML file such as configs/cnn.yaml") from error
@@ -102,6 +103,11 @@ def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
 
 def _override(config: dict[str, Any], override: str) -> None:
     key, _, value = override.partition("=")
+    if key.startswith(LAYERS):
+        change = LayerValue(*parse_layer_key(key), get_loader("yaml")(value))
+        config["model"] = dict(_section(config, "model"))
+        config["model"]["network"] = override_layers(config["model"].get("network"), [change])
+        return
     *parents, last = key.split(".")
     for parent in parents:
         config = config.setdefault(parent, {})

@@ -88,6 +88,16 @@ def read_yaml(path: str | Path) -> Any:
         raise UserError(f"--config {path}: not YAML ({' '.join(str(error).split())[:200]})") from error
 
 
+def parse_yaml(text: str, source: str) -> Any:
+    """Return the value of YAML `text`, such as a flag's; raise UserError naming its `source` and the reason."""
+    import yaml
+
+    try:
+        return yaml.load(text, _yaml_loader())
+    except yaml.YAMLError as error:
+        raise UserError(f"{source} {text}: not YAML ({' '.join(str(error).split())[:200]})") from error
+
+
 @functools.cache
 def _yaml_loader() -> type:
     """Return PyYAML's safe loader with YAML 1.2's floats: PyYAML alone takes ``1e-6`` for a string."""

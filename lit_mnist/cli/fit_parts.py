@@ -1,29 +1,32 @@
-"""What a trainer of ``fit`` carries beside Lightning's own parts: loggers, callbacks, the files of checkpoints."""
+"""Loggers, callbacks and checkpoint files that ``fit`` adds to the Trainer."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
-from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
 
+from ..files import write_text
 from ..runs.resume import take_abandoned
 from ..runs.start import Origin
-from ..training import callbacks as cb
-from ..training.checkpoints import CheckedFiles, KeepLast
+from ..training.callbacks import History, RunRecord, StepProgress, run_folder
+from ..training.checkpoints import CheckedFiles
+from ..training.lightning_internals import order_callbacks, steps_between_saves
 from ..training.metrics_file import MetricsFile
 
 
 class SaveConfig(SaveConfigCallback):
-    """Writes ``config.yaml`` into the run folder; needs none where there is no run folder."""
+    """Writes ``config.yaml`` into the run folder, as UTF-8 in every locale; nothing where there is no run folder."""
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Write the file where a run has a folder."""
-        if stage == "fit" and trainer.log_dir and trainer.loggers:
-            super().setup(trainer, pl_module, stage)
+        folder = run_folder(trainer)
+        if stage == "fit" and folder and trainer.is_global_zero:
+            write_text(folder / self.config_filename, self.parser.dump(self.config, skip_none=False))
 
 
 def loggers(origin: Origin | None, runs_dir: str, name: str) -> list[Logger]:
@@ -36,23 +39,35 @@ def loggers(origin: Origin | None, runs_dir: str, name: str) -> list[Logger]:
     return [board, MetricsFile(Path(board.log_dir), step)]
 
 
-def equip(trainer: L.Trainer, extra: list[Callback]) -> None:
-    """Add this program's callbacks and files; ours take the places of Lightning's progress bar and checkpoints.
+def equip(trainer: L.Trainer, own: Sequence[Callback], user: Sequence[Callback]) -> None:
+    """Add this program's callbacks to the `user`'s, and its checkpoint files; Lightning's default callbacks go.
 
-    The order is Lightning's own: checkpoints last, so that they hold what the other callbacks did.
+    A progress bar of the user's takes the place of ours: two bars would write over each other. The order is
+    Lightning's own: checkpoints last, so that they hold what the other callbacks did.
     """
-    if any(isinstance(callback, cb.StepProgress) for callback in extra):
-        trainer.callbacks = [c for c in trainer.callbacks if not isinstance(c, cb.ProgressBar)]
-    if any(isinstance(callback, KeepLast) for callback in extra):
-        trainer.callbacks = [c for c in trainer.callbacks if type(c) is not ModelCheckpoint]
-    locks = [callback for callback in extra if isinstance(callback, cb.RunRecord)]  # before anything is written
-    others = [callback for callback in extra if callback not in locks]
-    trainer.callbacks = _CallbackConnector._reorder_callbacks([*locks, *trainer.callbacks, *others])
+    if any(isinstance(callback, ProgressBar) for callback in user):
+        own = [callback for callback in own if not isinstance(callback, StepProgress)]
+    locks = [callback for callback in own if isinstance(callback, RunRecord)]  # before anything is written
+    others = [callback for callback in own if callback not in locks]
+    kept = [callback for callback in trainer.callbacks if callback in user or not _is_default(callback)]
+    trainer.callbacks = order_callbacks([*locks, *kept, *others])
     trainer.strategy.checkpoint_io = CheckedFiles()
     _hand_in_drawing(trainer.callbacks)
 
 
-def draw_curves(history: cb.History, path: Path) -> None:
+def _is_default(callback: Callback) -> bool:
+    """Whether Lightning adds such a callback of its own accord where ours does the work."""
+    return isinstance(callback, ProgressBar) or type(callback) is ModelCheckpoint
+
+
+def end_blocks_at_saves(callbacks: Iterable[Callback], steps: int) -> None:
+    """Make blocks of steps end where a ModelCheckpoint saves, else it would pass over most of its steps."""
+    for callback in callbacks:
+        if every := steps_between_saves(callback):
+            callback.step_marks = range(every, steps + 1, every)
+
+
+def draw_curves(history: History, path: Path) -> None:
     """Write the training curves of a run to `path` in its folder."""
     from ..figures.canvas import save
     from ..figures.evaluation import training_curves

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import os
@@ -10,6 +9,7 @@ import sys
 import time
 import types
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,12 +21,12 @@ os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 import lightning as L  # noqa: E402
 from jsonargparse import ArgumentError, Namespace  # noqa: E402
 from jsonargparse.typing import NonNegativeFloat, PositiveInt  # noqa: E402
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint  # noqa: E402
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI  # noqa: E402
 from lightning.pytorch.utilities.exceptions import MisconfigurationException  # noqa: E402
 
 from ..data.module import MNISTDataModule  # noqa: E402
-from ..errors import UserError, nearest  # noqa: E402
-from ..files import read_yaml  # noqa: E402
+from ..errors import UserError  # noqa: E402
 from ..outcome import Outcome  # noqa: E402
 from ..runs.resume import find_unfinished  # noqa: E402
 from ..runs.start import find_origin, unfinished_run  # noqa: E402
@@ -35,8 +35,18 @@ from ..training.checkpoints import KeepLast, checkpoints  # noqa: E402
 from ..training.classifier import LitClassifier  # noqa: E402
 from ..training.cuda.graphs import refuse_without_cuda  # noqa: E402
 from ..training.interruption import Interrupted, Interruption  # noqa: E402
+from ..training.monitors import check_monitors, metric_names  # noqa: E402
 from ..training.summary import evaluate_run, finish_fit, predict_test, warn_of_fallback  # noqa: E402
-from .fit_parts import SaveConfig, draw_curves, equip, loggers  # noqa: E402
+from .arguments import (  # noqa: E402
+    apply_layer_flags,
+    check_keys,
+    configs_first,
+    configs_in_any_locale,
+    read_early,
+    stem,
+)
+from .checks import check_callbacks, check_trainer  # noqa: E402
+from .fit_parts import SaveConfig, draw_curves, end_blocks_at_saves, equip, loggers  # noqa: E402
 from .messages import explain  # noqa: E402
 
 _SKIPPED = {"model", "train_dataloaders", "val_dataloaders", "dataloaders", "datamodule", "weights_only",
@@ -59,12 +69,14 @@ def run(command: str, argv: list[str]) -> Outcome:
 def _quieten() -> None:
     """Leave out Lightning's advertisements and the warnings that are about its own affairs."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # trainer.profiler: its report
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for message in (r".*LeafSpec.*", r"Experiment logs directory .* exists and is not empty",
                     r"The number of training batches .* is smaller than the logging interval",
                     r"`val_dataloader` does not exist|.*does not have many workers",
                     r".*no `val_dataloader`|Total length of `list` across ranks is zero",
                     r"Checkpoint directory .* exists and is not empty",
+                    r"Using ModelCheckpoint with manual optimization",  # it holds the state after it, rightly
                     r"It is recommended to use .*sync_dist=True"):  # the figures logged are all processes' already
         warnings.filterwarnings("ignore", message=message)
 
@@ -78,18 +90,23 @@ class Cli(LightningCLI):
         type(self).command = command
         self.interruption = interruption
         self.started, self.outcome = time.perf_counter(), Outcome({}, "")
-        early = _early(argv)
+        early = read_early(argv)
+        self.configs, self.stem = early.config, stem(early.config)
         self.origin = None if early.asks else \
-            find_origin(command, early.ckpt_path, early.runs_dir, early.name or _stem(early.config))
-        self.configs, self.stem = early.config, _stem(early.config)
-        base = ["--config", json.dumps(self.origin.config)] if self.origin else []
+            find_origin(command, early.ckpt_path, early.runs_dir, early.name or self.stem)
         super().__init__(
-            LitClassifier, MNISTDataModule, args=[command, *base, *argv], save_config_callback=SaveConfig,
+            LitClassifier, MNISTDataModule, args=self._arguments(argv), save_config_callback=SaveConfig,
             save_config_kwargs={"overwrite": True}, seed_everything_default=1, trainer_defaults=dict(_TRAINER),
             auto_configure_optimizers=False, load_from_checkpoint_support=False,
             parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "prog": "python -m lit_mnist",
                            command: {"exit_on_error": False, "prog": f"python -m lit_mnist {command}"}},
         )
+
+    def _arguments(self, argv: list[str]) -> list[str]:
+        """Return what Lightning's parser reads: the checkpoint's own configuration, files, flags; the last wins."""
+        base = self.origin.config if self.origin else {}
+        flags = apply_layer_flags(configs_in_any_locale(configs_first(argv)), self.configs, base)
+        return [self.command, *(["--config", json.dumps(base)] if base else []), *flags]
 
     @classmethod
     def subcommands(cls) -> dict[str, set[str]]:
@@ -118,22 +135,11 @@ class Cli(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: list[str]) -> None:
         """Parse; raise UserError with one clear message."""
-        self._check_keys()
+        check_keys(self.configs, {action.dest.partition(".")[0] for action in self._parser(self.command)._actions})
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
             raise self._explained(error) from error
-
-    def _check_keys(self) -> None:
-        """Name a misspelled key of a YAML file before jsonargparse misses what it should have been."""
-        known = {action.dest.partition(".")[0] for action in self._parser(self.command)._actions}
-        for path in self.configs:
-            content = read_yaml(path)
-            if not isinstance(content, dict):
-                raise UserError(f"--config {path}: holds {content!r}; accepted: keys such as model and data")
-            for key in content:
-                if key not in known:
-                    raise UserError(f"--config {path}: unknown key {key!r}; {nearest(key, sorted(known - {'help'}))}")
 
     def _parse_ckpt_path(self) -> None:
         """Do nothing: Lightning would override flags silently, `Origin` refuses contradictions."""
@@ -153,6 +159,9 @@ class Cli(LightningCLI):
         if Path(self.settings.name).name != self.settings.name or self.settings.name == "..":
             raise UserError(f"--name {self.settings.name}: cannot work; accepted: a folder's name, without separators "
                             "(--runs_dir says where it lies)")
+        if self.command == "fit":
+            callbacks = self.settings.trainer.callbacks or []
+            check_callbacks(entry.class_path for entry in (callbacks if isinstance(callbacks, list) else [callbacks]))
         self._dump_config()
         if self.origin:
             self.origin.refuse_contradictions(self.config_dump)
@@ -178,38 +187,55 @@ class Cli(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Build the trainer with this program's loggers and callbacks."""
-        wanted = self._get(self.config_init, "trainer")
-        fitting = self.command == "fit" and not wanted.get("fast_dev_run")
-        if wanted.get("logger") in (None, True):
+        settings, user = self._get(self.config_init, "trainer"), self._user_callbacks()
+        fitting = self.command == "fit" and not settings.get("fast_dev_run")
+        if settings.get("logger") in (None, True):
             kwargs["logger"] = loggers(self.origin, self.settings.runs_dir, self.settings.name) if fitting else False
-        if not fitting or wanted.get("logger") is False:  # no run folder: nowhere to keep checkpoints
-            kwargs["enable_checkpointing"] = False
+        if not fitting or settings.get("logger") is False:  # no run folder: nowhere to keep checkpoints of ours
+            kwargs["enable_checkpointing"] = any(isinstance(callback, ModelCheckpoint) for callback in user)
         trainer = super().instantiate_trainer(**kwargs)
         if self.command == "fit":
-            equip(trainer, self._callbacks(trainer))
+            check_trainer(trainer)
+            equip(trainer, self._own_callbacks(trainer), user)
         return trainer
 
-    def _callbacks(self, trainer: L.Trainer) -> list:
-        extra = [cb.RunRecord(self.config_dump), cb.Clock(), cb.EpochHistory(draw_curves), cb.EpochReport()]
+    def _user_callbacks(self) -> Sequence[Callback]:
+        callbacks = self._get(self.config_init, "trainer").get("callbacks") or []
+        return callbacks if isinstance(callbacks, list) else [callbacks]
+
+    def _own_callbacks(self, trainer: L.Trainer) -> list[Callback]:
+        own = [cb.RunRecord(self.config_dump), cb.Clock(), cb.EpochHistory(draw_curves), cb.EpochReport()]
         if trainer.loggers and not trainer.fast_dev_run:
             keep_last = KeepLast(self.settings.checkpoint_every_seconds, self.settings.checkpoint_every_steps,
                                  self.interruption)
-            extra += checkpoints(self.datamodule.options.validate_on == "validation", keep_last)
-        return extra + ([cb.StepProgress()] if self.settings.trainer.enable_progress_bar is not False else [])
+            own += checkpoints(self.datamodule.options.validate_on == "validation", keep_last)
+        return own + ([cb.StepProgress()] if self.settings.trainer.enable_progress_bar is not False else [])
 
     def after_instantiate_classes(self) -> None:
-        """Read and check the data before anything is written."""
+        """Read and check the data, and what only they decide, before anything is written."""
         if self.command == "predict" and self.settings.images:
             return
         if self.origin and self.origin.scaled:
             self.datamodule.use(self.origin.model.standardizer)
-        if self.command == "fit" and self.model.cuda_graphs is True:
-            refuse_without_cuda(self.trainer.strategy.root_device)
-        self._refuse_other_data()
+        if self.command == "fit":
+            self._check_fit()
         warn_of_fallback(self.datamodule.prepared.dataset)
 
+    def _check_fit(self) -> None:
+        if self.model.cuda_graphs is True:
+            refuse_without_cuda(self.trainer.strategy.root_device)
+        validated = self.datamodule.options.validate_on != "none"
+        check_monitors(self.trainer.callbacks, metric_names(self.model.spec, validated))
+        self._refuse_other_data()
+        end_blocks_at_saves(self.trainer.callbacks, self._most_steps())
+
+    def _most_steps(self) -> int:
+        if self.trainer.max_steps > 0:
+            return self.trainer.max_steps
+        return self.datamodule.steps_per_epoch * max(self.trainer.max_epochs or 1, 1)
+
     def _refuse_other_data(self) -> None:
-        if self.command != "fit" or not self.origin:
+        if not self.origin:
             return
         here, there = self.datamodule.prepared.dataset.name, self.origin.model.dataset
         if here != there:
@@ -245,30 +271,6 @@ class Cli(LightningCLI):
         from .commands.predict import predict
 
         return predict(self.origin.model, self.settings.images, self.settings.data.dataset, self.settings.data.root)
-
-
-def _early(argv: list[str]) -> argparse.Namespace:
-    """Read the options that decide where the others start from."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--ckpt_path")
-    parser.add_argument("--name")
-    parser.add_argument("--runs_dir", default="runs")
-    parser.add_argument("-c", "--config", action="append", default=[])
-    parser.add_argument("-h", "--help", "--print_config", dest="asks", nargs="?", const=True)
-    try:
-        found, _ = parser.parse_known_args(argv)
-    except (argparse.ArgumentError, SystemExit) as error:
-        raise UserError(explain(str(error), ["ckpt_path", "name", "runs_dir", "config"])) from error
-    for config in found.config:
-        if not Path(config).is_file():
-            raise UserError(f"--config {config}: no such file; accepted: a YAML file such as configs/cnn.yaml")
-    return found
-
-
-def _stem(configs: list[str]) -> str | None:
-    """Return the last configuration file's name; a run's own config.yaml carries its name inside."""
-    stem = Path(configs[-1]).stem if configs else None
-    return None if stem == "config" else stem
 
 
 def _as_seed(value: bool | int) -> int:

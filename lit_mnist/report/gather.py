@@ -189,7 +189,7 @@ def _history(run: Path, summary: dict[str, Any]) -> dict[str, list[float]]:
     """The figures by epoch: from ``metrics.csv``, which grows while training runs, else from the summary."""
     found: dict[str, list[float]] = {}
     try:
-        with open(run / "metrics.csv", newline="") as file:
+        with open(run / "metrics.csv", newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 for key in ("train/acc", "val/acc", "train/loss", "val/loss"):
                     if row.get(key):
@@ -206,7 +206,7 @@ def _history(run: Path, summary: dict[str, Any]) -> dict[str, list[float]]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -214,6 +214,6 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return ""

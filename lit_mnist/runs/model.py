@@ -96,7 +96,7 @@ def run_checkpoint(run: Path) -> Path:
     """Return the checkpoint of a run folder whose weights its summary reports, else the best, else the last."""
     names = [BEST, LAST, PREVIOUS]
     with suppress(OSError, ValueError, KeyError, TypeError):  # an unfinished run has no summary
-        names.insert(0, json.loads((run / "summary.json").read_text())["checkpoint"])
+        names.insert(0, json.loads((run / "summary.json").read_text(encoding="utf-8"))["checkpoint"])
     for name in names:
         if (run / "checkpoints" / str(name)).is_file():
             return run / "checkpoints" / str(name)

@@ -71,7 +71,7 @@ class MetricsFile(Logger):
         if len(self._rows) == self._written:
             return
         if self._written:
-            with open(self.path, "a", newline="") as file:
+            with open(self.path, "a", newline="", encoding="utf-8") as file:
                 self._write(file, self._rows[self._written:])
         else:
             text = io.StringIO()
@@ -94,7 +94,7 @@ class MetricsFile(Logger):
         self._loaded = True
         if self._resumed_at is None or not self.path.is_file():
             return
-        with open(self.path, newline="") as file:
+        with open(self.path, newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             self._keys = list(reader.fieldnames or [])
             self._rows = [{key: value for key, value in row.items() if value != ""}

@@ -29,7 +29,7 @@ def runs(runs_dir: str = "runs") -> Outcome:
 
 def _run(folder: Path) -> dict:
     try:
-        summary = json.loads((folder / "summary.json").read_text())
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         return {"run": str(folder), "finished": True} | {key: summary.get(key) for key in _SHOWN}
     except (OSError, ValueError, AttributeError):
         return {"run": str(folder), "finished": False}

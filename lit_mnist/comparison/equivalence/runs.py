@@ -68,7 +68,7 @@ def finished(plan: Plan) -> dict[tuple[str, int], dict[str, Any]]:
     for side, seed in plan.trainings:
         path = plan.record(seed, side)
         if path.is_file():
-            record = json.loads(path.read_text())
+            record = json.loads(path.read_text(encoding="utf-8"))
             if record["settings"] != settings:
                 raise TrainingError(f"{path}: made with another configuration, other epochs or options; accepted: "
                                     "the same as before, or another folder as --out")
@@ -102,7 +102,7 @@ def _train(plan: Plan, side: str, seed: int) -> dict[str, Any]:
 
 def _run(command: Sequence[str]) -> Any:
     """Return what a command prints as JSON; raise TrainingError with the end of what it complained about."""
-    process = subprocess.run(command, capture_output=True, text=True)
+    process = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     if process.returncode:
         last = "\n".join(process.stderr.strip().splitlines()[-5:])
         raise TrainingError(f"{' '.join(command[1:4])} failed (exit code {process.returncode}): {last}")
@@ -112,7 +112,7 @@ def _run(command: Sequence[str]) -> Any:
 def _predictions(run: Path, side: str) -> np.ndarray:
     """Return the predicted class of every test image."""
     if side != OURS:
-        return np.asarray(json.loads((run / "test_predictions.json").read_text()))
+        return np.asarray(json.loads((run / "test_predictions.json").read_text(encoding="utf-8")))
     command = [sys.executable, "-m", "lit_mnist", "predict", "--ckpt_path", str(run), "--json"]
     return np.asarray(_run(command)["predictions"])
 

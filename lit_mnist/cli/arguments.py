@@ -1,0 +1,110 @@
+"""What a training command's parser is given: configuration files first, then the flags; layers' values by name."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import locale
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError, nearest
+from ..files import parse_yaml, read_yaml
+from ..spec.overrides import LAYERS, LayerValue, override_layers, parse_layer_key
+from .messages import explain
+
+_CONFIG = ("-c", "--config")
+
+
+def read_early(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the options that decide what the others start from: ckpt_path, name, runs_dir, config, asks (for help)."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--ckpt_path")
+    parser.add_argument("--name")
+    parser.add_argument("--runs_dir", default="runs")
+    parser.add_argument(*_CONFIG, action="append", default=[])
+    parser.add_argument("-h", "--help", "--print_config", dest="asks", nargs="?", const=True)
+    try:
+        options, _ = parser.parse_known_args(argv)
+    except (argparse.ArgumentError, SystemExit) as error:
+        raise UserError(explain(str(error), ["ckpt_path", "name", "runs_dir", "config"])) from error
+    for config in options.config:
+        if not Path(config).is_file():
+            raise UserError(f"--config {config}: no such file; accepted: a YAML file such as configs/cnn.yaml")
+    return options
+
+
+def configs_first(argv: Sequence[str]) -> list[str]:
+    """Return `argv` with its configuration files in front: what is read later wins, and flags win over files."""
+    configs, flags = [], []
+    words = iter(argv)
+    for word in words:
+        option, equals, value = word.partition("=")
+        if option in _CONFIG:
+            configs += ["--config", *([value] if equals else itertools.islice(words, 1))]
+        else:
+            flags.append(word)
+    return [*configs, *flags]
+
+
+def configs_in_any_locale(argv: Sequence[str]) -> list[str]:
+    """Return `argv` with configuration files as ASCII content where jsonargparse, which reads in the locale, fails."""
+    if locale.getpreferredencoding(False).lower().replace("-", "") == "utf8":
+        return list(argv)
+    return [_escaped(word) if before in _CONFIG else word for before, word in zip(["", *argv], argv, strict=False)]
+
+
+def _escaped(path: str) -> str:
+    import yaml
+
+    return path if Path(path).read_bytes().isascii() else yaml.safe_dump(read_yaml(path), allow_unicode=False)
+
+
+def apply_layer_flags(argv: Sequence[str], configs: Sequence[str], base: Mapping[str, Any]) -> list[str]:
+    """Return `argv` with ``--model.network.layers.LAYER.KEY VALUE`` replaced by the whole changed network.
+
+    The network is that of the last of `configs` that has one, else that of `base`. Raises UserError.
+    """
+    kept, changes = [], []
+    words = iter(argv)
+    for word in words:
+        if not word.startswith(f"--{LAYERS}"):
+            kept.append(word)
+            continue
+        option, equals, value = word.removeprefix("--").partition("=")
+        given = value if equals else next(words, None)
+        if given is None:
+            raise UserError(f"--{option}: has no value; accepted: --{option} VALUE")
+        changes.append(LayerValue(*parse_layer_key(option), parse_yaml(given, f"--{option}")))
+    if not changes:
+        return kept
+    network = override_layers(_network(configs, base, changes[0]), changes)
+    return [*kept, f"--model.network={json.dumps(network)}"]
+
+
+def _network(configs: Sequence[str], base: Mapping[str, Any], change: LayerValue) -> Any:
+    for content in [*map(read_yaml, reversed(configs)), base]:
+        model = content.get("model") if isinstance(content, Mapping) else None
+        if isinstance(model, Mapping) and "network" in model:
+            return model["network"]
+    raise UserError(f"--{LAYERS}{change.layer}.{change.key}: there is no network to change; accepted: together with "
+                    "--config, a YAML file that describes model.network")
+
+
+def check_keys(configs: Sequence[str], known: set[str]) -> None:
+    """Raise UserError for an unknown key of a YAML file, before the parser misses what it should have been."""
+    for path in configs:
+        content = read_yaml(path)
+        if not isinstance(content, dict):
+            raise UserError(f"--config {path}: holds {content!r}; accepted: keys such as model and data")
+        for key in content:
+            if key not in known:
+                raise UserError(f"--config {path}: unknown key {key!r}; {nearest(key, sorted(known - {'help'}))}")
+
+
+def stem(configs: Sequence[str]) -> str | None:
+    """Return the last configuration file's name; a run's own config.yaml carries its name inside."""
+    name = Path(configs[-1]).stem if configs else None
+    return None if name == "config" else name
