@@ -15,6 +15,7 @@ from safetensors.numpy import save as safetensors_bytes
 from lit_mnist.data import Part, Prepared, prepare
 from lit_mnist.environment import hardware, versions
 from lit_mnist.files import write_bytes, write_json, write_text
+from lit_mnist.runs.folder import claim_version
 
 from .backend import load_keras
 from .model import get_weights
@@ -29,7 +30,7 @@ def fit(recipe: Recipe, runs_dir: Path) -> dict[str, Any]:
     started = time.perf_counter()
     load_keras().utils.set_random_seed(recipe.seed)
     prepared = prepare(recipe.data)
-    run = _new_run(runs_dir / recipe.name)
+    run = claim_version(runs_dir / recipe.name)
     write_text(run / "config.yaml", yaml.safe_dump(dict(recipe.config), sort_keys=False))
     model = compiled_model(recipe)
     description = {"spec": json.dumps(recipe.spec.to_dict())}
@@ -38,11 +39,11 @@ def fit(recipe: Recipe, runs_dir: Path) -> dict[str, Any]:
     trained = train(recipe, model, prepared, run)
     figures = evaluate(model, recipe, prepared.test)
     summary = _test_figures(figures, recipe, prepared.test) | _summary(recipe, prepared, trained) | {
-        "wall_seconds": time.perf_counter() - started, "run": str(run)}
+        "wall_seconds": time.perf_counter() - started}
     write_json(run / PREDICTIONS, figures["predicted"])
     _draw_curves(summary["history"], run / "training_curves.png")
     write_json(run / "summary.json", summary)
-    return summary
+    return summary | {"run": str(run)}  # not in the file: the folder may be moved
 
 
 def evaluate(model: Any, recipe: Recipe, part: Part) -> dict[str, Any]:
@@ -119,12 +120,3 @@ def _draw_curves(history: Mapping[str, list], path: Path) -> None:
     validation = [arrays[key] if len(arrays[key]) else None for key in ("val_acc", "val_loss")]
     save(training_curves(arrays["epochs"], arrays["train_acc"], validation[0], arrays["train_loss"], validation[1]),
          path)
-
-
-def _new_run(folder: Path) -> Path:
-    """Return a new ``version_N`` under `folder`, as Lightning's loggers number them."""
-    taken = [int(path.name.removeprefix("version_")) for path in folder.glob("version_*")
-             if path.name.removeprefix("version_").isdigit()]
-    run = folder / f"version_{max(taken, default=-1) + 1}"
-    run.mkdir(parents=True)
-    return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import json
 import os
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from .errors import UserError
+
+_FAILED = (errno.EIO, errno.ENOSPC, errno.EDQUOT)  # the content may not have reached the disk
 
 
 class WriteError(UserError):
@@ -69,9 +72,16 @@ def _plain(value: Any) -> Any:
 
 
 def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Bring a folder's new entry to the disk, on systems that can: Windows and some file systems sync no folders."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno in _FAILED:
+            raise
     finally:
         os.close(descriptor)
 

@@ -1,9 +1,9 @@
 """Runs of the program in processes that can be killed, without paying for imports each time.
 
-Run as a script it imports everything once and then forks a process for every line of JSON on its
-standard input: ``{"argv": [...], "log": file, "seconds": 0.1, "signal": 9}``, and sends the signal after
-that time. With ``"after_change_of": file`` the time counts from that file's first change. Each line is answered
-with the process's wait status and the seconds that it lived on after the signal.
+Run as a script it imports everything once and reads lines of JSON from its standard input, each a list of orders
+``{"argv": [...], "log": file, "seconds": 0.1, "signal": 9}``. It forks a process for each order of a line, all at the
+same time, and sends the signal after that time. With ``"after_change_of": file`` the time counts from that file's
+first change. Each line is answered with each process's wait status and the seconds that it lived on after the signal.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,18 @@ class Server:
 
     def run(self, *argv: object, log: Path, **orders: Any) -> tuple[int, float]:
         """Run the program, its output going to `log`; return exit code and seconds since the signal."""
-        self._process.stdin.write(json.dumps({"argv": list(map(str, argv)), "log": str(log)} | orders) + "\n")
+        return self._ask([{"argv": list(map(str, argv)), "log": str(log)} | orders])[0]
+
+    def run_together(self, commands: Sequence[Sequence[object]], log: Path) -> list[int]:
+        """Run the program once for each of `commands`, all at the same time; return the exit codes."""
+        orders = [{"argv": list(map(str, argv)), "log": str(log)} for argv in commands]
+        return [code for code, _ in self._ask(orders)]
+
+    def _ask(self, orders: list[dict[str, Any]]) -> list[tuple[int, float]]:
+        self._process.stdin.write(json.dumps(orders) + "\n")
         self._process.stdin.flush()
-        status, seconds = json.loads(self._process.stdout.readline())
-        return os.waitstatus_to_exitcode(status), seconds
+        answers = json.loads(self._process.stdout.readline())
+        return [(os.waitstatus_to_exitcode(status), seconds) for status, seconds in answers]
 
 
 @functools.cache
@@ -75,11 +84,16 @@ def serve() -> None:
                    "torch.utils.tensorboard"):  # in this order: the first keeps TensorBoard from TensorFlow
         importlib.import_module(module)
     for line in sys.stdin:
-        order = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            _become(order, main)
-        print(json.dumps(_watch(child, order)), flush=True)
+        orders = json.loads(line)
+        children = [_start(order, main) for order in orders]
+        print(json.dumps([_watch(*pair) for pair in zip(children, orders, strict=True)]), flush=True)
+
+
+def _start(order: dict[str, Any], main: Any) -> int:
+    child = os.fork()
+    if child == 0:
+        _become(order, main)
+    return child
 
 
 def _become(order: dict[str, Any], main: Any) -> None:

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning as L
+from jsonargparse import Namespace
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar
-from lightning.pytorch.cli import SaveConfigCallback
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from ..files import write_text
-from ..runs.resume import take_abandoned
+from ..runs.folder import claim_run
 from ..runs.start import Origin
 from ..training.callbacks import History, RunRecord, StepProgress, run_folder
 from ..training.checkpoints import CheckedFiles
 from ..training.lightning_internals import order_callbacks, steps_between_saves
 from ..training.metrics_file import MetricsFile
 
+_PLACES = ("runs_dir", "ckpt_path")
+
+
+def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's settings without what says where the run lies: a run folder may be moved."""
+    return {key: value for key, value in config.items() if key not in _PLACES}
+
 
 class SaveConfig(SaveConfigCallback):
     """Writes ``config.yaml`` into the run folder, as UTF-8 in every locale; nothing where there is no run folder."""
+
+    def __init__(self, parser: LightningArgumentParser, config: Namespace, **options: Any) -> None:
+        kept = config.clone()
+        for key in _PLACES:
+            kept.pop(key, None)
+        super().__init__(parser, kept, **options)
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Write the file where a run has a folder."""
@@ -29,14 +44,24 @@ class SaveConfig(SaveConfigCallback):
             write_text(folder / self.config_filename, self.parser.dump(self.config, skip_none=False))
 
 
-def loggers(origin: Origin | None, runs_dir: str, name: str) -> list[Logger]:
-    """Return TensorBoard's and the CSV logger, of a new run folder or of the run that goes on."""
-    run = origin.run if origin else None
-    place = {"save_dir": run.parent.parent, "name": run.parent.name, "version": run.name} if run else \
-        {"save_dir": runs_dir, "name": name, "version": take_abandoned(Path(runs_dir), name)}
-    step = origin.model.step if run else None
-    board = TensorBoardLogger(**place, default_hp_metric=False, purge_step=None if step is None else step + 1)
-    return [board, MetricsFile(Path(board.log_dir), step)]
+def open_run(trainer: L.Trainer, origin: Origin | None, runs_dir: str, name: str) -> None:
+    """Give the trainer its run folder, a new one or the one that goes on, and the loggers that write into it.
+
+    Only the first process claims a folder; Lightning tells the others which.
+    """
+    run, lock = (origin.run if origin else None), None
+    step = origin.model.step if origin and run else None
+    folder = Path(runs_dir) / name
+    if run is None and trainer.is_global_zero:
+        run, lock = claim_run(folder)
+    run = run or folder / "version_0"
+    run = run if len(run.parts) > 2 else run.absolute()  # TensorBoard's logger takes its path in three parts
+    board = TensorBoardLogger(run.parent.parent, run.parent.name, run.name, default_hp_metric=False,
+                              purge_step=None if step is None else step + 1)
+    trainer.loggers = [board, MetricsFile(Path(board.log_dir), step)]
+    for callback in trainer.callbacks:
+        if isinstance(callback, RunRecord):
+            callback.lock = lock
 
 
 def equip(trainer: L.Trainer, own: Sequence[Callback], user: Sequence[Callback]) -> None:

@@ -46,7 +46,7 @@ from .arguments import (  # noqa: E402
     stem,
 )
 from .checks import check_callbacks, check_trainer  # noqa: E402
-from .fit_parts import SaveConfig, draw_curves, end_blocks_at_saves, equip, loggers  # noqa: E402
+from .fit_parts import SaveConfig, draw_curves, end_blocks_at_saves, equip, open_run, without_places  # noqa: E402
 from .messages import explain  # noqa: E402
 
 _SKIPPED = {"model", "train_dataloaders", "val_dataloaders", "dataloaders", "datamodule", "weights_only",
@@ -189,8 +189,9 @@ class Cli(LightningCLI):
         """Build the trainer with this program's loggers and callbacks."""
         settings, user = self._get(self.config_init, "trainer"), self._user_callbacks()
         fitting = self.command == "fit" and not settings.get("fast_dev_run")
+        self.keeps_run = fitting and settings.get("logger") in (None, True)
         if settings.get("logger") in (None, True):
-            kwargs["logger"] = loggers(self.origin, self.settings.runs_dir, self.settings.name) if fitting else False
+            kwargs["logger"] = False  # `open_run` gives a run its loggers once all is checked
         if not fitting or settings.get("logger") is False:  # no run folder: nowhere to keep checkpoints of ours
             kwargs["enable_checkpointing"] = any(isinstance(callback, ModelCheckpoint) for callback in user)
         trainer = super().instantiate_trainer(**kwargs)
@@ -204,8 +205,9 @@ class Cli(LightningCLI):
         return callbacks if isinstance(callbacks, list) else [callbacks]
 
     def _own_callbacks(self, trainer: L.Trainer) -> list[Callback]:
-        own = [cb.RunRecord(self.config_dump), cb.Clock(), cb.EpochHistory(draw_curves), cb.EpochReport()]
-        if trainer.loggers and not trainer.fast_dev_run:
+        record = cb.RunRecord(without_places(self.config_dump))
+        own = [record, cb.Clock(), cb.EpochHistory(draw_curves), cb.EpochReport()]
+        if self.keeps_run or (trainer.loggers and not trainer.fast_dev_run):
             keep_last = KeepLast(self.settings.checkpoint_every_seconds, self.settings.checkpoint_every_steps,
                                  self.interruption)
             own += checkpoints(self.datamodule.options.validate_on == "validation", keep_last)
@@ -245,6 +247,8 @@ class Cli(LightningCLI):
     def _fit(self) -> None:
         path = str(self.origin.path) if self.origin else None
         try:
+            if self.keeps_run:
+                open_run(self.trainer, self.origin, self.settings.runs_dir, self.settings.name)
             began = time.perf_counter()
             self.trainer.fit(self.model, self.datamodule, ckpt_path=path, weights_only=True)
             seconds = {"fit_seconds": time.perf_counter() - began, "started": self.started}

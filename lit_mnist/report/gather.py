@@ -77,7 +77,7 @@ class Content:
 
 def gather(model: Model, options: Options, track: Track, say: Callable[[str], None]) -> Content:
     """Compute the records of every section that is wanted; `track` and `say` show progress."""
-    run = run_folder(model)
+    run = model.run
     summary = _json(run / "summary.json") if run else {}
     dataset, missing = _dataset(model, options)
     evaluation = None
@@ -147,12 +147,6 @@ class _Sections:
         if self.dataset is None:
             raise UserError("the network's data set is not at hand")
         return self.dataset.train_images
-
-
-def run_folder(model: Model) -> Path | None:
-    """Return the run folder that the network was opened from, where there is one."""
-    folder = model.path.parent.parent
-    return folder if model.path.parent.name == "checkpoints" and (folder / "config.yaml").is_file() else None
 
 
 def _dataset(model: Model, options: Options) -> tuple[Dataset | None, dict[str, str]]:

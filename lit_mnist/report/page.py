@@ -55,8 +55,8 @@ def _shown(content: Content) -> dict[str, Any]:
 
 
 def _title(content: Content) -> str:
-    run = content.model.path.parent.parent
-    return f"{run.parent.name} / {run.name}" if content.config else content.model.path.name
+    run = content.model.run
+    return f"{run.parent.name} / {run.name}" if run else content.model.path.name
 
 
 def _tiles(content: Content) -> list[tuple[str, str]]:

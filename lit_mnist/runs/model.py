@@ -21,6 +21,7 @@ from ..network import Network, as_images
 from ..spec import NetworkSpec
 from ..spec.weights import Weights
 from .checkpoint import BEST, LAST, PREVIOUS, CheckpointError, read_checkpoint, write_checkpoint
+from .folder import run_of
 
 RECORD = "lit_mnist"  # the key of our own part of a checkpoint
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
@@ -47,6 +48,11 @@ class Model:
     def spec(self) -> NetworkSpec:
         """The network's description."""
         return self.network.spec
+
+    @property
+    def run(self) -> Path | None:
+        """The run folder that the network was opened from, None where it comes from a file of its own."""
+        return run_of(self.path)
 
     def tensor(self, pixels: np.ndarray) -> Tensor:
         """Return pixels 0 to 255, (n, H, W) or (n, H, W, C), as the network's input (n, C, H, W)."""

@@ -34,8 +34,7 @@ class Origin:
     @property
     def run(self) -> Path | None:
         """The run folder that the checkpoint lies in, where there is one."""
-        folder = self.path.parent.parent
-        return folder if self.path.parent.name == "checkpoints" and (folder / "config.yaml").is_file() else None
+        return self.model.run
 
     @property
     def name(self) -> str:

@@ -14,8 +14,8 @@ import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
 
 from ..errors import UserError
+from ..runs.lock import Lock
 from ..runs.model import RECORD, checkpoint_record
-from ..runs.resume import Lock
 from .initial import save_initial_weights
 
 
@@ -184,13 +184,13 @@ class RunRecord(Callback):
     """Locks the run folder, writes the initial weights, and puts into every checkpoint what opening it later takes."""
 
     def __init__(self, config: dict[str, Any] | None = None) -> None:
-        self.config, self._lock = config, None
+        self.config, self.lock = config, None
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Keep other processes out of the run's folder."""
         folder = run_folder(trainer)
-        if stage == "fit" and folder and trainer.is_global_zero and self._lock is None:
-            self._lock = Lock(Path(folder))
+        if stage == "fit" and folder and trainer.is_global_zero and self.lock is None:
+            self.lock = Lock(Path(folder))
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save the initial weights of a run that starts."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 
 from ..runs.checkpoint import BEST, LAST, PREVIOUS, read_checkpoint, write_checkpoint
 from .interruption import Interrupted, Interruption
@@ -135,6 +137,46 @@ class KeepBest(ModelCheckpoint):
     def _save_checkpoint(self, trainer: L.Trainer, filepath: str) -> None:
         trainer.lightning_module.refuse_non_finite()
         super()._save_checkpoint(trainer, filepath)
+
+
+_PLACES = ("best_model_path", "kth_best_model_path", "last_model_path")
+
+
+def portable_states(states: dict[str, Any]) -> None:
+    """Replace the paths that checkpoint callbacks put into their states by paths relative to the callback's folder."""
+    for state in states.values():
+        if isinstance(state, dict) and "dirpath" in state:
+            _replace_paths(state, partial(_within, state["dirpath"]), ".")
+
+
+def place_states(states: dict[str, Any], callbacks: Iterable[Callback]) -> None:
+    """Replace the paths in the states of checkpoint callbacks by paths in the folder that the callback has now.
+
+    States of older runs hold the folder that they were written in, which may have been moved or named otherwise.
+    """
+    for callback in callbacks:
+        state = states.get(callback.state_key)
+        if isinstance(callback, ModelCheckpoint) and isinstance(state, dict) and callback.dirpath is not None:
+            _replace_paths(state, partial(_moved, state.get("dirpath"), str(callback.dirpath)), str(callback.dirpath))
+
+
+def _replace_paths(state: dict[str, Any], replace: Callable[[str], str], folder: str) -> None:
+    state["dirpath"] = folder
+    for key in _PLACES:
+        state[key] = replace(state[key]) if state.get(key) else ""
+    state["best_k_models"] = {replace(path): score for path, score in state.get("best_k_models", {}).items()}
+
+
+def _moved(before: str | None, folder: str, path: str) -> str:
+    return os.path.join(folder, _within(before, path))
+
+
+def _within(folder: str | None, path: str) -> str:
+    """Return `path` relative to `folder`, else its last part; with ``/`` on every system."""
+    parts, prefix = (str(place or ".").replace("\\", "/").split("/") for place in (path, folder))
+    if prefix == ["."]:
+        return "/".join(parts)
+    return "/".join(parts[len(prefix):] if parts[:len(prefix)] == prefix else parts[-1:])
 
 
 def checkpoints(validates: bool, keep_last: KeepLast) -> list[Checkpoint]:

@@ -14,6 +14,7 @@ from ..network import Network
 from ..spec import NetworkSpec
 from .averaging import Average
 from .callbacks import say
+from .checkpoints import place_states, portable_states
 from .cuda.copies import Arrivals
 from .cuda.graphs import Blocks, blocks_for
 from .evaluation import Evaluation
@@ -268,6 +269,7 @@ class LitClassifier(L.LightningModule):
         if self.average is not None:
             checkpoint["state_dict"], checkpoint["trained_state"] = self.average.states(checkpoint["state_dict"])
         plain_groups(checkpoint.get("optimizer_states", []))
+        portable_states(checkpoint.get("callbacks", {}))
         own = {"sums": self.sums.state(), "random": random_states()}
         checkpoint["training"] = {
             "processes": gather(own, self.trainer.world_size), "unlogged": self.log_steps.unlogged,
@@ -275,6 +277,7 @@ class LitClassifier(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Where training goes on: take weights, averages, sums and positions back to their places."""
+        place_states(checkpoint.get("callbacks", {}), self.trainer.callbacks)
         if self.trainer.state.fn != "fit":
             return
         if self.average is not None and "trained_state" in checkpoint:

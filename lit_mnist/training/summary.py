@@ -42,12 +42,12 @@ def finish_fit(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, 
     summary = _test_figures(trainer, model, data) | training | {
         "weights": weights, "checkpoint": Path(path).name if path else None,
         "fit_seconds": fit_seconds, "wall_seconds": time.perf_counter() - started,
-        "run": str(folder) if folder else None,
     }
     if trainer.is_global_zero and folder:
         write_json(Path(folder) / "summary.json", summary)
         _log_hyperparameters(trainer, model, data, summary)
     warn_of_fallback(data.prepared.dataset)
+    summary["run"] = str(folder) if folder else None  # not in the file: the folder may be moved
     return Outcome(summary, _text(summary))
 
 

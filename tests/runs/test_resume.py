@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lit_mnist.runs.resume import Lock, configuration_hash, is_locked, take_abandoned
+from lit_mnist.runs.folder import take_abandoned
+from lit_mnist.runs.lock import Lock, is_locked
+from lit_mnist.runs.resume import configuration_hash
 from tests.forked import CONFIG, Server, shared_server
 
 
@@ -123,13 +125,13 @@ def test_a_folder_left_before_the_first_save_is_taken_again(server: Server, conf
     for name in (".lock", "config.yaml", "events.out.tfevents.1.old"):
         (left / name).touch()
     lock = Lock(left)
-    assert take_abandoned(tmp_path, "tiny") is None  # its process lives
+    assert take_abandoned(tmp_path / "tiny") is None  # its process lives
     lock.release()
     code, _ = server.run("fit", "--config", config, "--runs_dir", tmp_path, log=tmp_path / "log")
     assert code == 0 and [folder.name for folder in (tmp_path / "tiny").iterdir()] == ["version_0"]
     assert not (left / "events.out.tfevents.1.old").exists()
     assert_equal_runs(left, whole)
-    assert take_abandoned(tmp_path, "tiny") is None and (left / "summary.json").is_file()
+    assert take_abandoned(tmp_path / "tiny") is None and (left / "summary.json").is_file()
 
 
 def test_a_finished_run_and_other_settings_start_anew(server: Server, config: Path, whole: Path) -> None:
@@ -158,8 +160,6 @@ def test_damaged_newest_state_falls_back_to_the_one_before(server: Server, confi
 
 
 def test_resume_false_starts_anew_and_a_running_run_is_left_alone(server: Server, config: Path, tmp_path: Path) -> None:
-    from lit_mnist.runs.resume import Lock
-
     run = tmp_path / "tiny/version_0"
     command = ("fit", "--config", config, "--runs_dir", tmp_path, "--trainer.max_epochs", 2)
     code, _ = server.run(*command, log=tmp_path / "log", after_change_of=str(run / "checkpoints/last.ckpt"), seconds=0)

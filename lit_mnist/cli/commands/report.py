@@ -28,7 +28,7 @@ def report(ckpt_path: str, out: str | None = None, images: list[str] | None = No
         seed: of the wanted images' starts and of attribution noise.
     """
     from ...files import write_text
-    from ...report.gather import SECTIONS, Options, gather, run_folder
+    from ...report.gather import SECTIONS, Options, gather
     from ...report.page import render
     from ...runs.model import open_model
     from .results import progress
@@ -36,7 +36,7 @@ def report(ckpt_path: str, out: str | None = None, images: list[str] | None = No
     options = Options(tuple(images or ()), tuple(leave_out or ()), k, steps, verdict_digits, seed, data_root)
     model = open_model(ckpt_path, root=data_root)
     content = gather(model, options, progress, _say)
-    path = write_text(Path(out) if out else (run_folder(model) or Path()) / "report.html", render(content))
+    path = write_text(Path(out) if out else (model.run or Path()) / "report.html", render(content))
     data = {"command": "report", "network": model.path, "files": [path], "bytes": path.stat().st_size,
             "images": content.digits.names, "seed": seed,
             "sections": [name for name in SECTIONS if name not in content.missing], "missing": content.missing}
