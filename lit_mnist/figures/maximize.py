@@ -17,6 +17,7 @@ from ..maximize.wanted import WantedImages
 from .canvas import GREY, colormap, grid_size, image_grid, new_figure, shown
 
 CMAP = "viridis"  # the source's choice for these images
+_PLURAL = {"map": "maps", "unit": "units", "class": "classes"}
 ANIMATIONS = ("gif", "apng")
 _ENLARGED = 3  # screen pixels for a pixel of an animated image
 
@@ -60,7 +61,7 @@ def beside_data(result: WantedImages, targets: Sequence[int] | None = None) -> F
         labels += [f"{result.name(target)}: {values[0]:.3g}", *(f"{value:.3g}" for value in values[1:])]
     columns = 1 + result.data.index.shape[1]
     title = _title(result, f"beside the best of {result.data.source}, with activations")
-    return _pictures(title, images, columns, labels)
+    return _pictures(title, images, columns, labels, [bool(place % columns) for place in range(len(images))])
 
 
 def curves(result: WantedImages) -> Figure:
@@ -165,17 +166,18 @@ def _label(result: WantedImages, row: int) -> str:
 
 
 def _title(result: WantedImages, what: str) -> str:
-    kinds = {"map": "maps", "class": "classes"}[result.kind]
+    kinds = _PLURAL[result.kind]
     settings = result.settings
     return f"{result.layer}: what its {kinds} want, {what} (preset {settings.preset}, seed {settings.seed})"
 
 
-def _pictures(title: str, images: Sequence[np.ndarray], columns: int, labels: Sequence[str]) -> Figure:
-    data = [image.ndim == 2 and image.min() >= 0 and image.max() <= 1 for image in images]
+def _pictures(title: str, images: Sequence[np.ndarray], columns: int, labels: Sequence[str],
+              data: Sequence[bool] = ()) -> Figure:
+    """Draw a grid of images; those marked as `data` are grey, so that nobody takes one for a made image."""
     width, height = grid_size(len(images), columns, images[0].shape[0] / images[0].shape[1])
     figure = new_figure(max(width, 9.0), height + 0.5, title)
     drawn = image_grid(figure.add_subplot(), images, columns, labels, cmap=CMAP)
-    for artist, is_data in zip(drawn, data, strict=True):
-        if is_data:  # images of the data are grey, so that nobody takes one for a made image
+    for artist, is_data in zip(drawn, data, strict=False):
+        if is_data:
             artist.set_cmap(GREY)
     return figure

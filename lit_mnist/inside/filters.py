@@ -26,6 +26,14 @@ def convolutions(network: Network) -> tuple[str, ...]:
     return tuple(info.name for info in network.spec.table if info.type == "conv")
 
 
+def last_convolution(network: Network) -> str:
+    """Return the name of the network's last convolution; raise UserError where it has none."""
+    names = convolutions(network)
+    if not names:
+        raise UserError(f"this network has no convolution; name a layer: {', '.join(network.spec.names)}")
+    return names[-1]
+
+
 def filters(network: Network, layer: str, seed: int | None = None) -> Filters:
     """Return the filters of convolution `layer`; raise UserError where it is none."""
     accepted = convolutions(network)

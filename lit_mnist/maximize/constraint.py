@@ -7,12 +7,14 @@ standardised images get images of mean 0 and deviation 1; networks trained on pl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..network import Rescaling
 from ..runs.model import Model
 
 
@@ -101,3 +103,51 @@ def constraint_for(model: Model) -> Constraint:
         return Standardised()
     low, high = ((level - standardizer.mean) / standardizer.scale for level in (0.0, 255.0))
     return Box(np.asarray(low), np.asarray(high))
+
+
+@dataclass(frozen=True)
+class Rescaled:
+    """A model without the Rescaling layers that it begins with: its input is ``factor * original + offset``.
+
+    Steps and regularisers are then in units of what the network's other layers see, wherever the scaling sits.
+    """
+
+    model: Model
+    factor: float = 1.0
+    offset: float = 0.0
+
+    def constraint(self) -> Constraint:
+        """Return the constraint of the model's images after the rescaling."""
+        constraint = constraint_for(self.model)
+        if isinstance(constraint, Box):
+            sides = [side * self.factor + self.offset for side in (constraint.low, constraint.high)]
+            return Box(np.minimum(*sides), np.maximum(*sides))
+        return constraint
+
+    def inputs(self, images: Tensor) -> Tensor:
+        """Return the rescaled images of the original network's inputs."""
+        return images * self.factor + self.offset
+
+    def undo(self, images: np.ndarray) -> np.ndarray:
+        """Return the original network's inputs that rescaled images stand for, in the same type."""
+        return ((images.astype(np.float64) - self.offset) / self.factor).astype(images.dtype)
+
+
+def rescaled(model: Model, layers: tuple[str, ...] = ()) -> Rescaled:
+    """Return the model without its first Rescaling layers; unchanged where one of them is among `layers`.
+
+    Models of standardised images stay unchanged too: their constraint holds before the rescaling.
+    """
+    names = [layer.name for layer in model.spec.layers]
+    first = next((place for place, name in enumerate(names)
+                  if not isinstance(getattr(model.network, name), Rescaling)), len(names))
+    asked = {name.partition(":")[0] for name in layers}
+    if asked & set(names[:first]) or isinstance(constraint_for(model), Standardised):
+        return Rescaled(model)
+    factor, offset = 1.0, 0.0
+    network = copy.deepcopy(model.network)
+    for name in names[:first]:
+        module = getattr(network, name)
+        factor, offset = factor * module.factor, offset * module.factor + module.offset
+        setattr(network, name, nn.Identity())
+    return Rescaled(replace(model, network=network), factor, offset) if factor else Rescaled(model)

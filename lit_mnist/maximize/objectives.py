@@ -131,7 +131,10 @@ def difference(layer: str, other: int, weight: float = 1.0) -> Weighted:
 
 @dataclass(frozen=True)
 class Neuron(Objective):
-    """One unit: of a map at `position` (row, column; None: the middle), or of a vector layer."""
+    """One unit: of a map at `position` (row, column; None: the middle), or of a vector layer.
+
+    A class is a unit of the network's last layer: its score before softmax.
+    """
 
     layer: str
     position: tuple[int, int] | None = None
@@ -147,11 +150,6 @@ class Neuron(Objective):
             row, column = self.position or (values.shape[2] // 2, values.shape[3] // 2)
             values = values[:, :, row, column]
         return _pick(values, view.targets)
-
-
-@dataclass(frozen=True)
-class Logit(Neuron):
-    """A class score before softmax: `layer` is the network's last."""
 
 
 @dataclass(frozen=True)

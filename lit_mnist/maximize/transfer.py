@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from ..runs.model import Model
 from ..spec import Conv
 from .ascent import Ascent, Progress, Stage, ascend, rows_for
 from .checks import MaximizeError, need_number
-from .constraint import constraint_for
+from .constraint import rescaled
 from .objectives import Features, Gram, Objective, View, total
 from .taps import Taps
 
@@ -53,15 +53,19 @@ def style_transfer(model: Model, content: np.ndarray, style: np.ndarray, content
     convolutions = [layer.name for layer in model.spec.layers if isinstance(layer, Conv)]
     if not convolutions:
         raise MaximizeError("this network has no convolution, so no style; accepted: a network with at least one")
-    constraint = constraint_for(model)
+    scaling = rescaled(model, (content_layer or "", *(style_layers or ())))
+    model, constraint = scaling.model, scaling.constraint()
     like = next(model.network.parameters())
-    images = constraint.reference(torch.cat([_input(model, content), _input(model, style)]).to(like))
+    inputs = scaling.inputs(torch.cat([_input(model, content), _input(model, style)])).to(like)
+    images = constraint.reference(inputs)
     content_of, style_of = _losses(model, images, content_layer or convolutions[-1],
                                    tuple(style_layers or convolutions))
     stage = Stage(content_weight * content_of + style_weight * style_of, steps, step)
     ascent = ascend(model.network, [stage], images[:1], rows_for([0], 1), constraint, False, snapshots, progress)
     before, after = (_values(model, (content_of, style_of), values) for values in (ascent.starts, ascent.images))
-    return Transfer(as_array(images[0]), as_array(images[1]), ascent, (before[0], after[0]), (before[1], after[1]))
+    originals = {field: scaling.undo(getattr(ascent, field)) for field in ("starts", "images", "snapshots")}
+    shown = scaling.undo(as_array(images))
+    return Transfer(shown[0], shown[1], replace(ascent, **originals), (before[0], after[0]), (before[1], after[1]))
 
 
 def _input(model: Model, pixels: np.ndarray) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,8 +17,8 @@ from ..network import Network
 from ..runs.model import Model
 from .ascent import Ascent, Progress, Rows, ascend, rows_for, with_steps
 from .checks import MaximizeError, need_positive, need_whole
-from .constraint import Constraint, constraint_for
-from .objectives import ChannelMean, Logit, Objective
+from .constraint import Constraint, constraint_for, rescaled
+from .objectives import ChannelMean, Neuron, Objective
 from .presets import STARTS, recipe
 from .quality import Quality, assess
 from .reference import Reference
@@ -26,7 +26,7 @@ from .search import search
 from .starts import START, Fluctuations
 from .waking import silence_of, wake
 
-MAPS, CLASSES = "map", "class"
+MAPS, UNITS, CLASSES = "map", "unit", "class"
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class WantedImages:
 
     @property
     def targets(self) -> tuple[int, ...]:
-        """The maps or classes, in the order in which they were asked for."""
+        """The maps, units or classes, in the order in which they were asked for."""
         return tuple(dict.fromkeys(self.ascent.rows.targets.tolist()))
 
     @cached_property
@@ -94,7 +94,7 @@ class WantedImages:
         return values.argmax(1) + np.arange(len(values)) * restarts
 
     def name(self, target: int) -> str:
-        """Return the target's name: a map's number, a class's name."""
+        """Return the target's name: the number of a map or unit, a class's name."""
         return self.names[target] if self.kind == CLASSES else str(target)
 
     def outcome(self, row: int) -> str:
@@ -132,15 +132,17 @@ class WantedImages:
 
 def maximize_maps(model: Model, layer: str, maps: Sequence[int] | None = None, settings: Settings | None = None,
                   data: Reference | None = None, progress: Progress | None = None) -> WantedImages:
-    """Make the images that `maps` (default: all) of `layer` (``NAME``, or ``NAME:pre``) want.
+    """Make the images that maximise `maps` (default: all) of `layer` (``NAME``, or ``NAME:pre``).
 
-    `data` (`reference(model, layer)`) is what they are compared with. Raises MaximizeError for a layer
-    without maps, a map out of range, settings that cannot work; CaptureError for an unknown layer.
+    Of a layer that gives vectors, `maps` are its units, and the preset is by default that of classes.
+    `data` (`reference(model, layer)`) is what they are compared with. Raises MaximizeError for a map out of
+    range and settings that cannot work; CaptureError for an unknown layer.
     """
-    count = map_count(model.network, layer)
-    chosen = _chosen(maps, count, MAPS, layer)
-    return _made(model, MAPS, layer, chosen, ChannelMean(layer), settings or Settings(), data,
-                 tuple(map(str, range(count))), progress)
+    count, kind = target_count(model.network, layer), target_kind(model.network, layer)
+    objective = ChannelMean(layer) if kind == MAPS else Neuron(layer)
+    settings = settings or Settings(default_preset(kind))
+    return _maximized(model, kind, layer, _chosen(maps, count, kind, layer), objective, settings, data,
+                      tuple(map(str, range(count))), progress)
 
 
 def maximize_classes(model: Model, classes: Sequence[int] | None = None, settings: Settings | None = None,
@@ -149,22 +151,25 @@ def maximize_classes(model: Model, classes: Sequence[int] | None = None, setting
     """Make the images with the highest logit (softmax left out) of `classes` (default: all); as `maximize_maps`."""
     layer, count = model.spec.names[-1], model.spec.outputs
     chosen = _chosen(classes, count, CLASSES, layer)
-    return _made(model, CLASSES, layer, chosen, Logit(layer), settings or Settings("class"), data,
-                 tuple(names) or tuple(map(str, range(count))), progress)
+    return _maximized(model, CLASSES, layer, chosen, Neuron(layer), settings or Settings(default_preset(CLASSES)), data,
+                      tuple(names) or tuple(map(str, range(count))), progress)
 
 
-def map_count(network: Network, layer: str) -> int:
-    """Return how many maps `layer` (``NAME`` or ``NAME:pre``) has; raise MaximizeError, or CaptureError, where none."""
-    name = select(network, [layer])[0]
-    if name != layer:
+def target_count(network: Network, layer: str) -> int:
+    """Return how many maps or units `layer` (``NAME`` or ``NAME:pre``) has; raise MaximizeError for a pattern."""
+    if select(network, [layer])[0] != layer:
         raise MaximizeError(f"layer {layer!r} is a pattern; {nearest(layer, network.spec.names)}")
-    count = network.spec[layer.removesuffix(PRE)].maps
-    if count is None:
-        with_maps = [info.name for info in network.spec.table if info.maps is not None]
-        raise MaximizeError(f"layer {layer!r} has no feature maps, its output is "
-                            f"{network.spec[layer.removesuffix(PRE)].output_shape}; accepted: {', '.join(with_maps)}, "
-                            "or classes instead of a layer")
-    return count
+    return network.spec[layer.removesuffix(PRE)].output_shape[-1]
+
+
+def target_kind(network: Network, layer: str) -> str:
+    """Return ``map`` for a layer of maps, ``unit`` for one of vectors."""
+    return UNITS if network.spec[layer.removesuffix(PRE)].maps is None else MAPS
+
+
+def default_preset(kind: str) -> str:
+    """Return the preset that a kind of target gets where none is named."""
+    return "source" if kind == MAPS else "class"
 
 
 def _chosen(targets: Sequence[int] | None, count: int, kind: str, layer: str) -> tuple[int, ...]:
@@ -176,18 +181,23 @@ def _chosen(targets: Sequence[int] | None, count: int, kind: str, layer: str) ->
     return tuple(int(target) for target in chosen)
 
 
-def _made(model: Model, kind: str, layer: str, targets: tuple[int, ...], objective: Objective, settings: Settings,
-          data: Reference | None, names: tuple[str, ...], progress: Progress | None) -> WantedImages:
-    constraint = constraint_for(model)
+def _maximized(original: Model, kind: str, layer: str, targets: tuple[int, ...], objective: Objective,
+               settings: Settings, data: Reference | None, names: tuple[str, ...],
+               progress: Progress | None) -> WantedImages:
+    scaling = rescaled(original, (layer,))
+    network, constraint = scaling.model.network, scaling.constraint()
     stages = with_steps(recipe(settings.preset)(objective), settings.steps, settings.step)
     rows = rows_for(targets, settings.restarts, settings.seed)
-    starts = _starts(model.network, layer, rows, settings, constraint)
-    ascent = ascend(model.network, stages, starts, rows, constraint, settings.converge, settings.snapshots, progress)
+    starts = _starts(network, layer, rows, settings, constraint)
+    ascent = ascend(network, stages, starts, rows, constraint, settings.converge, settings.snapshots, progress)
     if settings.wake:
-        ascent = wake(model.network, layer, stages, ascent, constraint, settings.converge, settings.snapshots, progress)
-    return WantedImages(kind, layer, settings, constraint.describe(), ascent,
-                        assess(model.network, layer, ascent.images, rows, data),
-                        silence_of(model.network, layer, starts, rows, constraint, data), data, names)
+        ascent = wake(network, layer, stages, ascent, constraint, settings.converge, settings.snapshots, progress)
+    quality = assess(network, layer, ascent.images, rows, data)
+    silence = silence_of(network, layer, starts, rows, constraint, data)
+    originals = {field: scaling.undo(getattr(ascent, field)) for field in ("starts", "images", "snapshots")}
+    ascent = replace(ascent, **originals) if scaling.factor != 1 or scaling.offset else ascent
+    return WantedImages(kind, layer, settings, constraint_for(original).describe(), ascent, quality, silence, data,
+                        names)
 
 
 def _noise(settings: Settings) -> Fluctuations:

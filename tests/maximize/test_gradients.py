@@ -29,7 +29,7 @@ def small() -> Model:
 
 @pytest.mark.parametrize("objective", [
     o.ChannelMean("Conv_2"), o.ChannelMean("Conv_1:pre"), o.Neuron("Conv_2"), o.Neuron("Conv_2", (0, 1)),
-    o.Logit("Dense_1"), o.LayerEnergy("Conv_1"), o.difference("Conv_2", 2), o.Peak("Conv_2:pre"),
+    o.Neuron("Dense_1"), o.LayerEnergy("Conv_1"), o.difference("Conv_2", 2), o.Peak("Conv_2:pre"),
     o.Along("Conv_2", np.random.default_rng(0).normal(size=(8, 8))),
     o.ChannelMean("Conv_2") - 0.3 * o.TotalVariation() - 0.1 * o.L2(),
     o.Features("Conv_1", np.ones((1, 6, 10, 10))), o.Gram("Conv_2", np.ones((8, 8, 4, 4)))])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from lit_mnist.figures import maximize as figures
 from lit_mnist.inside.capture import capture
 from lit_mnist.maximize import ascent as a
 from lit_mnist.maximize import objectives as o
@@ -16,7 +17,7 @@ from lit_mnist.maximize.constraint import Box, constraint_for, standardise
 from lit_mnist.maximize.directions import Blur, Fourier
 from lit_mnist.maximize.presets import PRESETS, recipe
 from lit_mnist.maximize.quality import assess, fine_share
-from lit_mnist.maximize.reference import reference
+from lit_mnist.maximize.reference import Reference, reference
 from lit_mnist.maximize.search import search
 from lit_mnist.maximize.starts import Fluctuations
 from lit_mnist.maximize.taps import Taps
@@ -117,7 +118,7 @@ def test_the_sources_numbers() -> None:
     assert a.snapshot_steps(3, 6) == (0, 2)
     assert [(s.steps, s.step) for s in recipe("source")(o.ChannelMean("x"))] == [(400, 0.01)]
     assert [s.steps for s in recipe("staged")(o.ChannelMean("x"))] == [20, 40, 80, 400]
-    first, second = recipe("class")(o.Logit("x"))
+    first, second = recipe("class")(o.Neuron("x"))
     assert (first.steps, second.steps, first.transformations) == (300, 300, (Jitter(0.05),))
     assert "TotalVariation" not in repr(first.objective) and "TotalVariation" in repr(second.objective)
 
@@ -272,9 +273,62 @@ def test_style_transfer_lowers_both_where_only_one_is_wanted(small: Model) -> No
         style_transfer(small, content[:5], style)
 
 
+@pytest.mark.parametrize("layer", ["Dense_1", "Dense_1:pre", "Flatten"])
+def test_units_of_any_layer_can_be_maximised(small: Model, layer: str) -> None:
+    data = small_reference(small, layer)
+    units = np.argsort(-data.largest)[[1, 0]].tolist()
+    result = maximize_maps(small, layer, units, Settings("class", restarts=2, steps=20), data)
+    assert result.kind == "unit" and list(result.targets) == units and result.card(0)["unit"] == units[0]
+    with torch.no_grad(), capture(small.network, layer) as maps:
+        small.network(torch.from_numpy(result.ascent.images))
+    own = maps[layer][torch.arange(4), torch.from_numpy(result.ascent.rows.targets)]
+    np.testing.assert_allclose(result.quality.activation, own, rtol=1e-5, atol=1e-6)
+    assert (result.quality.activation[result.best] > data.largest[units]).all()
+
+
+def test_units_are_made_as_classes_are(small: Model) -> None:
+    units, classes = maximize_maps(small, "Dense_1", [3]), maximize_classes(small, [3])
+    assert units.settings == classes.settings and np.array_equal(units.ascent.images, classes.ascent.images)
+
+
+def small_reference(model: Model, layer: str) -> Reference:
+    pixels = np.random.default_rng(1).integers(0, 256, (10, 12, 12)).astype(np.uint8)
+    return reference(model, layer, 2, pixels=pixels)
+
+
+@pytest.mark.parametrize(("preset", "search"), [*((preset, 0) for preset in PRESETS), ("source", 20)])
+@pytest.mark.parametrize("layer", ["Conv_2", "Dense_1"])
+def test_images_do_not_depend_on_where_the_scaling_sits(preset: str, search: int, layer: str) -> None:
+    """The same weights, pixels divided by 255 before the network or by its own first layer."""
+    outside = model_of(SMALL, "unit")
+    scale = {"type": "rescaling", "name": "Scale", "factor": 1 / 255}
+    inside = model_of({**SMALL, "layers": [scale, *SMALL["layers"]]}, "none")
+    assert torch.equal(inside.network.Conv_2.conv.weight, outside.network.Conv_2.conv.weight)
+    settings = Settings(preset, restarts=2, steps=30, search=search)
+    first, second = (maximize_maps(model, layer, [1, 4], settings, small_reference(model, layer))
+                     for model in (outside, inside))
+    np.testing.assert_allclose(second.ascent.images, 255 * first.ascent.images, atol=0.5)
+    np.testing.assert_allclose(second.ascent.starts, 255 * first.ascent.starts, atol=1e-3)
+    np.testing.assert_allclose(second.quality.ratio, first.quality.ratio, rtol=1e-3)
+    assert first.constraint == "pixels kept in 0 to 1" and second.constraint == "pixels kept in 0 to 255"
+    for draw in (figures.grid, figures.beside_data):
+        one, other = ([image.get_cmap().name for image in draw(result).axes[0].images] for result in (first, second))
+        assert one == other and one[0] == figures.CMAP
+
+
+def test_style_does_not_depend_on_where_the_scaling_sits() -> None:
+    scale = {"type": "rescaling", "name": "Scale", "factor": 1 / 255}
+    content, style = np.random.default_rng(2).uniform(0, 255, (2, 12, 12))
+    first, second = (style_transfer(model, content, style, steps=10) for model in (
+        model_of(SMALL, "unit"), model_of({**SMALL, "layers": [scale, *SMALL["layers"]]}, "none")))
+    np.testing.assert_allclose(second.image, 255 * first.image, atol=0.1)
+    np.testing.assert_allclose(second.content, 255 * first.content, atol=1e-3)
+    np.testing.assert_allclose(second.style_loss, first.style_loss, rtol=1e-3)
+
+
 @pytest.mark.parametrize(("call", "message"), [
     (lambda m: maximize_maps(m, "Conv2"), "no layer 'Conv2'.*did you mean 'Conv_2'"),
-    (lambda m: maximize_maps(m, "Dense_1"), "'Dense_1' has no feature maps.*Conv_1"),
+    (lambda m: maximize_maps(m, "Dense_1", [10]), "unit 10 is not in layer 'Dense_1'.*0 to 9"),
     (lambda m: maximize_maps(m, "Conv_1", [6]), "map 6 is not in layer 'Conv_1'.*0 to 5"),
     (lambda m: maximize_maps(m, "Conv_1", [-1]), "map -1"),
     (lambda m: maximize_maps(m, "Conv_1", []), "none"),

@@ -29,11 +29,11 @@ def maximize(ckpt_path: str, layer: str | None = None, maps: str = "all", classe
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
-        layer: a layer with maps, NAME or NAME:pre (default: the last convolution).
-        maps: all, or numbers such as 3,17 or 0-15.
+        layer: any layer, NAME or NAME:pre (default: the last convolution).
+        maps: all, or numbers such as 3,17 or 0-15, of the layer's maps or, where it gives vectors, units.
         classes: all, or numbers: images of the classes' logits instead of a layer's maps.
-        preset: source (the default for maps), staged, robust, class (the default for classes), or style: the first
-            of two images redrawn in the style of the second.
+        preset: source (the default for maps), staged, robust, class (the default for units and classes), or style:
+            the first of two images redrawn in the style of the second.
         restarts: start images for each map or class.
         steps: of the last stage (default: the preset's).
         step: size of a step (default: the preset's).
@@ -59,32 +59,34 @@ def maximize(ckpt_path: str, layer: str | None = None, maps: str = "all", classe
         return _style(model, results, images, steps, step, data_root)
     if classes is not None and (layer is not None or maps != "all"):
         raise MaximizeError(f"classes = {classes!r} together with a layer or maps; accepted: one of the two")
-    from ...maximize.wanted import Settings, map_count, maximize_classes, maximize_maps
+    from ...inside.filters import last_convolution
+    from ...maximize.wanted import (
+        CLASSES,
+        Settings,
+        default_preset,
+        maximize_classes,
+        maximize_maps,
+        target_count,
+        target_kind,
+    )
 
-    settings = Settings(preset or ("source" if classes is None else "class"), restarts, seed, steps, step, search,
-                        converge, wake, _frames(preset, classes, steps) if animate else 6)
-    if classes is not None:
-        wanted = _numbers(classes, model.spec.outputs, "classes")
+    if classes is None and layer is None:
+        layer = last_convolution(model.network)
+    kind = CLASSES if layer is None else target_kind(model.network, layer)
+    preset = preset or default_preset(kind)
+    settings = Settings(preset, restarts, seed, steps, step, search, converge, wake,
+                        _frames(preset, steps) if animate else 6)
+    if layer is None:
+        chosen = _numbers(classes, model.spec.outputs, "classes")
         data = _reference(model, model.spec.names[-1], compare, data_root)
         with _bar() as progress:
-            made = maximize_classes(model, wanted, settings, data, progress)
+            made = maximize_classes(model, chosen, settings, data, progress)
     else:
-        layer = layer or _last_convolution(model)
-        wanted = _numbers(maps, map_count(model.network, layer), "maps")
+        chosen = _numbers(maps, target_count(model.network, layer), "maps")
         data = _reference(model, layer, compare, data_root)
         with _bar() as progress:
-            made = maximize_maps(model, layer, wanted, settings, data, progress)
+            made = maximize_maps(model, layer, chosen, settings, data, progress)
     return _finish(model, results, made, animate, tensorboard)
-
-
-def _last_convolution(model: Model) -> str:
-    from ...inside.filters import convolutions
-    from ...maximize.checks import MaximizeError
-
-    names = convolutions(model.network)
-    if not names:
-        raise MaximizeError("this network has no convolution; accepted: --classes all")
-    return names[-1]
 
 
 def _numbers(text: str, count: int, what: str) -> list[int] | None:
@@ -108,13 +110,13 @@ def _reference(model: Model, layer: str, compare: bool, root: str | None) -> Ref
     return reference(model, layer, root=root) if compare else None
 
 
-def _frames(preset: str | None, classes: str | None, steps: int | None) -> tuple[int, ...]:
+def _frames(preset: str, steps: int | None) -> tuple[int, ...]:
     """Steps of an animation, every twelfth, beside the source's snapshots."""
     from ...maximize.ascent import snapshot_steps, with_steps
     from ...maximize.objectives import LayerEnergy
     from ...maximize.presets import recipe
 
-    stages = with_steps(recipe(preset or ("source" if classes is None else "class"))(LayerEnergy("")), steps)
+    stages = with_steps(recipe(preset)(LayerEnergy("")), steps)
     total = sum(stage.steps for stage in stages)
     return tuple(sorted({*snapshot_steps(total), *range(0, total, 12)}))
 
@@ -164,7 +166,7 @@ def _data(model: Model, made: WantedImages) -> dict:
 
 
 def _text(made: WantedImages) -> str:
-    figures, kinds = made.figures(), {"map": "maps", "class": "classes"}[made.kind]
+    figures, kinds = made.figures(), {"map": "maps", "unit": "units", "class": "classes"}[made.kind]
     lines = [f"{made.layer}: {figures['targets']} {kinds} x {made.settings.restarts} restarts, preset "
              f"{made.settings.preset}, seed {made.settings.seed}, {made.constraint}"]
     if figures["live"]:

@@ -34,12 +34,13 @@ def top_images(ckpt_path: str, layer: list[str] | None = None, map: list[int] | 
         data_root: folder that holds the data sets (default: $LIT_MNIST_DATA, else the cache folder).
     """
     from ...inside.capture import select
+    from ...inside.filters import last_convolution
     from ...inside.passes import batches, dataset_part
     from ...inside.top_images import top_images as find
     from ...runs.model import open_model
 
     model, results = open_model(ckpt_path), Results("top_images", out, svg)
-    layers = select(model.network, layer or _last_convolution(model))
+    layers = select(model.network, layer or last_convolution(model.network))
     drawn = {name: _chosen(model, name, map) for name in layers}
     pixels, _ = dataset_part(model, part, data_root)
     names = [f"{part}:{number}" for number in range(len(pixels))]
@@ -53,16 +54,6 @@ def top_images(ckpt_path: str, layer: list[str] | None = None, map: list[int] | 
     text = "\n".join(f"{record.layer}: best {k} of {record.images:,} {part} images for each of "
                      f"{len(record.peak.index)} maps" for record in records)
     return results.finish(data, text)
-
-
-def _last_convolution(model: Model) -> str:
-    from ...errors import UserError
-    from ...inside.filters import convolutions
-
-    names = convolutions(model.network)
-    if not names:
-        raise UserError(f"this network has no convolution; name a layer: {', '.join(model.spec.names)}")
-    return names[-1]
 
 
 def _chosen(model: Model, layer: str, wanted: list[int] | None) -> list[int]:

@@ -47,6 +47,14 @@ def test_command_makes_class_images_and_searches(run_cli, trained_run: Path, tmp
     assert json.loads(out)["images"][0]["class"] == 7
 
 
+def test_command_makes_images_of_dense_units(run_cli, trained_run: Path, tmp_path: Path) -> None:
+    code, out, err = run_cli("maximize", "--ckpt_path", trained_run, "--layer", "Dense_1", "--maps", "3,8", "--steps",
+                             4, "--restarts", 1, "--compare", "false", "--out", tmp_path, "--json")
+    assert code == 0, err
+    data = json.loads(out)
+    assert [card["unit"] for card in data["images"]] == [3, 8] and data["settings"]["preset"] == "class"
+
+
 def test_command_transfers_style(run_cli, trained_run: Path, tmp_path: Path) -> None:
     for number, value in enumerate((40, 220)):
         picture = np.zeros((28, 28), np.uint8)
@@ -59,7 +67,7 @@ def test_command_transfers_style(run_cli, trained_run: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    (("--layer", "Conv2D_9"), "did you mean 'Conv2D_"), (("--layer", "Dense_1"), "no feature maps"),
+    (("--layer", "Conv2D_9"), "did you mean 'Conv2D_"), (("--layer", "Dense_1", "--maps", "4096"), "maps = '4096'"),
     (("--maps", "500"), "maps = '500'"), (("--maps", "3,x"), "such as 3,17"), (("--maps", "0-500"), "0 to 127"),
     (("--steps", "0"), "steps = 0"), (("--step", "nan"), "nan"), (("--classes", "10"), "classes = '10'"),
     (("--classes", "all", "--layer", "Conv2D_1"), "one of the two"), (("--preset", "style"), "the two together"),
