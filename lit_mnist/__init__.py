@@ -8,7 +8,11 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from .environment import keep_triton_apart
+
 __version__ = "0.1.0"
+
+keep_triton_apart()
 
 _HOME = {
     "NetworkSpec": "lit_mnist.spec",

@@ -13,8 +13,34 @@ from typing import Any
 _PACKAGES = ("lit-mnist", "torch", "torchvision", "lightning", "torchmetrics", "numpy", "captum", "tensorflow", "keras")
 # glibc's malloc.h
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_LEAD_TO_TRITON = ("torch", "torchvision", "torchmetrics", "lightning", "lightning_fabric", "pytorch_lightning",
+                   "triton")
 _LARGEST = 32 * 2**20  # bytes; glibc accepts no larger block for its heap
 _KEPT = 2**30  # bytes
+
+
+class _ApartFromTensorFlow:
+    """Hides triton from a process that has loaded TensorFlow; asked by Python's import system for every module.
+
+    Both carry an LLVM that registers its options in the whole process, and whichever comes second with triton behind
+    torchvision, torchmetrics or Lightning aborts the interpreter without a traceback. Triton compiles GPU kernels for
+    torch.compile and nothing else: without it torch works. Loaded before TensorFlow, it stays.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        if name not in _LEAD_TO_TRITON or "tensorflow" not in sys.modules or "triton" in sys.modules:
+            return
+        sys.modules["triton"] = None  # type: ignore[assignment] # Python's own mark of a module that is not to be had
+        if name == "triton":
+            raise ImportError("triton cannot be loaded into a process that has loaded TensorFlow: it would be aborted; "
+                              "import torchvision, or lit_mnist's training, before TensorFlow", name=name)
+
+
+def keep_triton_apart() -> None:
+    """Make ``import tensorflow`` before torchvision, torchmetrics and Lightning harmless in this process."""
+    if not any(finder is _ApartFromTensorFlow for finder in sys.meta_path):
+        sys.meta_path.insert(0, _ApartFromTensorFlow)
 
 
 def versions() -> dict[str, str]:
