@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from . import DataError, Dataset, load_dataset
+from .reader import read_digit
 
 _ID = re.compile(r"(train|test):(\d+)\Z")
-_BOX = 20  # MNIST's digits fill a box of 20 pixels, centred by their mass (LeCun et al. 1998)
 _LARGEST = 50_000_000  # pixels; more than any photograph of a digit
 
 
@@ -32,21 +32,22 @@ def read_images(names: Sequence[str], dataset: str = "mnist", root: str | Path |
                 input_shape: tuple[int, int, int] = (28, 28, 1)) -> Images:
     """Read images by id (``test:19``, from `dataset` under `root`) or by file, in the given order.
 
-    Files of any size, dark on light or light on dark, are centred as MNIST does. Raises DataError
-    naming the image that cannot be had and what is accepted.
+    Files of any size, dark on light or light on dark, are brought to the form of `dataset` (`image_file`).
+    Raises DataError naming the image that cannot be had and what is accepted.
     """
     if not names:
         raise DataError("no image named; accepted: ids such as test:19 or train:31727, or image files")
     source = load_dataset(dataset, root) if any(_ID.match(name) for name in names) else None
-    found = [_one(name, source, input_shape) for name in names]
+    found = [_one(name, source, input_shape, dataset) for name in names]
     return Images(np.stack([pixels for pixels, _ in found]).astype(np.float32),
                   np.array([label for _, label in found], np.int64), tuple(names))
 
 
-def _one(name: str, source: Dataset | None, shape: tuple[int, int, int]) -> tuple[np.ndarray, int]:
+def _one(name: str, source: Dataset | None, shape: tuple[int, int, int],
+         dataset: str) -> tuple[np.ndarray, int]:
     match = _ID.match(name)
     if match is None:
-        return image_file(Path(name), shape), -1
+        return image_file(Path(name), shape, dataset), -1
     if shape != (28, 28, 1):
         raise DataError(f"image {name!r}: is 28 x 28 x 1, this network takes {shape}; accepted: image files")
     part, index = match[1], int(match[2])
@@ -58,9 +59,13 @@ def _one(name: str, source: Dataset | None, shape: tuple[int, int, int]) -> tupl
     return images[index], int(labels[index])
 
 
-def image_file(path: Path, shape: tuple[int, int, int] = (28, 28, 1)) -> np.ndarray:
-    """Return an image file as pixels 0 to 255, (28, 28) for MNIST's shape, else (H, W, C) just resized."""
-    from PIL import Image, UnidentifiedImageError
+def image_file(path: Path, shape: tuple[int, int, int] = (28, 28, 1), dataset: str = "mnist") -> np.ndarray:
+    """Return an image file as pixels 0 to 255, (28, 28) for MNIST's shape, else (H, W, C) just resized.
+
+    For MNIST the picture's digit is read and centred (`reader.read_digit`); for other data sets of that
+    shape the picture is laid light on dark into the frame.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not path.is_file():
         raise DataError(f"image {str(path)!r}: no such file; accepted: an image file, or an id such as test:19")
@@ -68,9 +73,10 @@ def image_file(path: Path, shape: tuple[int, int, int] = (28, 28, 1)) -> np.ndar
         with Image.open(path) as image:
             if image.width * image.height > _LARGEST:
                 raise DataError(f"{image.width} x {image.height} pixels; accepted: up to {_LARGEST} pixels")
+            image = ImageOps.exif_transpose(image)
             if shape[2] == 1:
                 grey = np.asarray(_on_white(image).convert("L"), np.float64)
-                return as_mnist(grey) if shape[:2] == (28, 28) else _resized(grey, shape[:2])
+                return _resized(grey, shape[:2]) if shape[:2] != (28, 28) else _framed(grey, dataset)
             return np.asarray(image.convert("RGB").resize((shape[1], shape[0])), np.float64)
     except DataError as error:
         raise DataError(f"image {str(path)!r}: {error}") from None
@@ -93,38 +99,14 @@ def _resized(grey: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(grey.astype(np.float32), "F").resize(size[::-1], Image.Resampling.BOX))
 
 
-def as_mnist(grey: np.ndarray) -> np.ndarray:
-    """Return a grey image (H, W), 0 to 255, as MNIST would hold it: (28, 28), light on dark, centred by mass.
-
-    The background is taken from the border; the strokes are stretched to 0..255, cropped, scaled into a
-    box of 20 x 20 with their aspect kept, and placed so that their centre of mass is the image's centre.
-    An image that already has MNIST's size and a dark border is returned as it is.
-    """
+def _framed(grey: np.ndarray, dataset: str) -> np.ndarray:
+    """Return a grey picture (H, W) as (28, 28): its digit for MNIST, else all of it, aspect kept, light on dark."""
+    if dataset == "mnist":
+        return read_digit(grey).pixels
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    background = np.median(border)
-    if grey.shape == (28, 28) and background < 64:
-        return grey
-    strokes = np.abs(grey - background)
-    low, high = np.percentile(strokes, 50), strokes.max()
-    if high <= 16:
-        raise DataError("nothing but background; accepted: a digit that differs from its border")
-    strokes = ((strokes - low) / (high - low)).clip(0, 1)
-    strokes[strokes < 0.2] = 0  # paper grain and shadows
-    rows, columns = np.flatnonzero(strokes.any(1)), np.flatnonzero(strokes.any(0))
-    strokes = strokes[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
-    scale = _BOX / max(strokes.shape)
-    small = _resized(strokes, tuple(max(1, round(size * scale)) for size in strokes.shape))
-    small = small * (255 / small.max())
-    return _centred(small)
-
-
-def _centred(digit: np.ndarray) -> np.ndarray:
+    light = 255 - grey if np.median(border) > 127 else grey
+    height, width = (max(1, round(28 * size / max(grey.shape))) for size in grey.shape)
     canvas = np.zeros((28, 28))
-    mass = digit.sum()
-    offsets = []
-    for axis in (0, 1):
-        along = digit.sum(axis=1 - axis)
-        centre = (along * np.arange(len(along))).sum() / mass
-        offsets.append(int(np.clip(round(13.5 - centre), 0, 28 - digit.shape[axis])))
-    canvas[offsets[0]:offsets[0] + digit.shape[0], offsets[1]:offsets[1] + digit.shape[1]] = digit
+    top, left = (28 - height) // 2, (28 - width) // 2
+    canvas[top:top + height, left:left + width] = _resized(light, (height, width))
     return canvas

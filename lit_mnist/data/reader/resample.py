@@ -1,0 +1,36 @@
+"""Antialiased resampling: every new pixel is the mean of the area of the old ones that it covers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def area_mean(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the mean of `image` (H, W), 0 outside, within a grid of edges `rows` (h + 1,) and `columns` (w + 1,)."""
+    return _means(_means(image, rows).T, columns).T
+
+
+def _means(image: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """The mean of the rows of `image` (H, W) between neighbouring `edges` (h + 1,), by differences of a running sum."""
+    height = len(image)
+    sums = np.concatenate([np.zeros((1, image.shape[1])), np.cumsum(image, axis=0)])
+    inside = edges.clip(0, height)
+    below = np.minimum(inside.astype(int), height - 1)
+    part = (inside - below)[:, None]
+    at_edges = (1 - part) * sums[below] + part * sums[below + 1]
+    return np.diff(at_edges, axis=0) / np.diff(edges)[:, None]
+
+
+def resize(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return `image` (H, W) shrunk to `shape`, each new pixel the mean of its area."""
+    grids = [np.linspace(0, old, new + 1) for old, new in zip(image.shape, shape, strict=True)]
+    return area_mean(image, *grids)
+
+
+def shrink(image: np.ndarray, longest: int) -> np.ndarray:
+    """Return `image` with its longest side at most `longest`, aspect kept."""
+    factor = longest / max(image.shape)
+    if factor >= 1:
+        return image
+    height, width = (max(1, round(size * factor)) for size in image.shape)
+    return resize(image, (height, width))
