@@ -8,12 +8,13 @@ import functools
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .errors import UserError
+from .errors import UserError, nearest
 
 _FAILED = (errno.EIO, errno.ENOSPC, errno.EDQUOT)  # the content may not have reached the disk
 
@@ -119,3 +120,38 @@ def _yaml_loader() -> type:
     number = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\Z")
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789"))
     return Loader
+
+
+def shipped_configurations() -> dict[str, Path]:
+    """Return the configurations that come with the package by name: ``cnn`` is ``configs/cnn.yaml``."""
+    package = Path(__file__).parent
+    installed, checkout = package / "configs", package.parent / "configs"
+    folder = installed if installed.is_dir() else checkout
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def configuration_path(name: str) -> str:
+    """Return the path that ``--config NAME`` means: a file's own, or that of a shipped configuration.
+
+    Raises UserError where `name` is neither and cannot be a path, with the nearest shipped name.
+    """
+    shipped = shipped_configurations()
+    if Path(name).is_file() or Path(name).name != name or Path(name).suffix:
+        return name
+    if name not in shipped:
+        raise UserError(f"--config {name}: no such file or shipped configuration; {nearest(name, shipped)}")
+    return str(shipped[name])
+
+
+def with_configuration_paths(argv: Sequence[str]) -> list[str]:
+    """Return `argv` with the names of shipped configurations after ``--config`` and ``-c`` as paths."""
+    options = ("--config", "-c")
+    result: list[str] = []
+    for argument in argv:
+        option, equals, value = argument.partition("=")
+        if result and result[-1] in options:
+            argument = configuration_path(argument)
+        elif option == "--config" and equals:
+            argument = f"{option}={configuration_path(value)}"
+        result.append(argument)
+    return result

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..environment import keep_freed_memory
 from ..errors import UserError
-from ..files import to_json
+from ..files import to_json, with_configuration_paths
 from .commands import COMMANDS, TRAINING
 
 BAD_INPUT = 2
@@ -57,7 +57,7 @@ def _run(command: str, argv: list[str]) -> int:
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise UserError(f"unknown command {command!r}; {hint}see python -m lit_mnist --help")
     as_json = "--json" in argv
-    argv = [argument for argument in argv if argument != "--json"]
+    argv = with_configuration_paths([argument for argument in argv if argument != "--json"])
     try:
         # whatever libraries print goes to standard error: standard output holds the result alone
         with contextlib.nullcontext() if _asks_help(argv) else contextlib.redirect_stdout(sys.stderr):
