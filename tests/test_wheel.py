@@ -69,14 +69,15 @@ def test_unpacked_wheel_knows_its_configurations(wheel: Path, tmp_path: Path) ->
 def test_wheel_trains_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     """The whole installation, which downloads torch: minutes."""
     venv.create(tmp_path / "venv", with_pip=True)
-    python = next((tmp_path / "venv").glob("*/python*"))
+    scripts = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
+    python = scripts / "python"
     constraints = (
         ["--constraint", ROOT / "constraints.txt"] if sys.version_info[:2] == (3, 11) else []
     )
     subprocess.run([python, "-m", "pip", "install", "--quiet", *constraints, wheel], check=True)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     command = [
-        python.parent / "lit-mnist",
+        scripts / "lit-mnist",
         "fit",
         "--config",
         "cnn",
