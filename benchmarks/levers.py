@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from lit_mnist.data.module import Block
-from lit_mnist.training.cuda.graphs import Blocks
 from lit_mnist.training.optimizers import RMSprop
+from lit_mnist.training.steps import BlockRunner
 
 from .measure import Report, Timing, interleaved, ratios
 from .profile import prepared
@@ -37,28 +37,28 @@ def run(rounds: int, quick: bool, device: str) -> Report:
     return Report("Levers of a step", rows, "configs/cnn.yaml at batch 64, random images, float32, on the CPU.", rounds)
 
 
-def _block(undo: Callable[[Blocks], None]) -> Callable[[], None]:
+def _block(undo: Callable[[BlockRunner], None]) -> Callable[[], None]:
     runner, block = prepared("cpu")
     undo(runner)
     return lambda: _run(runner, block)
 
 
-def _run(runner: Blocks, block: Block) -> None:
+def _run(runner: BlockRunner, block: Block) -> None:
     runner(block, 0)
 
 
-def _activation_first(runner: Blocks) -> None:
+def _activation_first(runner: BlockRunner) -> None:
     runner.step.network.training_logits = runner.step.network.forward
 
 
-def _channels_first(runner: Blocks) -> None:
+def _channels_first(runner: BlockRunner) -> None:
     network = runner.step.network
     for parameter in network.parameters():
         parameter.data = parameter.data.contiguous()
     runner.step.optimizer = RMSprop(network.parameters(), momentum=0.8)
 
 
-def _weight_by_weight(runner: Blocks) -> None:
+def _weight_by_weight(runner: BlockRunner) -> None:
     runner.step.optimizer = RMSprop([{"params": [p]} for p in runner.step.network.parameters()], momentum=0.8)
 
 

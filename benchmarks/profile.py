@@ -13,9 +13,9 @@ from torch.profiler import ProfilerActivity, profile
 from lit_mnist.data.module import Block
 from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec
-from lit_mnist.training.cuda.graphs import Blocks, blocks_for
+from lit_mnist.training.cuda.graphs import runner_for
 from lit_mnist.training.optimizers import RMSprop
-from lit_mnist.training.steps import Step
+from lit_mnist.training.steps import BlockRunner, Step
 
 from .measure import Report
 
@@ -61,12 +61,12 @@ def _touch_memory() -> None:
     del blocks
 
 
-def prepared(device: str) -> tuple[Blocks, Block]:
+def prepared(device: str) -> tuple[BlockRunner, Block]:
     """Return what runs blocks of `cnn.yaml`'s steps on `device`, warmed up, and a block of random images."""
     network = Network(NetworkSpec.from_dict(yaml.safe_load(_CONFIG.read_text())["model"]["network"]), 1)
     network = network.to(device)
     step = Step(network, RMSprop(network.parameters(), momentum=0.8))
-    runner = blocks_for(step, lambda number: 0.001 / (1 + 0.001 * number), "auto", "32-true", print)
+    runner = runner_for(step, lambda number: 0.001 / (1 + 0.001 * number), "auto", "32-true", print)
     block = Block(torch.randn(_BATCH * _STEPS, 1, 28, 28, device=device),
                   torch.randint(10, (_BATCH * _STEPS,), device=device), [(_BATCH, _BATCH)] * _STEPS)
     runner.prepare([block])

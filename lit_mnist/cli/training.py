@@ -32,8 +32,7 @@ from ..runs.resume import find_unfinished  # noqa: E402
 from ..runs.start import find_origin, unfinished_run  # noqa: E402
 from ..training import callbacks as cb  # noqa: E402
 from ..training.checkpoints import KeepLast, checkpoints  # noqa: E402
-from ..training.classifier import LitClassifier  # noqa: E402
-from ..training.cuda.graphs import refuse_without_cuda  # noqa: E402
+from ..training.classifier import LitClassifier, check_device  # noqa: E402
 from ..training.interruption import Interrupted, Interruption  # noqa: E402
 from ..training.monitors import check_monitors, metric_names  # noqa: E402
 from ..training.summary import evaluate_run, finish_fit, predict_test, warn_of_fallback  # noqa: E402
@@ -224,8 +223,7 @@ class Cli(LightningCLI):
         warn_of_fallback(self.datamodule.prepared.dataset)
 
     def _check_fit(self) -> None:
-        if self.model.cuda_graphs is True:
-            refuse_without_cuda(self.trainer.strategy.root_device)
+        check_device(self.trainer, self.model)
         validated = self.datamodule.options.validate_on != "none"
         check_monitors(self.trainer.callbacks, metric_names(self.model.spec, validated))
         self._refuse_other_data()

@@ -113,7 +113,8 @@ class TrainingBlocks:
         self.module, self.data, self.epoch = module, data, epoch
         self.block, self.rank, self.world = block, rank, world
         self._done = 0  # steps handed out
-        self.steps = -(-len(data.part) // module.batch_size)
+        self.step_size = module.step_size
+        self.steps = -(-len(data.part) // self.step_size)
         self.borders = self._borders(steps_before, marks)
 
     def _borders(self, steps_before: int, marks: set[int]) -> list[int]:
@@ -161,7 +162,7 @@ class TrainingBlocks:
               background: Tensor | None = None) -> ShuffledBlock:
         parts, sizes = [], []
         for step in range(first, last):
-            start, stop = step * self.module.batch_size, min((step + 1) * self.module.batch_size, len(order))
+            start, stop = step * self.step_size, min((step + 1) * self.step_size, len(order))
             cut = [start + (stop - start) * rank // self.world for rank in (self.rank, self.rank + 1)]
             parts.append(slice(*cut))
             sizes.append((cut[1] - cut[0], stop - start))
@@ -197,7 +198,7 @@ class MNISTDataModule(L.LightningDataModule):
         root: folder in torchvision's layout; default $LIT_MNIST_DATA, else the user's cache folder.
         fallback: digits: where the data set cannot be had, use the embedded digits, loudly; null: an error.
         download: whether missing files may be fetched.
-        batch_size: images of one optimiser step, over all processes.
+        batch_size: images of one batch, over all processes; `trainer.accumulate_grad_batches` make up a step.
         eval_batch_size: images of one evaluation batch.
         standardize: per_pixel (fitted on the training split), per_pixel_all (on all images: leaks test
             statistics), global, unit (x/255), mean_removed (x/255 less each pixel's mean), or none.
@@ -248,7 +249,14 @@ class MNISTDataModule(L.LightningDataModule):
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps of one epoch."""
-        return -(-len(self.prepared.train) // self.batch_size)
+        return -(-len(self.prepared.train) // self.step_size)
+
+    @property
+    def step_size(self) -> int:
+        """Images of one optimiser step, over all processes: `batch_size`, times the batches that are accumulated."""
+        module = None if self.trainer is None else self.trainer.lightning_module
+        settings = getattr(module, "gradient_settings", None)
+        return self.batch_size * (1 if settings is None else settings.accumulate)
 
     def setup(self, stage: str | None = None) -> None:
         """Read and check the files."""

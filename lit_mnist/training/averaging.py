@@ -24,15 +24,15 @@ class Average:
         """Move the average to the network's device and precision."""
         self.values = [value.to(weight) for value, weight in zip(self.values, self._weights(), strict=True)]
 
-    def share(self, step: int) -> float:
-        """Return the share of the new weights in the update that follows `step` updates."""
+    def ema_weight(self, step: int) -> float:
+        """Return the weight of the new values in the update that follows `step` updates: one less the decay."""
         return 1 - min(self.decay, (1 + step) / (10 + step))
 
     @torch.no_grad()
-    def update(self, share: float | Tensor) -> None:
-        """Take in the network's present weights; `share` may be a 0-dim tensor on their device."""
+    def update(self, ema_weight: float | Tensor) -> None:
+        """Take in the network's present weights; `ema_weight` may be a 0-dim tensor on their device."""
         differences = torch._foreach_sub(self._weights(), self.values)
-        torch._foreach_mul_(differences, share)
+        torch._foreach_mul_(differences, ema_weight)
         torch._foreach_add_(self.values, differences)
 
     @torch.no_grad()

@@ -21,7 +21,7 @@ from .initial import save_initial_weights
 
 @dataclass(frozen=True)
 class History:
-    """Figures by epoch, each list one value an epoch.
+    """Metrics by epoch, each list one value an epoch.
 
     Validation lists hold None for epochs that were not validated, and are empty where none was.
     """
@@ -32,18 +32,18 @@ class History:
     train_loss: list[float] = field(default_factory=list)
     val_loss: list[float | None] = field(default_factory=list)
 
-    def add(self, epoch: int, figures: Mapping[str, float]) -> None:
+    def add(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Add an epoch's ``train/acc``, ``train/loss`` and, where it was validated, ``val/acc`` and ``val/loss``."""
         before = len(self.epochs)
         self.epochs.append(epoch)
         for key in ("train/acc", "train/loss", "val/acc", "val/loss"):
             values = getattr(self, key.replace("/", "_"))
-            if values or key in figures:
-                values += [None] * (before - len(values)) + [figures.get(key)]
+            if values or key in metrics:
+                values += [None] * (before - len(values)) + [metrics.get(key)]
 
 
 class EpochHistory(Callback):
-    """Keeps the figures of every epoch, through interruptions too, and hands them to `draw` after each.
+    """Keeps the metrics of every epoch, through interruptions too, and hands them to `draw` after each.
 
     `draw(history, path)` writes the training curves; it is handed in, so that training imports no figures. Where
     epochs are so short that drawing would take more than a twentieth of the time, not all of them are drawn.
@@ -59,8 +59,8 @@ class EpochHistory(Callback):
         self._folder = run_folder(trainer) if self.draw is not None else None
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Take the epoch's figures; validation has already run."""
-        self.history.add(trainer.current_epoch + 1, pl_module.epoch_figures)
+        """Take the epoch's metrics; validation has already run."""
+        self.history.add(trainer.current_epoch + 1, pl_module.epoch_metrics)
         self._undrawn = True
         if time.monotonic() >= self._next:
             self._draw(trainer)
@@ -85,7 +85,7 @@ class EpochHistory(Callback):
 
 
 class EpochReport(Callback):
-    """Prints one line an epoch: steps, learning rate, figures; and the time that the whole run will take."""
+    """Prints one line an epoch: steps, learning rate, metrics; and the time that the whole run will take."""
 
     def __init__(self) -> None:
         self._started = 0.0
@@ -100,15 +100,15 @@ class EpochReport(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the line."""
-        figures = pl_module.epoch_figures
+        metrics = pl_module.epoch_metrics
         if not trainer.is_global_zero:
             return
-        shown = "  ".join(f"{key} {figures[key]:.4f}" for key in ("train/loss", "train/acc", "val/loss", "val/acc")
-                          if key in figures)
+        shown = "  ".join(f"{key} {metrics[key]:.4f}" for key in ("train/loss", "train/acc", "val/loss", "val/acc")
+                          if key in metrics)
         seconds = time.perf_counter() - self._started
         left = (trainer.max_epochs - trainer.current_epoch - 1) * seconds if trainer.max_epochs else 0
         say(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  step {trainer.global_step}  "
-            f"lr {pl_module.rate_at(trainer.global_step):.8e}  {shown}  {seconds:.1f} s, about {duration(left)} left")
+            f"lr {metrics['lr']:.8e}  {shown}  {seconds:.1f} s, about {duration(left)} left")
 
 
 class StopAtAccuracy(Callback):
@@ -121,13 +121,13 @@ class StopAtAccuracy(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop where the threshold is exceeded."""
-        figures = pl_module.epoch_figures
+        metrics = pl_module.epoch_metrics
         if self.monitor in ("val/acc", "val/loss") and trainer.enable_validation and not pl_module.validated_now:
             return
-        if self.monitor not in figures:
+        if self.monitor not in metrics:
             raise UserError(f"StopAtAccuracy: monitor = {self.monitor!r} is not logged; accepted: "
-                            f"{', '.join(sorted(figures))}")
-        if figures[self.monitor] > self.threshold:
+                            f"{', '.join(sorted(metrics))}")
+        if metrics[self.monitor] > self.threshold:
             trainer.should_stop = True
             say(f"\nReached {100 * self.threshold:g}% accuracy so cancelling training!")
 
@@ -206,7 +206,7 @@ class RunRecord(Callback):
 
 
 class StepProgress(ProgressBar):
-    """A rich progress bar of optimiser steps on standard error, with running figures and the time left."""
+    """A rich progress bar of optimiser steps on standard error, with running metrics and the time left."""
 
     def __init__(self, refresh_seconds: float = 0.5) -> None:
         super().__init__()
@@ -235,14 +235,14 @@ class StepProgress(ProgressBar):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
                            batch_idx: int) -> None:
-        """Move the bar, at most every `refresh_seconds`: only then are figures read from the device."""
+        """Move the bar, at most every `refresh_seconds`: only then are metrics read from the device."""
         if self._bar is None or (now := time.perf_counter()) < self._next:
             return
         self._next = now + self._refresh
-        figures = pl_module.sums.figures()
+        metrics = pl_module.sums.metrics()
         self._bar.update(self._task, completed=trainer.global_step, refresh=True, description=(
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} "
-            f"loss {figures['loss']:.4f} acc {figures['acc']:.4f}"))
+            f"loss {metrics['loss']:.4f} acc {metrics['acc']:.4f}"))
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Close the bar, whatever ended the run."""

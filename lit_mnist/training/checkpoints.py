@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 
 from ..runs.checkpoint import BEST, LAST, PREVIOUS, read_checkpoint, write_checkpoint
 from .interruption import Interrupted, Interruption
+from .lightning_internals import epochs_processed, is_last_block
 
 _EPOCH_SECONDS = 5.0  # epochs shorter than this do not all save at their end
 
@@ -70,8 +71,8 @@ class KeepLast(Checkpoint):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
                            batch_idx: int) -> None:
         """Save where it is time to; where validation comes next, the end of the epoch saves."""
-        loop, interval = trainer.fit_loop.epoch_loop, trainer.val_check_batch
-        if loop.batch_progress.is_last_batch or (interval is not None and (batch_idx + 1) % interval == 0):
+        interval = trainer.val_check_batch
+        if is_last_block(trainer) or (interval is not None and (batch_idx + 1) % interval == 0):
             return
         signum, due = self.interruption.asked(trainer.world_size, self._due(trainer))
         if signum or due:
@@ -86,7 +87,7 @@ class KeepLast(Checkpoint):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save the epoch's end."""
-        ends = trainer.should_stop or trainer.fit_loop.epoch_progress.current.processed == trainer.max_epochs \
+        ends = trainer.should_stop or epochs_processed(trainer) == trainer.max_epochs \
             or trainer.global_step == trainer.max_steps
         waited = time.monotonic() - self._at >= min(_EPOCH_SECONDS, self.every_seconds)
         signum, due = self.interruption.asked(trainer.world_size, ends or waited or self._due(trainer))
@@ -111,7 +112,7 @@ class KeepLast(Checkpoint):
         return steps or time.monotonic() - self._at >= self.every_seconds
 
     def _save(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        pl_module.refuse_non_finite()
+        pl_module.watch.check()
         for logger in trainer.loggers:
             logger.save()
         trainer.save_checkpoint(self.path)
@@ -132,11 +133,8 @@ class KeepBest(ModelCheckpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save where the epoch was validated and is the best so far."""
         if self.monitor in trainer.callback_metrics:
+            pl_module.watch.check()
             super().on_train_epoch_end(trainer, pl_module)
-
-    def _save_checkpoint(self, trainer: L.Trainer, filepath: str) -> None:
-        trainer.lightning_module.refuse_non_finite()
-        super()._save_checkpoint(trainer, filepath)
 
 
 _PLACES = ("best_model_path", "kth_best_model_path", "last_model_path")

@@ -10,11 +10,11 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 from ..data.module import Block
 from ..network import Network, predicted_classes
 from .losses import data_loss, penalty
-from .steps import StepResult, Sums, summed
+from .sums import StepResult, Sums, summed
 
 
 class Evaluation(nn.Module):
-    """The figures of one pass over validation or test images; nothing is read from the device before its end."""
+    """The metrics of one pass over validation or test images; nothing is read from the device before its end."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -40,17 +40,17 @@ class Evaluation(nn.Module):
                                             batch.labels, batch.total))
             self._sizes.append(size)
 
-    def figures(self, stage: str, world: int) -> tuple[dict[str, float], Tensor]:
-        """Return the pass's figures as ``{stage}/...``, over all processes, and the confusion matrix."""
+    def compute(self, stage: str, world: int) -> tuple[dict[str, float], Tensor]:
+        """Return the pass's metrics as ``{stage}/...``, over all processes, and the confusion matrix."""
         sums = Sums()
         if self._results:
             sums.add(summed(self._results, tuple(self._sizes)).sums)
             self.metrics.update(predicted_classes(torch.cat([result.logits for result in self._results])),
                                 torch.cat([result.labels for result in self._results]))
-        found, values = sums.figures(world), self.metrics.compute()
-        figures = {f"{stage}/loss": found["loss"], f"{stage}/acc": float(values["acc"])}
+        counted, values = sums.metrics(world), self.metrics.compute()
+        metrics = {f"{stage}/loss": counted["loss"], f"{stage}/acc": float(values["acc"])}
         if stage == "test":
-            figures |= {"test/correct": found["correct"], "test/images": found["images"]}
-            figures |= {f"test/acc_class_{i}": value for i, value in enumerate(values["class_acc"].tolist())}
+            metrics |= {"test/correct": counted["correct"], "test/images": counted["images"]}
+            metrics |= {f"test/acc_class_{i}": value for i, value in enumerate(values["class_acc"].tolist())}
         self.reset()
-        return figures, values["confusion_matrix"].cpu()
+        return metrics, values["confusion_matrix"].cpu()

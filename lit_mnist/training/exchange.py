@@ -12,6 +12,7 @@ from ..keras_files import OptimizerState
 from ..keras_files.slots import nadam_product
 from ..network import Network
 from . import optimizers
+from .settings import decay_groups
 from .slots import load_slots, named_scalars, named_slots, trainable_names
 
 
@@ -78,7 +79,6 @@ def _name(settings: Mapping[str, Any], states: list[Mapping[str, Any]]) -> str |
 
 def _groups(network: Network, number: int) -> list[dict[str, Any]]:
     """Return the parameters as training groups them: all, or kernels (which decay) and the rest."""
-    parameters = list(network.parameters())
     if number == 1:
-        return [{"params": parameters}]
-    return [{"params": [p for p in parameters if p.dim() > 1]}, {"params": [p for p in parameters if p.dim() <= 1]}]
+        return [{"params": list(network.parameters())}]
+    return [{"params": parameters} for parameters in decay_groups(network)]

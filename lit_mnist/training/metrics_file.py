@@ -15,7 +15,7 @@ from ..files import write_text
 
 
 class MetricsFile(Logger):
-    """Writes rows of figures, one for each call of `log_metrics`, with a column for every figure ever seen.
+    """Writes rows of metrics, one for each call of `log_metrics`, with a column for every metric ever seen.
 
     A run that goes on from optimiser step `resumed_at` keeps the rows up to that step and drops later ones,
     which will be written again. Rows reach the file when `save` is called: before every checkpoint, so that

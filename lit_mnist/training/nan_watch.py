@@ -5,16 +5,27 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from ..data.module import Block
 from ..errors import UserError
+from .cuda.copies import HostCopies
 from .state import random_states, restore_random_states
+from .steps import BlockRunner
 
 NEVER = 2**62
+
+
+class Saved(NamedTuple):
+    """Network, optimiser and random generators at one moment."""
+
+    weights: list[Tensor]
+    optimizer: dict[str, Any]
+    random: dict[str, Any]
 
 
 class NonFiniteError(UserError):
@@ -22,9 +33,9 @@ class NonFiniteError(UserError):
 
 
 class FiniteWatch:
-    """Notes on the device the first step whose loss is not finite; the flag is read every `every` steps at least.
+    """Keeps, on the device, the first step whose loss is not finite, and reads it every `every` steps at least.
 
-    Network and optimiser are copied as often (a few megabytes at most), when the flag was read and all was well,
+    Network and optimiser are copied as often (a few megabytes at most), whenever the flag was read and all was well,
     so that the steps since can be made again, slowly, to name the first place where a value went wrong.
     """
 
@@ -32,96 +43,138 @@ class FiniteWatch:
         self.every = every
         self.forget()
 
+    def start(self, runner: BlockRunner, optimizer: torch.optim.Optimizer, copies: HostCopies) -> None:
+        """Watch the blocks that `runner` will run; the flag is copied to the host by `copies`."""
+        self._runner, self._optimizer, self._host_copies = runner, optimizer, copies
+        self.forget()
+
     def forget(self) -> None:
         """Start anew."""
         self._first: Tensor | None = None
-        self._blocks: list[tuple[Any, int]] = []
-        self._copies: tuple[Any, ...] | None = None
-        self._asked: tuple[tuple[Any, ...], int] | None = None  # copies when the flag was sent off, and blocks before
+        self._blocks: list[tuple[Block, int]] = []
+        self._saved: Saved | None = None
+        self._asked: tuple[Saved, int] | None = None  # what was saved when the flag was read, and blocks before
         self._steps = 0
 
-    def before(self, block: Any, first: int, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def before(self, block: Block, first: int) -> None:
         """Take in a block of steps, the first of which is number `first`, before it runs."""
-        if self._copies is None:
-            self._copies = _copies(network, optimizer)
+        if self._saved is None:
+            self._saved = self._save()
         self._blocks.append((block, first))
 
     def after(self, losses: Tensor, first: int) -> None:
-        """Take in the block's losses (k,); does not wait for the device."""
+        """Take in the block's losses (k,); on a GPU this does not wait for the device.
+
+        Raises NonFiniteError where a loss is known to have become NaN or infinite.
+        """
+        self._note(losses, first)
+        if self._world > 1:  # all processes read it after the same step
+            if self._steps >= self.every or losses.device.type == "cpu":
+                self._raise_for(self._first_bad(weights_too=False))
+        elif losses.device.type == "cpu":  # costs nothing
+            self._raise_for(self._first_bad(weights_too=False))
+        elif self._steps >= self.every:
+            self._host_copies.start(self.ask(), lambda flag: self._raise_for(self._answer(flag)))
+
+    def check(self) -> None:
+        """Raise NonFiniteError, naming step and place, where a loss or a weight has become NaN or infinite.
+
+        Waits for the device.
+        """
+        if self._first is None:
+            return
+        self._host_copies.deliver(wait=True)
+        self._raise_for(self._first_bad(weights_too=True))
+
+    def ask(self) -> Tensor:
+        """Return, on the device, the first step (from 0) with a bad loss in this process, else NEVER.
+
+        Network and optimiser are saved: they are good if the answer, when it is read, is NEVER.
+        """
+        self._asked, self._steps = (self._save(), len(self._blocks)), 0
+        return self._flag()
+
+    @property
+    def _network(self) -> nn.Module:
+        return self._runner.step.network
+
+    @property
+    def _world(self) -> int:
+        return self._runner.step.world
+
+    def _note(self, losses: Tensor, first: int) -> None:
         bad = ~losses.isfinite()
         steps = torch.arange(first, first + len(losses), device=bad.device)
         lowest = torch.where(bad, steps, NEVER).min()
         self._first = lowest if self._first is None else torch.minimum(self._first, lowest)
         self._steps += len(losses)
 
-    @property
-    def due(self) -> bool:
-        """Whether the flag should be read: at once on the CPU, where that costs nothing."""
-        return self._first is not None and (self._first.device.type == "cpu" or self._steps >= self.every)
+    def _flag(self) -> Tensor:
+        """Return the first step with a bad loss; weights count too, which a step may spoil with a finite loss."""
+        assert self._first is not None
+        spoilt = ~torch.stack([p.detach().isfinite().all() for p in self._network.parameters()]).all()
+        block, first = self._blocks[-1]
+        return torch.minimum(self._first, torch.where(spoilt, first + len(block) - 1, NEVER))
 
-    def flag(self, network: nn.Module) -> Tensor:
-        """Return, on the device, the first step (from 0) with a bad loss in this process, else NEVER.
-
-        Weights count too: a step may spoil them although its own loss was finite.
-        """
-        spoilt = ~torch.stack([p.detach().isfinite().all() for p in network.parameters()]).all()
-        last = self._blocks[-1][1] + len(self._blocks[-1][0]) - 1
-        return torch.minimum(self._first, torch.where(spoilt, last, NEVER))
-
-    def ask(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> Tensor:
-        """Return the flag, to be read by `answer` when it has come: training goes on meanwhile."""
-        self._asked, self._steps = (_copies(network, optimizer), len(self._blocks)), 0
-        return self.flag(network)
-
-    def answer(self, flag: Tensor) -> int | None:
-        """Return the first bad step that the flag tells of, or None; then the copies made by `ask` are good."""
-        if (found := int(flag)) < NEVER:
-            return found
+    def _answer(self, flag: Tensor) -> int | None:
+        """Return the first bad step that the flag names, or None; then what `ask` saved is good."""
+        if (step := int(flag)) < NEVER:
+            return step
         if self._asked is not None:
-            self._copies, before = self._asked
+            self._saved, before = self._asked
             self._blocks, self._asked = self._blocks[before:], None
         return None
 
-    def first_bad(self, network: nn.Module | None, world: int = 1) -> int | None:
-        """Return the first step (from 0) with a bad loss, in any process, or None; waits for the device.
+    def _first_bad(self, weights_too: bool) -> int | None:
+        """Return the first step with a bad loss in any process, or None; waits for the device.
 
-        Without the network its weights are not looked at: the next step's loss will tell.
+        Where weights are not looked at, the next step's loss will tell.
         """
         if self._first is None:
             return None
-        first = self._first.clone() if network is None else self.flag(network)
-        if world > 1:
+        first = self._flag() if weights_too else self._first.clone()
+        if self._world > 1:
             dist.all_reduce(first, dist.ReduceOp.MIN)
-        if (found := int(first)) < NEVER:
-            return found
+        if (step := int(first)) < NEVER:
+            return step
         if self._steps >= self.every:
             self.forget()
         return None
 
-    def find(self, network: nn.Module, optimizer: torch.optim.Optimizer, step: Callable[[Any, int], Any]) -> str:
-        """Make the steps since the copies again by `step(batch, number)`; say what went wrong first, and where.
+    def _raise_for(self, step: int | None) -> None:
+        if step is not None:
+            raise NonFiniteError(f"training met NaN or infinity at step {step + 1}; first seen at {self._find()}. "
+                                 "Nothing later than the last good state was saved; a smaller learning rate may help")
 
-        Afterwards network and optimiser are as they were in the copies.
+    def _find(self) -> str:
+        """Make the steps since the last good state again; say what went wrong first, and where.
+
+        Afterwards network and optimiser are as they were in that state.
         """
-        blocks, copies = self._blocks, self._copies
-        _put_back(copies, network, optimizer)
-        place = "nothing went wrong when the steps were made again"
-        with _listening(network) as heard:
+        blocks, saved = self._blocks, self._saved
+        assert saved is not None
+        _restore(saved, self._network, self._optimizer)
+        place = self._repeat(blocks) or "nothing went wrong when the steps were made again"
+        _restore(saved, self._network, self._optimizer)
+        self.forget()
+        return place
+
+    def _repeat(self, blocks: list[tuple[Block, int]]) -> str | None:
+        with _listening(self._network) as heard:
             for block, first in blocks:
                 for offset, batch in enumerate(block):
                     if not batch.images.isfinite().all():
                         heard.append("an input image")
-                    step(batch, first + offset)
-                    spoilt = [name for name, p in network.named_parameters() if not p.detach().isfinite().all()]
-                    heard += [f"the updated weights {name}" for name in spoilt]
+                    self._runner.repeat(batch, first + offset)
+                    heard += [f"the updated weights {name}" for name, p in self._network.named_parameters()
+                              if not p.detach().isfinite().all()]
                     if heard:
-                        place = f"step {first + offset + 1}: {heard[0]}"
-                        break
-                if heard:
-                    break
-        _put_back(copies, network, optimizer)
-        self.forget()
-        return place
+                        return f"step {first + offset + 1}: {heard[0]}"
+        return None
+
+    def _save(self) -> Saved:
+        return Saved([tensor.detach().clone() for tensor in self._network.state_dict().values()],
+                     copy.deepcopy(self._optimizer.state_dict()), random_states())
 
 
 @contextmanager
@@ -146,15 +199,9 @@ def _listening(network: nn.Module) -> Iterator[list[str]]:
             handle.remove()
 
 
-def _copies(network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Any, ...]:
-    return ([tensor.detach().clone() for tensor in network.state_dict().values()],
-            copy.deepcopy(optimizer.state_dict()), random_states())
-
-
 @torch.no_grad()
-def _put_back(copies: tuple[Any, ...], network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    weights, state, random = copies
-    for tensor, kept in zip(network.state_dict().values(), weights, strict=True):
+def _restore(saved: Saved, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    for tensor, kept in zip(network.state_dict().values(), saved.weights, strict=True):
         tensor.copy_(kept)
-    optimizer.load_state_dict(copy.deepcopy(state))
-    restore_random_states(random)
+    optimizer.load_state_dict(copy.deepcopy(saved.optimizer))
+    restore_random_states(saved.random)

@@ -180,6 +180,11 @@ class OneCycle(Schedule):
         return replace(self, total_steps=total_steps) if self.total_steps is None else self
 
 
+def learning_rates(schedule: Schedule, steps: int) -> list[float]:
+    """Return the learning rate of every update, and of the one after the last."""
+    return schedule.for_run(max(steps, 2)).table(steps + 1).tolist()
+
+
 def _between(start: float, end: float, share: float, strategy: str) -> float:
     if strategy == "linear":
         return (end - start) * share + start

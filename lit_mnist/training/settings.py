@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
+from torch import nn
 
 from ..errors import UserError
 from ..network import BatchNorm, Network
@@ -14,6 +15,12 @@ class TrainingError(UserError):
     """Settings that cannot be trained with."""
 
 
+def decay_groups(network: Network) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the parameters that weight decay shrinks (kernels), and the rest."""
+    parameters = list(network.parameters())
+    return [p for p in parameters if p.dim() > 1], [p for p in parameters if p.dim() <= 1]
+
+
 def optimizer_over(network: Network, make: OptimizerCallable, weight_decay: float) -> torch.optim.Optimizer:
     """Return the optimiser, over two groups where `weight_decay` is above 0.
 
@@ -21,8 +28,7 @@ def optimizer_over(network: Network, make: OptimizerCallable, weight_decay: floa
     """
     if not weight_decay:
         return make(list(network.parameters()))
-    kernels = [p for p in network.parameters() if p.dim() > 1]
-    others = [p for p in network.parameters() if p.dim() <= 1]
+    kernels, others = decay_groups(network)
     optimizer = make([{"params": kernels, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}])
     if not _decouples(optimizer):
         raise TrainingError(f"model.weight_decay = {weight_decay!r}: {type(optimizer).__name__} would add it "

@@ -6,11 +6,14 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+import lightning as L
 import numpy as np
 import torch
 import torch.distributed as dist
 
-RANDOM = ("python", "numpy", "torch", "cuda")
+from .lightning_internals import start_next_epoch
+from .steplog import StepLog
+from .sums import Sums
 
 
 def random_states() -> dict[str, Any]:
@@ -20,7 +23,8 @@ def random_states() -> dict[str, Any]:
     return {"python": [version, list(internal), spare],
             "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
             "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []}
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+            "mps": [torch.mps.get_rng_state()] if torch.backends.mps.is_available() else []}
 
 
 def restore_random_states(states: Mapping[str, Any]) -> None:
@@ -32,6 +36,8 @@ def restore_random_states(states: Mapping[str, Any]) -> None:
     torch.set_rng_state(states["torch"])
     if states["cuda"] and torch.cuda.device_count() == len(states["cuda"]):
         torch.cuda.set_rng_state_all(states["cuda"])
+    if states.get("mps") and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(states["mps"][0])
 
 
 def gather(own: dict[str, Any], world: int) -> list[dict[str, Any]]:
@@ -63,3 +69,48 @@ def plain_groups(states: list[dict[str, Any]]) -> None:
         for group in state["param_groups"]:
             if "capturable" in group:
                 group["capturable"] = False
+
+
+class ResumeState:
+    """The part of a checkpoint that goes beyond weights and optimiser: sums, generators, positions.
+
+    `random` and `fresh_epoch` wait between the loading of a checkpoint and the first step of training.
+    """
+
+    def __init__(self, sums: Sums, step_log: StepLog) -> None:
+        self._sums, self._step_log = sums, step_log
+        self.validated: dict[str, float] = {}  # the last validation's metrics
+        self.validated_in: int | None = None  # the epoch in which it was made
+        self.random: dict[str, Any] | None = None
+        self.fresh_epoch = False  # whether training starts with a new epoch
+
+    def save(self, checkpoint: dict[str, Any], trainer: L.Trainer) -> None:
+        """Put the state of all processes into a checkpoint; every process must call."""
+        plain_groups(checkpoint.get("optimizer_states", []))
+        own = {"sums": self._sums.state(), "random": random_states()}
+        checkpoint["training"] = {
+            "processes": gather(own, trainer.world_size), "unlogged": self._step_log.unlogged,
+            "validated": self.validated, "validated_in": self.validated_in, "stopped": trainer.should_stop}
+
+    def load(self, checkpoint: dict[str, Any], trainer: L.Trainer, device: torch.device) -> None:
+        """Take the state out of a checkpoint; those of other programs may lack it."""
+        self.fresh_epoch = fit_epoch_end(checkpoint["loops"]["fit_loop"])
+        if (kept := checkpoint.get("training")) is None:
+            return
+        processes = kept["processes"]
+        self._step_log.unlogged = kept["unlogged"]
+        self.validated, self.validated_in = kept["validated"], kept.get("validated_in")
+        trainer.should_stop = kept["stopped"]
+        if len(processes) == trainer.world_size:
+            self.random = processes[trainer.global_rank]["random"]
+        if not self.fresh_epoch:
+            sums = [process["sums"] for process in processes]
+            self._sums.restore(sums, trainer.global_rank, trainer.world_size, device)
+
+    def start(self, trainer: L.Trainer) -> None:
+        """Put a resumed run's generators where they stood: nothing may draw from here to the next step."""
+        if self.fresh_epoch:
+            start_next_epoch(trainer)
+        if self.random is not None:
+            restore_random_states(self.random)
+        self.fresh_epoch, self.random = False, None

@@ -1,41 +1,22 @@
-"""An optimiser step, a block of them, and what surrounds it: sums on the device, learning rates, shared gradients."""
+"""One optimiser step, and the plain loop that runs a block of them."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..data.module import Batch
-from ..network import Network, predicted_classes
+from ..data.module import Batch, Block
+from ..network import Network
 from .averaging import Average
+from .gradients import Clipping, reduce_gradients
 from .losses import data_loss, penalty
-from .schedules import Schedule
+from .sums import BlockResult, Sizes, StepResult, summed
 
 Scalars = Sequence[float | Tensor | None]  # one a step: plain numbers, or 0-dim tensors on the device
-Sizes = tuple[tuple[int, int], ...]  # this process's and all processes' images, of each step
-
-
-class StepResult(NamedTuple):
-    """What one step gave, detached: mean data loss over `total` images, penalty, this process's logits and labels."""
-
-    loss: Tensor
-    penalty: Tensor | None
-    logits: Tensor
-    labels: Tensor
-    total: int
-
-
-class BlockResult(NamedTuple):
-    """What a block of k steps gave: losses (k,), and sums (4,) of loss, penalty, correct answers and images."""
-
-    losses: Tensor
-    sums: Tensor
+Rate = Callable[[int], float | None]  # the learning rate after that many updates; None: the optimiser's own
 
 
 @dataclass
@@ -43,7 +24,8 @@ class Step:
     """One optimiser step on one batch.
 
     All that it works on are its fields, so that a deep copy is a rehearsal that leaves the real thing alone.
-    Where rates and shares are tensors on the device, it neither waits for the device nor depends on the host.
+    Where rates and weights of the average are tensors on the device, it neither waits for the device nor depends on
+    the host. A batch of more than `images_per_pass` images takes several passes, whose gradients are accumulated.
     """
 
     network: Network
@@ -51,115 +33,100 @@ class Step:
     average: Average | None = None
     label_smoothing: float = 0.0
     world: int = 1
+    clipping: Clipping | None = None
+    images_per_pass: int | None = None
+    loss: Callable[..., Tensor] = data_loss
+    penalty: Callable[[Network], Tensor | None] = penalty
     backward: Callable[[Tensor], None] = Tensor.backward
 
-    def __call__(self, batch: Batch, rate: float | Tensor | None, share: float | Tensor | None) -> StepResult:
-        """Forward, backward, update, average; `rate` None leaves the optimiser's own, `share` is for the average."""
+    def __call__(self, batch: Batch, rate: float | Tensor | None, ema_weight: float | Tensor | None) -> StepResult:
+        """Forward, backward, update, average; `rate` None leaves the optimiser's own."""
         if rate is not None:
             set_rate(self.optimizer, rate)
-        logits = self.network.training_logits(batch.images)
-        loss = data_loss(self.network, logits, batch.labels, self.label_smoothing, batch.total)
-        extra = penalty(self.network)
-        self.backward(loss if extra is None else loss + extra / self.world)
+        result = self.compute_gradients(batch)
         if self.world > 1:
             reduce_gradients(self.network)
+        if self.clipping is not None:
+            self.clipping(self.network.parameters())
         self.optimizer.step()
         self.optimizer.zero_grad()
-        device = batch.images.device.type
-        if torch.is_autocast_enabled(device):
+        if torch.is_autocast_enabled(batch.images.device.type):
             torch.clear_autocast_cache()  # else the next step would see this step's weights in low precision
         if self.average is not None:
-            self.average.update(share)
-        return StepResult(loss.detach(), None if extra is None else extra.detach(), logits.detach(), batch.labels,
+            self.average.update(ema_weight)
+        return result
+
+    def compute_gradients(self, batch: Batch) -> StepResult:
+        """Add the gradients of loss and penalty to those of the parameters."""
+        size = self.images_per_pass or max(len(batch.labels), 1)
+        parts = zip(batch.images.split(size), batch.labels.split(size), strict=True)
+        passes = [self._pass(*part, batch.total, first=number == 0) for number, part in enumerate(parts)]
+        losses, penalties, logits = zip(*passes, strict=True)
+        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        return StepResult(loss, penalties[0], logits[0] if len(logits) == 1 else torch.cat(logits), batch.labels,
                           batch.total)
 
+    def _pass(self, images: Tensor, labels: Tensor, total: int, first: bool) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Forward and backward of some of a batch's `total` images; the penalty counts in the `first` pass."""
+        logits = self.network.training_logits(images)
+        loss = self.loss(self.network, logits, labels, self.label_smoothing, total)
+        extra = self.penalty(self.network) if first else None
+        self.backward(loss if extra is None else loss + extra / self.world)
+        return loss.detach(), None if extra is None else extra.detach(), logits.detach()
 
-def run_steps(step: Step, batches: Iterable[Batch], sizes: Sizes, rates: Scalars, shares: Scalars) -> BlockResult:
+
+def run_steps(step: Step, batches: Iterable[Batch], sizes: Sizes, rates: Scalars, ema_weights: Scalars) -> BlockResult:
     """Make one step a batch and sum up what they gave."""
-    results = [step(*arguments) for arguments in zip(batches, rates, shares, strict=True)]
+    results = [step(*arguments) for arguments in zip(batches, rates, ema_weights, strict=True)]
     return summed(results, sizes)
 
 
-def summed(results: Sequence[StepResult], sizes: Sizes) -> BlockResult:
-    """Return the losses of some steps, and their sums in float64."""
-    losses = torch.stack([result.loss for result in results])
-    totals, own = weights_of(sizes, losses.device)
-    loss = (losses.double() * totals).sum()
-    extra = loss.new_zeros(()) if results[0].penalty is None else \
-        (torch.stack([result.penalty for result in results]).double() * own).sum()
-    answers = predicted_classes(torch.cat([result.logits for result in results]))
-    correct = (answers == torch.cat([result.labels for result in results])).sum()
-    return BlockResult(losses, torch.stack([loss, extra, correct.double(), own.sum()]))
+class BlockRunner:
+    """Runs blocks of steps, one step after another.
 
+    `rate(step)` is the learning rate after `step` updates, or None for the optimiser's own. `on_device`: rates and
+    weights of the average are tensors on the device, as in a CUDA graph, so that both ways give the same bits.
+    """
 
-@functools.lru_cache(64)
-def weights_of(sizes: Sizes, device: torch.device) -> Tensor:
-    """Return what each step counts, float64 (2, k): all processes' images, and this one's; kept on the device."""
-    return torch.tensor([[total, own] for own, total in sizes], dtype=torch.float64, device=device).T
+    prepare_seconds = 0.0
 
+    def __init__(self, step: Step, rate: Rate, on_device: bool = False) -> None:
+        self.step, self.rate, self.on_device = step, rate, on_device
 
-class Sums:
-    """Sums of loss, penalty and correct answers, kept on the device and read when asked for."""
+    def __call__(self, block: Block, first: int) -> BlockResult:
+        """Make the block's steps, of which the first follows `first` updates."""
+        rates, ema_weights = self._rates(first, len(block)), self._ema_weights(first, len(block))
+        table = None
+        if self.on_device:
+            table = self._table(rates, ema_weights).to(device_of(self.step), non_blocking=True)
+        try:
+            return run_steps(self.step, block, block.sizes, _row(rates, table, 0), _row(ema_weights, table, 1))
+        finally:
+            self._keep_rate(rates)
 
-    def __init__(self) -> None:
-        self.reset()
+    def prepare(self, blocks: Sequence[Block]) -> None:
+        """Make ready for blocks of these forms."""
 
-    def reset(self) -> None:
-        """Start again from nothing."""
-        self._sums: Tensor | None = None  # loss, penalty, correct, images
-        self._before: Tensor | None = None  # the sums when `interval` was last asked
+    def repeat(self, batch: Batch, number: int) -> None:
+        """Make step `number` (from 0) again, on this batch."""
+        self.step(batch, self._rates(number, 1)[0], self._ema_weights(number, 1)[0])
 
-    def add(self, sums: Tensor) -> None:
-        """Add a block's sums (4,)."""
-        self._sums = sums.clone() if self._sums is None else self._sums + sums
+    def _rates(self, first: int, count: int) -> list[float | None]:
+        return [self.rate(number) for number in range(first, first + count)]
 
-    def figures(self, world: int = 1) -> dict[str, float]:
-        """Return loss (with penalty), data_loss, acc, correct, images, and the penalty with its share of the loss."""
-        if self._sums is None:
-            return {}
-        sums = self._sums
-        if world > 1:
-            dist.all_reduce(sums := sums.clone())
-        return figures(sums)
+    def _ema_weights(self, first: int, count: int) -> list[float | None]:
+        average = self.step.average
+        return [None if average is None else average.ema_weight(number) for number in range(first, first + count)]
 
-    def interval(self, world: int = 1) -> Tensor:
-        """Return the sums since the last call, over all processes."""
-        sums = self._sums if self._before is None else self._sums - self._before
-        self._before = self._sums
-        if world > 1:
-            dist.all_reduce(sums := sums.clone())
-        return sums
+    def _table(self, rates: Sequence[float | None], ema_weights: Sequence[float | None]) -> Tensor:
+        """Return both on the host, (2, k), rounded as the parameters' arithmetic would."""
+        rows = [[0.0 if value is None else value for value in row] for row in (rates, ema_weights)]
+        return torch.tensor(rows, dtype=precision_of(self.step))
 
-    def state(self) -> list[Tensor | None]:
-        """Return what `restore` takes."""
-        return [self._sums, self._before]
-
-    def restore(self, states: Sequence[Sequence[Tensor | None]], rank: int, world: int, device: torch.device) -> None:
-        """Go on from the `states` of all processes; the first takes all where their number has changed."""
-        if len(states) == world:
-            kept = states[rank]
-        else:
-            kept = [_total(tensors) if rank == 0 else None for tensors in zip(*states, strict=True)]
-        self._sums, self._before = (None if tensor is None else tensor.to(device) for tensor in kept)
-
-
-def _total(tensors: Sequence[Tensor | None]) -> Tensor | None:
-    known = [tensor for tensor in tensors if tensor is not None]
-    return torch.stack(known).sum(0) if known else None
-
-
-def figures(sums: Tensor) -> dict[str, float]:
-    """Return the figures of some steps' sums (4,); waits for the device."""
-    data, extra, correct, images = sums.tolist()
-    found = {"loss": (data + extra) / images, "acc": correct / images, "correct": correct, "images": images}
-    if extra:
-        found |= {"data_loss": data / images, "penalty": extra / images, "penalty_share": extra / (data + extra)}
-    return found
-
-
-def learning_rates(schedule: Schedule, steps: int) -> list[float]:
-    """Return the learning rate of every update, and of the one after the last."""
-    return schedule.for_run(max(steps, 2)).table(steps + 1).tolist()
+    def _keep_rate(self, rates: Sequence[float | None]) -> None:
+        """Leave a plain number in the optimiser: what is saved must not depend on the device."""
+        if rates[-1] is not None:
+            set_rate(self.step.optimizer, rates[-1])
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float | Tensor) -> None:
@@ -168,10 +135,15 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float | Tensor) -> None:
         group["lr"] = rate
 
 
-def reduce_gradients(network: nn.Module) -> None:
-    """Add up all processes' gradients (each is already divided by the whole batch's size), in one message."""
-    gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    dist.all_reduce(flat)
-    torch._foreach_copy_(gradients, [part.view_as(gradient) for part, gradient in
-                                     zip(flat.split([g.numel() for g in gradients]), gradients, strict=True)])
+def device_of(step: Step) -> torch.device:
+    """Return the device of the network's parameters."""
+    return next(step.network.parameters()).device
+
+
+def precision_of(step: Step) -> torch.dtype:
+    """Return the losses' precision, and that of rates: float64 where the parameters have it, else float32."""
+    return torch.float64 if next(step.network.parameters()).dtype == torch.float64 else torch.float32
+
+
+def _row(values: list[float | None], table: Tensor | None, row: int) -> Scalars:
+    return values if table is None or values[0] is None else table[row].unbind()

@@ -37,9 +37,9 @@ def finish_fit(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, 
         return Outcome({"interrupted": trainer.interrupted, "steps": trainer.global_step}, "no test was made")
     folder = run_folder(trainer)
     weights, path = _chosen(trainer, model, data, folder)
-    training = _training_figures(trainer, model, data)  # first: loading a checkpoint sets callbacks back to its epoch
+    training = _training_metrics(trainer, model, data)  # first: loading a checkpoint sets callbacks back to its epoch
     trainer.test(model, data, ckpt_path=path, verbose=False, weights_only=True)
-    summary = _test_figures(trainer, model, data) | training | {
+    summary = _test_metrics(trainer, model, data) | training | {
         "weights": weights, "checkpoint": Path(path).name if path else None,
         "fit_seconds": fit_seconds, "wall_seconds": time.perf_counter() - started,
     }
@@ -62,7 +62,7 @@ def _chosen(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, fol
     return f"{averaged}last epoch", str(last) if last and last.is_file() else None
 
 
-def _training_figures(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> dict[str, Any]:
+def _training_metrics(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> dict[str, Any]:
     history = next(c.history for c in trainer.callbacks if isinstance(c, EpochHistory))
     clock = next(c for c in trainer.callbacks if isinstance(c, Clock))
     options, dataset = data.options, data.prepared.dataset
@@ -80,17 +80,17 @@ def _training_figures(trainer: L.Trainer, model: LitClassifier, data: MNISTDataM
         "precision": str(trainer.precision),
         "images_per_second": clock.images / clock.seconds if clock.seconds else None,
         "train_seconds": clock.seconds, "epoch_seconds": clock.epoch_seconds, "sessions": clock.sessions,
-        "prepare_seconds": model.blocks.prepare_seconds if model.blocks else 0.0,
+        "prepare_seconds": model.runner.prepare_seconds if model.runner else 0.0,
         "history": {key: list(values) for key, values in vars(history).items()},
         "versions": versions(), "hardware": hardware(),
     }
 
 
-def _test_figures(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> dict[str, Any]:
-    figures = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("test/")}
+def _test_metrics(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> dict[str, Any]:
+    metrics = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("test/")}
     matrix = model.confusion.tolist()
     correct, images = sum(matrix[i][i] for i in range(len(matrix))), sum(map(sum, matrix))
-    return {"test/acc": correct / images, "test/correct": correct, "images": images, "test/loss": figures["test/loss"],
+    return {"test/acc": correct / images, "test/correct": correct, "images": images, "test/loss": metrics["test/loss"],
             "test/acc_per_class": [row[i] / sum(row) if sum(row) else None for i, row in enumerate(matrix)],
             "confusion_matrix": matrix}
 
@@ -102,9 +102,9 @@ def _text(summary: dict[str, Any]) -> str:
 
 
 def _log_hyperparameters(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, summary: dict) -> None:
-    """Put the settings beside the figures that they led to, for TensorBoard's HPARAMS page."""
+    """Put the settings beside the metrics that they led to, for TensorBoard's HPARAMS page."""
     optimizer = trainer.optimizers[0] if trainer.optimizers else None
-    settings = {"optimizer": type(optimizer).__name__, "schedule": type(model.schedule).__name__,
+    settings = {"optimizer": type(optimizer).__name__, "schedule": model.rates.name,
                 "batch_size": data.batch_size, "weight_decay": model.weight_decay,
                 "label_smoothing": model.label_smoothing, "standardize": data.options.standardize,
                 "split": data.options.split, "parameters": model.spec.parameters, "seed": model.seed,
@@ -117,15 +117,15 @@ def _log_hyperparameters(trainer: L.Trainer, model: LitClassifier, data: MNISTDa
 
 def evaluate_run(command: str, trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule,
                  opened: Model) -> Outcome:
-    """Run ``validate`` or ``test`` and return its figures."""
+    """Run ``validate`` or ``test`` and return its metrics."""
     if command == "validate":
         if data.options.validate_on == "none":
             raise_without_validation(opened)
-        figures = trainer.validate(model, data, verbose=False)[0]
-        result = {key: float(value) for key, value in figures.items()} | {"images": int(model.confusion.sum())}
+        metrics = trainer.validate(model, data, verbose=False)[0]
+        result = {key: float(value) for key, value in metrics.items()} | {"images": int(model.confusion.sum())}
     else:
         trainer.test(model, data, verbose=False)
-        result = _test_figures(trainer, model, data)
+        result = _test_metrics(trainer, model, data)
     dataset = data.prepared.dataset
     result |= {"dataset": dataset.name, "note": dataset.note, "trained_on": opened.dataset,
                "standardize": data.prepared.standardizer.kind, "parameters": model.spec.parameters,

@@ -15,8 +15,7 @@ from lit_mnist.comparison.parity.torch_side import Ours
 from lit_mnist.network import Network
 from lit_mnist.training import optimizers
 from lit_mnist.training.losses import data_loss, penalty
-from lit_mnist.training.schedules import Constant, Schedule
-from lit_mnist.training.steps import learning_rates
+from lit_mnist.training.schedules import Constant, Schedule, learning_rates
 
 Fault = Callable[[Ours], Ours]
 FAULTS: dict[str, tuple[Fault, str]] = {}  # what is wrong -> (how, the check that must notice)

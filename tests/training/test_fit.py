@@ -18,8 +18,7 @@ from lit_mnist.data.module import MNISTDataModule
 from lit_mnist.runs.model import load_checkpoint, open_model
 from lit_mnist.training.callbacks import EpochHistory, History
 from lit_mnist.training.classifier import LitClassifier
-from lit_mnist.training.schedules import InverseTimeDecay
-from lit_mnist.training.steps import learning_rates
+from lit_mnist.training.schedules import InverseTimeDecay, learning_rates
 from tests.conftest import CONFIGS, ROOT, Run, has_mnist
 
 SUMMARY_KEYS = {
@@ -119,7 +118,7 @@ def test_curves_of_short_epochs_are_not_drawn_each_time(tmp_path: Path) -> None:
     callback, trainer = EpochHistory(draw), SimpleNamespace(is_global_zero=True, loggers=[1], log_dir=tmp_path)
     callback.on_train_start(trainer, None)
     for trainer.current_epoch in range(8):
-        callback.on_train_epoch_end(trainer, SimpleNamespace(epoch_figures={"train/acc": 0.5, "train/loss": 1.0}))
+        callback.on_train_epoch_end(trainer, SimpleNamespace(epoch_metrics={"train/acc": 0.5, "train/loss": 1.0}))
     assert drawn == [1]
     callback.on_train_end(trainer, None)
     callback.on_train_end(trainer, None)

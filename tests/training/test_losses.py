@@ -10,7 +10,7 @@ from torch import Tensor
 from lit_mnist.network import Network, predicted_classes
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.training.losses import data_loss
-from lit_mnist.training.steps import StepResult, figures, summed
+from lit_mnist.training.sums import StepResult, metrics_of, summed
 
 
 def head(units: int, activation: str) -> Network:
@@ -48,7 +48,7 @@ def test_one_unit_means_two_classes(activation: str) -> None:
     assert torch.allclose(probabilities.sum(1), torch.ones(1).double())
     assert (predicted_classes(logits) == probabilities.argmax(1)).all() and len(predicted_classes(logits).unique()) == 2
     result = StepResult(logits.new_zeros(()), None, logits, labels, 7)
-    assert figures(summed([result], ((7, 7),)).sums)["correct"] == int((probabilities.argmax(1) == labels).sum())
+    assert metrics_of(summed([result], ((7, 7),)).sums)["correct"] == int((probabilities.argmax(1) == labels).sum())
 
 
 def test_several_units_are_as_before() -> None:

@@ -17,9 +17,9 @@ import torch.multiprocessing as mp
 from lit_mnist.data import load_dataset
 from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec
+from lit_mnist.training.gradients import reduce_gradients
 from lit_mnist.training.losses import data_loss, penalty
 from lit_mnist.training.optimizers import RMSprop
-from lit_mnist.training.steps import reduce_gradients
 from tests.forked import CONFIG
 
 NO_DROPOUT = CONFIG.replace("      - {type: dropout, name: Dropout_1, rate: 0.3}\n", "")  # drawn by each process

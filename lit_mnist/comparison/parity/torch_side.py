@@ -16,8 +16,8 @@ from ...spec import LayerInfo, NetworkSpec
 from ...spec.weights import flattened_image, from_torch
 from ...training import optimizers, schedules
 from ...training.losses import data_loss, penalty
+from ...training.schedules import learning_rates
 from ...training.slots import load_slots, named_scalars, named_slots
-from ...training.steps import learning_rates
 from .sides import Array, State, Weights
 
 

@@ -1,50 +1,60 @@
-"""Figures on their way from a GPU: handed on when they have arrived, so that nobody waits for the device."""
+"""Asynchronous copies from a GPU to the host, with callbacks: nobody waits for the device."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-Receiver = Callable[[Tensor], None]
+Callback = Callable[[Tensor], None]
 
 
-class _Parcel(NamedTuple):
-    values: Tensor  # on the host, whole once `event` has happened
-    event: Any
-    receive: Receiver
+class Event(Protocol):
+    """What tells that a copy is complete: `torch.cuda.Event`, or a stand-in."""
+
+    def query(self) -> bool: ...
+
+    def synchronize(self) -> None: ...
 
 
-class Arrivals:
-    """Copies tensors to the host in the order of `send`; what is on the host already is handed on at once.
+class _Copy(NamedTuple):
+    values: Tensor  # on the host, complete once `event` has happened
+    event: Event
+    callback: Callback
 
-    `copy(tensor)` starts a copy and returns it with an event that `query`s and `synchronize`s.
+
+class HostCopies:
+    """Copies tensors to the host in the order of `start` and calls back when they are complete.
+
+    Only CUDA has the events and the pinned memory that this takes: from other devices a copy is made at once.
+    `start_copy(tensor)` starts a copy and returns it with its event; tests hand in a stand-in.
     """
 
-    def __init__(self, copy: Callable[[Tensor], tuple[Tensor, Any]] | None = None) -> None:
-        self._copy, self._parcels = copy or _start_copy, deque[_Parcel]()
+    def __init__(self, start_copy: Callable[[Tensor], tuple[Tensor, Event]] | None = None) -> None:
+        self._start_copy, self._copies = start_copy, deque[_Copy]()
 
-    def send(self, values: Tensor, receive: Receiver) -> None:
-        """Have `receive(values)` called on the host: at once, or by a later `hand_on`."""
-        if values.device.type == "cpu" and self._copy is _start_copy:
-            receive(values)
+    def start(self, values: Tensor, callback: Callback) -> None:
+        """Have ``callback(values on the host)`` called: at once, or by a later `deliver`."""
+        start_copy = self._start_copy or (_copy_from_cuda if values.device.type == "cuda" else None)
+        if start_copy is None:
+            callback(values.cpu())
         else:
-            self._parcels.append(_Parcel(*self._copy(values), receive))
+            self._copies.append(_Copy(*start_copy(values), callback))
 
-    def hand_on(self, wait: bool = False) -> None:
-        """Hand on what has arrived, or all, waiting for it."""
-        while self._parcels and (wait or self._parcels[0].event.query()):
-            parcel = self._parcels.popleft()
-            parcel.event.synchronize()
-            parcel.receive(parcel.values)
+    def deliver(self, wait: bool = False) -> None:
+        """Call back for the copies that are complete, or for all, waiting for them."""
+        while self._copies and (wait or self._copies[0].event.query()):
+            copy = self._copies.popleft()
+            copy.event.synchronize()
+            copy.callback(copy.values)
 
 
-def _start_copy(values: Tensor) -> tuple[Tensor, torch.cuda.Event]:
-    there = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
-    there.copy_(values, non_blocking=True)
+def _copy_from_cuda(values: Tensor) -> tuple[Tensor, torch.cuda.Event]:
+    on_host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    on_host.copy_(values, non_blocking=True)
     event = torch.cuda.Event()
     event.record()
-    return there, event
+    return on_host, event

@@ -1,9 +1,9 @@
-"""Blocks of optimiser steps, made one by one, or recorded once and replayed as one CUDA graph.
+"""Blocks of optimiser steps, recorded once and replayed as one CUDA graph.
 
 On a GPU a small network is bound by the launching of kernels: a step launches about a hundred, which takes the
 host longer than the device. A graph launches all kernels of a block of steps at once. It always reads the same
-memory, so images, labels, learning rates and the shares of the average are first copied to fixed places; what
-the steps give is written to fixed places too. A graph's steps are those of `Step`, the same that run without it.
+memory, so images, labels, learning rates and weights of the average are first copied to fixed places; what the
+steps give is written to fixed places too. A graph's steps are those of `Step`, the same that run without it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from torch import Tensor
 
 from ...data.module import Block
 from ...errors import UserError
-from ..steps import BlockResult, Scalars, Step, run_steps, set_rate, weights_of
+from ..steps import BlockRunner, Rate, Step, device_of, precision_of, run_steps
+from ..sums import BlockResult, step_weights
 from .capturable import CudaGraphs, adopt_state, make_capturable, not_capturable, obstacle, silence
 
 Capture = Callable[[Callable[[], None]], Callable[[], None]]  # a function -> what makes its launches again
@@ -31,57 +32,14 @@ class GraphError(UserError):
     """Steps that cannot be captured although the configuration asks for it."""
 
 
-class Blocks:
-    """Runs blocks of steps, one step after another.
-
-    `rate(step)` is the learning rate after `step` updates, or None for the optimiser's own. `on_device`: rates
-    and shares are tensors on the device, as in a graph, so that both ways give the same bits.
-    """
-
-    prepare_seconds = 0.0
-
-    def __init__(self, step: Step, rate: Callable[[int], float | None], on_device: bool = False) -> None:
-        self.step, self.rate, self.on_device = step, rate, on_device
-
-    def __call__(self, block: Block, first: int) -> BlockResult:
-        """Make the block's steps, of which the first follows `first` updates."""
-        rates, shares = self._rates(first, len(block)), self._shares(first, len(block))
-        table = self._table(rates, shares).to(_device(self.step), non_blocking=True) if self.on_device else None
-        try:
-            return run_steps(self.step, block, block.sizes, _row(rates, table, 0), _row(shares, table, 1))
-        finally:
-            self._keep_rate(rates)
-
-    def prepare(self, blocks: Sequence[Block]) -> None:
-        """Make ready for blocks of these forms."""
-
-    def _rates(self, first: int, count: int) -> list[float | None]:
-        return [self.rate(number) for number in range(first, first + count)]
-
-    def _shares(self, first: int, count: int) -> list[float | None]:
-        average = self.step.average
-        return [None if average is None else average.share(number) for number in range(first, first + count)]
-
-    def _table(self, rates: Sequence[float | None], shares: Sequence[float | None]) -> Tensor:
-        """Return both on the host, (2, k), rounded as the parameters' arithmetic would."""
-        rows = [[0.0 if value is None else value for value in row] for row in (rates, shares)]
-        return torch.tensor(rows, dtype=_precision(self.step))
-
-    def _keep_rate(self, rates: Sequence[float | None]) -> None:
-        """Leave a plain number in the optimiser: what is saved must not depend on the device."""
-        if rates[-1] is not None:
-            set_rate(self.step.optimizer, rates[-1])
-
-
-class GraphedBlocks(Blocks):
+class GraphRunner(BlockRunner):
     """Replays blocks as graphs: those of the forms that `prepare` was given, and any form seen before.
 
     `capture` is a CudaGraphs; in tests a stand-in that runs the steps again. Where a capture fails, `give_up(why)`
     is called once and all blocks run without.
     """
 
-    def __init__(self, step: Step, rate: Callable[[int], float | None], capture: Capture,
-                 give_up: Callable[[str], None]) -> None:
+    def __init__(self, step: Step, rate: Rate, capture: Capture, give_up: Callable[[str], None]) -> None:
         super().__init__(step, rate, on_device=True)
         self._capture: Capture | None = capture
         self._give_up = give_up
@@ -93,8 +51,8 @@ class GraphedBlocks(Blocks):
         recording = self._recording(block)
         if recording is None:
             return super().__call__(block, first)
-        rates, shares = self._rates(first, len(block)), self._shares(first, len(block))
-        recording.fill(block, self._table(rates, shares))
+        rates, ema_weights = self._rates(first, len(block)), self._ema_weights(first, len(block))
+        recording.fill(block, self._table(rates, ema_weights))
         recording.replay()
         self._keep_rate(rates)
         return recording.result
@@ -105,7 +63,7 @@ class GraphedBlocks(Blocks):
         if adopt_state(self.step.optimizer, self._rehearse(blocks)):
             for block in blocks:
                 self._record(self._form(block), block)
-        if _device(self.step).type == "cuda":
+        if device_of(self.step).type == "cuda":
             torch.cuda.synchronize()
         self.prepare_seconds = time.perf_counter() - start
 
@@ -144,9 +102,9 @@ class GraphedBlocks(Blocks):
 
     def _rehearse(self, blocks: Sequence[Block]) -> torch.optim.Optimizer:
         """Make steps of every batch size on copies, so that libraries are loaded; return the copies' optimiser."""
-        step, device = copy.deepcopy(self.step), _device(self.step)
+        step, device = copy.deepcopy(self.step), device_of(self.step)
         silence(step.optimizer)
-        rehearsal = Blocks(step, self.rate, on_device=True)
+        rehearsal = BlockRunner(step, self.rate, on_device=True)
         with torch.random.fork_rng([device] if device.type == "cuda" else []), _aside(device):
             for block in blocks:
                 images, labels = block.images, block.labels
@@ -160,18 +118,18 @@ class _Recording:
     """The steps of one form of block, recorded; `result` is overwritten by each replay."""
 
     def __init__(self, step: Step, block: Block, scheduled: bool, capture: Capture) -> None:
-        device, precision = _device(step), _precision(step)
+        device, precision = device_of(step), precision_of(step)
         self._images, self._labels = torch.empty_like(block.images), torch.empty_like(block.labels)
         self._table = torch.zeros(2, len(block), dtype=precision, device=device)
         self.result = BlockResult(torch.zeros(len(block), dtype=precision, device=device),
                                   torch.zeros(4, dtype=torch.float64, device=device))
         self._step, self._sizes, self._scheduled = step, block.sizes, scheduled
-        weights_of(block.sizes, device)  # kept from here on: a capture cannot copy from the host
+        step_weights(block.sizes, device)  # kept from here on: a capture cannot copy from the host
         step.optimizer.zero_grad()
         self.replay = capture(self._run)
 
     def fill(self, block: Block, table: Tensor) -> None:
-        """Put a block's images, labels, rates and shares in their places; does not wait for the device."""
+        """Put a block's images, labels, rates and weights in their places; does not wait for the device."""
         block.gather(self._images, self._labels)
         self._table.copy_(table, non_blocking=True)
 
@@ -179,29 +137,30 @@ class _Recording:
         batches = Block(self._images, self._labels, list(self._sizes))
         table, count = self._table, len(self._sizes)
         rates = table[0].unbind() if self._scheduled else [None] * count
-        shares = table[1].unbind() if self._step.average is not None else [None] * count
-        for place, value in zip(self.result, run_steps(self._step, batches, self._sizes, rates, shares), strict=True):
+        ema_weights = table[1].unbind() if self._step.average is not None else [None] * count
+        result = run_steps(self._step, batches, self._sizes, rates, ema_weights)
+        for place, value in zip(self.result, result, strict=True):
             place.copy_(value)
 
 
-def blocks_for(step: Step, rate: Callable[[int], float | None], wanted: bool | str, precision: str,
-               say: Callable[[str], None]) -> Blocks:
-    """Return what runs the blocks: graphs where they are `wanted` ("auto", True, False) and possible.
+def runner_for(step: Step, rate: Rate, graphs: bool | str, precision: str, say: Callable[[str], None]
+               ) -> BlockRunner:
+    """Return what runs the blocks: CUDA graphs where `graphs` ("auto", True, False) asks for them and they can be.
 
     Says why not where "auto" finds a GPU that it cannot use so; raises GraphError where True cannot be had.
     """
-    device = _device(step)
+    device = device_of(step)
     on_device = device.type == "cuda" and make_capturable(step.optimizer)
-    if wanted is False:
-        return Blocks(step, rate, on_device)
+    if graphs is False:
+        return BlockRunner(step, rate, on_device)
     why = obstacle(device, step.world, precision) or (None if on_device else not_capturable(step.optimizer))
     if why is None:
-        return GraphedBlocks(step, rate, CudaGraphs(), lambda why: say(_told(f"the capture failed ({why})")))
-    if wanted is True:
+        return GraphRunner(step, rate, CudaGraphs(), lambda why: say(_warning(f"the capture failed ({why})")))
+    if graphs is True:
         raise _refused(why)
     if device.type == "cuda":
-        say(_told(why))
-    return Blocks(step, rate, on_device)
+        say(_warning(why))
+    return BlockRunner(step, rate, on_device)
 
 
 def refuse_without_cuda(device: torch.device) -> None:
@@ -214,7 +173,7 @@ def _refused(why: str) -> GraphError:
     return GraphError(f"model.cuda_graphs = True cannot work: {why}; accepted: auto, false")
 
 
-def _told(why: str) -> str:
+def _warning(why: str) -> str:
     return f"WARNING: steps are not captured in CUDA graphs, training is slower: {why}"
 
 
@@ -229,16 +188,3 @@ def _aside(device: torch.device) -> Iterator[None]:
     with torch.cuda.stream(stream):
         yield
     torch.cuda.current_stream(device).wait_stream(stream)
-
-
-def _row(values: list[float | None], table: Tensor | None, row: int) -> Scalars:
-    return values if table is None or values[0] is None else table[row].unbind()
-
-
-def _device(step: Step) -> torch.device:
-    return next(step.network.parameters()).device
-
-
-def _precision(step: Step) -> torch.dtype:
-    """The losses' precision, and that of rates: float64 where the parameters have it, else float32."""
-    return torch.float64 if next(step.network.parameters()).dtype == torch.float64 else torch.float32

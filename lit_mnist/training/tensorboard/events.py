@@ -15,6 +15,8 @@ from torch import Tensor
 
 from ...network import Network
 from ...spec import Shape
+from ..devices import exact_sum
+from ..lightning_internals import event_file
 
 _BINS = 50  # TensorBoard shows 30
 
@@ -48,7 +50,7 @@ class Events:
         first, last = (low, high) if high > low else (low - 0.5, high + 0.5)
         counts = torch.histc(values, _BINS, first, last).tolist()
         limits = [first + (last - first) * (number + 1) / _BINS for number in range(_BINS)]
-        total, squares = float(values.sum(dtype=torch.float64)), float(torch.linalg.vector_norm(values)) ** 2
+        total, squares = exact_sum(values), float(torch.linalg.vector_norm(values)) ** 2
         self._values.append(Summary.Value(tag=tag, histo=HistogramProto(
             min=low, max=high, num=len(values), sum=total, sum_squares=squares, bucket_limit=limits, bucket=counts)))
 
@@ -63,8 +65,7 @@ class Events:
 
     @property
     def _file(self):  # noqa: ANN202 - torch's FileWriter
-        # the public `file_writer` is None once Lightning has closed it after fit; this opens the next file
-        return self._logger.experiment._get_file_writer()
+        return event_file(self._logger)
 
 
 def network_graph(network: Network) -> GraphDef:

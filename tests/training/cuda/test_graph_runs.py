@@ -13,7 +13,7 @@ from torch import Tensor
 from lit_mnist.errors import UserError
 from lit_mnist.runs.checkpoint import read_checkpoint
 from lit_mnist.training.classifier import LitClassifier
-from lit_mnist.training.cuda.graphs import GraphedBlocks, blocks_for
+from lit_mnist.training.cuda.graphs import GraphRunner, runner_for
 from lit_mnist.training.steps import Step
 from tests.training.cuda.test_graphs import LAYERS, graphed
 
@@ -69,15 +69,15 @@ def assert_same(first: object, second: object, where: str) -> None:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[GraphedBlocks]:
+def made(monkeypatch: pytest.MonkeyPatch) -> list[GraphRunner]:
     """Has the program replay blocks on the CPU, by the stand-in; what it made."""
-    runners: list[GraphedBlocks] = []
+    runners: list[GraphRunner] = []
 
-    def replaying(step: Step, rate: Callable, *_: object) -> GraphedBlocks:
+    def replaying(step: Step, rate: Callable, *_: object) -> GraphRunner:
         runners.append(graphed(step, rate))
         return runners[-1]
 
-    monkeypatch.setattr("lit_mnist.training.classifier.blocks_for", replaying)
+    monkeypatch.setattr("lit_mnist.training.classifier.runner_for", replaying)
     return runners
 
 
@@ -98,14 +98,14 @@ def fit_in_two(run_cli: Run, folder: Path, *options: object) -> Path:
     return fit(run_cli, folder, *options)
 
 
-def test_a_run_by_replays_is_the_same_run(run_cli: Run, tmp_path: Path, made: list[GraphedBlocks]) -> None:
+def test_a_run_by_replays_is_the_same_run(run_cli: Run, tmp_path: Path, made: list[GraphRunner]) -> None:
     """Steps, rates, logs, checkpoints: bit for bit, on the CPU with a stand-in for the graph."""
     replayed = fit(run_cli, tmp_path / "replayed")
     assert made[0].recordings == 2  # 21 steps an epoch: blocks of 10, 10 and 1
     in_two = fit_in_two(run_cli, tmp_path / "in_two")
     assert len(made) == 3
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lit_mnist.training.classifier.blocks_for", blocks_for)
+        patch.setattr("lit_mnist.training.classifier.runner_for", runner_for)
         plain = fit(run_cli, tmp_path / "plain")
     assert_equal_runs(plain, replayed)
     assert_equal_runs(plain, in_two)

@@ -17,9 +17,12 @@ from lit_mnist.spec import NetworkSpec
 from lit_mnist.training import optimizers, schedules
 from lit_mnist.training.averaging import Average
 from lit_mnist.training.cuda.capturable import make_capturable, obstacle
-from lit_mnist.training.cuda.graphs import Blocks, GraphedBlocks, GraphError, blocks_for
+from lit_mnist.training.cuda.copies import HostCopies
+from lit_mnist.training.cuda.graphs import GraphError, GraphRunner, runner_for
 from lit_mnist.training.nan_watch import FiniteWatch
-from lit_mnist.training.steps import Step, Sums, learning_rates, weights_of
+from lit_mnist.training.schedules import learning_rates
+from lit_mnist.training.steps import BlockRunner, Step
+from lit_mnist.training.sums import Sums, step_weights
 
 Run = Callable[..., tuple[int, str, str]]
 LAYERS = [
@@ -57,14 +60,14 @@ def blocks(dtype: torch.dtype = torch.float32, count: int = 6) -> list[Block]:
             for size in (sizes * 2)[:count]]
 
 
-def graphed(step: Step, rate: Callable = RATES.__getitem__, capture: Callable = again) -> GraphedBlocks:
+def graphed(step: Step, rate: Callable = RATES.__getitem__, capture: Callable = again) -> GraphRunner:
     def no_reason(why: str) -> None:
         raise AssertionError(f"gave up: {why}")
 
-    return GraphedBlocks(step, rate, capture, no_reason)
+    return GraphRunner(step, rate, capture, no_reason)
 
 
-def train(runner: Blocks, given: list[Block]) -> list[Tensor]:
+def train(runner: BlockRunner, given: list[Block]) -> list[Tensor]:
     """Run the blocks; return all that came of it."""
     torch.manual_seed(3)
     found, first = [], 0
@@ -89,7 +92,7 @@ def equal(first: list[Tensor], second: list[Tensor]) -> bool:
 def test_steps_from_fixed_places_give_the_same_bits(name: str, dtype: torch.dtype) -> None:
     """With dropout, batch normalisation, L1, L2, weight decay, label smoothing and an average of the weights."""
     given = blocks(dtype)
-    plain = train(Blocks(step_of(OPTIMIZERS[name], dtype), RATES.__getitem__), given)
+    plain = train(BlockRunner(step_of(OPTIMIZERS[name], dtype), RATES.__getitem__), given)
     runner = graphed(step_of(OPTIMIZERS[name], dtype))
     runner.prepare(given[1:3])
     assert runner.recordings == 2
@@ -100,7 +103,7 @@ def test_steps_from_fixed_places_give_the_same_bits(name: str, dtype: torch.dtyp
 
 def test_the_optimisers_own_rate_may_stand_in_the_graph() -> None:
     given = blocks()
-    plain = train(Blocks(step_of(), lambda step: None), given)
+    plain = train(BlockRunner(step_of(), lambda step: None), given)
     runner = graphed(step_of(), lambda step: None)
     assert equal(plain, train(runner, given)) and runner.recordings == 2
     for group in runner.step.optimizer.param_groups:
@@ -127,7 +130,7 @@ def test_an_optimiser_of_unknown_beginnings_makes_its_first_steps_without() -> N
     """torch's SGD takes its first gradient as momentum, which a state of zeros would damp."""
     make = lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, dampening=0.5)  # noqa: E731
     given = blocks()
-    plain = train(Blocks(step_of(make), lambda step: None), given)
+    plain = train(BlockRunner(step_of(make), lambda step: None), given)
     runner = graphed(step_of(make), lambda step: None)
     runner.prepare(given[1:3])
     assert runner.recordings == 0 and not runner.step.optimizer.state
@@ -149,7 +152,7 @@ class Listening(TorchDispatchMode):
 READING = ("_local_scalar_dense", "nonzero", "unique", "masked_select", "lift_fresh", "bincount", "is_nonzero")
 
 
-def operations(runner: GraphedBlocks, block: Block, first: int) -> list[str]:
+def operations(runner: GraphRunner, block: Block, first: int) -> list[str]:
     runner(block, first)
     recording = runner._recording(block)
     with Listening() as heard:
@@ -166,11 +169,10 @@ def test_recorded_steps_read_nothing_and_are_always_the_same() -> None:
     assert not [name for name in early if any(word in name for word in READING)]
 
 
-def test_a_step_that_reads_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_reads_is_noticed() -> None:
     runner, given = graphed(step_of()), blocks()
     runner.prepare(given[:1])
-    monkeypatch.setattr("lit_mnist.training.steps.penalty", lambda network: torch.tensor(
-        network.Dense_1.dense.weight.detach().abs().max().item()))
+    runner.step.penalty = lambda network: torch.tensor(network.Dense_1.dense.weight.detach().abs().max().item())
     names = operations(runner, given[0], 0)
     assert [name for name in names if any(word in name for word in READING)]
 
@@ -178,10 +180,10 @@ def test_a_step_that_reads_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def pretended() -> Iterator[FakeTensorMode]:
     """Fake tensors, none of which is kept for later steps."""
-    weights_of.cache_clear()
+    step_weights.cache_clear()
     with FakeTensorMode() as mode:
         yield mode
-    weights_of.cache_clear()
+    step_weights.cache_clear()
 
 
 def pretend_cuda(network: Network) -> None:
@@ -206,12 +208,13 @@ def test_on_a_pretended_gpu_all_stays_there(name: str, request: pytest.FixtureRe
     block = Block(torch.randn(32, 1, 28, 28, device="cuda"), torch.zeros(32, dtype=torch.int64, device="cuda"),
                   [(8, 8)] * 4)
     runner, watch, sums = graphed(step), FiniteWatch(), Sums()
-    watch.before(block, 0, network, step.optimizer)
+    watch.start(runner, step.optimizer, HostCopies())
+    watch.before(block, 0)
     for _ in range(2):  # without, then recorded
         result = runner(block, 0)
         watch.after(result.losses, 0)
         sums.add(result.sums)
-    found = [*step.average.values, watch.ask(network, step.optimizer), sums.interval(), result.losses]
+    found = [*step.average.values, watch.ask(), sums.interval(), result.losses]
     found += [value for state in step.optimizer.state.values() for value in state.values()]
     assert runner.recordings == 1 and {str(tensor.device) for tensor in found} == {"cuda:0"}
     with pytest.raises(Exception, match="local_scalar_dense|data-dependent|Data dependent"):
@@ -224,19 +227,19 @@ def test_a_failed_capture_is_told_once_and_training_goes_on() -> None:
     def fails(run: Callable[[], None]) -> Callable[[], None]:
         raise RuntimeError("operation not permitted\nwhen stream is capturing")
 
-    runner = GraphedBlocks(step_of(), RATES.__getitem__, fails, told.append)
+    runner = GraphRunner(step_of(), RATES.__getitem__, fails, told.append)
     given = blocks()
     runner.prepare(given[1:3])
-    assert equal(train(Blocks(step_of(), RATES.__getitem__), given), train(runner, given))
+    assert equal(train(BlockRunner(step_of(), RATES.__getitem__), given), train(runner, given))
     assert told == ["operation not permitted"] and runner.recordings == 0
 
 
 def test_what_cannot_be_captured_is_said() -> None:
     cpu, told = torch.device("cpu"), []
-    assert type(blocks_for(step_of(), RATES.__getitem__, "auto", "32-true", told.append)) is Blocks and not told
-    assert type(blocks_for(step_of(), RATES.__getitem__, False, "32-true", told.append)) is Blocks and not told
+    assert type(runner_for(step_of(), RATES.__getitem__, "auto", "32-true", told.append)) is BlockRunner and not told
+    assert type(runner_for(step_of(), RATES.__getitem__, False, "32-true", told.append)) is BlockRunner and not told
     with pytest.raises(GraphError, match="cuda_graphs = True.*runs on cpu.*accepted: auto, false"):
-        blocks_for(step_of(), RATES.__getitem__, True, "32-true", told.append)
+        runner_for(step_of(), RATES.__getitem__, True, "32-true", told.append)
     cuda = torch.device("cuda")
     assert obstacle(cuda, 1, "bf16-mixed") is None
     assert "CUDA" in obstacle(cpu, 1, "32-true") and "2 processes" in obstacle(cuda, 2, "32-true")

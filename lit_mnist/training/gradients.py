@@ -1,0 +1,103 @@
+"""What happens to gradients between the backward pass and the update: adding up over processes, clipping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import lightning as L
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from ..data.module import Block
+from ..errors import UserError
+
+
+class GradientError(UserError):
+    """A setting of clipping or accumulation that cannot work."""
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """Limits gradients in place; neither way waits for the device, so steps with it can be captured in a CUDA graph.
+
+    norm: all gradients are scaled by ``min(1, value / norm)``, `norm` being that of all of them together. This is
+    Keras' ``global_clipnorm``; torch's `clip_grad_norm_` adds 1e-6 to the norm. value: each element is limited to
+    +-value, as by Keras' ``clipvalue`` and torch's `clip_grad_value_`.
+    """
+
+    value: float
+    algorithm: Literal["norm", "value"] = "norm"
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.value) and self.value > 0):
+            raise GradientError(f"trainer.gradient_clip_val = {self.value!r} cannot work; accepted: a number above 0, "
+                                "or null (no clipping)")
+
+    @torch.no_grad()
+    def __call__(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Limit the gradients of `parameters`."""
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if self.algorithm == "value":
+            torch._foreach_clamp_min_(gradients, -self.value)
+            torch._foreach_clamp_max_(gradients, self.value)
+        else:
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+            torch._foreach_mul_(gradients, (self.value / norm).clamp(max=1.0))
+
+
+def reduce_gradients(network: nn.Module) -> None:
+    """Add up all processes' gradients (each is already divided by the whole batch's size), in one message."""
+    gradients: list[Tensor] = [p.grad for p in network.parameters() if p.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat)
+    parts = flat.split([gradient.numel() for gradient in gradients])
+    torch._foreach_copy_(gradients, [part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=True)])
+
+
+@dataclass(frozen=True)
+class GradientSettings:
+    """What a Trainer was asked to do with gradients; our own step does it."""
+
+    clip_val: float | None = None
+    clip_algorithm: Literal["norm", "value"] | None = None
+    accumulate: int = 1
+
+    @property
+    def clipping(self) -> Clipping | None:
+        """What limits the gradients; None where nothing does."""
+        return Clipping(float(self.clip_val), self.clip_algorithm or "norm") if self.clip_val else None
+
+
+def withhold_settings(trainer: L.Trainer) -> GradientSettings:
+    """Take clipping and accumulation out of a Trainer, which refuses them under manual optimisation."""
+    settings = GradientSettings(trainer.gradient_clip_val, trainer.gradient_clip_algorithm,
+                                trainer.accumulate_grad_batches)
+    give_back_settings(trainer, GradientSettings())
+    return settings
+
+
+def give_back_settings(trainer: L.Trainer, settings: GradientSettings) -> None:
+    """Put a Trainer's settings back into it."""
+    trainer.gradient_clip_val, trainer.gradient_clip_algorithm = settings.clip_val, settings.clip_algorithm
+    trainer.accumulate_grad_batches = settings.accumulate
+
+
+class BatchCollector:
+    """Collects batches (images, labels) until they make up an optimiser step: `count` of them, or an epoch's last."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._batches: list[tuple[Tensor, Tensor]] = []
+
+    def add(self, batch: tuple[Tensor, Tensor], last: bool) -> Block | None:
+        """Take in a batch; return the block of one step that is due now, or None."""
+        self._batches.append(batch)
+        if len(self._batches) < self.count and not last:
+            return None
+        images, labels = map(torch.cat, zip(*self._batches, strict=True)) if len(self._batches) > 1 else batch
+        self._batches = []
+        return Block(images, labels, [(len(labels), len(labels))])

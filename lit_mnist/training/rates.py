@@ -1,0 +1,65 @@
+"""The learning rate of every update of a run, whichever kind of schedule gives it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable
+
+from .schedules import Schedule, ScheduleError, learning_rates
+from .torch_schedules import Interval, follows_metric, scheduled_rates, scheduler_name
+
+
+class RunRates:
+    """Rates by optimiser step: of a Schedule, of a scheduler of torch, or the optimiser's own.
+
+    Raises ScheduleError for an interval that the schedule cannot have, and for settings that it refuses.
+    """
+
+    def __init__(self, schedule: Schedule | LRSchedulerCallable | None, interval: Interval | None = None) -> None:
+        self._schedule = schedule
+        ours = schedule is None or isinstance(schedule, Schedule)
+        self.name = type(schedule).__name__ if ours else scheduler_name(schedule)
+        self.follow_metric = not ours and follows_metric(schedule)
+        self.interval = interval or ("step" if ours else "epoch")
+        if (ours and interval == "epoch") or (self.follow_metric and interval == "step"):
+            only = "epoch" if self.follow_metric else "step"
+            raise ScheduleError(f"model.schedule_interval = {interval!r} cannot work with {self.name}; "
+                                f"accepted: {only}, or null")
+        self._rates: list[float] | None = None
+
+    def with_scheduler(self, optimizer: torch.optim.Optimizer) -> Any:
+        """Return what `configure_optimizers` returns: with ReduceLROnPlateau, whose state Lightning then keeps."""
+        self._optimizer, self._first_rate = optimizer, float(optimizer.param_groups[0]["lr"])
+        if not self.follow_metric:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": self._schedule(optimizer)}
+
+    def start(self, total_steps: int, steps_per_epoch: int) -> None:
+        """Work out every step's rate once."""
+        if isinstance(self._schedule, Schedule):
+            self._rates = learning_rates(self._schedule, total_steps)
+        elif self._schedule is None or self.follow_metric:
+            self._rates = None
+        elif self.interval == "step":
+            self._rates = scheduled_rates(self._schedule, self._first_rate, total_steps)
+        else:
+            epochs = -(-total_steps // steps_per_epoch)
+            by_epoch = scheduled_rates(self._schedule, self._first_rate, epochs)
+            self._rates = [by_epoch[step // steps_per_epoch] for step in range(total_steps + 1)]
+
+    def at(self, step: int) -> float | None:
+        """Return the rate of the update that follows `step` updates; None where the optimiser's own stays."""
+        if self._rates is not None:
+            return self._rates[min(step, len(self._rates) - 1)]
+        return self._current if self.follow_metric else None
+
+    def before(self, step: int) -> float:
+        """Return the rate of the update that follows `step` updates, the optimiser's own included."""
+        rate = self.at(step)
+        return self._current if rate is None else rate
+
+    @property
+    def _current(self) -> float:
+        return float(self._optimizer.param_groups[0]["lr"])
