@@ -93,7 +93,8 @@ def fit_in_two(run_cli: Run, folder: Path, *options: object) -> Path:
     options = (*options, "--checkpoint_every_steps", 1)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(AssertionError, match="cut off"):
         patch.setattr(LitClassifier, "training_step", cut_off)
-        patch.setattr("lit_mnist.training.callbacks.Lock", lambda run: None)  # this process lives on and would hold it
+        for place in ("training.callbacks", "runs.folder"):  # this process lives on and would hold the lock
+            patch.setattr(f"lit_mnist.{place}.Lock", lambda run: None)
         fit(run_cli, folder, *options)
     return fit(run_cli, folder, *options)
 
