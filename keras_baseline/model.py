@@ -8,13 +8,46 @@ from lit_mnist import spec as s
 from lit_mnist.spec.weights import Weights, check_weights
 
 from .backend import load_keras
+from .layers import Factory, build
 
 
-def build_model(spec: s.NetworkSpec, dtype: str = "float32"):  # noqa: ANN201 - a keras.Sequential
-    """Return an uncompiled `keras.Sequential` with the spec's layer names and softmax or sigmoid at its end."""
+def build_model(spec: s.NetworkSpec, dtype: str = "float32"):  # noqa: ANN201 - a keras.Model
+    """Return an uncompiled Keras model with the spec's layer names and softmax or sigmoid at its end.
+
+    A chain is a `keras.Sequential`, any other network a functional model, with a list of outputs where
+    the spec keeps several.
+    """
     keras = load_keras()
-    entrance = keras.Input(spec.input_shape, dtype=dtype)
-    return keras.Sequential([entrance, *(_layer(keras, layer, dtype) for layer in spec.layers)])
+    make, entrance = Factory(keras, dtype), keras.Input(spec.input_shape, dtype=dtype)
+    layers = {layer.name: build(layer, make) for layer in spec.layers if not isinstance(layer, s.Shared)}
+    if spec.is_chain and len(layers) == len(spec.layers):
+        return keras.Sequential([entrance, *layers.values()])
+    tensors = {s.INPUT: entrance}
+    for layer in spec.layers:
+        inputs = [tensors[name] for name in spec.sources[layer.name]]
+        called = layers[layer.shares if isinstance(layer, s.Shared) else layer.name]
+        tensors[layer.name] = called(inputs if isinstance(layer, s.Merge) else inputs[0])
+    outputs = [tensors[name] for name in spec.kept]
+    return keras.Model(entrance, outputs if len(outputs) > 1 else outputs[0])
+
+
+def layer_tensors(model: Any, spec: s.NetworkSpec) -> dict[str, Any]:
+    """Return every layer's symbolic output, in the spec's order; of shared layers that of each call."""
+    calls: dict[str, int] = {}
+    result = {}
+    for layer in spec.layers:
+        owner = layer.shares if isinstance(layer, s.Shared) else layer.name
+        keras_layer, call = model.get_layer(owner), calls.setdefault(owner, 0)
+        alone = len(keras_layer._inbound_nodes) == 1
+        result[layer.name] = keras_layer.output if alone else keras_layer._inbound_nodes[call].output_tensors[0]
+        calls[owner] += 1
+    return result
+
+
+def variables(model: Any, spec: s.NetworkSpec) -> dict[str, Any]:
+    """Return ``"<layer>/<weight>"`` -> Keras' variable, in the spec's order."""
+    return {f"{info.name}/{name}": variable for info in spec.table if info.weights
+            for name, variable in zip(info.weights, model.get_layer(info.name).weights, strict=True)}
 
 
 def set_weights(model: Any, spec: s.NetworkSpec, weights: Weights) -> None:
@@ -23,6 +56,7 @@ def set_weights(model: Any, spec: s.NetworkSpec, weights: Weights) -> None:
     for info in spec.table:
         if info.weights:
             model.get_layer(info.name).set_weights([weights[f"{info.name}/{name}"] for name in info.weights])
+            _refresh(model.get_layer(info.name))
 
 
 def get_weights(model: Any, spec: s.NetworkSpec) -> Weights:
@@ -31,50 +65,7 @@ def get_weights(model: Any, spec: s.NetworkSpec) -> Weights:
             for name, array in zip(info.weights, model.get_layer(info.name).get_weights(), strict=True)}
 
 
-def _layer(keras: Any, layer: s.Layer, dtype: str) -> Any:
-    layers, common = keras.layers, {"name": layer.name, "dtype": dtype}
-    match layer:
-        case s.Conv():
-            return layers.Conv2D(layer.filters, layer.kernel, layer.stride, layer.padding, **common,
-                                 **_weighted(keras, layer, dtype))
-        case s.Dense():
-            return layers.Dense(layer.units, **common, **_weighted(keras, layer, dtype))
-        case s.Pool():
-            kind = layers.MaxPooling2D if layer.kind == "max" else layers.AveragePooling2D
-            return kind(layer.size, layer.step, layer.padding, **common)
-        case s.GlobalPool():
-            return (layers.GlobalMaxPooling2D if layer.kind == "max" else layers.GlobalAveragePooling2D)(**common)
-        case s.ZeroPad():
-            return layers.ZeroPadding2D(layer.padding, **common)
-        case s.Dropout():
-            return (layers.SpatialDropout2D if layer.spatial else layers.Dropout)(layer.rate, **common)
-        case s.BatchNorm():
-            return layers.BatchNormalization(momentum=layer.momentum, epsilon=layer.epsilon, center=layer.center,
-                                             scale=layer.scale, **common)
-        case s.Rescaling():
-            return layers.Rescaling(layer.factor, layer.offset, **common)
-        case s.Flatten():
-            return layers.Flatten(**common)
-        case s.Reshape():
-            return layers.Reshape(layer.shape, **common)
-        case s.Activation():
-            return layers.Activation(_activation(keras, layer, dtype), **common)
-    raise TypeError(f"no Keras layer for a {type(layer).__name__}")
-
-
-def _weighted(keras: Any, layer: s.Conv | s.Dense, dtype: str) -> dict[str, Any]:
-    penalty = keras.regularizers.L1L2(float(layer.l1), float(layer.l2)) if layer.l1 or layer.l2 else None
-    return {"activation": _activation(keras, layer, dtype), "use_bias": layer.use_bias, "kernel_regularizer": penalty}
-
-
-def _activation(keras: Any, layer: s.Conv | s.Dense | s.Activation, dtype: str) -> Any:
-    """Keras' own name, or a layer where the slope is not Keras' default (0.2 for leaky_relu's name, 0.3 here).
-
-    Such a layer needs the type as well: it would cast to the global policy's, which Keras fixes at its first use.
-    """
-    match layer.activation:
-        case "leaky_relu":
-            return keras.layers.LeakyReLU(0.3 if layer.alpha is None else layer.alpha, dtype=dtype)
-        case "elu" if layer.alpha is not None:
-            return keras.layers.ELU(layer.alpha, dtype=dtype)
-    return layer.activation
+def _refresh(layer: Any) -> None:
+    """Make a Normalization layer use its weights: it works with a copy that it makes after adapting."""
+    if hasattr(layer, "finalize_state"):
+        layer.finalize_state()

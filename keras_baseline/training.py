@@ -44,19 +44,19 @@ def compiled_model(recipe: Recipe, dtype: str = "float32") -> Any:
 
 def targets(recipe: Recipe, labels: np.ndarray) -> np.ndarray:
     """Return labels as the loss takes them: as they are, (N, 1) for one unit, one-hot for sigmoid outputs."""
-    if recipe.spec.outputs == 1:
+    if recipe.spec.units == 1:
         return labels[:, None].astype(np.float32)
     return np.eye(recipe.spec.classes, dtype=np.float32)[labels] if _one_hot(recipe.spec) else labels
 
 
 def predicted_classes(spec: NetworkSpec, outputs: np.ndarray) -> np.ndarray:
     """Return the classes (N,) that the model's outputs (N, units) mean; one unit speaks for class 1 of two."""
-    return (outputs[:, 0] > _threshold(spec)).astype(np.int64) if spec.outputs == 1 else outputs.argmax(1)
+    return (outputs[:, 0] > _threshold(spec)).astype(np.int64) if spec.units == 1 else outputs.argmax(1)
 
 
 def class_probabilities(spec: NetworkSpec, outputs: np.ndarray) -> np.ndarray:
     """Return (N, classes) from the model's outputs (N, units); of a single unit, logit or sigmoid, two classes."""
-    if spec.outputs > 1:
+    if spec.units > 1:
         return outputs
     second = outputs if spec.output_activation == "sigmoid" else 1 / (1 + np.exp(-outputs))
     return np.concatenate([1 - second, second], 1)
@@ -135,7 +135,7 @@ def _threshold(spec: NetworkSpec) -> float:
 
 
 def _accuracy(keras: Any, spec: NetworkSpec) -> Any:
-    if spec.outputs == 1:
+    if spec.units == 1:
         return keras.metrics.BinaryAccuracy("accuracy", threshold=_threshold(spec))
     metrics = keras.metrics
     return (metrics.CategoricalAccuracy if _one_hot(spec) else metrics.SparseCategoricalAccuracy)("accuracy")
@@ -143,7 +143,7 @@ def _accuracy(keras: Any, spec: NetworkSpec) -> Any:
 
 def _loss(keras: Any, spec: NetworkSpec) -> Any:
     output = spec.output_activation
-    if output == "sigmoid" or spec.outputs == 1:
+    if output == "sigmoid" or spec.units == 1:
         return keras.losses.BinaryCrossentropy(from_logits=output != "sigmoid")
     return keras.losses.SparseCategoricalCrossentropy(from_logits=output != "softmax")
 

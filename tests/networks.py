@@ -59,3 +59,57 @@ def _fits(shape: tuple[int, int, int], layers: list[dict]) -> bool:
     except SpecError:
         return False
     return True
+
+
+@st.composite
+def graphs(draw: st.DrawFn, max_layers: int = 6) -> NetworkSpec:
+    """Draw a network whose layers read any earlier values: branches, merges, layers called again."""
+    layers: list[dict] = [{"type": "conv", "name": "First", "filters": 4, "padding": "same", "activation": "tanh"}]
+    for number in range(1, draw(st.integers(2, max_layers)) + 1):
+        entry = draw(_graph_layer(number, layers))
+        if _shapes(layers + [entry]) is not None:
+            layers.append(entry)
+    return NetworkSpec.from_dict({"input_shape": _GRAPH_SHAPE, "layers": [*layers, *_joined(layers)]})
+
+
+_GRAPH_SHAPE = (8, 6, 2)
+_MERGES = ("add", "multiply", "average", "maximum", "minimum", "concatenate")
+
+
+@st.composite
+def _graph_layer(draw: st.DrawFn, number: int, layers: list[dict]) -> dict:
+    sources = st.sampled_from(["input", *(entry["name"] for entry in layers)])
+    convolutions = [entry["name"] for entry in layers if entry["type"] == "conv"]
+    kind = draw(st.sampled_from(["conv", "depthwise_conv", "separable_conv", "activation", "pool", "upsampling",
+                                 "prelu", "dropout", "shared", *_MERGES]))
+    values = {
+        "conv": {"filters": 4, "kernel": draw(_PAIRS), "padding": draw(st.sampled_from(["same", "valid"])),
+                 "activation": draw(st.sampled_from(["tanh", "relu", "silu", "softplus"]))},
+        "depthwise_conv": {"multiplier": draw(st.integers(1, 2)), "padding": "same"},
+        "separable_conv": {"filters": 4, "padding": "same", "stride": draw(st.integers(1, 2))},
+        "activation": {"activation": draw(st.sampled_from(["hard_sigmoid", "selu", "softsign", "mish"]))},
+        "pool": {"kind": draw(st.sampled_from(["max", "average"])), "padding": "same"},
+        "upsampling": {"size": draw(_PAIRS)},
+        "prelu": {"shared_axes": [1, 2]},
+        "dropout": {"rate": 0.3},
+        "shared": {"shares": draw(st.sampled_from(convolutions))},
+    }.get(kind, {})
+    count = draw(st.integers(2, 3)) if kind in _MERGES else 1
+    return {"type": kind, "name": f"Layer_{number}", "inputs": [draw(sources) for _ in range(count)]} | values
+
+
+def _joined(layers: list[dict]) -> list[dict]:
+    """Pool every value that nobody reads, put the averages together, and classify them."""
+    read = {name for entry in layers for name in entry.get("inputs", ())}
+    loose = [entry["name"] for entry in layers if entry["name"] not in read]
+    ends = [{"type": "global_pool", "name": f"End_{name}", "inputs": [name]} for name in loose]
+    together = {"type": "concatenate", "name": "Together", "inputs": [entry["name"] for entry in ends]}
+    return [*ends, *([together] if len(ends) > 1 else []),
+            {"type": "dense", "name": "Output", "units": 3, "activation": "softmax"}]
+
+
+def _shapes(layers: list[dict]) -> NetworkSpec | None:
+    try:
+        return NetworkSpec.from_dict({"input_shape": _GRAPH_SHAPE, "layers": [*layers, *_joined(layers)]})
+    except SpecError:
+        return None

@@ -11,7 +11,7 @@ from captum import attr
 from torch import Tensor
 
 from ..network import Network
-from ..spec import LayerInfo
+from ..spec import CONVOLUTIONS, LayerInfo
 from .baselines import Baseline
 from .method import Method, captum, require_relu, score_of, watched
 from .placement import place
@@ -24,10 +24,9 @@ def last_maps(network: Network, target: Target) -> str:
 
     Raises AttributionError where there is none: a map of one position is the same everywhere on the image.
     """
-    names = network.spec.names
-    before = network.spec.table[:None if target.layer is None else names.index(target.layer)]
+    before = [network.spec[name] for name in _before(network, target)]
     maps = [info.name for info in before if has_positions(info)]
-    convolutions = [name for name in maps if network.spec[name].type == "conv"]
+    convolutions = [name for name in maps if network.spec[name].type in CONVOLUTIONS]
     if not maps:
         raise AttributionError(f"no layer before {target.names[0]!r} has maps of more than one position in this "
                                "network; accepted: methods that need no layer")
@@ -39,16 +38,19 @@ def has_positions(info: LayerInfo) -> bool:
     return info.maps is not None and math.prod(info.output_shape[:2]) > 1
 
 
+def _before(network: Network, target: Target) -> list[str]:
+    """Return the layers that the target depends on, in order; the answer's own layer counts, a target's does not."""
+    end = network.spec.output if target.layer is None else target.layer
+    return [step.name for step in network.spec.plan(end) if step.name != target.layer]
+
+
 def _require_maps(network: Network, target: Target, layer: str, method: str) -> None:
     """Raise AttributionError where `layer` has no maps, or no gradient of the target."""
-    names = network.spec.names
-    info = network.spec[layer]
-    maps = [i.name for i in network.spec.table if has_positions(i)]
-    if target.layer is not None:
-        maps = [name for name in maps if names.index(name) < names.index(target.layer)]
-        if names.index(layer) >= names.index(target.layer):
-            raise AttributionError(f"method {method!r}: layer {layer!r} has no gradient of {target.names[0]!r}, which "
-                                   f"does not depend on it; accepted: {', '.join(maps) or 'no layer'}")
+    info, before = network.spec[layer], _before(network, target)
+    maps = [name for name in before if has_positions(network.spec[name])]
+    if layer not in before:
+        raise AttributionError(f"method {method!r}: layer {layer!r} has no gradient of {target.names[0]!r}, which "
+                               f"does not depend on it; accepted: {', '.join(maps) or 'no layer'}")
     if info.maps is None:
         raise AttributionError(f"method {method!r}: layer {layer!r} gives a vector {info.output_shape}, no maps; "
                                f"accepted: {', '.join(maps) or 'no layer of this network'}")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..network import Network, SamePool
 from .baselines import Baseline
-from .method import Method, captum, flat_modules, watched
+from .method import Method, captum, flat_modules, require_chain, require_rules, watched
 from .targets import AttributionError, Score, Target, units
 
 
@@ -54,6 +54,17 @@ def unrolled(network: Network, target: Target) -> Iterator[Unrolled]:
                 vars(module).pop(leftover, None)
 
 
+# what Captum's rescale rule knows; other nonlinear modules would silently count as linear
+_RULED = (nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.MaxPool2d)
+
+
+def require_rescale_rules(network: Network, method: str, until: str | None = None) -> None:
+    """Raise AttributionError, by name, for a network that DeepLift's rescale rule cannot go back through."""
+    require_chain(network, method, until)
+    require_known_pools(network, method, until)
+    require_rules(network, method, _RULED, until)
+
+
 def require_known_pools(network: Network, method: str, until: str | None = None) -> None:
     """Raise AttributionError for maximum pools that Captum's rule gets wrong or does not know.
 
@@ -87,7 +98,7 @@ class DeepLift(Method):
         return 2
 
     def check(self, network: Network, target: Target) -> None:
-        require_known_pools(network, self.name, target.layer)
+        require_rescale_rules(network, self.name, target.layer)
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         with unrolled(network, target) as score:
@@ -109,7 +120,7 @@ class DeepLiftShap(Method):
         return 2 * len(self.baseline)
 
     def check(self, network: Network, target: Target) -> None:
-        require_known_pools(network, self.name, target.layer)
+        require_rescale_rules(network, self.name, target.layer)
         if len(self.baseline) < 2:
             raise AttributionError(f"method {self.name!r}: baseline {self.baseline.name!r} is one image; accepted: a "
                                    "distribution such as digits, or the method deeplift")

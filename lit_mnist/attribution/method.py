@@ -12,11 +12,32 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..network import Network
+from ..inside.lint import ACTIVATION_MODULES
+from ..network import (
+    ActivityRegularization,
+    BatchNorm,
+    ChannelRescaling,
+    Crop,
+    GaussianDropout,
+    GaussianNoise,
+    KerasFlatten,
+    Network,
+    Normalization,
+    Permute,
+    RandomChange,
+    Rescaling,
+    Reshape,
+    SamePool,
+)
+from ..spec import SpecError
 from .targets import AttributionError, Score, Target, TargetLike, checked_images, resolve
 
 EVALUATIONS = 1000  # images that go through the network at a time
-_OTHER_ACTIVATIONS = (nn.ELU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid)
+# modules that are affine in evaluation, so that any rule that shares out a sum holds for them
+AFFINE = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.ZeroPad2d, nn.Flatten,
+          nn.Identity, nn.Dropout, nn.Dropout2d, nn.AlphaDropout, nn.Upsample, BatchNorm, Rescaling, ChannelRescaling,
+          Normalization, Reshape, Crop, KerasFlatten, Permute, ActivityRegularization, GaussianNoise,
+          GaussianDropout, RandomChange)
 
 
 @dataclass(frozen=True)
@@ -90,19 +111,44 @@ def captum(seed: int | None = None) -> Iterator[None]:
 
 
 def flat_modules(network: Network, until: str | None = None) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the innermost modules with their layer's name, in the order of the forward pass, up to layer `until`."""
-    for name in network.spec.names:
-        layer = getattr(network, name)
+    """Yield the innermost modules with their layer's name, in the order of the forward pass, that `until` needs.
+
+    `until` None stands for the network's answer.
+    """
+    for step in network.spec.plan(network.spec.output if until is None else until):
+        layer = network.module_of(step.name)
         for module in layer if isinstance(layer, nn.Sequential) else (layer,):
-            yield name, module
-        if name == until:
-            return
+            yield step.name, module
+
+
+def require_chain(network: Network, method: str, until: str | None = None) -> None:
+    """Raise AttributionError, naming a layer, where the layers up to `until` branch or one is called twice."""
+    try:
+        names = network.spec.chain(until)
+    except SpecError as error:
+        raise AttributionError(f"method {method!r} goes back layer by layer through a chain: {error}; accepted: a "
+                               "layer before the branches as the target, or a method by gradients") from error
+    shared = [name for name in names if network.spec[name].type == "shared"]
+    if shared:
+        raise AttributionError(f"method {method!r}: layer {shared[0]!r} is a second call of another layer, whose two "
+                               "calls its rules would mix up; accepted: a method by gradients")
+
+
+def require_rules(network: Network, method: str, ruled: tuple[type[nn.Module], ...], until: str | None = None) -> None:
+    """Raise AttributionError for a module up to layer `until` that is neither affine nor among the `ruled`."""
+    for name, module in flat_modules(network, until):
+        affine = isinstance(module, AFFINE) or (isinstance(module, SamePool) and module.kind == "average")
+        if not affine and not isinstance(module, ruled):
+            raise AttributionError(f"method {method!r} has no rule for the {type(module).__name__} of layer {name!r}; "
+                                   f"accepted: {', '.join(kind.__name__ for kind in ruled)} and linear layers, or "
+                                   "another method")
 
 
 def require_relu(network: Network, method: str, until: str | None = None) -> None:
     """Raise AttributionError where activations up to layer `until` are not all ReLUs, as the method's rule needs."""
     modules = [module for _, module in flat_modules(network, until)]
-    others = sorted({type(module).__name__ for module in modules if isinstance(module, _OTHER_ACTIVATIONS)})
+    others = sorted({type(module).__name__ for module in modules
+                     if isinstance(module, ACTIVATION_MODULES) and not isinstance(module, nn.ReLU)})
     if others or not any(isinstance(module, nn.ReLU) for module in modules):
         raise AttributionError(f"method {method!r} is defined for ReLU alone; found here: "
                                f"{', '.join(others) or 'no activation'}; accepted: a network of ReLUs")

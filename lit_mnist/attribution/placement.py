@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..spec import LayerInfo, NetworkSpec
+from ..spec import INPUT, Layer, LayerInfo, Merge, NetworkSpec, Shape
+from ..spec.windows import Number
 
 
 def place(maps: Tensor, info: LayerInfo, size: tuple[int, int], keep_sum: bool = False) -> Tensor:
@@ -36,28 +39,34 @@ def reach(spec: NetworkSpec, layer: str | None = None) -> np.ndarray:
     Windows that do not fit are dropped at the right and bottom: of the default network's 28 rows and
     columns the last two reach nothing.
     """
-    layers = list(zip(spec.layers, spec.table, strict=True))
-    if layer is not None:
-        layers = layers[:spec.names.index(spec[layer].name) + 1]
-    seen = _all(layers[-1][1].output_shape)
-    for described, info in reversed(layers):
-        window, shape = described.window(info.input_shape), info.input_shape
-        if window is None:
-            seen = _all(shape)
-        else:
-            seen = tuple(_axis(used, window.kernel[a], window.stride[a], window.before[a], shape[a])
-                         for a, used in enumerate(seen))
-    return np.outer(*seen)
+    target = spec.output if layer is None else layer
+    seen = {target: _all(spec[target].output_shape)}
+    for step in reversed(spec.plan(target)):
+        info = spec[step.name]
+        for source, shape in zip(step.inputs, info.input_shapes, strict=True):
+            back = _back(spec.layer(step.name), info, shape, seen[step.name])
+            seen[source] = tuple(a | b for a, b in zip(back, seen.get(source, back), strict=True))
+    return np.outer(*seen[INPUT])
+
+
+def _back(layer: Layer, info: LayerInfo, shape: Shape, seen: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """Return which rows and columns of an input of this shape the used outputs look at."""
+    window = layer.window(info.input_shape)
+    moved = isinstance(layer, Merge) and shape[:2] != info.output_shape[:2]  # broadcast, or a part of the rows
+    if window is None or moved or len(shape) != 3:
+        return _all(shape)
+    return tuple(_axis(used, window.kernel[a], window.stride[a], window.before[a], shape[a])
+                 for a, used in enumerate(seen))
 
 
 def _all(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     return tuple(np.ones(length, bool) for length in shape[:2]) if len(shape) == 3 else ()
 
 
-def _axis(used: np.ndarray, kernel: int, stride: int, before: int, length: int) -> np.ndarray:
+def _axis(used: np.ndarray, kernel: Number, stride: Number, before: Number, length: int) -> np.ndarray:
     """Inputs along one axis that a used output looks at."""
     seen = np.zeros(length, bool)
-    for unit in np.flatnonzero(used):
+    for unit in np.flatnonzero(used).tolist():
         start = unit * stride - before
-        seen[max(0, start):start + kernel] = True
+        seen[max(0, math.floor(start)):max(0, math.ceil(start + kernel))] = True
     return seen

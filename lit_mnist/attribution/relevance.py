@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from ..network import Network
 from .deeplift import require_known_pools
-from .method import Method, flat_modules, watched
-from .targets import AttributionError, Target, units
+from .method import Method, flat_modules, require_chain, require_rules, watched
+from .targets import Target, units
 
 
 class _Head(nn.Module):
@@ -51,11 +51,9 @@ class LRP(Method):
     name: ClassVar[str] = "lrp"
 
     def check(self, network: Network, target: Target) -> None:
+        require_chain(network, self.name, target.layer)
         require_known_pools(network, self.name, target.layer)
-        for name, module in flat_modules(network, target.layer):
-            if isinstance(module, nn.ELU | nn.LeakyReLU | nn.Sigmoid):
-                raise AttributionError(f"method {self.name!r} has no rule for the {type(module).__name__} of layer "
-                                       f"{name!r}; accepted: relu, tanh, linear, or another method")
+        require_rules(network, self.name, (nn.ReLU, nn.Tanh, nn.MaxPool2d), target.layer)
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         return attr.LRP(_ruled(network, target, self.epsilon)).attribute(watched(images))

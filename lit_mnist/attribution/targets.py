@@ -76,10 +76,7 @@ class Score(nn.Module):
         """Return what the directions weigh, (N, outputs)."""
         if self.layer is None:
             return self.network(images)
-        for name in self.network.spec.names:
-            images = getattr(self.network, name)(images)
-            if name == self.layer:
-                break
+        images = self.network.layer_values(images, self.layer)[self.layer]
         return units(images, self.position)
 
 
@@ -168,14 +165,14 @@ def _of_classes(network: Network, images: Tensor, first: Tensor, second: Tensor 
         raise AttributionError(f"target {target!r}: compares class {int(first[same[0]])} with itself at image number "
                                f"{same[0]}; accepted: two classes, for instance predicted-second")
     names = tuple(f"{a}-{b}" for a, b in zip(first.tolist(), second.tolist(), strict=True))
-    if network.spec.outputs == 1:  # the unit's logit is the difference of the two classes already
+    if network.spec.units == 1:  # the unit's logit is the difference of the two classes already
         return Target(one_hot, names, first, second)
     return Target(one_hot - _directions(network, second), names, first, second)
 
 
 def _directions(network: Network, classes: Tensor) -> Tensor:
     """Return (N, units): one-hot, or plus and minus one where one unit's logit speaks for class 1 of two."""
-    return 2 * classes[:, None] - 1 if network.spec.outputs == 1 else F.one_hot(classes, network.spec.classes)
+    return 2 * classes[:, None] - 1 if network.spec.units == 1 else F.one_hot(classes, network.spec.classes)
 
 
 def _of_map(network: Network, images: Tensor, target: str) -> Target:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..network import BatchNorm, Network, Rescaling, Reshape, SamePool
-from .method import flat_modules, require_relu
+from .method import flat_modules, require_chain, require_relu
 from .targets import AttributionError, checked_images
 
 
@@ -39,6 +39,7 @@ def project_map(network: Network, images: Tensor, layer: str, map: int,
     Raises AttributionError for a map or position that the layer has not, and for networks without ReLUs.
     """
     images = checked_images(network, images)
+    require_chain(network, "deconvolution", layer)
     shape = network.spec[layer].output_shape
     if not 0 <= map < shape[-1]:
         raise AttributionError(f"layer {layer!r}: no map {map}; accepted: 0 to {shape[-1] - 1}")
@@ -70,6 +71,7 @@ def project(network: Network, images: Tensor, layer: str, seed: Tensor) -> Tenso
     result is that of Captum's `Deconvolution`.
     """
     images = checked_images(network, images)
+    require_chain(network, "deconvolution", layer)
     require_relu(network, "deconvolution", layer)
     steps = _forward(network, images, layer)
     if seed.shape != steps[-1][1].shape:

@@ -10,26 +10,63 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..network import BatchNorm, Network, Rescaling
+from ..network import (
+    ActivityRegularization,
+    BatchNorm,
+    ChannelRescaling,
+    Concatenate,
+    Crop,
+    Exponential,
+    GaussianDropout,
+    GaussianNoise,
+    GeneralReLU,
+    HardSigmoid,
+    HardSigmoidKeras2,
+    KerasFlatten,
+    Merge,
+    Network,
+    Normalization,
+    Permute,
+    RandomChange,
+    Rescaling,
+    Reshape,
+    SamePool,
+    aligned,
+    by_channel,
+)
 from ..runs.model import Model
+from ..spec import INPUT, Add, Average, Maximum, Minimum, Multiply, Subtract
 from .capture import PRE, PROBABILITIES
 
 _EPS = 2.0**-23  # float32's spacing at 1, twice its unit roundoff: leaves room for any order of summation
+# rising in each input, whose ends therefore go through; those of the second row without rounding
+_RISING = (nn.ELU, nn.SELU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Softsign, nn.AvgPool2d, SamePool,
+           nn.AdaptiveAvgPool2d, GeneralReLU, Exponential, HardSigmoid, HardSigmoidKeras2, nn.Upsample,
+           nn.ReLU, nn.ReLU6, nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Identity, nn.ZeroPad2d, nn.Dropout,
+           nn.Dropout2d, nn.AlphaDropout, Crop, KerasFlatten, Permute, Reshape, ActivityRegularization,
+           GaussianNoise, GaussianDropout, RandomChange)
+_EXACT = (nn.ReLU, nn.ReLU6, nn.MaxPool2d, nn.Flatten, nn.Identity, nn.ZeroPad2d, Crop, KerasFlatten, Permute, Reshape)
+_VALLEYS = (nn.SiLU, nn.Hardswish, nn.GELU, nn.Mish)  # falling to one lowest value, rising from there on
 _FEW = 8  # roundings that activations, averages and normalisations make at most per value
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Lowest and highest value (maps, rows, columns), or (units,), float64, over all images allowed."""
+    """Lowest and highest value (maps, rows, columns), or (units,), float64, over all images allowed.
+
+    Infinite where nothing is proved: `unbounded` names the layer that has no rule.
+    """
 
     low: np.ndarray
     high: np.ndarray
+    unbounded: str | None = None
 
     @property
     def zero(self) -> np.ndarray:
@@ -47,54 +84,164 @@ def layer_bounds(model: Model) -> dict[str, Bounds]:
 
 
 def propagate(network: Network, low: Tensor, high: Tensor) -> dict[str, Bounds]:
-    """Return the bounds of every layer in evaluation mode for inputs between `low` and `high`, (1, C, H, W) float64."""
+    """Return the bounds of every layer in evaluation mode for inputs between `low` and `high`, (1, C, H, W) float64.
+
+    Layers without a rule (softmax within, layer and group normalisation, PReLU), and all that read them,
+    are unbounded.
+    """
     network = copy.deepcopy(network).eval().double().cpu()
-    found: dict[str, Bounds] = {}
+    result: dict[str, Bounds] = {}
     with torch.no_grad():
-        low, high = _widened(low, high, torch.maximum(low.abs(), high.abs()), 1)
+        values = {INPUT: _Box(*_widened(low, high, torch.maximum(low.abs(), high.abs()), 1))}
         for name in network.spec.names:
-            layer = getattr(network, name)
-            for step, module in _steps(layer):
+            box = _merged(network, name, [values[source] for source in network.spec.sources[name]])
+            for step, module in _steps(network.module_of(name)):
                 if step == "activation":
-                    found[name + PRE] = _record(low, high)
-                low, high = _through(module, low, high)
-            found[name] = _record(low, high)
-    last = found[network.spec.names[-1]]
-    found[network.spec.names[-1] + PROBABILITIES] = Bounds(np.zeros_like(last.low), np.ones_like(last.high))
-    return found
+                    result[name + PRE] = box.record()
+                box = box.through(name, module)
+            values[name], result[name] = box, box.record()
+    last = result[network.spec.output]
+    result[network.spec.output + PROBABILITIES] = Bounds(np.zeros_like(last.low), np.ones_like(last.high))
+    return result
+
+
+class _Box:
+    """Lowest and highest values (1, C, ...) of one layer; `unbounded` names what has no rule."""
+
+    def __init__(self, low: Tensor, high: Tensor, unbounded: str | None = None) -> None:
+        self.low, self.high, self.unbounded = low, high, unbounded
+
+    def record(self) -> Bounds:
+        """Return the bounds without the axis of images."""
+        if self.unbounded is not None:
+            nothing = np.full(self.low[0].shape, np.inf)
+            return Bounds(-nothing, nothing, self.unbounded)
+        return Bounds(self.low[0].numpy(), self.high[0].numpy())
+
+    def through(self, name: str, module: nn.Module) -> _Box:
+        """Return the box behind a module of layer `name`."""
+        if isinstance(module, Merge | Concatenate):
+            return self  # `_merged` has done it
+        if self.unbounded is None and _has_rule(module):
+            return _Box(*_through(module, self.low, self.high))
+        like = module(torch.zeros_like(self.low))
+        return _Box(like, like, self.unbounded or name)
+
+
+def _has_rule(module: nn.Module) -> bool:
+    ruled = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, BatchNorm, Rescaling, ChannelRescaling, Normalization)
+    return isinstance(module, (*ruled, *_RISING, *_VALLEYS))
+
+
+def _merged(network: Network, name: str, boxes: list[_Box]) -> _Box:
+    """Return the box of a layer's inputs put together; of a single input that itself."""
+    module = network.module_of(name)
+    if not isinstance(module, Merge | Concatenate):
+        return boxes[0]
+    unbounded = next((box.unbounded for box in boxes if box.unbounded is not None), None)
+    lows, highs = [box.low for box in boxes], [box.high for box in boxes]
+    if unbounded is not None or isinstance(module, Concatenate):
+        return _Box(module(*lows), module(*highs), unbounded)
+    low, high, size = _RULES[type(network.spec.layer(name))](aligned(tuple(lows)), aligned(tuple(highs)))
+    return _Box(*_widened(low, high, size, _FEW + len(boxes)))
+
+
+def _sum(lows: list[Tensor], highs: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    sizes = [torch.maximum(low.abs(), high.abs()) for low, high in zip(lows, highs, strict=True)]
+    return reduce(torch.add, lows), reduce(torch.add, highs), reduce(torch.add, sizes)
+
+
+def _mean(lows: list[Tensor], highs: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    low, high, size = _sum(lows, highs)
+    return low / len(lows), high / len(lows), size
+
+
+def _difference(lows: list[Tensor], highs: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    return _sum([lows[0], -highs[1]], [highs[0], -lows[1]])
+
+
+def _product(lows: list[Tensor], highs: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    low, high = lows[0], highs[0]
+    for other_low, other_high in zip(lows[1:], highs[1:], strict=True):
+        ends = [a * b for a in (low, high) for b in (other_low, other_high)]
+        low, high = reduce(torch.minimum, ends), reduce(torch.maximum, ends)
+    return low, high, torch.maximum(low.abs(), high.abs())
+
+
+def _largest(lows: list[Tensor], highs: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    low, high = reduce(torch.maximum, lows), reduce(torch.maximum, highs)
+    return low, high, torch.zeros_like(low)  # nothing is rounded
+
+
+def _smallest(lows: list[Tensor], highs: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    low, high = reduce(torch.minimum, lows), reduce(torch.minimum, highs)
+    return low, high, torch.zeros_like(low)
+
+
+_RULES = {Add: _sum, Average: _mean, Subtract: _difference, Multiply: _product, Maximum: _largest, Minimum: _smallest}
 
 
 def _steps(layer: nn.Module) -> list[tuple[str, nn.Module]]:
     return list(layer.named_children()) if isinstance(layer, nn.Sequential) else [("", layer)]
 
 
-def _record(low: Tensor, high: Tensor) -> Bounds:
-    return Bounds(low[0].numpy(), high[0].numpy())
-
-
 def _through(module: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     centre, radius, largest = (low + high) / 2, (high - low) / 2, torch.maximum(low.abs(), high.abs())
     match module:
-        case nn.Conv2d() | nn.Linear():
+        case nn.Conv2d() | nn.Linear() | nn.ConvTranspose2d():
             size = _absolute(module, largest) + (0 if module.bias is None else _per_channel(module.bias.abs(), low))
-            return _ball(module(centre), _absolute(module, radius), size, module.weight[0].numel() + 2)
+            return _ball(module(centre), _absolute(module, radius), size, _terms(module) + 2)
         case BatchNorm():
             factor, size = _batch_norm(module, largest)
             return _ball(module(centre), radius * factor, size, _FEW)
         case Rescaling():
             size = largest * abs(module.factor) + abs(module.offset)
             return _ball(module(centre), radius * abs(module.factor), size, _FEW)
+        case ChannelRescaling():
+            factor = by_channel(module.factor.abs(), low)
+            return _ball(module(centre), radius * factor, largest * factor + by_channel(module.offset.abs(), low), _FEW)
+        case Normalization():
+            return _normalized(module, centre, radius, largest)
+        case nn.SiLU() | nn.Hardswish() | nn.GELU() | nn.Mish():
+            return _valley(module, low, high)
     low, high = module(low), module(high)  # every other layer is monotone in each of its inputs
-    if isinstance(module, nn.ReLU | nn.MaxPool2d | nn.Flatten | nn.Identity | nn.ZeroPad2d):
+    if isinstance(module, _EXACT):
         return low, high  # these move values without rounding them
     return _widened(low, high, torch.maximum(low.abs(), high.abs()), _FEW)
 
 
-def _absolute(module: nn.Conv2d | nn.Linear, values: Tensor) -> Tensor:
+def _terms(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> int:
+    weight = module.weight
+    return weight[:, 0].numel() if isinstance(module, nn.ConvTranspose2d) else weight[0].numel()
+
+
+def _valley(module: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """A function with one lowest value: that, where the box holds its place, else the lower end; the higher end."""
+    grid = torch.linspace(-4.0, 0.0, 40_001, dtype=low.dtype)
+    values = module(grid)
+    lowest, place = values.min() - 1e-6, grid[values.argmin()]  # off the grid by less: slopes there are below 1e-4
+    ends = module(low), module(high)
+    inside = (low <= place + 1e-3) & (high >= place - 1e-3)
+    bottom = torch.where(inside, lowest, torch.minimum(*ends))
+    return _widened(bottom, torch.maximum(*ends), torch.maximum(ends[0].abs(), ends[1].abs()) + 1, _FEW)
+
+
+def _normalized(module: Normalization, centre: Tensor, radius: Tensor, largest: Tensor) -> tuple[Tensor, Tensor]:
+    deviation = by_channel(module.variance.sqrt().clamp_min(1e-7), centre)
+    mean = by_channel(module.mean.abs(), centre)
+    if module.invert:
+        return _ball(module(centre), radius * deviation, largest * deviation + mean, _FEW)
+    return _ball(module(centre), radius / deviation, (largest + mean) / deviation, _FEW)
+
+
+def _absolute(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, values: Tensor) -> Tensor:
     """The layer with the magnitudes of its weights and no bias."""
     if isinstance(module, nn.Linear):
         return F.linear(values, module.weight.abs())
-    return F.conv2d(values, module.weight.abs(), None, module.stride, module.padding)
+    if isinstance(module, nn.ConvTranspose2d):
+        return F.conv_transpose2d(values, module.weight.abs(), None, module.stride, module.padding,
+                                  module.output_padding)
+    return F.conv2d(values, module.weight.abs(), None, module.stride, module.padding, module.dilation, module.groups)
 
 
 def _batch_norm(module: BatchNorm, largest: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,11 +10,12 @@ from functools import partial
 from torch import Tensor, nn
 
 from ..errors import UserError, nearest
-from ..network import Network
-from ..spec import Activation, Conv, Dense
+from ..network import Network, Shared
+from ..spec import Activated, Activation, PReLU, ReLU
 from .lint import require_capturable
 
 PRE, PROBABILITIES = ":pre", ":probabilities"
+WITH_ACTIVATION = (Activated, Activation, ReLU, PReLU)  # layers that have a value before their activation
 
 
 class CaptureError(UserError):
@@ -56,7 +57,7 @@ def capture(network: Network, names: str | Sequence[str], clone: bool = True) ->
 
     `names` are names or globs (``Conv2D_*``, ``*``, ``*:pre``) of what `points` lists:
     ``NAME`` is a layer's output, after its activation, as in Keras; ``NAME:pre`` is the value before
-    the activation (convolution, dense and activation layers; equal to ``NAME`` where that is linear;
+    the activation (convolutions, dense and activation layers; equal to ``NAME`` where that is linear;
     other layers have none). The last layer's ``NAME`` is the logits, since softmax is left to the
     loss; Keras' value of that layer is ``NAME:probabilities``.
 
@@ -81,10 +82,10 @@ def points(network: Network) -> tuple[str, ...]:
     """Return all names that can be captured, in the order of the layers."""
     names: list[str] = []
     for layer in network.spec.layers:
-        if isinstance(layer, Conv | Dense | Activation):
+        if isinstance(network.spec.layer(layer.name), WITH_ACTIVATION):
             names.append(layer.name + PRE)
         names.append(layer.name)
-    return (*names, network.spec.names[-1] + PROBABILITIES)
+    return (*names, network.spec.output + PROBABILITIES)
 
 
 def select(network: Network, names: str | Sequence[str]) -> tuple[str, ...]:
@@ -116,7 +117,8 @@ def _unknown(network: Network, name: str, accepted: Sequence[str]) -> str:
 def _hook(network: Network, name: str, captured: Captured, clone: bool):  # noqa: ANN202 - torch's RemovableHandle
     layer, _, kind = name.partition(":")
     if f":{kind}" == PRE:
-        activation = getattr(network, layer).activation
+        module = getattr(network, layer)
+        activation = (module.twin if isinstance(module, Shared) else module).get_submodule("activation")
         return activation.register_forward_pre_hook(partial(_take_input, captured._tensors, name, clone))
     if f":{kind}" == PROBABILITIES:
         return network.register_forward_hook(partial(_take_probabilities, captured._tensors, name))

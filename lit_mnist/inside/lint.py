@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..errors import UserError
-from ..network import Network
+from ..network import ActivationModule, Merge, Network, Normalization
 
-_ACTIVATION_MODULES = (
+ACTIVATION_MODULES = (
     nn.ReLU, nn.ReLU6, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.LeakyReLU, nn.PReLU, nn.RReLU,
     nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.Softplus, nn.Softsign,
-    nn.Softmax, nn.Threshold,
+    nn.Softmax, nn.Threshold, ActivationModule,
 )
+_OWN_USE = (Merge, Normalization)  # a maximum of two inputs, a smallest deviation: no activations
 _NAMES = ("relu", "relu6", "elu", "selu", "celu", "gelu", "silu", "mish", "leaky_relu", "prelu", "rrelu", "tanh",
           "sigmoid", "logsigmoid", "hardtanh", "hardsigmoid", "hardswish", "softplus", "softsign", "threshold",
           "clamp", "clamp_min", "clip", "maximum")
@@ -86,7 +87,7 @@ def _in_place(network: nn.Module) -> Iterator[Finding]:
 def _shared(network: nn.Module) -> Iterator[Finding]:
     places = defaultdict(list)
     for name, module in network.named_modules(remove_duplicate=False):
-        if isinstance(module, _ACTIVATION_MODULES) or any(True for _ in module.parameters(recurse=False)):
+        if isinstance(module, ACTIVATION_MODULES) or any(True for _ in module.parameters(recurse=False)):
             places[id(module)].append(name)
     for names in places.values():
         if len(names) > 1:
@@ -110,7 +111,7 @@ class _Calls(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
         name = _FUNCTIONS.get(func)
-        if name and self.stack and not isinstance(self.stack[-1][1], _ACTIVATION_MODULES):
+        if name and self.stack and not isinstance(self.stack[-1][1], (*ACTIVATION_MODULES, *_OWN_USE)):
             self.functional.append((self.stack[-1][0], name))
         return func(*args, **(kwargs or {}))
 

@@ -113,7 +113,7 @@ def compile_config(spec: s.NetworkSpec, optimizer: str, settings: Mapping[str, A
 
     Labels are class numbers; sigmoid outputs take one target for each class.
     """
-    from_logits = "BinaryCrossentropy" if spec.outputs == 1 else "SparseCategoricalCrossentropy"
+    from_logits = "BinaryCrossentropy" if spec.units == 1 else "SparseCategoricalCrossentropy"
     loss: str | Config = {"softmax": "sparse_categorical_crossentropy", "sigmoid": "binary_crossentropy"}.get(
         spec.output_activation, _object(from_logits, {"from_logits": True}, zipped, "keras.losses"))
     described = _object(optimizer, dict(settings), zipped, "keras.optimizers")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ..inside.capture import select
 from ..network import Network, SamePool
-from ..spec import Conv, Pool
+from ..spec import INPUT, Step
+from ..spec.wiring import plan
 from .convolutions import OneChannel, OwnMap
 from .transformations import Transformation
 
@@ -28,7 +29,7 @@ class Outputs(nn.Module):
 class Taps(nn.Module):
     """Images (N, C, H, W) in, with each row's target (N,) and transformations' draws; images and named activations out.
 
-    A frozen copy in evaluation mode of the layers up to the deepest name (``NAME`` or ``NAME:pre``), on the
+    A frozen copy in evaluation mode of the layers that the names need (``NAME`` or ``NAME:pre``), on the
     network's device and type; the network itself is neither hooked nor changed. Channels last, and
     with each max-pool before its activation where that activation is not asked for: the same values
     for less than half of the work. With `own`, of a layer with maps each row's own map alone is worked
@@ -42,14 +43,14 @@ class Taps(nn.Module):
             select(network, [name])
         self.names = tuple(dict.fromkeys(names))
         self.transformations = tuple(transformations)
-        steps = list(_until_last(_steps(network, self.names), self.names))
-        layers = [copy.deepcopy(module) for module, _ in steps]
-        last = _last_convolution(layers) if own and len(self.names) == 1 else None
+        parts = _Parts(network, self.names)
+        self.steps = plan(parts.sources, self.names)
+        layers = [copy.deepcopy(parts.modules[step.name]) for step in self.steps]
+        last = _last_convolution(layers, self.steps) if own and len(self.names) == 1 else None
         self.narrow = last is not None
         if last is not None:
             layers[last] = OwnMap(layers[last])
         self.layers = nn.ModuleList(OneChannel(layer) if OneChannel.fits(layer) else layer for layer in layers)
-        self.kept = tuple(name if name in self.names else None for _, name in steps)
         self.outputs = Outputs()
         self.eval().requires_grad_(False)
 
@@ -57,55 +58,60 @@ class Taps(nn.Module):
         x = images
         for transformation, drawn in zip(self.transformations, draws, strict=True):
             x = transformation(x, drawn)
-        found = {}
-        x = x.contiguous(memory_format=torch.channels_last)
-        for layer, name in zip(self.layers, self.kept, strict=True):
-            x = layer(x, targets) if isinstance(layer, OwnMap) else layer(x)
-            if name:
-                found[name] = x
-        return self.outputs(images, *(found[name] for name in self.names))
+        values = {INPUT: x.contiguous(memory_format=torch.channels_last)}
+        for layer, step in zip(self.layers, self.steps, strict=True):
+            inputs = [values[name] for name in step.inputs]
+            values[step.name] = layer(*inputs, targets) if isinstance(layer, OwnMap) else layer(*inputs)
+            for name in step.last_use_of:
+                del values[name]
+        return self.outputs(images, *(values[name] for name in self.names))
 
 
-def _last_convolution(layers: Sequence[nn.Module]) -> int | None:
+def _last_convolution(layers: Sequence[nn.Module], steps: Sequence[Step]) -> int | None:
     """Place of the last convolution if nothing after it mixes maps, and if it can be taken apart into them."""
     for place in reversed(range(len(layers))):
         if isinstance(layers[place], nn.Conv2d):
             return place if OwnMap.fits(layers[place]) else None
         if not all(isinstance(part, (nn.Sequential, *_MAP_BY_MAP)) for part in layers[place].modules()):
             return None
+        if place and steps[place].inputs != (steps[place - 1].name,):
+            return None
     return None
 
 
-def _until_last(steps: Iterator[tuple[nn.Module, str]], names: tuple[str, ...]) -> Iterator[tuple[nn.Module, str]]:
-    left = set(names)
-    for module, name in steps:
-        if not left:
-            return
-        yield module, name
-        left.discard(name)
+class _Parts:
+    """The network's modules one by one, each under the name of what it gives, and what each reads.
+
+    A layer with an activation is two parts at least, the last ones called ``NAME:pre`` and ``NAME``. Where a
+    max-pool alone reads a convolution whose own value is not asked for, the activation follows the pool.
+    """
+
+    def __init__(self, network: Network, names: tuple[str, ...]) -> None:
+        self.modules: dict[str, nn.Module] = {}
+        self.sources: dict[str, tuple[str, ...]] = {}
+        self._cut: set[str] = set()  # layers whose activation comes later
+        deferred: dict[str, nn.Module] = {}
+        for step in network.spec.plan(*dict.fromkeys(name.removesuffix(PRE) for name in names)):
+            inputs = tuple(source + PRE if source in self._cut else source for source in step.inputs)
+            module, pool = network.module_of(step.name), network.pool_after.get(step.name)
+            parts = _parts(module, step.name)
+            if pool is not None and step.name not in names and len(parts) > 1:
+                deferred[pool] = parts.pop()[0]
+                self._cut.add(step.name)
+            elif step.name in deferred:
+                parts = [(module, f"{step.name}:whole"), (deferred.pop(step.name), step.name)]
+            self._add(parts, inputs)
+
+    def _add(self, parts: Sequence[tuple[nn.Module, str]], inputs: tuple[str, ...]) -> None:
+        for module, name in parts:
+            self.modules[name], self.sources[name] = module, inputs
+            inputs = (name,)
 
 
-def _steps(network: Network, names: tuple[str, ...]) -> Iterator[tuple[nn.Module, str]]:
-    """Modules in order, each with the name of what it gives; empty names for steps in between."""
-    late: list[tuple[nn.Module, str]] = []
-    layers = network.spec.layers
-    for layer, following in zip(layers, (*layers[1:], None), strict=True):
-        *before, last = _parts(network, layer.name)
-        yield from before
-        pooled = isinstance(layer, Conv) and isinstance(following, Pool) and following.kind == "max"
-        if pooled and layer.name not in names and before:
-            late = [last]
-        elif late:  # this is the pool: its layer's name belongs after the activation
-            yield last[0], ""
-            yield late.pop()[0], layer.name
-        else:
-            yield last
-
-
-def _parts(network: Network, layer: str) -> list[tuple[nn.Module, str]]:
-    module = getattr(network, layer)
-    children = list(module.children())
+def _parts(module: nn.Module, layer: str) -> list[tuple[nn.Module, str]]:
+    children = list(module.named_children())
     if not (isinstance(module, nn.Sequential) and hasattr(module, "activation") and len(children) > 1):
         return [(module, layer)]
-    *before, activation = children
-    return [*((child, "") for child in before[:-1]), (before[-1], layer + PRE), (activation, layer)]
+    (_, before), (_, activation) = children[-2:]
+    first = [(child, f"{layer}:{name}") for name, child in children[:-2]]
+    return [*first, (before, layer + PRE), (activation, layer)]

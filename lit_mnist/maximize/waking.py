@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ..inside.bounds import propagate
+from ..inside.capture import points
 from ..inside.statistics import Silence
 from ..network import Network
-from ..spec import Activation, Conv, Dense
 from .ascent import SILENT, Ascent, Progress, Rows, Stage, ascend
 from .constraint import Constraint
 from .objectives import Peak
@@ -28,8 +28,7 @@ def waking_stage(network: Network, layer: str, first: Stage) -> Stage | None:
 
     It changes the image as `first` does, so that what it wakes stays awake there.
     """
-    found = {entry.name: entry for entry in network.spec.layers}.get(layer)
-    if not isinstance(found, Conv | Dense | Activation):
+    if layer + PRE not in points(network):
         return None
     return replace(first, objective=Peak(layer + PRE), steps=WAKING, add=None)
 

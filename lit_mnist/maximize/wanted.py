@@ -149,7 +149,7 @@ def maximize_classes(model: Model, classes: Sequence[int] | None = None, setting
                      data: Reference | None = None, progress: Progress | None = None,
                      names: Sequence[str] = ()) -> WantedImages:
     """Make the images with the highest logit (softmax left out) of `classes` (default: all); as `maximize_maps`."""
-    layer, count = model.spec.names[-1], model.spec.outputs
+    layer, count = model.spec.output, model.spec.units
     chosen = _chosen(classes, count, CLASSES, layer)
     return _maximized(model, CLASSES, layer, chosen, Neuron(layer), settings or Settings(default_preset(CLASSES)), data,
                       tuple(names) or tuple(map(str, range(count))), progress)

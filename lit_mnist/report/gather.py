@@ -24,10 +24,10 @@ from ..inside.top_images import TopImages, top_images
 from ..maximize.reference import reference
 from ..maximize.wanted import Settings, WantedImages, maximize_classes, maximize_maps
 from ..runs.model import Model
+from ..spec import SAME_VALUES
 from .evaluation import Evaluation, evaluate
 
 SECTIONS = ("curves", "mistakes", "layers", "filters", "maps", "top_images", "wanted", "attributions")
-_SAME_VALUES = ("flatten", "reshape", "dropout")
 _EXPLAINED_MISTAKES = 4
 
 Track = Callable[[Iterable, int, str], Iterator]  # passes items through and shows how far it is
@@ -112,7 +112,7 @@ class _Sections:
 
     def maps(self) -> tuple[FeatureMaps, ...]:
         self.say("report: feature maps")
-        layers = [info.name for info in self.model.spec.table if info.type not in _SAME_VALUES]
+        layers = [info.name for info in self.model.spec.table if info.type not in SAME_VALUES]
         return feature_maps(self.model, self.digits, layers)
 
     def top_images(self) -> tuple[TopImages, ...]:

@@ -4,27 +4,16 @@ Shapes are written as Keras writes them: ``(height, width, channels)`` for image
 ``(units,)`` for vectors, without the batch axis.
 """
 
+from . import layers
 from .description import INITIALIZERS, LayerInfo, NetworkSpec, is_layer_name
-from .layer import ACTIVATIONS, PADDINGS, Activated, Layer, Shape, SpecError, Window, same_padding
-from .layers import (
-    LAYER_TYPES,
-    POOL_KINDS,
-    Activation,
-    BatchNorm,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalPool,
-    Pool,
-    Rescaling,
-    Reshape,
-    ZeroPad,
-)
+from .layer import ACTIVATIONS, ALIASES, INPUT, MONOTONE, PADDINGS, Activated, Layer, Shape, SpecError
+from .layers import *  # noqa: F403 - every layer type, by the list that the folder keeps
 from .serialize import layer_from_dict
+from .windows import Window, same_padding
+from .wiring import Step
 
 __all__ = [
-    "ACTIVATIONS", "INITIALIZERS", "LAYER_TYPES", "PADDINGS", "POOL_KINDS", "Activated", "Activation", "BatchNorm",
-    "Conv", "Dense", "Dropout", "Flatten", "GlobalPool", "Layer", "LayerInfo", "NetworkSpec", "Pool", "Rescaling",
-    "Reshape", "Shape", "SpecError", "Window", "ZeroPad", "is_layer_name", "layer_from_dict", "same_padding",
+    "ACTIVATIONS", "ALIASES", "INITIALIZERS", "INPUT", "MONOTONE", "PADDINGS", "Activated", "Layer", "LayerInfo",
+    "NetworkSpec", "Shape", "SpecError", "Step", "Window", "is_layer_name", "layer_from_dict", "same_padding",
 ]
+__all__ += layers.__all__

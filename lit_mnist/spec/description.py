@@ -5,26 +5,35 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 from ..errors import nearest
-from .layer import ACTIVATIONS, Layer, Shape, SpecError
+from . import wiring
+from .layer import INPUT, Layer, Shape, SpecError
+from .layers import Shared
 from .serialize import frozen, layer_from_dict, without_defaults
+from .windows import Patch, in_pixels, merged
+from .wiring import Step
 
 INITIALIZERS = ("glorot_uniform", "inverse_sqrt_uniform")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+# layers that treat all values of a vector alike, or are permuted with them
+_ORDER_FREE = ("dropout", "gaussian_dropout", "alpha_dropout", "gaussian_noise", "activity_regularization",
+               "activation", "relu", "rescaling", "batch_norm")
 # A layer becomes an attribute of its network, so it cannot be called as something that every torch module has
 _RESERVED = frozenset("""
-    T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches
-    eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict
-    load_weights modules mtia named_buffers named_children named_modules named_parameters named_weights names
-    parameters probabilities register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
-    register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
-    register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
-    register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory spec state_dict to
-    to_empty train training training_logits type xpu zero_grad
+    T_destination activity_layers add_module apply bfloat16 buffers call_super_init children compile
+    cpu cuda double dump_patches eval extra_repr float forward get_buffer get_extra_state
+    get_parameter get_submodule half ipu load_state_dict layer_values load_weights module_of modules
+    mtia named_buffers named_children named_modules named_parameters named_weights names parameters pool_after
+    probabilities register_backward_hook register_buffer register_forward_hook
+    register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
+    register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
+    set_extra_state set_submodule share_memory spec state_dict to to_empty train training
+    training_logits type xpu zero_grad
 """.split())
 
 
@@ -34,7 +43,9 @@ class LayerInfo:
 
     `receptive_field`, `jump` and `start` are (rows, columns) in input pixels: size of the patch one
     unit sees, distance between neighbouring units' patches, and the first patch's top left corner
-    (negative where padding is seen). `maps` is the number of feature maps, None for vectors.
+    (negative where padding is seen). After layers that enlarge, these are of the smallest patch of whole
+    pixels that holds what any unit sees. `inputs` are the names of what the layer reads, `input_shape` is
+    the first one's shape. `maps` is the number of feature maps, None for vectors.
     """
 
     name: str
@@ -47,8 +58,10 @@ class LayerInfo:
     trainable_parameters: int
     macs: int
     receptive_field: tuple[int, int]
-    jump: tuple[int, int]
+    jump: tuple[int | float, int | float]
     start: tuple[int, int]
+    inputs: tuple[str, ...]
+    input_shapes: tuple[Shape, ...]
 
     @property
     def maps(self) -> int | None:
@@ -60,13 +73,16 @@ class LayerInfo:
 class NetworkSpec:
     """A checked, immutable description of a feed-forward network.
 
-    `input_shape` is ``(height, width, channels)``. Raises SpecError, naming layer, value and what is
-    accepted, where the layers do not fit together.
+    `input_shape` is ``(height, width, channels)``. Layers stand in the order of computation; each reads what
+    it names (``inputs``; ``input`` is the network's own), else the layer before it. `outputs` are kept, the first
+    is the network's answer; without them it is the last layer's. Raises SpecError, naming layer, value
+    and what is accepted, where the layers do not fit together.
     """
 
     layers: tuple[Layer, ...]
     input_shape: Shape = (28, 28, 1)
     initializer: str = "glorot_uniform"
+    outputs: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         _check_whole(self)
@@ -85,12 +101,15 @@ class NetworkSpec:
         if not isinstance(layers, list | tuple) or not layers:
             raise SpecError(f"network: layers = {layers!r} cannot work; accepted: a list of at least one layer")
         values = {key: frozen(value) for key, value in description.items() if key != "layers"}
+        if isinstance(values.get("outputs"), str):
+            values["outputs"] = (values["outputs"],)
         return cls(layers=tuple(layer_from_dict(i, entry) for i, entry in enumerate(layers)), **values)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values from which `from_dict` builds an equal description (defaults left out)."""
         layers = [{"type": layer.type} | without_defaults(layer) for layer in self.layers]
-        return {"input_shape": list(self.input_shape), "initializer": self.initializer, "layers": layers}
+        plain = {"input_shape": list(self.input_shape), "initializer": self.initializer, "layers": layers}
+        return plain if self.outputs is None else plain | {"outputs": list(self.outputs)}
 
     @cached_property
     def table(self) -> tuple[LayerInfo, ...]:
@@ -107,6 +126,80 @@ class NetworkSpec:
             raise SpecError(f"no layer {name!r} in this network; {nearest(name, self.names)}")
         return self._by_name[name]
 
+    @cached_property
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """Layer -> names of what it reads."""
+        return wiring.sources_of(self.layers)
+
+    @cached_property
+    def readers(self) -> dict[str, tuple[str, ...]]:
+        """Value -> names of the layers that read it."""
+        return wiring.readers(self.sources)
+
+    @cached_property
+    def is_chain(self) -> bool:
+        """Whether each layer reads the one before it, and the last one gives the answer."""
+        before = (INPUT, *self.names)
+        return all(self.sources[name] == (source,) for name, source in zip(self.names, before, strict=False)) \
+            and self.output == self.names[-1]
+
+    @cached_property
+    def flatten_order_is_free(self) -> bool:
+        """Whether it makes no difference in which order images are flattened, as long as dense kernels follow it.
+
+        So it is in a chain whose flattened values meet, up to the next dense or reshape layer, only layers
+        that treat all alike.
+        """
+        flattened = False
+        for layer, info in zip(self.layers, self.table, strict=True):
+            if info.type == "flatten":
+                flattened = flattened or len(info.input_shape) == 3
+            elif info.type in ("dense", "reshape"):
+                flattened = False
+            elif flattened and (info.type not in _ORDER_FREE or getattr(layer, "per_channel", False)):
+                return False
+        return self.is_chain and not flattened and all(info.type != "shared" for info in self.table)
+
+    @property
+    def output(self) -> str:
+        """Name of the layer that gives the network's answer."""
+        return self.layers[-1].name if self.outputs is None else self.outputs[0]
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Names of all outputs, the answer first."""
+        return self.outputs or (self.output,)
+
+    def with_output(self, name: str) -> NetworkSpec:
+        """Return the description with output `name` as the answer; raise SpecError where it is none of the outputs."""
+        if name not in self.kept:
+            raise SpecError(f"no output {name!r} in this network; {nearest(name, self.kept)}")
+        return replace(self, outputs=(name, *(other for other in self.kept if other != name)))
+
+    def plan(self, *names: str) -> tuple[Step, ...]:
+        """Return the steps of a pass that gives the named layers' values; raise SpecError for an unknown one."""
+        if names not in self._plans:
+            self._plans[names] = wiring.plan(self.sources, [self[name].name for name in names])
+        return self._plans[names]
+
+    @cached_property
+    def _plans(self) -> dict[tuple[str, ...], tuple[Step, ...]]:
+        return {}
+
+    def chain(self, until: str | None = None) -> tuple[str, ...]:
+        """Return the layers up to `until` (default: the answer); raise SpecError, by name, where they branch."""
+        return tuple(wiring.chain_of(self.sources, self.output if until is None else self[until].name))
+
+    def layer(self, name: str) -> Layer:
+        """Return layer `name`; of one that shares another's weights, that other layer under this name and inputs."""
+        return self._called[self[name].name]
+
+    @cached_property
+    def _called(self) -> dict[str, Layer]:
+        by_name = {layer.name: layer for layer in self.layers}
+        return {name: replace(by_name[layer.shares], name=name, inputs=layer.inputs)
+                if isinstance(layer, Shared) else layer for name, layer in by_name.items()}
+
     @property
     def names(self) -> tuple[str, ...]:
         """The layers' names, in order."""
@@ -115,22 +208,22 @@ class NetworkSpec:
     @property
     def output_shape(self) -> Shape:
         """Shape of the network's output."""
-        return self.table[-1].output_shape
+        return self[self.output].output_shape
 
     @property
-    def outputs(self) -> int:
-        """Number of units of the last layer."""
+    def units(self) -> int:
+        """Number of values of the answer."""
         return self.output_shape[0]
 
     @property
     def classes(self) -> int:
         """Number of classes: one a unit, and two where one unit gives the probability or logit of class 1."""
-        return 2 if self.outputs == 1 else self.outputs
+        return 2 if self.units == 1 else self.units
 
     @property
     def output_activation(self) -> str:
-        """The last layer's softmax, sigmoid or linear; networks return logits and leave it to loss and predict."""
-        return self.table[-1].activation or "linear"
+        """The answer's softmax, sigmoid or linear; networks return logits and leave it to loss and predict."""
+        return self[self.output].activation or "linear"
 
     @property
     def parameters(self) -> int:
@@ -168,27 +261,65 @@ def _check_whole(spec: NetworkSpec) -> None:
             raise SpecError(f"layer {layer.name!r} appears twice; accepted: every layer has a name of its own")
         seen.add(layer.name)
         layer.check()
-        if getattr(layer, "activation", None) == "softmax" and layer is not spec.layers[-1]:
-            raise layer.fail("activation", "softmax", "only the last layer may have it; accepted here: "
-                             + ", ".join(ACTIVATIONS))
+    _check_shared(spec)
+    _check_outputs(spec)
+
+
+def _check_shared(spec: NetworkSpec) -> None:
+    earlier: list[str] = []
+    for layer in spec.layers:
+        if not isinstance(layer, Shared):
+            earlier.append(layer.name)
+        elif layer.shares not in earlier:
+            raise SpecError(f"layer {layer.name!r}: shares = {layer.shares!r} is no layer before it that has weights "
+                            f"of its own; {nearest(str(layer.shares), earlier)}")
+
+
+def _check_outputs(spec: NetworkSpec) -> None:
+    outputs = (spec.output,) if spec.outputs is None else spec.outputs
+    if not isinstance(outputs, tuple) or not outputs or len(set(outputs)) < len(outputs):
+        raise SpecError(f"network: outputs = {outputs!r} cannot work; accepted: a list of layers, each once")
+    for name in outputs:
+        if name not in spec.names:
+            raise SpecError(f"network: no layer {name!r} to be an output; {nearest(str(name), spec.names)}")
+    wiring.check_used(spec.sources, outputs)
+
+
+def _check_answer(spec: NetworkSpec, info: LayerInfo) -> None:
+    layer = spec.layers[spec.names.index(info.name)]
+    if len(info.output_shape) != 1:
+        which = "the last layer" if spec.outputs is None else "the first output"
+        raise layer.fail("output shape", info.output_shape, f"{which} must give a vector of class scores")
+    if info.activation in ("softmax", "sigmoid") and spec.readers[info.name]:
+        raise layer.fail("activation", info.activation, "it gives the network's answer, whose activation is left to "
+                         f"the loss, but {spec.readers[info.name][0]!r} reads it; accepted: an activation layer of "
+                         "its own for the answer")
 
 
 def _walk(spec: NetworkSpec) -> Iterator[LayerInfo]:
-    shape, field_, jump, start = spec.input_shape, (1, 1), (1, 1), (0, 0)
-    whole = spec.input_shape[:2]
+    image = spec.input_shape[:2]
+    shapes = {INPUT: spec.input_shape}
+    patches = {INPUT: Patch((1, 1), (1, 1), (0, 0))}
+    rows: dict[str, LayerInfo] = {}
     for layer in spec.layers:
-        output, window = layer.output_shape(shape), layer.window(shape)
-        if window is None or field_ is whole:
-            field_, jump, start = whole, (1, 1), (0, 0)
-        else:
-            start = tuple(s - b * j for s, b, j in zip(start, window.before, jump, strict=True))
-            field_ = tuple(f + (k - 1) * j for f, k, j in zip(field_, window.kernel, jump, strict=True))
-            jump = tuple(j * s for j, s in zip(jump, window.stride, strict=True))
-        weights = layer.weights(shape)
-        yield LayerInfo(layer.name, layer.type, getattr(layer, "activation", None), shape, output, weights,
-                        sum(map(math.prod, weights.values())),
-                        sum(math.prod(s) for name, s in weights.items() if name in layer.trainable),
-                        layer.macs(shape), field_, jump, start)
-        shape = output
-    if len(shape) != 1:
-        raise spec.layers[-1].fail("output shape", shape, "the last layer must give a vector of class scores")
+        inputs, called = spec.sources[layer.name], spec._called[layer.name]
+        given = tuple(shapes[name] for name in inputs)
+        output, weights = called.merged_shape(given), called.weights(given[0])
+        if isinstance(layer, Shared):
+            weights = _shared_weights(layer, weights, rows)
+        patch = merged([patches[name] for name in inputs], image).seen_through(called.window(given[0]), image)
+        trainable = sum(math.prod(shape) for name, shape in weights.items() if name in called.trainable)
+        rows[layer.name] = LayerInfo(layer.name, layer.type, getattr(called, "activation", None), given[0], output,
+                                     weights, sum(map(math.prod, weights.values())), trainable, called.macs(given[0]),
+                                     *in_pixels(patch), inputs, given)
+        shapes[layer.name], patches[layer.name] = output, patch
+        yield rows[layer.name]
+    _check_answer(spec, rows[spec.output])
+
+
+def _shared_weights(layer: Shared, weights: Mapping[str, Shape], rows: Mapping[str, LayerInfo]) -> dict[str, Shape]:
+    """Return no weights: they are the other layer's, of which the shapes must be those that this input needs."""
+    original = dict(rows[layer.shares].weights)
+    if original != weights:
+        raise layer.fail("shares", layer.shares, f"its input needs weights {weights}, that layer's are {original}")
+    return {}

@@ -1,4 +1,4 @@
-"""What every layer of a description has: a name, and answers about shapes and sizes.
+"""What every layer of a description has: a name, inputs, and answers about shapes and sizes.
 
 Shapes are written as Keras writes them: ``(height, width, channels)`` for images and
 ``(units,)`` for vectors, without the batch axis.
@@ -7,14 +7,21 @@ Shapes are written as Keras writes them: ``(height, width, channels)`` for image
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..errors import UserError, nearest
+from .windows import Window
 
 Shape = tuple[int, ...]
 
-ACTIVATIONS = ("relu", "elu", "leaky_relu", "tanh", "sigmoid", "linear")
+INPUT = "input"  # the network's input, where a layer names its inputs
+# rising, so that they commute with a maximum; and never equal for different inputs but where they are flat
+MONOTONE = ("relu", "elu", "leaky_relu", "tanh", "sigmoid", "linear", "relu6", "selu")
+ACTIVATIONS = (*MONOTONE, "softplus", "softsign", "exponential", "hard_sigmoid", "hard_sigmoid_keras2", "silu",
+               "hard_swish", "gelu", "gelu_tanh", "mish")
+ALIASES = {"swish": "silu", "hard_silu": "hard_swish"}
 PADDINGS = ("valid", "same")
 
 
@@ -23,20 +30,14 @@ class SpecError(UserError):
 
 
 @dataclass(frozen=True)
-class Window:
-    """How one axis pair is scanned: kernel, stride and padding before, each as ``(rows, columns)``."""
-
-    kernel: tuple[int, int] = (1, 1)
-    stride: tuple[int, int] = (1, 1)
-    before: tuple[int, int] = (0, 0)
-
-
-@dataclass(frozen=True)
 class Layer:
-    """What every layer has: a name, and answers about shapes and sizes for a given input shape."""
+    """What every layer has: a name, its inputs' names (None: the layer before it), and answers about its sizes."""
 
     name: str
+    inputs: tuple[str, ...] | None = field(default=None, kw_only=True)
     type: ClassVar[str] = ""
+    fewest_inputs: ClassVar[int] = 1
+    most_inputs: ClassVar[int | None] = 1  # None: any number
 
     def check(self) -> None:
         """Raise SpecError where the layer's own values cannot work, whatever its input."""
@@ -44,6 +45,10 @@ class Layer:
     def output_shape(self, shape: Shape) -> Shape:
         """Return the output shape for an input `shape`; raise SpecError where the two do not fit."""
         return shape
+
+    def merged_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """Return the output shape for all inputs' shapes; raise SpecError where they do not fit."""
+        return self.output_shape(shapes[0])
 
     def weights(self, shape: Shape) -> dict[str, Shape]:
         """Return name -> shape of the weights, in Keras' layout and order, for an input `shape`."""
@@ -59,8 +64,13 @@ class Layer:
 
     @property
     def trainable(self) -> frozenset[str]:
-        """Names of the weights that the optimiser moves (the others are running statistics)."""
-        return frozenset({"kernel", "bias", "gamma", "beta"})
+        """Names of the weights that the optimiser moves (the others are statistics)."""
+        return frozenset({"kernel", "depthwise_kernel", "pointwise_kernel", "bias", "gamma", "beta", "alpha"})
+
+    @property
+    def regularized(self) -> tuple[str, ...]:
+        """Names of the weights that the layer's `l1` and `l2` are about."""
+        return ("kernel",)
 
     def fail(self, key: str, value: object, accepted: str) -> SpecError:
         """Return the error for a bad `value` of `key`."""
@@ -84,36 +94,31 @@ class Layer:
             if not all(type(number) is int and number > 0 for number in numbers):
                 raise self.fail(key, value, "accepted: whole numbers above 0")
 
-    def _need_factors(self, **values: float) -> None:
+    def _need_factors(self, **values: object) -> None:
         for key, value in values.items():
-            if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+            if not (is_number(value) and value >= 0):
                 raise self.fail(key, value, "accepted: a finite number, 0 or above")
 
+    def _need_numbers(self, **values: object) -> None:
+        for key, value in values.items():
+            numbers = value if isinstance(value, tuple) else (value,)
+            if not (numbers and all(map(is_number, numbers))):
+                raise self.fail(key, value, "accepted: a finite number, or a list of one for each channel")
 
-def scan(layer: Layer, shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: str) -> Shape:
-    """Rows and columns after scanning, by TensorFlow's rule for valid and same padding."""
-    if padding == "same":
-        return tuple(-(-size // step) for size, step in zip(shape[:2], stride, strict=True))
-    if any(k > size for k, size in zip(kernel, shape[:2], strict=True)):
-        raise layer.fail("kernel" if layer.type == "conv" else "size", kernel,
-                         f"its map is {shape[0]} x {shape[1]}: accepted is at most that, or padding 'same'")
-    return tuple((size - k) // step + 1 for size, k, step in zip(shape[:2], kernel, stride, strict=True))
+    def _need_flags(self, **values: object) -> None:
+        for key, value in values.items():
+            if not isinstance(value, bool):
+                raise self.fail(key, value, "accepted: true, false")
 
-
-def same_padding(shape: Shape, kernel: tuple[int, int], stride: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    """Return ``((top, bottom), (left, right))`` of TensorFlow's 'same' padding for an input `shape`.
-
-    The total is ``max((ceil(n/s) - 1) s + k - n, 0)``, the smaller half of it before.
-    """
-    totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(shape[:2], kernel, stride, strict=True)]
-    return tuple((total // 2, total - total // 2) for total in totals)
+    def _need_channels(self, key: str, values: object, shape: Shape) -> None:
+        """Raise SpecError for a list that has not one number for each channel of `shape`."""
+        if isinstance(values, tuple) and len(values) not in (1, shape[-1]):
+            raise self.fail(key, list(values), f"accepted: one number, or {shape[-1]}, one for each channel")
 
 
-def padding_before(shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: str) -> tuple[int, int]:
-    if padding == "valid":
-        return (0, 0)
-    rows, columns = same_padding(shape, kernel, stride)
-    return rows[0], columns[0]
+def is_number(value: object) -> bool:
+    """Whether `value` is a finite number, and no truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -130,11 +135,15 @@ class Activated(Layer):
         self._need_choice("activation", self.activation, (*ACTIVATIONS, "softmax"))
         self._need_factors(l1=self.l1, l2=self.l2)
         check_alpha(self, self.activation, self.alpha)
-        if not isinstance(self.use_bias, bool):
-            raise self.fail("use_bias", self.use_bias, "accepted: true, false")
+        self._need_flags(use_bias=self.use_bias)
+
+    def with_bias(self, kernels: dict[str, Shape], units: int) -> dict[str, Shape]:
+        """Return the kernels' shapes, followed by that of a bias of `units` where there is one."""
+        return kernels | ({"bias": (units,)} if self.use_bias else {})
 
 
 def check_alpha(layer: Layer, activation: str, alpha: float | None) -> None:
+    """Raise SpecError for an `alpha` that the activation does not take."""
     if alpha is None:
         return
     if activation not in ("elu", "leaky_relu"):

@@ -7,8 +7,11 @@ from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from ..errors import nearest
-from .layer import Layer, SpecError
-from .layers import LAYER_TYPES, ZeroPad
+from .layer import ALIASES, Layer, SpecError
+from .layers import LAYER_TYPES
+
+_PAIRS = ("kernel", "size", "stride", "dilation")  # one number stands for a square
+_TUPLES = ("inputs", "shared_axes")  # one value stands for a list of it
 
 
 def layer_from_dict(index: int, entry: object) -> Layer:
@@ -20,35 +23,58 @@ def layer_from_dict(index: int, entry: object) -> Layer:
     if kind not in LAYER_TYPES:
         raise SpecError(f"layer {name!r}: unknown type {kind!r}; {nearest(str(kind), LAYER_TYPES)}")
     cls = LAYER_TYPES[kind]
+    _check_keys(cls, name, values)
+    return cls(**_completed(cls, name, values))
+
+
+def _check_keys(cls: type[Layer], name: object, values: Mapping[str, Any]) -> None:
     accepted = [f.name for f in fields(cls)]
     for key in values:
         if key not in accepted:
             raise SpecError(f"layer {name!r}: unknown key {key!r}; {nearest(key, accepted)}")
     for f in fields(cls):
         if f.default is MISSING and f.default_factory is MISSING and f.name not in values:
-            raise SpecError(f"layer {name!r}: the key {f.name!r} is missing; {kind} takes {', '.join(accepted)}")
-    for key in ("kernel", "size", "stride"):  # one number stands for a square
-        if type(values.get(key)) is int:
-            values[key] = (values[key], values[key])
-        elif values.get(key) is not None and not (isinstance(values[key], tuple) and len(values[key]) == 2):
-            raise SpecError(f"layer {name!r}: {key} = {entry[key]!r} cannot work; "
-                            "accepted: a whole number above 0, or [rows, columns]")
-    if cls is ZeroPad and "padding" in values:
-        values["padding"] = _zero_padding(name, values["padding"])
-    return cls(**values)
+            raise SpecError(f"layer {name!r}: the key {f.name!r} is missing; {cls.type} takes {', '.join(accepted)}")
 
 
-def _zero_padding(name: object, value: object) -> tuple[tuple[int, int], ...]:
+def _completed(cls: type[Layer], name: object, values: dict[str, Any]) -> dict[str, Any]:
+    """Return values with their short spellings written out."""
+    values = dict(values)
+    for key in _PAIRS:
+        if values.get(key) is not None:
+            values[key] = _pair(name, key, values[key])
+    for key in _TUPLES:
+        if type(values.get(key)) in (str, int):
+            values[key] = (values[key],)
+    for key in ("padding", "cropping"):
+        if key in values and cls.type in ("zero_pad", "cropping"):
+            values[key] = _sides(name, key, values[key])
+    if isinstance(activation := values.get("activation"), str):
+        values["activation"] = ALIASES.get(activation, activation)
+    return values
+
+
+def _pair(name: object, key: str, value: object) -> tuple[object, ...]:
+    if type(value) is int:
+        return (value, value)
+    if isinstance(value, tuple) and len(value) == 2:
+        return value
+    raise SpecError(f"layer {name!r}: {key} = {_thawed(value)!r} cannot work; "
+                    "accepted: a whole number above 0, or [rows, columns]")
+
+
+def _sides(name: object, key: str, value: object) -> tuple[tuple[int, int], ...]:
     """Accept Keras' three spellings: one number, (rows, columns), ((top, bottom), (left, right))."""
     pair = (value, value) if type(value) is int else value
     if isinstance(pair, tuple) and len(pair) == 2:
         sides = tuple((side, side) if type(side) is int else side for side in pair)
         if all(isinstance(side, tuple) and len(side) == 2 for side in sides):
             return sides
-    raise SpecError(f"layer {name!r}: padding = {value!r} cannot work; accepted: [[top, bottom], [left, right]]")
+    raise SpecError(f"layer {name!r}: {key} = {value!r} cannot work; accepted: [[top, bottom], [left, right]]")
 
 
 def frozen(value: Any) -> Any:
+    """Return `value` with lists as tuples."""
     return tuple(frozen(item) for item in value) if isinstance(value, list | tuple) else value
 
 
@@ -57,5 +83,6 @@ def _thawed(value: Any) -> Any:
 
 
 def without_defaults(layer: Layer) -> dict[str, Any]:
+    """Return a layer's plain values, those left out that are the default."""
     defaults = {f.name: f.default for f in fields(layer)}
     return {key: _thawed(value) for key, value in asdict(layer).items() if value != defaults[key]}

@@ -8,6 +8,7 @@ rows first, channels last; torch keeps (out, in, rows, columns) and (out, in), a
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -15,12 +16,23 @@ from . import LayerInfo, NetworkSpec, Shape, SpecError
 
 Weights = dict[str, np.ndarray]
 
+_SCALED = {"gamma": "weight", "beta": "bias"}
 _TORCH_NAMES = {
     "conv": {"kernel": "conv.weight", "bias": "conv.bias"},
+    "depthwise_conv": {"kernel": "conv.weight", "bias": "conv.bias"},
+    "separable_conv": {"depthwise_kernel": "depthwise.weight", "pointwise_kernel": "pointwise.weight",
+                       "bias": "pointwise.bias"},
+    "transposed_conv": {"kernel": "conv.weight", "bias": "conv.bias"},
     "dense": {"kernel": "dense.weight", "bias": "dense.bias"},
-    "batch_norm": {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
-                   "moving_variance": "running_var"},
+    "batch_norm": _SCALED | {"moving_mean": "running_mean", "moving_variance": "running_var"},
+    "layer_norm": _SCALED,
+    "group_norm": _SCALED,
+    "normalization": {"mean": "mean", "variance": "variance", "count": "count"},
+    "prelu": {"alpha": "activation.alpha"},
 }
+_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+_TO_FRONT = {2: (1, 0), 3: (2, 0, 1), 4: (3, 2, 0, 1)}  # Keras' axes in torch's order: dense, per value, convolution
+_DEPTHWISE = (2, 3, 0, 1)  # (rows, columns, in, multiplier) -> (in, multiplier, rows, columns)
 
 
 def weight_shapes(spec: NetworkSpec) -> dict[str, Shape]:
@@ -32,6 +44,14 @@ def trainable_shapes(spec: NetworkSpec) -> dict[str, Shape]:
     """Return ``"<layer>/<weight>" -> shape`` of the weights that the optimiser moves, in Keras' order."""
     return {f"{layer.name}/{name}": shape for layer in spec.layers
             for name, shape in spec[layer.name].weights.items() if name in layer.trainable}
+
+
+def penalties(spec: NetworkSpec) -> Iterator[tuple[str, float, float]]:
+    """Yield ``("<layer>/<weight>", l1, l2)`` of every weight that a layer regularises."""
+    for layer in spec.layers:
+        l1, l2 = getattr(layer, "l1", 0.0), getattr(layer, "l2", 0.0)
+        if l1 or l2:  # all else costs a step nothing
+            yield from ((f"{layer.name}/{name}", l1, l2) for name in layer.regularized)
 
 
 def torch_name(spec: NetworkSpec, name: str) -> str:
@@ -47,18 +67,22 @@ def initial_weights(spec: NetworkSpec, seed: int) -> Weights:
     Glorot & Bengio 2010). ``inverse_sqrt_uniform``: kernels and biases uniform in +-2 / sqrt(fan_in).
     Each weight has a generator of its own, so that adding a layer does not change the others' start.
     """
-    return {name: _initial(spec, name, shape, seed) for name, shape in weight_shapes(spec).items()}
+    shapes = weight_shapes(spec).items()
+    return {name: _initial(spec, name, shape, [seed, index]) for index, (name, shape) in enumerate(shapes)}
 
 
-def _initial(spec: NetworkSpec, name: str, shape: Shape, seed: int) -> np.ndarray:
+def _initial(spec: NetworkSpec, name: str, shape: Shape, entropy: list[int]) -> np.ndarray:
     layer, weight = name.split("/")
-    if weight in ("gamma", "moving_variance"):
+    if weight in ("gamma", "moving_variance", "variance"):
         return np.ones(shape, np.float32)
-    if weight in ("beta", "moving_mean") or (weight == "bias" and spec.initializer == "glorot_uniform"):
+    if weight == "count":
+        return np.zeros(shape, np.int32)
+    if not (weight in _KERNELS or (weight == "bias" and spec.initializer != "glorot_uniform")):
         return np.zeros(shape, np.float32)
-    limit = _limit(spec.initializer, spec[layer].weights["kernel"])
-    index = list(weight_shapes(spec)).index(name)
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index])))
+    weights = spec[layer].weights
+    kernel = weight if weight in _KERNELS else next(key for key in reversed(weights) if key in _KERNELS)
+    limit = _limit(spec.initializer, weights[kernel])
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
     return generator.uniform(-limit, limit, shape).astype(np.float32)
 
 
@@ -74,7 +98,7 @@ def to_torch(spec: NetworkSpec, weights: Weights) -> Weights:
     Raises SpecError where a weight is missing, unknown or of another shape.
     """
     check_weights(spec, weights)
-    return {torch_name(spec, name): np.ascontiguousarray(_to_torch(spec, name, weights[name]))
+    return {torch_name(spec, name): np.array(_to_torch(spec, name, weights[name]), order="C")
             for name in weight_shapes(spec)}
 
 
@@ -83,7 +107,7 @@ def from_torch(spec: NetworkSpec, state: Weights) -> Weights:
     missing = [key for key in map(lambda name: torch_name(spec, name), weight_shapes(spec)) if key not in state]
     if missing:
         raise SpecError(f"weight {missing[0]!r} is missing; accepted: the state dict of this network")
-    weights = {name: np.ascontiguousarray(_from_torch(spec, name, np.asarray(state[torch_name(spec, name)])))
+    weights = {name: np.array(_from_torch(spec, name, np.asarray(state[torch_name(spec, name)])), order="C")
                for name in weight_shapes(spec)}
     check_weights(spec, weights)
     return weights
@@ -101,20 +125,21 @@ def check_weights(spec: NetworkSpec, weights: Weights) -> None:
 
 
 def flattened_image(spec: NetworkSpec, layer: str) -> Shape | None:
-    """Return the (height, width, channels) that were flattened into dense layer `layer`, or None.
+    """Return the (height, width, channels) that torch flattened channels first into layer `layer`, or None.
 
-    Layers between the flatten and the dense layer that keep the order (dropout, activation, rescaling)
+    Where `spec.flatten_order_is_free` is false, torch flattens as Keras does, and there is nothing to
+    permute. Layers between the flatten and the dense layer that keep the order (dropout, activation, rescaling)
     are passed over; a batch normalisation there is permuted likewise.
     """
+    if spec[layer] and not spec.flatten_order_is_free:
+        return None
     shape: Shape | None = None
-    for info in spec.table:
-        if info.name == layer:
-            return shape
+    for info in spec.table[:spec.names.index(layer)]:
         if info.type == "flatten" and len(info.input_shape) == 3:
             shape = info.input_shape
         elif info.type in ("dense", "reshape", "global_pool"):
             shape = None
-    raise SpecError(f"no layer {layer!r} in this network")
+    return shape
 
 
 def _permutation(spec: NetworkSpec, info: LayerInfo) -> np.ndarray | None:
@@ -125,22 +150,32 @@ def _permutation(spec: NetworkSpec, info: LayerInfo) -> np.ndarray | None:
     return np.arange(math.prod(image)).reshape(image).transpose(2, 0, 1).ravel()
 
 
-def _to_torch(spec: NetworkSpec, name: str, array: np.ndarray) -> np.ndarray:
+def _axes(spec: NetworkSpec, name: str) -> tuple[int, ...]:
+    """Return Keras' axes of a weight in the order in which torch has them."""
     layer, weight = name.split("/")
     info = spec[layer]
+    rank = len(info.weights[weight])
+    if weight == "depthwise_kernel" or (weight == "kernel" and info.type == "depthwise_conv"):
+        return _DEPTHWISE
+    return _TO_FRONT.get(rank, tuple(range(rank)))
+
+
+def _to_torch(spec: NetworkSpec, name: str, array: np.ndarray) -> np.ndarray:
+    layer, weight = name.split("/")
+    info, axes = spec[layer], _axes(spec, name)
     order = _permutation(spec, info)
     if order is not None and (weight == "kernel" or info.type == "batch_norm"):
         array = array[order]
-    if weight == "kernel":
-        return array.transpose(3, 2, 0, 1) if info.type == "conv" else array.T
-    return array
+    array = array.transpose(axes)
+    return array.reshape(-1, 1, *array.shape[2:]) if axes == _DEPTHWISE else array
 
 
 def _from_torch(spec: NetworkSpec, name: str, array: np.ndarray) -> np.ndarray:
     layer, weight = name.split("/")
-    info = spec[layer]
-    if weight == "kernel":
-        array = array.transpose(2, 3, 1, 0) if info.type == "conv" else array.T
+    info, axes = spec[layer], _axes(spec, name)
+    if axes == _DEPTHWISE:
+        array = array.reshape(tuple(info.weights[weight][axis] for axis in axes))
+    array = array.transpose(tuple(np.argsort(axes)))
     order = _permutation(spec, info)
     if order is not None and (weight == "kernel" or info.type == "batch_norm"):
         array = array[np.argsort(order)]

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..network import Network
+from ..spec.weights import penalties, torch_name
 
 
 def data_loss(network: Network, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0,
@@ -29,21 +30,19 @@ def data_loss(network: Network, logits: Tensor, labels: Tensor, label_smoothing:
 
 
 def penalty(network: Network) -> Tensor | None:
-    """Return the sum of ``l1 * sum(|w|) + l2 * sum(w^2)`` over the layers' kernels (Keras' rule), or None."""
+    """Return the sum of ``l1 * sum(|w|) + l2 * sum(w^2)`` over the layers' kernels (Keras' rule), or None.
+
+    Activity regularisation adds what it found in the last pass.
+    """
     terms = []
-    for layer in network.spec.layers:
-        l1, l2 = getattr(layer, "l1", 0.0), getattr(layer, "l2", 0.0)
-        if l1 or l2:
-            kernel = getattr(network, layer.name)[_kernel_position(layer.type)].weight
-            terms += [_single(l1) * kernel.abs().sum()] if l1 else []
-            terms += [_single(l2) * kernel.square().sum()] if l2 else []
+    for name, l1, l2 in penalties(network.spec):
+        kernel = network.get_parameter(torch_name(network.spec, name))
+        terms += [_single(l1) * kernel.abs().sum()] if l1 else []
+        terms += [_single(l2) * kernel.square().sum()] if l2 else []
+    terms += [module.penalty for module in network.activity_layers]
     return torch.stack(terms).sum() if terms else None
 
 
 def _single(value: float) -> float:
     """Round as Keras' TensorFlow backend does; without a tensor, which a captured step could not read."""
     return float(np.float32(value))
-
-
-def _kernel_position(layer_type: str) -> int:
-    return 0 if layer_type == "dense" else -2  # a convolution may have a padding module before it

@@ -49,7 +49,6 @@ REFUSED = {
     "a reshape to rows": (layer("Reshape", "k", target_shape=[6, 12]), r"target_shape = \(6, 12\)"),
     "a reshape that does not fit": (layer("Reshape", "k", target_shape=[7, 7, 1]), "the 72 values"),
     "a dense layer on maps": (layer("Dense", "k", units=3), "a vector"),
-    "softmax in the middle": (layer("Activation", "k", activation="softmax"), "only the last layer may have it"),
     "a layer that always trains": (layer("Dropout", "k", rate=0.5) | {"inbound_nodes": [[["c", 0, 0, {
         "training": True}]]]}, "training=True"),
     **{kind: (layer(kind, "k"), f"layer 'k' of type {kind} is not supported")

@@ -112,7 +112,6 @@ def test_initial_weights_are_glorot_uniform_and_keep_their_seed(cnn_spec: Networ
     ([{"type": "convolution", "name": "Conv"}, OUT], ["'Conv'", "'convolution'", "did you mean 'conv'"]),
     ([{"type": "dropout", "name": "Drop", "rate": 1.0}, FLATTEN, OUT], ["'Drop'", "1.0", "rate < 1"]),
     ([conv("Conv-1"), FLATTEN, OUT], ["'Conv-1'", "letters"]),
-    ([FLATTEN, {**OUT, "name": "Softly"}, {**OUT, "name": "Out"}], ["'Softly'", "softmax", "last layer"]),
     ([FLATTEN, {**OUT, "l2": -1}], ["'Out'", "l2 = -1", "0 or above"]),
     ([FLATTEN, {**OUT, "l2": float("nan")}], ["'Out'", "l2 = nan"]),
     ([conv()], ["'Conv'", "vector"]),

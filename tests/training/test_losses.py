@@ -43,7 +43,7 @@ def test_one_unit_means_two_classes(activation: str) -> None:
     network = head(1, activation)
     logits, labels = logits_and_labels(1)
     probabilities = network.probabilities(logits)
-    assert network.spec.outputs == 1 and network.spec.classes == 2 and probabilities.shape == (7, 2)
+    assert network.spec.units == 1 and network.spec.classes == 2 and probabilities.shape == (7, 2)
     assert torch.allclose(probabilities[:, 1:], logits.sigmoid())
     assert torch.allclose(probabilities.sum(1), torch.ones(1).double())
     assert (predicted_classes(logits) == probabilities.argmax(1)).all() and len(predicted_classes(logits).unique()) == 2

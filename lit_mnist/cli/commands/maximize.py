@@ -77,8 +77,8 @@ def maximize(ckpt_path: str, layer: str | None = None, maps: str = "all", classe
     settings = Settings(preset, restarts, seed, steps, step, search, converge, wake,
                         _frames(preset, steps) if animate else 6)
     if layer is None:
-        chosen = _numbers(classes, model.spec.outputs, "classes")
-        data = _reference(model, model.spec.names[-1], compare, data_root)
+        chosen = _numbers(classes, model.spec.units, "classes")
+        data = _reference(model, model.spec.output, compare, data_root)
         with _bar() as progress:
             made = maximize_classes(model, chosen, settings, data, progress)
     else:

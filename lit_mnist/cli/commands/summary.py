@@ -50,21 +50,29 @@ def spec_of_config(path: Path) -> NetworkSpec:
 def _record(info: LayerInfo) -> dict:
     return {"name": info.name, "type": info.type, "activation": info.activation, "output_shape": info.output_shape,
             "parameters": info.parameters, "trainable_parameters": info.trainable_parameters, "macs": info.macs,
-            "receptive_field": info.receptive_field, "stride": info.jump, "start": info.start,
+            "inputs": info.inputs, "receptive_field": info.receptive_field, "stride": info.jump, "start": info.start,
             "weights": dict(info.weights)}
 
 
 def table_text(spec: NetworkSpec) -> str:
     """Return the table as aligned text, with a line of totals."""
-    rows = [(info.name, _kind(info), " x ".join(map(str, info.output_shape)), f"{info.parameters:,}", f"{info.macs:,}",
-             "{} x {}".format(*info.receptive_field), "{} x {}".format(*info.jump)) for info in spec.table]
+    rows = [_row(info) for info in spec.table]
     rows.append(("total", "", "", f"{spec.parameters:,}", f"{spec.macs:,}", "", ""))
-    widths = [max(map(len, column)) for column in zip(_HEAD, *rows, strict=True)]
+    head = _HEAD if spec.is_chain else (*_HEAD, "inputs")
+    if not spec.is_chain:
+        inputs = (*(", ".join(info.inputs) for info in spec.table), "")
+        rows = [(*row, names) for row, names in zip(rows, inputs, strict=True)]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = ["  ".join(cell.rjust(width) if 2 < i < 5 else cell.ljust(width)
                        for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
-             for row in (_HEAD, *rows)]
+             for row in (head, *rows)]
     rule = "-" * max(map(len, lines))
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def _row(info: LayerInfo) -> tuple[str, ...]:
+    return (info.name, _kind(info), " x ".join(map(str, info.output_shape)), f"{info.parameters:,}", f"{info.macs:,}",
+            "{} x {}".format(*info.receptive_field), "{} x {}".format(*info.jump))
 
 
 def _kind(info: LayerInfo) -> str:

@@ -107,7 +107,7 @@ def _layers(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:
     outputs = Ours(network).layers(images)
     if network.spec.output_activation not in ("softmax", "sigmoid"):
         with torch.no_grad():
-            outputs[network.spec.names[-1]] = network(as_images(images)).numpy()
+            outputs[network.spec.output] = network(as_images(images)).numpy()
     return outputs
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_baseline.backend import load_keras
-from keras_baseline.model import get_weights, set_weights
+from keras_baseline.model import get_weights, layer_tensors, set_weights, variables
 from keras_baseline.recipe import Recipe
 from keras_baseline.training import compiled_model, targets
 
@@ -39,19 +39,22 @@ class Theirs:
         self.recipe, self.spec, self.dtype = recipe, recipe.spec, dtype
         self.model = compiled_model(recipe, dtype)
         self.model.optimizer.build(self.model.trainable_variables)
-        self._every_layer = self.keras.Model(self.model.inputs, [layer.output for layer in self.model.layers])
+        self._tensors = layer_tensors(self.model, self.spec)
+        self._trained = [variables(self.model, self.spec)[name] for name in trainable_names(self.spec)]
+        self._every_layer = self.keras.Model(self.model.inputs, list(self._tensors.values()))
         self._forward = tf.function(lambda x: self._every_layer(x, training=False), reduce_retracing=True)
         self._gradients = tf.function(self._loss_and_gradients, reduce_retracing=True)
 
     def structure(self) -> dict[str, tuple[tuple[int, ...], int]]:
         """Return layer name -> (output shape, parameters) as Keras counts them."""
-        return {layer.name: (tuple(layer.output.shape[1:]), layer.count_params()) for layer in self.model.layers}
+        counts = {layer.name: layer.count_params() for layer in self.model.layers}
+        return {name: (tuple(tensor.shape[1:]), counts.get(name, 0)) for name, tensor in self._tensors.items()}
 
     def layers(self, images: Array) -> dict[str, Array]:
         """Return every layer's output in evaluation."""
         outputs = self._forward(self._cast(images))
         outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
-        return {layer.name: output.numpy() for layer, output in zip(self.model.layers, outputs, strict=True)}
+        return {name: output.numpy() for name, output in zip(self._tensors, outputs, strict=True)}
 
     def loss_and_gradients(self, images: Array, labels: Array) -> tuple[float, Weights]:
         """Return Keras' training loss (regularisers included) and its gradients."""
@@ -108,13 +111,13 @@ class Theirs:
 
         with tf.GradientTape() as tape:
             loss = self.model.compute_loss(images, labels, self.model(images, training=True))
-        return loss, tape.gradient(loss, [v.value for v in self.model.trainable_variables])
+        return loss, tape.gradient(loss, [v.value for v in self._trained])
 
     def _slot_variables(self) -> dict[tuple[str, str], Any]:
         """Return (slot, weight) -> variable: Keras names a slot's variable ``<path of the weight>_<slot>``."""
         found = {}
         by_name = {variable.name: variable for variable in self.model.optimizer.variables}
-        for name, weight in zip(trainable_names(self.spec), self.model.trainable_variables, strict=True):
+        for name, weight in zip(trainable_names(self.spec), self._trained, strict=True):
             stem = weight.path.replace("/", "_")
             for slot in ("velocity", "momentum", "average_gradient", "norm"):
                 if f"{stem}_{slot}" in by_name:

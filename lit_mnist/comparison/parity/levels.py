@@ -210,7 +210,7 @@ def _slots(name: str, ours: State, theirs: State, limit: float) -> Iterator[Chec
 
 def different_predictions(ours: Side, theirs: Side, probe: Probe) -> int:
     """Return the number of test images that the two classify differently."""
-    last, found = ours.spec.names[-1], 0
+    last, found = ours.spec.output, 0
     for start in range(0, len(probe.test_labels), 1000):
         images = probe.test_images[start:start + 1000]
         found += int((_classes(ours.layers(images)[last]) != _classes(theirs.layers(images)[last])).sum())

@@ -72,6 +72,12 @@ def plain_recipe(spec: s.NetworkSpec, name: str = "plain", optimizer: str = "RMS
 
 
 def without_dropout(recipe: Recipe) -> Recipe:
-    """Return the recipe with every dropout rate 0: the frameworks draw differently, all else stays comparable."""
-    layers = tuple(replace(layer, rate=0.0) if isinstance(layer, s.Dropout) else layer for layer in recipe.spec.layers)
+    """Return the recipe with every layer that draws random numbers silenced: the frameworks draw differently."""
+    layers = tuple(_silent(layer) if isinstance(layer, s.Stochastic) else layer for layer in recipe.spec.layers)
     return replace(recipe, spec=replace(recipe.spec, layers=layers))
+
+
+def _silent(layer: s.Stochastic) -> s.Layer:
+    if isinstance(layer, s.Dropout):
+        return replace(layer, rate=0.0)
+    return s.Activation(layer.name, activation="linear", inputs=layer.inputs)

@@ -54,7 +54,7 @@ class Ours:
             self.network.eval()
             with torch.no_grad():
                 logits = self.network(self._tensor(images))
-                found[self.spec.names[-1]] = self.network.probabilities(logits)[:, -self.spec.outputs:]
+                found[self.spec.output] = self.network.probabilities(logits)[:, -self.spec.units:]
         finally:
             for hook in hooks:
                 hook.remove()
@@ -160,11 +160,9 @@ def _keras_layout(spec: NetworkSpec, info: LayerInfo, output: Array) -> Array:
     """Bring a torch layer's output into Keras' order: channels last, and flattened likewise."""
     if output.ndim == 4:
         return output.transpose(0, 2, 3, 1)
-    image = None
-    if info.type == "flatten" and len(info.input_shape) == 3:
+    image = None if info.type in ("dense", "global_pool") else flattened_image(spec, info.name)
+    if info.type == "flatten" and len(info.input_shape) == 3 and spec.flatten_order_is_free:
         image = info.input_shape
-    elif info.type in ("dropout", "batch_norm", "activation", "rescaling"):
-        image = flattened_image(spec, info.name)
     if image is None:
         return output
     height, width, channels = image

@@ -17,11 +17,11 @@ from torch import Tensor
 from ...data.prepare import Part
 from ...errors import UserError
 from ...network import Network, predicted_classes
+from ...spec import SAME_VALUES
 from ..losses import data_loss, penalty
 from .events import Events, network_graph
 from .projector import write_projector
 
-_SAME_VALUES = ("flatten", "reshape", "dropout")  # layers that show nothing new (dropout rests while we look)
 _MISTAKES = 24  # pictures; more would be too small to see
 
 
@@ -109,7 +109,8 @@ class InsideView(Callback):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the embedding of the trained network."""
-        hidden = [info.name for info in pl_module.spec.table[:-1] if info.type == "dense"]
+        hidden = [info.name for info in pl_module.spec.table
+                  if info.type == "dense" and info.name != pl_module.spec.output]
         if self._events is None or not self.projector_digits or not hidden:
             return
         prepared = trainer.datamodule.prepared
@@ -243,7 +244,7 @@ def _inputs(part: Part, chosen: Sequence[int], module: L.LightningModule) -> Ten
 
 
 def _layers(network: Network) -> list[str]:
-    return [info.name for info in network.spec.table if info.type not in _SAME_VALUES]
+    return [info.name for info in network.spec.table if info.type not in SAME_VALUES]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from tensorboard.compat.proto.versions_pb2 import VersionDef
 from torch import Tensor
 
 from ...network import Network
-from ...spec import Shape
+from ...spec import INPUT, Shape
 from ..devices import exact_sum
 from ..lightning_internals import event_file
 
@@ -74,17 +74,22 @@ def network_graph(network: Network) -> GraphDef:
     Built from the description: `add_graph` of torch traces the network, which takes seconds and is deprecated.
     """
     nodes = [_node("image", "Placeholder", [], (*network.spec.input_shape,))]
+    ends = {INPUT: "image"}  # layer -> the node that gives its value
     for info in network.spec.table:
+        before = [ends[source] for source in info.inputs]
         for dotted, module in getattr(network, info.name).named_modules(prefix=info.name):
             name = dotted.replace(".", "/")  # boxes within boxes
             if next(module.children(), None) is not None:
                 continue  # a box, not an operation
             weights = [_node(f"{name}/{key}", "Variable", [], tuple(tensor.shape))
                        for key, tensor in module.state_dict().items()]
-            inputs = [nodes[-1].name, *[weight.name for weight in weights]]
             place = f"{name}/{type(module).__name__}" if weights or name == info.name else name
+            inputs = [*before, *[weight.name for weight in weights]]
             nodes += [*weights, _node(place, type(module).__name__, inputs, info.output_shape, str(module))]
-    nodes.append(_node("logits", "Identity", [nodes[-1].name], network.spec.output_shape))
+            before = [place]
+        ends[info.name] = before[0]
+    answer = ends[network.spec.output]
+    nodes.append(_node("logits", "Identity", [answer], network.spec.output_shape))
     return GraphDef(node=nodes, versions=VersionDef(producer=22))
 
 

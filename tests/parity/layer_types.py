@@ -1,0 +1,233 @@
+"""Small networks that hold every layer type at least once, and for each a fault that parity must notice.
+
+Convolutions before each are there so that gradients pass through the layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lit_mnist.comparison.parity.torch_side import Ours
+from lit_mnist.network import (
+    ChannelRescaling,
+    GeneralReLU,
+    HardSigmoidKeras2,
+)
+
+Entry = dict[str, Any]
+Fault = Callable[[nn.Module], None]  # breaks one layer's module
+
+
+def layer(kind: str, name: str, /, **values: Any) -> Entry:
+    return {"type": kind, "name": name} | values
+
+
+def _network(*layers: Entry, shape: tuple[int, int, int] = (9, 8, 4), head: bool = True) -> Entry:
+    end = [layer("flatten", "Flatten"), layer("dense", "Dense", units=3, activation="softmax", l2=0.01)]
+    return {"input_shape": list(shape), "layers": [*layers, *(end if head else [])]}
+
+
+FIRST = layer("conv", "First", filters=4, kernel=[2, 3], padding="same", activation="tanh")
+WIDE = [FIRST, layer("rescaling", "Wide", factor=7.0)]  # values beyond the corners of piecewise activations
+PLAIN = ("relu", "elu", "leaky_relu", "tanh", "sigmoid", "linear", "relu6", "selu", "softplus", "softsign",
+         "exponential", "hard_sigmoid", "hard_sigmoid_keras2", "silu", "hard_swish", "mish", "softmax")
+SINGLE = ("gelu", "gelu_tanh")  # whose constants TensorFlow rounds to float32 in float64 too
+
+
+def _activations(kinds: tuple[str, ...], before: list[Entry]) -> Entry:
+    source = before[-1]["name"]
+    each = [layer("activation", kind.title(), activation=kind, inputs=["First" if kind == "exponential" else source])
+            for kind in kinds]
+    together = layer("concatenate", "All", inputs=[entry["name"] for entry in each])
+    return _network(*before, *each, together, layer("conv", "Last", filters=2, activation="tanh"))
+
+
+NETWORKS: dict[str, Entry] = {
+    "kernels": _network(
+        FIRST,
+        layer("conv", "Dilated", filters=4, kernel=[2, 3], dilation=[1, 2], padding="same", groups=2, l1=0.002),
+        layer("depthwise_conv", "Depthwise", kernel=[3, 2], multiplier=2, padding="same", activation="elu", l2=0.01),
+        layer("separable_conv", "Separable", filters=5, kernel=2, stride=2, multiplier=2, padding="same", l1=0.01),
+        layer("transposed_conv", "Transposed", filters=3, kernel=[3, 2], stride=[2, 3], padding="same", l2=0.01),
+        layer("transposed_conv", "TransposedValid", filters=2, kernel=[2, 3], stride=[3, 2], activation="tanh")),
+    "scales": _network(
+        FIRST,
+        layer("layer_norm", "LayerNorm"), layer("layer_norm", "LayerNormAll", axis=[1, 2, 3], center=False),
+        layer("group_norm", "GroupNorm", groups=2), layer("normalization", "Stored"),
+        layer("normalization", "Constant", mean=[0.1, 0.2, -0.3, 0.4], variance=[1.0, 2.0, 0.5, 0.7]),
+        layer("normalization", "Inverted", mean=0.3, variance=2.0, invert=True),
+        layer("rescaling", "PerChannel", factor=[0.5, 1.5, -2.0, 1.0], offset=0.1),
+        layer("prelu", "PReLU", shared_axes=[1, 2]), layer("activity_regularization", "Activity", l1=0.01, l2=0.02),
+        layer("relu", "ReLU", slope=0.1, threshold=0.2, maximum=1.5),
+        layer("batch_norm", "BatchNorm"), layer("conv", "Last", filters=2, activation="tanh"),
+        layer("flatten", "Early"), layer("prelu", "PReLUVector"), layer("layer_norm", "LayerNormVector")),
+    "shapes": _network(
+        FIRST, layer("zero_pad", "ZeroPad", padding=[[1, 0], [0, 2]]),
+        layer("cropping", "Cropping", cropping=[[0, 1], [2, 1]]), layer("pool", "Pool", kind="average"),
+        layer("upsampling", "Upsampling", size=[3, 2]), layer("permute", "Permute", dims=[3, 1, 2]),
+        layer("conv", "Middle", filters=3, kernel=2, activation="tanh"),
+        layer("reshape", "Reshape", shape=[3, 3, 11]), layer("conv", "Last", filters=2, kernel=2, activation="tanh"),
+        layer("global_pool", "Averaged", keepdims=True), layer("global_pool", "Largest", kind="max", keepdims=True,
+                                                                inputs=["Last"]),
+        layer("concatenate", "Both", inputs=["Averaged", "Largest"])),
+    "merges": _network(
+        layer("conv", "A", filters=4, padding="same", activation="tanh"),
+        layer("conv", "B", filters=4, padding="same", inputs=["input"], l2=0.01),
+        layer("add", "Add", inputs=["A", "B", "A"]), layer("subtract", "Subtract", inputs=["Add", "B"]),
+        layer("maximum", "Maximum", inputs=["A", "B"]), layer("minimum", "Minimum", inputs=["A", "B", "Subtract"]),
+        layer("average", "Average", inputs=["Maximum", "Minimum"]),
+        layer("shared", "Again", shares="B", inputs=["input"]), layer("batch_norm", "Norm", inputs=["Average"]),
+        layer("prelu", "PReLU", inputs=["Again"]), layer("shared", "PReLUAgain", shares="PReLU", inputs=["Norm"]),
+        layer("global_pool", "Squeeze"), layer("dense", "Excite", units=4, activation="sigmoid"),
+        layer("multiply", "Multiply", inputs=["Excite", "Norm"]),  # a vector times an image
+        layer("concatenate", "Concatenate", inputs=["Multiply", "PReLU", "PReLUAgain"], axis=2),
+        layer("conv", "Pooled", filters=3, activation="relu"), layer("pool", "Pool"),
+        layer("flatten", "Image"), layer("dense", "Side", units=4, inputs=["Squeeze"]),
+        layer("concatenate", "Joined", inputs=["Image", "Side"])),
+    "activations": _activations(PLAIN, WIDE),
+    "noise": _network(
+        layer("random_flip", "Flip"), layer("random_rotation", "Rotation", factor=0.1),
+        layer("random_translation", "Translation", height_factor=0.1, width_factor=[-0.2, 0.1]),
+        layer("random_zoom", "Zoom", height_factor=0.2), layer("random_contrast", "Contrast", factor=0.3), FIRST,
+        layer("dropout", "Dropout", rate=0.5, spatial=True), layer("gaussian_noise", "Noise", stddev=0.3),
+        layer("gaussian_dropout", "GaussianDropout", rate=0.2), layer("alpha_dropout", "AlphaDropout", rate=0.2)),
+}
+IN_FLOAT32 = {  # TensorFlow's kernels of these work in float32, or with its constants
+    "gelu": _activations(SINGLE, [FIRST]),
+    "bilinear": _network(FIRST, layer("upsampling", "Bilinear", size=[2, 3], interpolation="bilinear"),
+                         layer("global_pool", "Global")),
+}
+
+
+# ---- faults: network, layer -> what goes wrong, and the check that must notice
+
+
+def _weight(change: Callable[[Tensor], Tensor], path: str = "conv") -> Fault:
+    """Change what a kernel is used as, after every loading of weights."""
+
+    def plant(module: nn.Module) -> None:
+        inner = module.get_submodule(path)
+        plain = inner._conv_forward if isinstance(inner, nn.Conv2d) else inner.forward
+        if isinstance(inner, nn.Conv2d):
+            inner._conv_forward = lambda x, weight, bias: plain(x, change(weight), bias)  # type: ignore[method-assign]
+        else:
+            inner.forward = lambda x: nn.functional.conv_transpose2d(
+                x, change(inner.weight), inner.bias, inner.stride, inner.padding, inner.output_padding)
+    return plant
+
+
+def _set(**values: Any) -> Fault:
+    def plant(module: nn.Module) -> None:
+        for key, value in values.items():
+            setattr(module, key, value)
+    return plant
+
+
+def _inner(path: str, **values: Any) -> Fault:
+    return lambda module: _set(**values)(module.get_submodule(path))
+
+
+def _activation(other: nn.Module) -> Fault:
+    return lambda module: module.register_module("activation", other)
+
+
+def _replaced(forward: Callable[..., Tensor]) -> Fault:
+    return lambda module: setattr(module, "forward", forward)
+
+
+def _always_training(module: nn.Module) -> None:
+    for inner in module.modules():
+        nn.Module.train(inner, True)
+        inner.train = lambda mode=True, inner=inner: nn.Module.train(inner, True)
+
+
+def _depthwise_order(weight: Tensor) -> Tensor:
+    """Read the filters multiplier first, as (multiplier, in) instead of (in, multiplier)."""
+    return weight.unflatten(0, (-1, 2)).transpose(0, 1).flatten(0, 1)
+
+
+def _groups_swapped(weight: Tensor) -> Tensor:
+    return weight.unflatten(0, (2, -1)).flip(0).flatten(0, 1)
+
+
+class _Identity(nn.Module):
+    """Forgets its activation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+FAULTS: dict[tuple[str, str], tuple[Fault, str]] = {
+    ("kernels", "Dilated"): (_weight(_groups_swapped), "forward"),
+    ("kernels", "Depthwise"): (_weight(_depthwise_order), "forward"),
+    ("kernels", "Separable"): (_weight(lambda weight: weight.transpose(2, 3), "depthwise"), "forward"),
+    ("kernels", "Transposed"): (_weight(lambda weight: weight.flip(2, 3)), "forward"),
+    ("kernels", "TransposedValid"): (_weight(lambda weight: weight.flip(2, 3)), "forward"),
+    ("scales", "LayerNorm"): (_set(epsilon=1e-5), "forward"),
+    ("scales", "LayerNormAll"): (_set(epsilon=1e-5), "forward"),
+    ("scales", "GroupNorm"): (_set(epsilon=1e-5), "forward"),
+    ("scales", "Stored"): (_replaced(lambda x: x - 1), "forward"),
+    ("scales", "Constant"): (_replaced(lambda x: x), "forward"),
+    ("scales", "Inverted"): (_set(invert=False), "forward"),
+    ("scales", "PerChannel"): (_replaced(ChannelRescaling((1.0, -2.0, 1.5, 0.5), 0.1).double().forward), "forward"),
+    ("scales", "PReLU"): (_activation(_Identity()), "structure"),
+    ("scales", "Activity"): (_set(l1=0.02), "loss"),
+    ("scales", "ReLU"): (_activation(GeneralReLU(0.1, 0.0, 1.5)), "forward"),
+    ("scales", "BatchNorm"): (_set(epsilon=1e-5), "forward"),
+    ("scales", "LayerNormVector"): (_set(epsilon=1e-5), "forward"),
+    ("shapes", "ZeroPad"): (_inner("pad", padding=(2, 0, 1, 0)), "forward"),
+    ("shapes", "Cropping"): (_inner("crop", sides=((1, 0), (1, 2))), "forward"),
+    ("shapes", "Upsampling"): (_inner("upsampling", mode="bilinear"), "forward"),
+    ("shapes", "Permute"): (_replaced(lambda x: x.permute(0, 3, 1, 2).flip(3)), "forward"),
+    ("shapes", "Reshape"): (lambda module: module.register_module("reshape", nn.Sequential(
+        nn.Flatten(), nn.Unflatten(1, (11, 3, 3)))), "forward"),
+    ("shapes", "Averaged"): (lambda module: module.register_module("pool", nn.AdaptiveMaxPool2d(1)), "forward"),
+    ("shapes", "Largest"): (lambda module: module.register_module("pool", nn.AdaptiveAvgPool2d(1)), "forward"),
+    ("shapes", "Both"): (_replaced(lambda a, b: torch.cat([b, a], 1)), "forward"),
+    ("merges", "Add"): (_set(mean=True), "forward"),
+    ("merges", "Subtract"): (_replaced(lambda a, b: b - a), "forward"),
+    ("merges", "Maximum"): (_set(combine=torch.minimum), "forward"),
+    ("merges", "Minimum"): (_set(combine=torch.maximum), "forward"),
+    ("merges", "Average"): (_set(mean=False), "forward"),
+    ("merges", "Again"): (_replaced(lambda x: x), "forward"),
+    ("merges", "PReLUAgain"): (_replaced(lambda x: (x + x.detach()) / 2), "gradient"),
+    ("merges", "Multiply"): (_replaced(lambda a, b: a[:, :, None, None] + b), "forward"),
+    ("merges", "Concatenate"): (_replaced(lambda a, b, c: torch.cat([b, a, c], 3)), "forward"),
+    ("merges", "Image"): (lambda module: module.register_module("flatten", nn.Flatten()), "forward"),
+    ("merges", "Joined"): (_replaced(lambda a, b: torch.cat([(a + a.detach()) / 2, b], 1)), "gradient"),
+    ("activations", "Relu"): (_activation(nn.ReLU6()), "forward"),
+    ("activations", "Elu"): (_activation(nn.SELU()), "forward"),
+    ("activations", "Leaky_Relu"): (_activation(nn.LeakyReLU(0.01)), "forward"),
+    ("activations", "Tanh"): (_activation(nn.Hardtanh()), "forward"),
+    ("activations", "Sigmoid"): (_activation(nn.Hardsigmoid()), "forward"),
+    ("activations", "Linear"): (_activation(nn.Tanh()), "forward"),
+    ("activations", "Relu6"): (_activation(nn.ReLU()), "forward"),
+    ("activations", "Selu"): (_activation(nn.ELU()), "forward"),
+    ("activations", "Softplus"): (_activation(nn.Softplus(threshold=5.0)), "forward"),
+    ("activations", "Softsign"): (_activation(nn.Tanh()), "forward"),
+    ("activations", "Exponential"): (_activation(nn.Softplus()), "forward"),
+    ("activations", "Hard_Sigmoid"): (_activation(HardSigmoidKeras2()), "forward"),
+    ("activations", "Hard_Sigmoid_Keras2"): (_activation(nn.Hardsigmoid()), "forward"),
+    ("activations", "Silu"): (_activation(nn.Hardswish()), "forward"),
+    ("activations", "Hard_Swish"): (_activation(nn.SiLU()), "forward"),
+    ("activations", "Mish"): (_activation(nn.SiLU()), "forward"),
+    ("activations", "Softmax"): (_activation(nn.Softmax(2)), "forward"),
+    ("gelu", "Gelu"): (_activation(nn.GELU("tanh")), "forward"),
+    ("gelu", "Gelu_Tanh"): (_activation(nn.GELU()), "forward"),
+    ("bilinear", "Bilinear"): (_inner("upsampling", align_corners=True), "forward"),
+} | {("noise", name): (_always_training, "forward") for name in (
+    "Flip", "Rotation", "Translation", "Zoom", "Contrast", "Dropout", "Noise", "GaussianDropout", "AlphaDropout")}
+
+
+def planted(name: str) -> Callable[[Ours], Ours]:
+    """Return what breaks layer `name` of our side by its fault."""
+    (_, fault_name), (fault, _) = next((key, value) for key, value in FAULTS.items() if key[1] == name)
+
+    def plant(ours: Ours) -> Ours:
+        fault(getattr(ours.network, fault_name))
+        return ours
+    return plant
