@@ -88,7 +88,7 @@ def _predict(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[st
 
     model, recipe = _opened(options, overrides)
     images = read_images(options.images, recipe.data.dataset, recipe.data.root, recipe.spec.input_shape)
-    pixels = prepare(recipe.data).standardizer.apply(images.pixels)
+    pixels = prepare(recipe.data, network=recipe.spec).standardizer.apply(images.pixels)
     outputs = model.predict(pixels.reshape(-1, *recipe.spec.input_shape), verbose=0)
     probabilities = class_probabilities(recipe.spec, outputs)
     found = [{"image": name, "class": int(p.argmax()), "probability": float(p.max()), "probabilities": p.tolist()}

@@ -13,6 +13,7 @@ import yaml
 from safetensors.numpy import save as safetensors_bytes
 
 from lit_mnist.data import Part, Prepared, prepare
+from lit_mnist.data.prepare import channels_last
 from lit_mnist.environment import hardware, versions
 from lit_mnist.files import write_bytes, write_json, write_text
 from lit_mnist.runs.folder import claim_version
@@ -29,7 +30,7 @@ def fit(recipe: Recipe, runs_dir: Path) -> dict[str, Any]:
     """Train `recipe`, test once, write the run folder under `runs_dir` and return its summary."""
     started = time.perf_counter()
     load_keras().utils.set_random_seed(recipe.seed)
-    prepared = prepare(recipe.data)
+    prepared = prepare(recipe.data, network=recipe.spec)
     run = claim_version(runs_dir / recipe.name)
     write_text(run / "config.yaml", yaml.safe_dump(dict(recipe.config), sort_keys=False))
     model = compiled_model(recipe)
@@ -48,7 +49,7 @@ def fit(recipe: Recipe, runs_dir: Path) -> dict[str, Any]:
 
 def evaluate(model: Any, recipe: Recipe, part: Part) -> dict[str, Any]:
     """Return ``loss`` (regularisers included, weighted by batch size, as Keras reports it) and ``predicted``."""
-    images, size = part.images[..., None], recipe.eval_batch_size
+    images, size = channels_last(part.images), recipe.eval_batch_size
     loss = model.evaluate(images, targets(recipe, part.labels), batch_size=size, verbose=0, return_dict=True)["loss"]
     outputs = model.predict(images, batch_size=size, verbose=0)
     return {"loss": loss, "predicted": predicted_classes(recipe.spec, outputs)}
@@ -106,7 +107,7 @@ def _test_figures(figures: Mapping[str, Any], recipe: Recipe, part: Part) -> dic
 
 def test_figures(model: Any, recipe: Recipe) -> dict[str, Any]:
     """Return what ``evaluate`` reports of a trained model: test accuracy, loss, confusion matrix, versions."""
-    prepared = prepare(recipe.data)
+    prepared = prepare(recipe.data, network=recipe.spec)
     found = _test_figures(evaluate(model, recipe, prepared.test), recipe, prepared.test)
     return found | {"dataset": prepared.dataset.name, "note": prepared.dataset.note, "framework": "keras",
                     "parameters": recipe.spec.parameters, "versions": versions(), "hardware": hardware()}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lit_mnist.data import Part, Prepared, permutation
+from lit_mnist.data.prepare import channels_last
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.spec.weights import initial_weights
 
@@ -97,7 +98,7 @@ def batches(recipe: Recipe, part: Part) -> Any:
     """Return a tf.data pipeline of all epochs' batches, in the order that `lit_mnist` takes them."""
     import tensorflow as tf
 
-    images, labels = tf.constant(part.images[..., None]), tf.constant(targets(recipe, part.labels))
+    images, labels = tf.constant(channels_last(part.images)), tf.constant(targets(recipe, part.labels))
 
     def orders() -> Iterator[np.ndarray]:
         for epoch in range(recipe.epochs):
@@ -123,7 +124,7 @@ def _start(recipe: Recipe) -> dict[str, np.ndarray]:
 
 
 def _validation(recipe: Recipe, part: Part | None) -> tuple[np.ndarray, np.ndarray] | None:
-    return None if part is None else (part.images[..., None], targets(recipe, part.labels))
+    return None if part is None else (channels_last(part.images), targets(recipe, part.labels))
 
 
 def _one_hot(spec: NetworkSpec) -> bool:

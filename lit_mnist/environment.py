@@ -77,11 +77,17 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _memory_gib() -> float | None:
+def memory_bytes(unknown: int = 8 * 2**30) -> int:
+    """Return the machine's memory in bytes, `unknown` where the system does not say."""
     try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
-        return None
+        return unknown
+
+
+def _memory_gib() -> float | None:
+    memory = memory_bytes(unknown=0)
+    return round(memory / 2**30, 1) if memory else None
 
 
 def keep_freed_memory() -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import hashlib
 import json
 import os
 import re
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,16 +19,40 @@ import numpy as np
 from .errors import UserError, nearest
 
 _FAILED = (errno.EIO, errno.ENOSPC, errno.EDQUOT)  # the content may not have reached the disk
+_SLUG = re.compile(r"[^A-Za-z0-9_.-]+")
+_KNOWN = re.compile(r"(?:train|test):\d+|\w+:pre", re.ASCII)  # ids and layers: unique though their colon is replaced
+_LONGEST = 100  # characters of a name, an ending not counted; file systems take 255 bytes
 
 
 class WriteError(UserError):
     """A file that cannot be written: no such folder, no permission, disk full."""
 
 
+def file_name(*parts: object) -> str:
+    """Return a name for a file: ``("features", "test:19", "Conv2D_1:pre")`` -> ``features_test-19_Conv2D_1-pre``.
+
+    Letters outside ASCII and separators become ``-``. A part that loses something thereby, and a whole that is too
+    long, ends in a digest of what it was, so that different parts give different names.
+    """
+    whole = "_".join(_slug(str(part)) for part in parts)
+    if len(whole) <= _LONGEST:
+        return whole
+    return f"{whole[:_LONGEST - 9]}-{_digest(repr(tuple(map(str, parts))))}"
+
+
+def _slug(part: str) -> str:
+    slug = _SLUG.sub("-", part).strip("-.") or "x"
+    return slug if slug == part or _KNOWN.fullmatch(part) else f"{slug}-{_digest(part)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+
+
 def write_bytes(path: str | Path, content: bytes) -> Path:
     """Write `content` to `path` (folders are made) and return it; raise WriteError naming file and reason."""
     path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = path.with_name(f".{path.name[:40]}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(beside, "wb") as file:

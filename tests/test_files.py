@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from lit_mnist.files import WriteError, write_bytes
+from lit_mnist.files import WriteError, file_name, write_bytes
 
 
 def test_files_replace_what_was_there_and_leave_nothing_beside(tmp_path: Path) -> None:
@@ -23,3 +24,31 @@ def test_what_cannot_be_written_is_one_error(tmp_path: Path, place: str) -> None
         write_bytes(tmp_path / place, b"content")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "taken"]
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_file_names_say_what_they_are_of() -> None:
+    assert file_name("features", "test:19", "Conv2D_1:pre") == "features_test-19_Conv2D_1-pre"
+    assert file_name("softmax", "digit.png") == "softmax_digit.png"
+
+
+def test_file_names_differ_where_their_parts_do(tmp_path: Path) -> None:
+    images = ["一.png", "二.png", "a/1.png", "b/1.png", "a-1.png", "ä.png", "ö.png", "", "/", "x" * 300, "x" * 301,
+              "一" * 200 + ".png", "\udcff.png", "a b.png", "a  b.png"]
+    names = [file_name("features", image, "Conv2D_1") for image in images]
+    assert len(set(names)) == len(images)
+    for name in names:
+        assert name.isascii() and "/" not in name
+        assert write_bytes(tmp_path / f"{name}.png", b"1").name == f"{name}.png"
+    assert len(list(tmp_path.iterdir())) == len(images)
+
+
+def test_a_very_long_name_can_be_written(tmp_path: Path) -> None:
+    """What is written beside the file needs a name that the file system takes as well."""
+    assert write_bytes(tmp_path / ("x" * 250), b"1").read_bytes() == b"1"
+
+
+def test_threads_that_write_one_file_leave_one_whole(tmp_path: Path) -> None:
+    contents = [bytes([i]) * 200_000 for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda content: write_bytes(tmp_path / "one", content), contents))
+    assert (tmp_path / "one").read_bytes() in contents and [path.name for path in tmp_path.iterdir()] == ["one"]

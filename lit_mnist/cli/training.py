@@ -35,7 +35,7 @@ from ..training.checkpoints import KeepLast, checkpoints  # noqa: E402
 from ..training.classifier import LitClassifier, check_device  # noqa: E402
 from ..training.interruption import Interrupted, Interruption  # noqa: E402
 from ..training.monitors import check_monitors, metric_names  # noqa: E402
-from ..training.summary import evaluate_run, finish_fit, predict_test, warn_of_fallback  # noqa: E402
+from ..training.summary import evaluate_run, finish_fit, predict_test, warn_of_data  # noqa: E402
 from .arguments import (  # noqa: E402
     apply_layer_flags,
     check_keys,
@@ -218,9 +218,10 @@ class Cli(LightningCLI):
             return
         if self.origin and self.origin.scaled:
             self.datamodule.use(self.origin.model.standardizer)
+        self.datamodule.for_network(self.model.spec)
         if self.command == "fit":
             self._check_fit()
-        warn_of_fallback(self.datamodule.prepared.dataset)
+        warn_of_data(self.datamodule.prepared, self.model.spec)
 
     def _check_fit(self) -> None:
         check_device(self.trainer, self.model)

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import lightning as L
+import numpy as np
 import torch
 from torch import Tensor
 
+from ..network import as_images
+from ..spec import NetworkSpec
 from .augment import Augmentation, distort
 from .idx import DataError
-from .prepare import DataOptions, Part, Prepared, permutation, prepare
+from .options import DataOptions
+from .prepare import LazyImages, Part, Prepared, permutation, prepare
 from .standardize import Standardizer
 
 BLOCK = 25  # optimiser steps handed to Lightning at once: its cost per call is then spread over them
@@ -62,9 +66,65 @@ class Resident:
     """One part of the data, standardised, on one device, in the network's precision."""
 
     def __init__(self, part: Part, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
-        self.part = part
-        self.images = torch.from_numpy(part.images).unsqueeze(1).to(device, dtype)
+        self.part, self.device, self.dtype = part, device, dtype
         self.labels = torch.from_numpy(part.labels).to(device)
+        self.images = None if isinstance(part.images, LazyImages) else as_images(part.images).to(device, dtype)
+
+    def take(self, places: Tensor | slice) -> Tensor:
+        """Return the images (n, C, H, W) at `places`."""
+        if self.images is not None:
+            return self.images[places]
+        return as_images(self.part.images[_on_host(places)]).to(self.device, self.dtype)
+
+    def gather(self, places: Tensor, images: Tensor) -> None:
+        """Write the images at `places` into `images`, without a copy between where they lie on the device."""
+        if self.images is not None:
+            torch.index_select(self.images, 0, places, out=images)
+        else:
+            images.copy_(self.take(places))
+
+    @property
+    def side(self) -> int:
+        """The images' width."""
+        return self.part.images.shape[2]
+
+
+class ResidentBytes(Resident):
+    """Images too large to be kept standardised: bytes on the device, each value looked up when a batch is taken.
+
+    For scalings that treat all pixels of a channel alike: `table` (256, channels) holds what each byte becomes,
+    the same bits as `Standardizer.apply` gives.
+    """
+
+    def __init__(self, part: Part, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__(part, device, dtype)
+        lazy = part.images
+        self.bytes = torch.from_numpy(lazy.pixels(slice(None))).to(device)
+        channels = lazy.shape[3] if len(lazy.shape) == 4 else 1
+        ramp = np.arange(256, dtype=np.uint8)[:, None, None, None].repeat(channels, 3)
+        table = lazy.standardizer.apply(ramp if channels > 1 else ramp[..., 0])
+        self.table = torch.from_numpy(table.reshape(256, channels)).to(device, dtype)
+
+    def take(self, places: Tensor | slice) -> Tensor:
+        """Return the images (n, C, H, W) at `places`."""
+        pixels = self.bytes[places].int()
+        if self.table.shape[1] == 1:
+            return self.table[:, 0][pixels].unsqueeze(1)
+        order = (2, 1, 0) if self.part.images.standardizer.bgr else (0, 1, 2)
+        return torch.stack([self.table[:, out][pixels[..., source]] for out, source in enumerate(order)], 1)
+
+
+def _on_host(places: Tensor | slice) -> np.ndarray | slice:
+    return places if isinstance(places, slice) else places.cpu().numpy()
+
+
+def resident(part: Part, device: torch.device, dtype: torch.dtype) -> Resident:
+    """Return a part of the data for a device: standardised, as bytes on a GPU that has the room, or batch by batch."""
+    lazy = part.images
+    if isinstance(lazy, LazyImages) and lazy.standardizer.mean.ndim <= 1 and device.type == "cuda" and \
+            lazy.nbytes < torch.cuda.mem_get_info(device)[0] // 2:
+        return ResidentBytes(part, device, dtype)
+    return Resident(part, device, dtype)
 
 
 class ShuffledBlock(Block):
@@ -81,7 +141,7 @@ class ShuffledBlock(Block):
     @property
     def images(self) -> Tensor:
         """The images, (n, C, H, W), gathered anew each time."""
-        images = self.data.images[self.chosen]
+        images = self.data.take(self.chosen)
         return images if self.matrices is None else distort(images, self.matrices, self.background)
 
     @property
@@ -97,7 +157,7 @@ class ShuffledBlock(Block):
         if self.matrices is not None:
             images.copy_(self.images)
         else:
-            torch.index_select(self.data.images, 0, self.chosen, out=images)
+            self.data.gather(self.chosen, images)
         torch.index_select(self.data.labels, 0, self.chosen, out=labels)
 
 
@@ -127,7 +187,7 @@ class TrainingBlocks:
 
     def __iter__(self) -> Iterator[Block]:
         order = torch.from_numpy(permutation(self.module.seed, self.epoch, len(self.data.part)))
-        order = order.to(self.data.images.device)
+        order = order.to(self.data.device)
         distortion = self._distortion(len(order))
         for first, last in zip(self.borders, self.borders[1:], strict=False):
             if first >= self._done:
@@ -137,7 +197,7 @@ class TrainingBlocks:
 
     def samples(self) -> list[Block]:
         """Return a block of each form that every epoch has: a whole one and, where it differs, the epoch's last."""
-        order = torch.arange(len(self.data.part), device=self.data.images.device)
+        order = torch.arange(len(self.data.part), device=self.data.device)
         starts = range(0, self.steps, self.block)
         blocks = [self._take(order, start, min(start + self.block, self.steps)) for start in (starts[0], starts[-1])]
         return list({block.sizes: block for block in blocks}.values())
@@ -152,11 +212,11 @@ class TrainingBlocks:
             self._done = state["step"]
 
     def _distortion(self, n: int) -> tuple[Tensor, Tensor] | tuple[()]:
-        augment, images = self.module.augment, self.data.images
+        augment, data = self.module.augment, self.data
         if not augment:
             return ()
-        matrices = augment.draw(self.module.seed, self.epoch, n, images.shape[-1])
-        return matrices.to(images.device), self.module.background.to(images)
+        matrices = augment.draw(self.module.seed, self.epoch, n, data.side)
+        return matrices.to(data.device), self.module.background.to(data.device, data.dtype)
 
     def _take(self, order: Tensor, first: int, last: int, matrices: Tensor | None = None,
               background: Tensor | None = None) -> ShuffledBlock:
@@ -187,27 +247,35 @@ class EvaluationBlocks:
         for start in range(self.start, self.stop, self.batch_size):
             part = slice(start, min(start + self.batch_size, self.stop))
             size = part.stop - part.start
-            yield Block(self.data.images[part], self.data.labels[part], [(size, size)], start)
+            yield Block(self.data.take(part), self.data.labels[part], [(size, size)], start)
 
 
 class MNISTDataModule(L.LightningDataModule):
-    """MNIST, and data sets of its form, standardised and resident on the training device.
+    """Pictures of classes, standardised and, where they fit, resident on the training device.
 
     Args:
-        dataset: mnist, fashion_mnist, kmnist, or digits (embedded in scikit-learn, nothing to download).
-        root: folder in torchvision's layout; default $LIT_MNIST_DATA, else the user's cache folder.
+        dataset: mnist, fashion_mnist, kmnist, emnist, cifar10, cifar100, digits (embedded in scikit-learn, nothing
+            to download), or one's own: folder (CLASS/*.jpg), csv, arrays (.npz, .npy).
+        root: folder in torchvision's layout; default $LIT_MNIST_DATA, else the user's cache folder. Of one's own
+            data set: its folder or file.
         fallback: digits: where the data set cannot be had, use the embedded digits, loudly; null: an error.
         download: whether missing files may be fetched.
         batch_size: images of one batch, over all processes; `trainer.accumulate_grad_batches` make up a step.
         eval_batch_size: images of one evaluation batch.
         standardize: per_pixel (fitted on the training split), per_pixel_all (on all images: leaks test
-            statistics), global, unit (x/255), mean_removed (x/255 less each pixel's mean), or none.
+            statistics), per_channel, global, unit (x/255), mean_removed (x/255 less each pixel's mean), tf (-1 to
+            1), imagenet, caffe (fixed, for colour), or none.
         clip: bound of the standardised values in standard deviations, or null.
         split: official, or reshuffled (training and test images pooled, permuted, split anew).
         split_seed: seed of reshuffled splits and of seeded validation.
-        validation_fraction: share of the training images set aside.
+        validation_fraction: fraction of the training images set aside.
         validation: tail (the last images, Keras' rule) or seeded (drawn).
         validate_on: validation, test (the sources' habit), or none.
+        mirror: address to download from instead of the data set's own.
+        test_fraction: fraction of each class that is the test part of a folder, CSV or arrays without one.
+        on_damaged: files of a folder that cannot be read: skip (named in a warning) or error.
+        memory_fraction: fraction of the memory beyond which a folder's pictures are kept in a memory-mapped file.
+        emnist_split: byclass, bymerge, balanced, letters, digits or mnist.
         augment: random distortion of the training images: rotation (degrees), scale, shear, shift (pixels).
         seed: seed of the order of batches and of the augmentation.
     """
@@ -216,25 +284,35 @@ class MNISTDataModule(L.LightningDataModule):
                  download: bool = True, batch_size: int = 64, eval_batch_size: int = 1000,
                  standardize: str = "per_pixel", clip: float | None = None, split: str = "official",
                  split_seed: int = 42, validation_fraction: float = 0.1, validation: str = "tail",
-                 validate_on: str = "validation", augment: Augmentation | None = None, seed: int = 1) -> None:
+                 validate_on: str = "validation", mirror: str | None = None, test_fraction: float = 0.2,
+                 on_damaged: str = "skip", memory_fraction: float = 0.25, emnist_split: str = "balanced",
+                 augment: Augmentation | None = None, seed: int = 1) -> None:
         super().__init__()
         for key, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             if value < 1:
                 raise DataError(f"data.{key} = {value!r} cannot work; accepted: a whole number above 0")
         self.options = DataOptions(dataset, Path(root) if root else None, fallback, download, standardize, clip,
-                                   split, split_seed, validation_fraction, validation, validate_on)
+                                   split, split_seed, validation_fraction, validation, validate_on, mirror,
+                                   test_fraction, on_damaged, memory_fraction, emnist_split)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.augment, self.seed = augment or Augmentation(), seed
         self._prepared: Prepared | None = None
         self._given: Standardizer | None = None
+        self._network: NetworkSpec | None = None
         self._resident: dict[str, Resident] = {}
 
     @property
     def prepared(self) -> Prepared:
         """The arrays, read when first asked for. Raises DataError."""
         if self._prepared is None:
-            self._prepared = prepare(self.options, self._given)
+            self._prepared = prepare(self.options, self._given, self._network)
         return self._prepared
+
+    def for_network(self, network: NetworkSpec) -> None:
+        """Bring images to the size that `network` takes and compare classes, when the arrays are read."""
+        if network != self._network:
+            self._network, self._prepared = network, None
+            self._resident.clear()
 
     def use(self, standardizer: Standardizer) -> None:
         """Scale images as a trained network's data were, instead of fitting anew."""
@@ -242,9 +320,9 @@ class MNISTDataModule(L.LightningDataModule):
 
     @property
     def background(self) -> Tensor:
-        """The standardised empty image, (1, 1, H, W)."""
+        """The standardised empty image, (1, C, H, W)."""
         shape = self.prepared.train.images.shape[1:]
-        return torch.from_numpy(self.prepared.standardizer.apply(torch.zeros(1, *shape).numpy())).unsqueeze(0)
+        return as_images(self.prepared.standardizer.apply(np.zeros((1, *shape), np.uint8)))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -259,7 +337,10 @@ class MNISTDataModule(L.LightningDataModule):
         return self.batch_size * (1 if settings is None else settings.accumulate)
 
     def setup(self, stage: str | None = None) -> None:
-        """Read and check the files."""
+        """Read and check the files, for the network that is trained or tested."""
+        spec = getattr(self.trainer and self.trainer.lightning_module, "spec", None)
+        if isinstance(spec, NetworkSpec):
+            self.for_network(spec)
         _ = self.prepared
         if self.trainer is not None:  # each epoch has blocks of its own
             self.trainer.reload_dataloaders_every_n_epochs = 1
@@ -308,6 +389,6 @@ class MNISTDataModule(L.LightningDataModule):
 
     def _on_device(self, part: str) -> Resident:
         device = self.trainer.strategy.root_device
-        if part not in self._resident or self._resident[part].images.device != device:
-            self._resident[part] = Resident(getattr(self.prepared, part), device, self._dtype())
+        if part not in self._resident or self._resident[part].device != device:
+            self._resident[part] = resident(getattr(self.prepared, part), device, self._dtype())
         return self._resident[part]

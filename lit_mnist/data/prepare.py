@@ -2,65 +2,65 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from ..errors import nearest
-from .datasets import Dataset, load_dataset
+from ..spec import NetworkSpec
+from .adapt import check_classes
+from .dataset import Dataset
+from .datasets import load
 from .idx import DataError
+from .options import DataOptions
 from .standardize import Standardizer
 
-SPLITS = ("official", "reshuffled")
-VALIDATIONS = ("tail", "seeded")
-VALIDATE_ON = ("validation", "test", "none")
+LARGE = 2**30  # bytes of float32 images beyond which the bytes are kept and standardised batch by batch
+_FEW = 20_000  # images that a standardiser is fitted on at most where they are large
 
 
-@dataclass(frozen=True)
-class DataOptions:
-    """What decides which image is used for what, and how it is scaled.
+class LazyImages:
+    """Images of some places of a data set, kept as bytes and standardised to float32 when they are indexed.
 
-    `validation_fraction` of the training images is set aside: the last ones (``tail``, Keras' rule) or
-    drawn by `split_seed` (``seeded``). ``split="reshuffled"`` pools training and test images, permutes
-    them by `split_seed` and splits anew (the sources' habit). ``validate_on="test"`` validates on the
-    test images (the sources' habit); ``none`` does not validate. ``per_pixel_all`` and ``mean_removed``
-    are fitted on all 70,000 and on all 60,000 images, the others on the training split alone.
+    Has the shape, type, length and indexing by numbers, slices and arrays of an array (n, H, W) or (n, H, W, C).
     """
 
-    dataset: str = "mnist"
-    root: str | Path | None = None
-    fallback: str | None = None
-    download: bool = True
-    standardize: str = "per_pixel"
-    clip: float | None = None
-    split: str = "official"
-    split_seed: int = 42
-    validation_fraction: float = 0.1
-    validation: str = "tail"
-    validate_on: str = "validation"
+    dtype = np.dtype(np.float32)
 
-    def __post_init__(self) -> None:
-        for key, accepted in (("split", SPLITS), ("validation", VALIDATIONS), ("validate_on", VALIDATE_ON)):
-            value = getattr(self, key)
-            if value not in accepted:
-                raise DataError(f"data.{key}: unknown {value!r}; {nearest(str(value), accepted)}")
-        if not 0 <= self.validation_fraction < 1:
-            raise DataError(f"data.validation_fraction = {self.validation_fraction!r} cannot work; "
-                            "accepted: 0 <= fraction < 1")
-        if self.validate_on == "validation" and self.validation_fraction == 0:
-            raise DataError("data.validate_on = 'validation' needs a validation_fraction above 0; "
-                            "or accept 'none' or 'test'")
+    def __init__(self, parts: Sequence[np.ndarray], index: np.ndarray, standardizer: Standardizer) -> None:
+        self._parts, self._index, self.standardizer = parts, index, standardizer
+        self.shape = (len(index), *parts[0].shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, places: int | slice | Sequence[int] | np.ndarray) -> np.ndarray:
+        if isinstance(places, int | np.integer):
+            return self.standardizer.apply(self.pixels([places]))[0]
+        return self.standardizer.apply(self.pixels(places))
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the pixels, one a value."""
+        return math.prod(self.shape)
+
+    def pixels(self, places: slice | Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the images at `places` as they were read, uint8."""
+        return taken(self._parts, self._index[places])
 
 
 @dataclass(frozen=True)
 class Part:
-    """Images of one use: float32 (n, 28, 28) standardised, labels int64 (n,), and where each came from.
+    """Images of one use: float32 (n, H, W) or (n, H, W, C) standardised, labels int64 (n,), where each came from.
 
     `index` counts through the training file, then the test file; `ids` spells it ``train:31727``.
     """
 
-    images: np.ndarray
+    images: np.ndarray | LazyImages
     labels: np.ndarray
     index: np.ndarray
     train_size: int
@@ -84,25 +84,48 @@ class Prepared:
     test: Part
 
 
+def channels_last(images: np.ndarray | LazyImages) -> np.ndarray:
+    """Return images (n, H, W) or (n, H, W, C) as an array (n, H, W, C), the form that Keras takes."""
+    array = np.asarray(images)
+    return array[..., None] if array.ndim == 3 else array
+
+
 def image_id(index: int, train_size: int) -> str:
     """Spell an index through both files as ``train:31727`` or ``test:19``."""
     return f"train:{index}" if index < train_size else f"test:{index - train_size}"
 
 
-def prepare(options: DataOptions, standardizer: Standardizer | None = None) -> Prepared:
-    """Load, split and standardise (by `standardizer` where given, else fitted); raise DataError."""
-    dataset = load_dataset(options.dataset, options.root, options.fallback, options.download)
-    images = np.concatenate([dataset.train_images, dataset.test_images])
+def taken(parts: Sequence[np.ndarray], index: np.ndarray) -> np.ndarray:
+    """Return the rows at `index`, which counts through the first of two arrays, then the second."""
+    first, second = parts
+    inside = index < len(first)
+    if inside.all():
+        return first[index]
+    rows = np.empty((len(index), *first.shape[1:]), first.dtype)
+    rows[inside] = first[index[inside]]
+    rows[~inside] = second[index[~inside] - len(first)]
+    return rows
+
+
+def prepare(options: DataOptions, standardizer: Standardizer | None = None, network: NetworkSpec | None = None
+            ) -> Prepared:
+    """Load, split and standardise (by `standardizer` where given, else fitted); raise DataError.
+
+    With `network` the images are brought to its size, and the classes of the two compared.
+    """
+    dataset = load(options, None if network is None else network.input_shape)
+    if network is not None:
+        check_classes(dataset, network)
+    parts = dataset.train_images, dataset.test_images
     labels = np.concatenate([dataset.train_labels, dataset.test_labels])
     size = len(dataset.train_labels)
-    train, validation, test = split_indices(options, size, len(labels))
-    fitted_on = {"per_pixel_all": slice(None), "mean_removed": np.concatenate([train, validation])}
+    train, validation, test = split_indices(options, size, len(labels), dataset.validation_size)
     if standardizer is None:
-        standardizer = Standardizer.fit(options.standardize, images[fitted_on.get(options.standardize, train)],
-                                        options.clip)
+        fitted_on = {"per_pixel_all": np.arange(len(labels)), "mean_removed": np.concatenate([train, validation])}
+        standardizer = _fit(options, parts, fitted_on.get(options.standardize, train))
 
     def part(index: np.ndarray) -> Part:
-        return Part(standardizer.apply(images[index]), labels[index], index, size)
+        return Part(_standardized(parts, index, standardizer), labels[index], index, size)
 
     tested = part(test)
     validated = {"test": tested, "none": None}.get(options.validate_on)
@@ -111,12 +134,34 @@ def prepare(options: DataOptions, standardizer: Standardizer | None = None) -> P
     return Prepared(dataset, standardizer, part(train), validated, tested)
 
 
-def split_indices(options: DataOptions, train_size: int, total: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the indices, through both files, of training, validation and test images."""
+def _fit(options: DataOptions, parts: Sequence[np.ndarray], index: np.ndarray) -> Standardizer:
+    if len(index) > _FEW and _float_bytes(parts, index) > LARGE:
+        index = index[np.linspace(0, len(index) - 1, _FEW).astype(np.int64)]
+    return Standardizer.fit(options.standardize, taken(parts, index), options.clip)
+
+
+def _standardized(parts: Sequence[np.ndarray], index: np.ndarray, standardizer: Standardizer
+                  ) -> np.ndarray | LazyImages:
+    images = LazyImages(parts, index, standardizer)
+    return images if _float_bytes(parts, np.arange(sum(map(len, parts)))) > LARGE else images[:]
+
+
+def _float_bytes(parts: Sequence[np.ndarray], index: np.ndarray) -> int:
+    return 4 * len(index) * math.prod(parts[0].shape[1:])
+
+
+def split_indices(options: DataOptions, train_size: int, total: int, own_validation: int = 0
+                  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the indices, through both files, of training, validation and test images.
+
+    `own_validation` counts the last training images, which are the data set's own validation images.
+    """
     order = np.arange(total)
     if options.split == "reshuffled":
         order = _generator(options.split_seed, 0).permutation(total)
     train, test = order[:train_size], order[train_size:]
+    if own_validation and options.split == "official":
+        return train[:-own_validation], train[-own_validation:], test
     # Keras' rule: the split point is int(n (1 - fraction)); rounding first keeps 1 - 0.9 from losing an image
     keep = int(round(train_size * (1 - options.validation_fraction), 6))
     if options.validation == "seeded":

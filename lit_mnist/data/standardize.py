@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,34 +12,46 @@ import numpy as np
 from ..errors import nearest
 from .idx import DataError
 
-STANDARDIZATIONS = ("per_pixel", "per_pixel_all", "global", "unit", "mean_removed", "none")
-_CHUNK = 4096  # images converted at a time, to bound the float64 copy
+STANDARDIZATIONS = ("per_pixel", "per_pixel_all", "per_channel", "global", "unit", "mean_removed", "none",
+                    "imagenet", "caffe", "tf")
+_CHUNK = 4096 * 784  # values converted at a time, to bound the float64 copy
+# of ImageNet's training images, red, green, blue, in units of 255 (as torchvision's models take them) ...
+_IMAGENET_MEAN = np.array([0.485, 0.456, 0.406]) * 255
+_IMAGENET_SCALE = np.array([0.229, 0.224, 0.225]) * 255
+_CAFFE_MEAN = np.array([103.939, 116.779, 123.68])  # ... and of Caffe's, blue, green, red (Keras' mode caffe)
 
 
 @dataclass(frozen=True)
 class Standardizer:
     """``(pixels - mean) / scale`` on pixels 0 to 255.
 
-    `mean` and `scale` are float64, (28, 28) or scalar; `clip` bounds the result to +-clip standard
-    deviations where given. With per-pixel scaling, a pixel that is almost always empty has a tiny
-    deviation, so single test pixels reach hundreds of standard deviations.
+    `mean` and `scale` are float64: of an image's shape, (channels,), or scalar; `clip` bounds the result to
+    +-clip standard deviations where given; `bgr` turns red, green, blue round beforehand. With per-pixel
+    scaling, a pixel that is almost always empty has a tiny deviation, so single test pixels reach hundreds
+    of standard deviations.
     """
 
     kind: str
     mean: np.ndarray
     scale: np.ndarray
     clip: float | None = None
+    bgr: bool = False
 
     @classmethod
     def fit(cls, kind: str, images: np.ndarray, clip: float | None = None) -> Standardizer:
-        """Fit on `images` (n, 28, 28) uint8; pixels that never vary keep scale 1. Raises DataError.
+        """Fit on `images` (n, H, W) or (n, H, W, C) uint8; pixels that never vary keep scale 1. Raises DataError.
 
-        ``per_pixel`` and ``per_pixel_all`` differ only in the images that the caller hands in.
+        ``per_pixel`` and ``per_pixel_all`` differ only in the images that the caller hands in. ``unit`` divides
+        by 255, ``tf`` maps 0 to 255 onto -1 to 1; ``imagenet`` and ``caffe`` are the fixed scalings of colour
+        networks (Keras' modes tf, torch and caffe).
         """
         if kind not in STANDARDIZATIONS:
             raise DataError(f"data.standardize: unknown {kind!r}; {nearest(kind, STANDARDIZATIONS)}")
         if clip is not None and not clip > 0:
             raise DataError(f"data.clip = {clip!r} cannot work; accepted: a number above 0, or null")
+        if kind in ("imagenet", "caffe") and images.shape[3:] != (3,):
+            raise DataError(f"data.standardize = {kind!r} is for pictures in red, green and blue; these have one "
+                            "channel; accepted: tf, unit, global, per_pixel, none")
         zero, one, full = np.float64(0), np.float64(1), np.float64(255)
         match kind:
             case "none":
@@ -49,41 +62,64 @@ class Standardizer:
                 mean, scale = images.mean(axis=0, dtype=np.float64), full
             case "global":
                 mean, scale = images.mean(dtype=np.float64), images.std(dtype=np.float64)
+            case "imagenet":
+                mean, scale = _IMAGENET_MEAN, _IMAGENET_SCALE
+            case "caffe":
+                mean, scale = _CAFFE_MEAN, one
+            case "tf":
+                mean, scale = full / 2, full / 2
+            case "per_channel":
+                mean, scale = _channel_moments(images)
             case _:
                 mean, scale = _moments(images)
-        return cls(kind, np.asarray(mean), np.where(scale == 0, 1.0, scale), clip)
+        return cls(kind, np.asarray(mean), np.where(scale == 0, 1.0, scale), clip, kind == "caffe")
 
     def apply(self, pixels: np.ndarray) -> np.ndarray:
-        """Return float32 of the shape of `pixels` (n, 28, 28), values 0 to 255."""
+        """Return float32 of the shape of `pixels` (n, H, W) or (n, H, W, C), values 0 to 255."""
         result = np.empty(pixels.shape, np.float32)
-        for start in range(0, len(pixels), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            result[part] = self._bounded((pixels[part].astype(np.float64) - self.mean) / self.scale)
+        step = max(1, _CHUNK // max(1, math.prod(pixels.shape[1:])))
+        for start in range(0, len(pixels), step):
+            part = slice(start, start + step)
+            values = self._turned(pixels[part]).astype(np.float64)
+            result[part] = self._bounded((values - self.mean) / self.scale)
         return result
 
     def invert(self, values: np.ndarray) -> np.ndarray:
         """Return pixels, float64, 0 to 255 for values that came from images (others are not clipped)."""
-        return np.asarray(values, np.float64) * self.scale + self.mean
+        return self._turned(np.asarray(values, np.float64) * self.scale + self.mean)
+
+    def _turned(self, values: np.ndarray) -> np.ndarray:
+        return values[..., ::-1] if self.bgr else values
 
     def _bounded(self, values: np.ndarray) -> np.ndarray:
         return values if self.clip is None else values.clip(-self.clip, self.clip)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {"kind": self.kind, "mean": self.mean.tolist(), "scale": self.scale.tolist(), "clip": self.clip}
+        return {"kind": self.kind, "mean": self.mean.tolist(), "scale": self.scale.tolist(), "clip": self.clip,
+                **({"bgr": True} if self.bgr else {})}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Standardizer:
         """Rebuild from `to_dict`'s values."""
         return cls(values["kind"], np.asarray(values["mean"], np.float64), np.asarray(values["scale"], np.float64),
-                   values["clip"])
+                   values["clip"], bool(values.get("bgr", False)))
 
 
 def _moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Exact per-pixel mean and population deviation: integer sums, divided once in float64."""
     total = images.sum(axis=0, dtype=np.int64)
-    squares = sum((images[start:start + _CHUNK].astype(np.int32) ** 2).sum(axis=0, dtype=np.int64)
-                  for start in range(0, len(images), _CHUNK))
+    step = max(1, _CHUNK // max(1, math.prod(images.shape[1:])))
+    squares = sum((images[start:start + step].astype(np.int32) ** 2).sum(axis=0, dtype=np.int64)
+                  for start in range(0, len(images), step))
     n = len(images)
     # n * squares - total^2 is exact in int64 up to 11 million images, so a constant pixel gives exactly 0
     return total / n, np.sqrt((n * squares - total**2).astype(np.float64)) / n
+
+
+def _channel_moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and population deviation of each channel, from the per-pixel ones; of grey images, one number each."""
+    mean, scale = _moments(images)
+    axes = tuple(range(mean.ndim)) if mean.ndim < 3 else (0, 1)
+    overall = mean.mean(axes)
+    return overall, np.sqrt((scale**2 + (mean - overall) ** 2).mean(axes))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -188,8 +187,7 @@ def _noted(note: Mapping[str, Any], spec: NetworkSpec) -> Standardizer | str:
 
 def _default_scaling(spec: NetworkSpec) -> str:
     """Networks that rescale before their first weights take pixels as they are."""
-    before = itertools.takewhile(lambda info: not info.weights, spec.table)
-    return "none" if any(info.type == "rescaling" for info in before) else "unit"
+    return "unit" if spec.rescaling is None else "none"
 
 
 def _fitted(kind: str, root: str | Path | None, spec: NetworkSpec) -> Standardizer:

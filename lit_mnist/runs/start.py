@@ -18,7 +18,7 @@ from .resume import Unfinished
 
 _NETWORK = "model.network"
 _FREE = {"data.root", "data.download", "data.fallback", "data.batch_size", "data.eval_batch_size", "data.dataset",
-         "model.initial_weights", "model.cuda_graphs"}
+         "data.mirror", "data.memory_fraction", "data.on_damaged", "model.initial_weights", "model.cuda_graphs"}
 
 
 @dataclass(frozen=True)

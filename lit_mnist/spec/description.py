@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -219,6 +220,12 @@ class NetworkSpec:
     def classes(self) -> int:
         """Number of classes: one a unit, and two where one unit gives the probability or logit of class 1."""
         return 2 if self.units == 1 else self.units
+
+    @property
+    def rescaling(self) -> str | None:
+        """Name of the rescaling layer that stands before the first weights, where the network scales pixels itself."""
+        before = itertools.takewhile(lambda info: not info.weights, self.table)
+        return next((info.name for info in before if info.type == "rescaling"), None)
 
     @property
     def output_activation(self) -> str:

@@ -12,22 +12,28 @@ import lightning as L
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from ..data import Dataset
+from ..data import Prepared
 from ..data.module import MNISTDataModule
 from ..environment import hardware, versions
 from ..files import write_json
 from ..outcome import Outcome
 from ..runs.checkpoint import LAST
 from ..runs.model import Model
+from ..spec import NetworkSpec
 from .callbacks import Clock, EpochHistory, run_folder, say
 from .checkpoints import KeepBest
 from .classifier import LitClassifier
 
 
-def warn_of_fallback(dataset: Dataset) -> None:
-    """Say loudly that other images than those asked for are used."""
-    if dataset.note:
-        say(f"WARNING: {dataset.note}")
+def warn_of_data(prepared: Prepared, spec: NetworkSpec) -> None:
+    """Say loudly what was done to the images, and where other images or another scaling are used than one may think."""
+    dataset, kind = prepared.dataset, prepared.standardizer.kind
+    for remark in (dataset.note, dataset.adapted):
+        if remark:
+            say(f"WARNING: {remark}")
+    if spec.rescaling is not None and kind != "none":
+        say(f"WARNING: the network scales its pixels itself (layer {spec.rescaling!r}), and data.standardize {kind} "
+            "scales them before it; --data.standardize none leaves it to the network")
 
 
 def finish_fit(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, started: float,
@@ -46,7 +52,7 @@ def finish_fit(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, 
     if trainer.is_global_zero and folder:
         write_json(Path(folder) / "summary.json", summary)
         _log_hyperparameters(trainer, model, data, summary)
-    warn_of_fallback(data.prepared.dataset)
+    warn_of_data(data.prepared, model.spec)
     summary["run"] = str(folder) if folder else None  # not in the file: the folder may be moved
     return Outcome(summary, _text(summary))
 
@@ -75,6 +81,7 @@ def _training_metrics(trainer: L.Trainer, model: LitClassifier, data: MNISTDataM
         "train/acc": history.train_acc[-1], "train/loss": history.train_loss[-1],
         "parameters": model.spec.parameters,
         "dataset": dataset.name, "dataset_asked_for": options.dataset, "note": dataset.note,
+        "adapted": dataset.adapted, "class_names": dataset.class_names,
         "split": options.split, "standardize": options.standardize, "train_images": len(data.prepared.train),
         "seed": model.seed, "epochs": len(history.epochs), "steps": trainer.fit_loop.epoch_loop.global_step,
         "precision": str(trainer.precision),
@@ -127,13 +134,14 @@ def evaluate_run(command: str, trainer: L.Trainer, model: LitClassifier, data: M
         trainer.test(model, data, verbose=False)
         result = _test_metrics(trainer, model, data)
     dataset = data.prepared.dataset
-    result |= {"dataset": dataset.name, "note": dataset.note, "trained_on": opened.dataset,
+    result |= {"dataset": dataset.name, "note": dataset.note, "adapted": dataset.adapted, "trained_on": opened.dataset,
                "standardize": data.prepared.standardizer.kind, "parameters": model.spec.parameters,
                "checkpoint": str(opened.path), "versions": versions(), "hardware": hardware()}
-    warn_of_fallback(dataset)
+    warn_of_data(data.prepared, model.spec)
     stage = "val" if command == "validate" else "test"
     return Outcome(result, f"{command}: accuracy {100 * result[f'{stage}/acc']:.2f} % of {result['images']} "
-                           f"{dataset.name} images, loss {result[f'{stage}/loss']:.4f}")
+                           f"{dataset.name} images, loss {result[f'{stage}/loss']:.4f}"
+                           + (f" ({dataset.adapted})" if dataset.adapted else ""))
 
 
 def raise_without_validation(opened: Model) -> None:

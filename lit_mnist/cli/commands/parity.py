@@ -84,7 +84,7 @@ def _subject(config: str, steps: int, seed: int | None, options: list[str] | Non
             raise UserError(f"--options {option}: cannot work; accepted: key=value, such as data.dataset=digits")
     content = read_config(config, [*(options or ()), *([] if seed is None else [f"seed_everything={seed}"])])
     recipe, training = comparable_recipe(content, Path(config).stem), content.get("recipe") == "keras"
-    prepared = prepare(recipe.data)
+    prepared = prepare(recipe.data, network=recipe.spec)
     return recipe, probe_of(prepared, recipe, steps if training else 0), prepared.dataset, training
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ...errors import UserError
-from ...files import write_bytes, write_json
+from ...files import file_name, write_bytes, write_json
 from ...outcome import Outcome
 
 if TYPE_CHECKING:
@@ -49,11 +48,6 @@ class Results:
         data = {"command": self.command, **data, "files": [*map(str, self.files), str(path)]}
         write_json(path, data)
         return Outcome(data, f"{text}\n{len(data['files'])} files in {self.folder}, named in {path}")
-
-
-def file_name(*parts: object) -> str:
-    """Return a file name: ``("features", "test:19", "Conv2D_1:pre")`` -> ``features_test-19_Conv2D_1-pre``."""
-    return "_".join(re.sub(r"[^A-Za-z0-9_.-]+", "-", str(part)).strip("-.") or "x" for part in parts)
 
 
 def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:

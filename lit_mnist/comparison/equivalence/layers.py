@@ -22,12 +22,13 @@ def layer_table(config: Path, options: Sequence[str]) -> list[dict[str, Any]]:
     from keras_baseline.recipe import read_config, read_recipe
 
     from ...data import prepare
+    from ...data.prepare import channels_last
     from ..parity.keras_side import Theirs, floatx
     from ..parity.torch_side import build_ours
 
     load_keras()
     recipe = read_recipe(read_config(config, options), config.stem)
-    images = prepare(recipe.data).test.images[:_IMAGES, ..., None]
+    images = channels_last(prepare(recipe.data, network=recipe.spec).test.images[:_IMAGES])
     with floatx("float32"):
         ours, theirs = build_ours(recipe, "float32"), Theirs(recipe, "float32")
         theirs.load(ours.state())

@@ -12,6 +12,7 @@ from keras_baseline.recipe import Component, Recipe, read_recipe, read_spec
 
 from ... import spec as s
 from ...data import DataOptions, Prepared, permutation
+from ...data.prepare import channels_last
 from .sides import Array
 
 FORWARD_IMAGES = 64
@@ -32,7 +33,7 @@ class Probe:
 def probe_of(prepared: Prepared, recipe: Recipe, steps: int, seed: int | None = None,
              test_images: int = 10_000) -> Probe:
     """Return the first `steps` batches that training takes under `seed` (default: the recipe's), and the test set."""
-    images, labels = prepared.train.images[..., None], prepared.train.labels
+    images, labels = channels_last(prepared.train.images), prepared.train.labels
     per_epoch = -(-len(labels) // recipe.batch_size)
     batches = []
     for epoch in range(-(-steps // per_epoch)):
@@ -41,7 +42,7 @@ def probe_of(prepared: Prepared, recipe: Recipe, steps: int, seed: int | None = 
         batches += [(images[part], labels[part]) for part in parts[:steps - len(batches)]]
     test = slice(test_images)
     return Probe(images[:FORWARD_IMAGES], labels[:FORWARD_IMAGES], batches,
-                 prepared.test.images[test, ..., None], prepared.test.labels[test], per_epoch * recipe.epochs)
+                 channels_last(prepared.test.images[test]), prepared.test.labels[test], per_epoch * recipe.epochs)
 
 
 def random_probe(spec: s.NetworkSpec, seed: int, steps: int = 3, batch: int = 8) -> Probe:

@@ -1,0 +1,80 @@
+"""Pictures brought to the size and the colours that a network takes, by one stated rule; classes compared with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..spec import NetworkSpec
+from .dataset import Dataset
+from .idx import DataError
+
+Shape = tuple[int, int, int]
+_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode L
+
+
+def adapt(images: np.ndarray, shape: Shape) -> np.ndarray:
+    """Return uint8 images (n, H, W) or (n, H, W, 3) in `shape`, (n, H, W) where it has one channel.
+
+    28 x 28 goes into 32 x 32 by two rows and columns of zeros around it (LeNet's rule); every other size is
+    resized, with antialiasing. Grey becomes colour by repetition, colour grey by ITU-R BT.601's weights.
+    Raises DataError for another number of channels.
+    """
+    height, width, channels = shape
+    if channels not in (1, 3):
+        raise DataError(f"this network takes {_text(shape)}; accepted for pictures: 1 channel (grey) or 3 (colour)")
+    if images.ndim == 4 and channels == 1:
+        images = np.rint(images @ np.array(_GREY)).astype(np.uint8)
+    if images.shape[1:3] == (28, 28) and (height, width) == (32, 32):
+        images = np.pad(images, [(0, 0), (2, 2), (2, 2), *[(0, 0)] * (images.ndim - 3)])
+    elif images.shape[1:3] != (height, width):
+        images = _resized(images, height, width)
+    return np.repeat(images[..., None], 3, axis=3) if images.ndim == 3 and channels == 3 else images
+
+
+def adaptation(given: Shape, shape: Shape) -> str | None:
+    """Say what `adapt` does to images of shape `given`; None where it does nothing."""
+    if given == shape:
+        return None
+    steps = ["turned grey"] if given[2] > shape[2] else []
+    if given[:2] != shape[:2]:
+        padded = given[:2] == (28, 28) and shape[:2] == (32, 32)
+        steps.append(f"{'padded with zeros' if padded else 'resized'} to {shape[0]} x {shape[1]}")
+    steps += ["repeated in three channels"] if given[2] < shape[2] else []
+    return f"images of {_text(given)} {', '.join(steps)}"
+
+
+def adapted(dataset: Dataset, shape: Shape) -> Dataset:
+    """Return the data set with images of `shape`, and what was done to them in `Dataset.adapted`."""
+    done = adaptation(dataset.image_shape, shape)
+    if done is None:
+        return dataset
+    return replace(dataset, train_images=adapt(dataset.train_images, shape),
+                   test_images=adapt(dataset.test_images, shape), adapted=done)
+
+
+def check_classes(dataset: Dataset, spec: NetworkSpec) -> None:
+    """Raise DataError where a network cannot tell this data set's classes apart, or has others."""
+    if spec.outputs == 1 and spec.output_activation == "softmax":
+        raise DataError(f"layer {spec.names[-1]!r}: a softmax over one unit is always 1; accepted: one sigmoid unit "
+                        "for two classes, or one unit a class")
+    classes = len(dataset.class_names)
+    if spec.classes != classes:
+        unit = "one unit, for 2 classes" if spec.outputs == 1 else f"{spec.outputs} units"
+        accepted = "a network with 1 or 2 units" if classes == 2 else f"a network with {classes} units"
+        raise DataError(f"the network's last layer {spec.names[-1]!r} has {unit}, but the data set {dataset.name} has "
+                        f"{classes} classes; accepted: {accepted}, or another data set (--data.dataset, --data.root)")
+
+
+def _resized(images: np.ndarray, height: int, width: int) -> np.ndarray:
+    from PIL import Image
+
+    result = np.empty((len(images), height, width, *images.shape[3:]), np.uint8)
+    for number, image in enumerate(images):
+        result[number] = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+    return result
+
+
+def _text(shape: Shape) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,70 @@
+"""The options that decide which pictures are read, what each is used for, and how it is scaled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import nearest
+from .idx import DataError
+
+DATASETS = ("mnist", "fashion_mnist", "kmnist", "digits", "emnist", "cifar10", "cifar100", "folder", "csv", "arrays")
+EMNIST_SPLITS = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
+_CHOICES = {
+    "dataset": DATASETS, "fallback": (None, "digits"), "split": ("official", "reshuffled"),
+    "validation": ("tail", "seeded"), "validate_on": ("validation", "test", "none"), "on_damaged": ("skip", "error"),
+    "emnist_split": EMNIST_SPLITS,
+}
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which data set, what decides which image is used for what, and how it is scaled.
+
+    `root` is the folder that holds the data sets; for ``folder``, ``csv`` and ``arrays`` it is the data
+    set's own folder or file. `mirror` is an address to download from instead of the data set's own.
+
+    `validation_fraction` of the training images is set aside: the last ones (``tail``, Keras' rule) or
+    drawn by `split_seed` (``seeded``); a data set's own validation images take their place. A data set
+    of one's own without test images gives `test_fraction` of each class, drawn by `split_seed`.
+    ``split="reshuffled"`` pools training and test images, permutes them by `split_seed` and splits anew
+    (the sources' habit). ``validate_on="test"`` validates on the test images (the sources' habit);
+    ``none`` does not validate. ``per_pixel_all`` and ``mean_removed`` are fitted on all 70,000 and on
+    all 60,000 images, the others on the training split alone.
+
+    `on_damaged` says what becomes of a ``folder``'s files that cannot be read: ``skip`` names them and
+    goes on, ``error`` stops. Pictures of a ``folder`` that take more than `memory_fraction` of the
+    machine's memory are kept in a memory-mapped file of the cache folder.
+    """
+
+    dataset: str = "mnist"
+    root: str | Path | None = None
+    fallback: str | None = None
+    download: bool = True
+    standardize: str = "per_pixel"
+    clip: float | None = None
+    split: str = "official"
+    split_seed: int = 42
+    validation_fraction: float = 0.1
+    validation: str = "tail"
+    validate_on: str = "validation"
+    mirror: str | None = None
+    test_fraction: float = 0.2
+    on_damaged: str = "skip"
+    memory_fraction: float = 0.25
+    emnist_split: str = "balanced"
+
+    def __post_init__(self) -> None:
+        for key, accepted in _CHOICES.items():
+            value = getattr(self, key)
+            if value not in accepted:
+                raise DataError(f"data.{key}: unknown {value!r}; {nearest(str(value), map(str, accepted))}")
+        if not 0 <= self.validation_fraction < 1:
+            raise DataError(f"data.validation_fraction = {self.validation_fraction!r} cannot work; "
+                            "accepted: 0 <= fraction < 1")
+        for key in ("test_fraction", "memory_fraction"):
+            if not 0 < getattr(self, key) < 1:
+                raise DataError(f"data.{key} = {getattr(self, key)!r} cannot work; accepted: 0 < fraction < 1")
+        if self.validate_on == "validation" and self.validation_fraction == 0:
+            raise DataError("data.validate_on = 'validation' needs a validation_fraction above 0; "
+                            "or accept 'none' or 'test'")

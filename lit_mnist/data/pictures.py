@@ -1,0 +1,116 @@
+"""Picture files of any common kind, opened as 8 bits: deep pixels scaled, laid on paper, turned upright."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .idx import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+Shape = tuple[int, int, int]
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".heic", ".heif")
+_LARGEST = 50_000_000  # pixels; more than any photograph of a digit
+_HEIC = (b"heic", b"heix", b"heif", b"mif1", b"msf1", b"hevc")
+_DEPTHS = (8, 10, 12, 14, 16, 24, 32)  # bits that cameras and scanners give
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Pillow's warnings about sizes, which `open_picture` checks, and about broken metadata; not in threads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def picture(path: Path, shape: Shape) -> np.ndarray:
+    """Return a picture file as uint8, resized with antialiasing to `shape`: (H, W) grey, or (H, W, 3).
+
+    Raises DataError naming the file and what is wrong with it.
+    """
+    from PIL import Image
+
+    opened = open_picture(path, "L" if shape[2] == 1 else "RGB", (shape[1], shape[0]))
+    if opened.size != (shape[1], shape[0]):
+        opened = opened.resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+    return np.asarray(opened)
+
+
+def open_picture(path: Path, mode: str, smallest: tuple[int, int] | None = None) -> Picture:
+    """Return a picture in `mode`, ``L`` or ``RGB``, upright, on paper where it is transparent.
+
+    With `smallest`, a JPEG may be decoded at a lower resolution that is not below it. Pixels of more than 8 bits
+    are scaled by the smallest of 8, 10, 12, 14, 16, ... bits that holds them, fractions up to 1 by 255. Ink that is
+    light stands on black paper, other ink on white. Raises DataError naming the file.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if not path.is_file():
+        raise DataError(f"image {str(path)!r}: no such file; accepted: an image file, or an id such as test:19")
+    _register_heic()
+    try:
+        with Image.open(path) as opened:
+            if opened.width * opened.height > _LARGEST:
+                raise DataError(f"{opened.width} x {opened.height} pixels; accepted: up to {_LARGEST} pixels")
+            if smallest is not None:
+                opened.draft(mode, smallest)
+            return _on_paper(_eight_bits(ImageOps.exif_transpose(opened))).convert(mode)
+    except DataError as error:
+        raise DataError(f"image {str(path)!r}: {error}") from None
+    except UnidentifiedImageError as error:
+        raise DataError(f"image {str(path)!r}: not a readable image ({_kind(path)})") from error
+    except Exception as error:  # Pillow's decoders raise whatever the damage leads to
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+        raise DataError(f"image {str(path)!r}: not a readable image ({reason})") from error
+
+
+def _register_heic() -> None:
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return
+    register_heif_opener()
+
+
+def _kind(path: Path) -> str:
+    """Say what a file is that Pillow does not know."""
+    start = path.read_bytes()[:12]
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIC:
+        return "HEIC, a telephone's format; ways out: pip install pillow-heif, or save it as JPEG or PNG"
+    return "an empty file" if not start else "of no format that Pillow knows"
+
+
+def _eight_bits(opened: Picture) -> Picture:
+    from PIL import Image
+
+    if not opened.mode.startswith(("I", "F")):
+        return opened
+    values = np.asarray(opened, np.float64)
+    if not np.isfinite(values).all():
+        raise DataError("its pixels hold NaN or infinite values")
+    low, high = float(values.min()), float(values.max())
+    if low < 0:
+        raise DataError(f"its pixels reach from {low:g} to {high:g}; accepted: 0 or above")
+    if opened.mode == "F" and high <= 1:
+        full = 1.0
+    else:
+        full = next((2.0**bits - 1 for bits in _DEPTHS if high < 2**bits), high)
+    return Image.fromarray(np.rint(values * (255 / full)).astype(np.uint8))
+
+
+def _on_paper(opened: Picture) -> Picture:
+    from PIL import Image
+
+    if "A" not in opened.getbands() and "transparency" not in opened.info:
+        return opened
+    rgba = opened.convert("RGBA")
+    opacity, grey = np.asarray(rgba.getchannel("A"), np.float64), np.asarray(rgba.convert("RGB").convert("L"))
+    light = opacity.min() < 255 and (grey * opacity).sum() > 127.5 * opacity.sum()
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, "black" if light else "white"), rgba)
