@@ -2,41 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .adapt import Shape, adapted
-from .dataset import DIGITS, Dataset
+from ..spec import NetworkSpec
+from .adapt import Shape, adapted, check_classes
+from .dataset import Dataset
 from .options import DataOptions
 from .sources import arrays, cifar, csv_tables, digits, emnist, folder, mnist
 
 
 def load_dataset(name: str = "mnist", root: str | Path | None = None, fallback: str | None = None,
-                 download: bool = True, *, shape: Shape | None = None, **more: Any) -> Dataset:
-    """Return data set `name` from `root`; as `load`, with the other fields of DataOptions in `more`."""
-    return load(DataOptions(name, root, fallback, download, **more), shape)
+                 download: bool = True, *, shape: Shape | None = None, network: NetworkSpec | None = None,
+                 **more: Any) -> Dataset:
+    """Return data set `name` from `root`, with the other fields of DataOptions in `more`.
+
+    As `load_for` where `network` is given, else as `load`.
+    """
+    options = DataOptions(name, root, fallback, download, **more)
+    return load(options, shape) if network is None else load_for(options, network)
+
+
+def load_for(options: DataOptions, network: NetworkSpec) -> Dataset:
+    """Return the data set as a network takes it: classes compared, images brought to its size; as `load`."""
+    dataset = load(options, network.input_shape)
+    check_classes(dataset, network)
+    return adapted(dataset, network.input_shape)
 
 
 def load(options: DataOptions, shape: Shape | None = None) -> Dataset:
-    """Return the data set of `options`, downloading it where it is missing, its images brought to `shape`.
+    """Return the data set of `options`, downloading it where it is missing.
 
-    With ``fallback="digits"`` a data set that is missing and cannot be downloaded is replaced by
-    scikit-learn's embedded digits, and `Dataset.note` says so. A file that is there but damaged is
-    always an error. Raises DataError naming the place, the reason and the ways out.
+    `shape` is that of a network's input, to which a folder's pictures are read. With ``fallback="digits"``
+    a data set that is missing and cannot be downloaded is replaced by scikit-learn's embedded digits, and
+    `Dataset.note` says so. A file that is there but damaged is always an error. Raises DataError naming
+    the place, the reason and the ways out.
     """
     try:
-        dataset = _read(options, shape)
+        return _read(options, shape)
     except mnist.MissingError as error:
         if options.fallback is None:
             raise
-        dataset = digits.load(options, f"{options.dataset} is NOT used: {error}; this run uses scikit-learn's embedded "
-                                       "digits instead")
-    return dataset if shape is None else adapted(dataset, shape)
+        return digits.load(options, f"{options.dataset} is NOT used: {error}; this run uses scikit-learn's embedded "
+                                    "digits instead")
 
 
-def class_names(name: str) -> tuple[str, ...]:
-    """Return the names of the classes of data set `name`, in the order of their labels, where it has fixed ones."""
-    return mnist.OFFICIAL[name].class_names if name in mnist.OFFICIAL else DIGITS
+def class_names(name: str, classes: int, stored: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the names of `classes` classes: those `stored` with a network, those of data set `name`, else numbers."""
+    known = [tuple(stored)] + ([mnist.OFFICIAL[name].class_names] if name in mnist.OFFICIAL else [])
+    return next((names for names in known if len(names) == classes), tuple(map(str, range(classes))))
 
 
 def _read(options: DataOptions, shape: Shape | None) -> Dataset:

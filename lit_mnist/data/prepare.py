@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..spec import NetworkSpec
-from .adapt import check_classes
 from .dataset import Dataset
-from .datasets import load
+from .datasets import load, load_for
 from .idx import DataError
 from .options import DataOptions
 from .standardize import Standardizer
@@ -113,9 +112,7 @@ def prepare(options: DataOptions, standardizer: Standardizer | None = None, netw
 
     With `network` the images are brought to its size, and the classes of the two compared.
     """
-    dataset = load(options, None if network is None else network.input_shape)
-    if network is not None:
-        check_classes(dataset, network)
+    dataset = load(options) if network is None else load_for(options, network)
     parts = dataset.train_images, dataset.test_images
     labels = np.concatenate([dataset.train_labels, dataset.test_labels])
     size = len(dataset.train_labels)

@@ -15,6 +15,7 @@ from .idx import DataError
 STANDARDIZATIONS = ("per_pixel", "per_pixel_all", "per_channel", "global", "unit", "mean_removed", "none",
                     "imagenet", "caffe", "tf")
 _CHUNK = 4096 * 784  # values converted at a time, to bound the float64 copy
+FIXED = ("unit", "none", "imagenet", "caffe", "tf")  # the same for all pictures
 # of ImageNet's training images, red, green, blue, in units of 255 (as torchvision's models take them) ...
 _IMAGENET_MEAN = np.array([0.485, 0.456, 0.406]) * 255
 _IMAGENET_SCALE = np.array([0.229, 0.224, 0.225]) * 255

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..data import DataError, load_dataset
+from ..data.adapt import adapted
 from ..errors import UserError, nearest
 from ..network import Network
 from ..runs.model import Model
@@ -53,16 +54,14 @@ def sweep(network: Network, inputs: Iterable[Tensor], layers: Sequence[str], tak
 
 
 def dataset_part(model: Model, part: str, root: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return pixels (n, 28, 28) uint8 and labels of the `part` of the data set that the network was trained on.
+    """Return pixels uint8 and labels of the `part` of the data set that the network was trained on.
 
-    Raises DataError for an unknown part and for a network of other images.
+    Pixels are (n, H, W) or (n, H, W, 3), brought to the network's size. Raises DataError for an unknown part.
     """
     if part not in PARTS:
         raise DataError(f"data part {part!r}: unknown; {nearest(part, PARTS)}")
-    if model.spec.input_shape != (28, 28, 1):
-        raise DataError(f"data set {model.dataset!r} holds 28 x 28 x 1, this network takes {model.spec.input_shape}; "
-                        "accepted: a network of 28 x 28 x 1")
-    dataset = load_dataset(model.dataset, root)
+    shape = model.spec.input_shape
+    dataset = adapted(load_dataset(model.dataset, root, shape=shape), shape)
     if part == "train":
         return dataset.train_images, dataset.train_labels
     return dataset.test_images, dataset.test_labels

@@ -93,7 +93,7 @@ def gather(model: Model, options: Options, track: Track, say: Callable[[str], No
         except UserError as error:
             records[section], missing[section] = (), str(error)
     return Content(
-        model, _class_names(model, dataset), digits, summary, _text(run / "config.yaml") if run else "",
+        model, model.class_names, digits, summary, _text(run / "config.yaml") if run else "",
         _history(run, summary) if run else {}, dataset, None if "mistakes" in options.leave_out else evaluation,
         records["filters"], records["maps"], records["top_images"], records["wanted"],
         records["attributions"] or None, missing | dict.fromkeys(options.leave_out, "left out as asked"))
@@ -131,7 +131,7 @@ class _Sections:
         self.say("report: input images for the classes")
         by_class = Settings("class", restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0)
         return (*found, maximize_classes(self.model, settings=by_class,
-                                         names=_class_names(self.model, self.dataset)))
+                                         names=self.model.class_names))
 
     def attributions(self) -> Explanation:
         return explain(self.model, self.digits, dataset=self.dataset, verdict_digits=self.options.verdict_digits,
@@ -150,17 +150,13 @@ class _Sections:
 
 
 def _dataset(model: Model, options: Options) -> tuple[Dataset | None, dict[str, str]]:
-    reason = f"the data set holds 28 x 28 x 1, this network takes {model.spec.input_shape}"
-    if model.spec.input_shape == (28, 28, 1):
-        try:
-            return load_dataset(model.dataset, options.data_root), {}
-        except DataError as error:
-            if not options.images:
-                raise
-            reason = str(error)
-    if not options.images:
-        raise UserError(f"report needs images to look into: {reason}; accepted: image files, with --images")
-    return None, dict.fromkeys(("mistakes", "top_images"), reason)
+    try:
+        return load_dataset(model.dataset, options.data_root, network=model.spec), {}
+    except DataError as error:
+        if not options.images:
+            raise UserError(f"report needs images to look into: {error}; accepted: image files, with --images"
+                            ) from error
+        return None, dict.fromkeys(("mistakes", "top_images"), str(error))
 
 
 def _digits(model: Model, options: Options, dataset: Dataset | None, evaluation: Evaluation | None) -> Images:
@@ -171,12 +167,6 @@ def _digits(model: Model, options: Options, dataset: Dataset | None, evaluation:
     chosen = list(dict.fromkeys([*firsts, *evaluation.wrong[:_EXPLAINED_MISTAKES].tolist()]))
     return Images(dataset.test_images[chosen].astype(np.float32), dataset.test_labels[chosen],
                   tuple(f"test:{number}" for number in chosen))
-
-
-def _class_names(model: Model, dataset: Dataset | None) -> tuple[str, ...]:
-    if dataset is not None and len(dataset.class_names) == model.spec.classes:
-        return dataset.class_names
-    return tuple(map(str, range(model.spec.classes)))
 
 
 def _history(run: Path, summary: dict[str, Any]) -> dict[str, list[float]]:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from ..data import DataError, DataOptions, Standardizer, prepare
-from ..data.standardize import STANDARDIZATIONS
+from ..data.datasets import class_names as names_of
+from ..data.standardize import FIXED, STANDARDIZATIONS
 from ..errors import UserError, nearest
 from ..network import Network, as_images
 from ..spec import NetworkSpec
@@ -42,6 +43,12 @@ class Model:
     seed: int | None = None
     epoch: int | None = None
     step: int | None = None
+    stored_names: tuple[str, ...] = ()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes: those that the file carries, the data set's, or numbers."""
+        return names_of(self.dataset, self.spec.classes, self.stored_names)
 
     @property
     def spec(self) -> NetworkSpec:
@@ -58,10 +65,11 @@ class Model:
         return as_images(self.standardizer.apply(pixels))
 
 
-def checkpoint_record(spec: NetworkSpec, standardizer: Standardizer, dataset: str, seed: int | None) -> dict[str, Any]:
+def checkpoint_record(spec: NetworkSpec, standardizer: Standardizer, dataset: str, seed: int | None,
+                      class_names: Sequence[str] = ()) -> dict[str, Any]:
     """Return what a checkpoint must say beside the weights, as plain values (safe to load)."""
     return {"format": 1, "spec": spec.to_dict(), "standardizer": standardizer.to_dict(),
-            "dataset": dataset, "seed": seed}
+            "dataset": dataset, "seed": seed, "class_names": list(class_names)}
 
 
 def save_model(model: Model, path: Path, optimizer_states: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -70,7 +78,7 @@ def save_model(model: Model, path: Path, optimizer_states: Sequence[Mapping[str,
     `optimizer_states` are state dicts of torch optimisers, kept as Lightning keeps them.
     """
     state = {_PREFIX + key: tensor for key, tensor in model.network.state_dict().items()}
-    record = checkpoint_record(model.spec, model.standardizer, model.dataset, model.seed)
+    record = checkpoint_record(model.spec, model.standardizer, model.dataset, model.seed, model.class_names)
     write_checkpoint(path, {"state_dict": state, RECORD: record, "epoch": model.epoch, "global_step": model.step,
                             "optimizer_states": list(optimizer_states)})
 
@@ -124,6 +132,7 @@ def model_from_checkpoint(content: Mapping[str, Any], path: Path) -> Model:
         spec = NetworkSpec.from_dict(record["spec"])
         standardizer = Standardizer.from_dict(record["standardizer"])
         dataset, seed = str(record["dataset"]), record.get("seed")
+        names = tuple(map(str, record.get("class_names", ())))
     except (TypeError, KeyError, ValueError) as error:
         raise ModelError(f"{path}: does not say which network and scaling it belongs to "
                          f"({_first_line(error)})") from error
@@ -137,7 +146,8 @@ def model_from_checkpoint(content: Mapping[str, Any], path: Path) -> Model:
     bad = [key for key, value in network.state_dict().items() if not torch.isfinite(value).all()]
     if bad:
         raise ModelError(f"{path}: weight {bad[0]!r} holds NaN or infinite values")
-    return Model(network.eval(), standardizer, dataset, path, seed, content.get("epoch"), content.get("global_step"))
+    return Model(network.eval(), standardizer, dataset, path, seed, content.get("epoch"), content.get("global_step"),
+                 names)
 
 
 def _open_keras(path: Path, standardize: str | None, root: str | Path | None) -> Model:
@@ -157,7 +167,8 @@ def keras_model(spec: NetworkSpec, weights: Weights, path: Path, standardize: st
     network.load_weights({name: array.astype(np.float32) for name, array in weights.items()})
     scaling = _noted(note, spec) if note else None
     if isinstance(scaling, Standardizer) and standardize in (None, scaling.kind):
-        return Model(network.eval(), scaling, str(note.get("dataset")), path)
+        return Model(network.eval(), scaling, str(note.get("dataset")), path,
+                     stored_names=tuple(map(str, note.get("class_names", ()))))
     if isinstance(scaling, Standardizer):
         raise ModelError(f"standardize = {standardize!r}: {path} carries its network's own scaling, {scaling.kind!r}; "
                          "accepted: leave it out")
@@ -169,7 +180,8 @@ def keras_model(spec: NetworkSpec, weights: Weights, path: Path, standardize: st
 
 def keras_note(model: Model) -> dict[str, Any]:
     """Return what a Keras file must say, for `keras_model`, beyond what Keras has a place for."""
-    return {"standardizer": model.standardizer.to_dict(), "dataset": model.dataset}
+    return {"standardizer": model.standardizer.to_dict(), "dataset": model.dataset,
+            "class_names": list(model.class_names)}
 
 
 def _noted(note: Mapping[str, Any], spec: NetworkSpec) -> Standardizer | str:
@@ -177,8 +189,8 @@ def _noted(note: Mapping[str, Any], spec: NetworkSpec) -> Standardizer | str:
     try:
         standardizer = Standardizer.from_dict(note["standardizer"])
         moments = standardizer.mean, standardizer.scale
-        if all(m.shape in ((), spec.input_shape[:2], spec.input_shape) and np.isfinite(m).all() for m in moments) and (
-                standardizer.scale > 0).all():
+        shapes = ((), spec.input_shape[:2], spec.input_shape, spec.input_shape[2:])
+        if all(m.shape in shapes and np.isfinite(m).all() for m in moments) and (standardizer.scale > 0).all():
             return standardizer
         return "mean and scale must be finite, of the images' shape, scale above 0"
     except (KeyError, TypeError, ValueError) as error:
@@ -191,14 +203,15 @@ def _default_scaling(spec: NetworkSpec) -> str:
 
 
 def _fitted(kind: str, root: str | Path | None, spec: NetworkSpec) -> Standardizer:
-    if kind in ("unit", "none"):
-        return Standardizer.fit(kind, np.zeros((1, *spec.input_shape[:2]), np.uint8))
+    if kind in FIXED:
+        height, width, channels = spec.input_shape
+        return Standardizer.fit(kind, np.zeros((1, height, width, *([channels] if channels > 1 else [])), np.uint8))
     if kind not in STANDARDIZATIONS:
         raise DataError(f"standardize: unknown {kind!r}; {nearest(kind, STANDARDIZATIONS)}")
     options = DataOptions(root=root, standardize=kind, validation_fraction=0.0, validate_on="none")
     if spec.input_shape != (28, 28, 1):
         raise DataError(f"data.standardize = {kind!r} is fitted on MNIST's 28 x 28 x 1, "
-                        f"this network takes {spec.input_shape}; accepted: unit, none")
+                        f"this network takes {spec.input_shape}; accepted: {', '.join(FIXED)}")
     return prepare(options).standardizer
 
 

@@ -202,7 +202,7 @@ class RunRecord(Callback):
         """Add network description, scaling, data set, seed and configuration."""
         prepared = trainer.datamodule.prepared
         checkpoint[RECORD] = checkpoint_record(pl_module.spec, prepared.standardizer, prepared.dataset.name,
-                                               pl_module.seed) | {"config": self.config}
+                                               pl_module.seed, prepared.dataset.class_names) | {"config": self.config}
 
 
 class StepProgress(ProgressBar):

@@ -27,7 +27,7 @@ def bars(n: int, side: int = 12, seed: int = 0, colour: bool = False) -> tuple[n
 
 
 def write_folder(root: Path, n: int = 20, names: tuple[str, str] = ("lying", "standing"), seed: int = 0,
-                 size: tuple[int, int] = (24, 24)) -> Path:
+                 size: tuple[int, int] = (12, 12)) -> Path:
     """Write `n` colour pictures as CLASS/NUMBER.png and return the folder."""
     images, labels = bars(n, seed=seed, colour=True)
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):

@@ -45,7 +45,7 @@ def explain(ckpt_path: str, images: list[str] | None = None, methods: list[str] 
     model = open_model(ckpt_path, root=data_root)
     dataset = None
     try:
-        dataset = load_dataset(model.dataset, data_root)
+        dataset = load_dataset(model.dataset, data_root, network=model.spec)
     except DataError as error:
         if not images or any(":" in name for name in images):
             raise

@@ -11,7 +11,6 @@ from .results import Results
 
 if TYPE_CHECKING:
     from ...inside.maps import Answer, FeatureMaps
-    from ...runs.model import Model
 
 
 def features(ckpt_path: str, images: list[str] | None = None, layer: list[str] | None = None,
@@ -45,7 +44,7 @@ def features(ckpt_path: str, images: list[str] | None = None, layer: list[str] |
     model = open_model(ckpt_path)
     read = read_images(images or ["test:19"], model.dataset, data_root, model.spec.input_shape)
     records = feature_maps(model, read, layer or "*")
-    names, results = class_names(model), Results("features", out, svg)
+    names, results = model.class_names, Results("features", out, svg)
     answers = list({record.answer.image: record.answer for record in records}.values())
     for answer in answers:
         results.picture(softmax_bars(answer, names), "softmax", answer.image)
@@ -56,14 +55,6 @@ def features(ckpt_path: str, images: list[str] | None = None, layer: list[str] |
     data = {"network": model.path, "seed": model.seed, "images": [answer_data(answer) for answer in answers],
             "layers": [_layer(record) for record in records]}
     return results.finish(data, "\n".join(map(answer_text, answers)))
-
-
-def class_names(model: Model) -> tuple[str, ...] | None:
-    """Return the names of the classes that the network was trained on, None where they are not known."""
-    from ...data.datasets import class_names as names_of
-
-    names = names_of(model.dataset)
-    return names if len(names) == model.spec.classes else None
 
 
 def answer_data(answer: Answer) -> dict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...outcome import Outcome
-from .features import answer_data, answer_text, class_names
+from .features import answer_data, answer_text
 from .results import Results
 
 
@@ -31,7 +31,7 @@ def journey(ckpt_path: str, images: list[str] | None = None, map: int = 0, layer
     model, results = open_model(ckpt_path), Results("journey", out, svg)
     read = read_images(images or ["test:0", "test:23", "test:28"], model.dataset, data_root, model.spec.input_shape)
     record = travel(model, read, map, layer)
-    results.picture(draw(record, class_names(model)), "journey")
+    results.picture(draw(record, model.class_names), "journey")
     values = [dict(zip(record.layers, row, strict=True)) for row in record.values]
     data = {"network": model.path, "seed": model.seed, "map": map, "layers": record.layers,
             "images": [answer_data(answer) | {"values": row}

@@ -1,7 +1,10 @@
-"""Predict single images: ids of the data set, or image files."""
+"""Predict single images: ids of the data set, image files, or folders of them."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 
 from ...data.images import read_images
@@ -14,9 +17,19 @@ def predict(model: Model, names: list[str], dataset: str, root: str | None) -> O
     images = read_images(names, dataset, root, model.spec.input_shape)
     with torch.no_grad():
         probabilities = model.network.probabilities(model.network(model.tensor(images.pixels))).double().numpy()
-    found = [{"image": name, "predicted": int(row.argmax()), "probability": float(row.max()),
-              "probabilities": row.round(8).tolist(), "label": int(label) if label >= 0 else None}
-             for name, row, label in zip(images.names, probabilities, images.labels, strict=True)]
-    lines = [f"{entry['image']}: {entry['predicted']} ({100 * entry['probability']:.2f} %)" +
-             (f", label {entry['label']}" if entry["label"] is not None else "") for entry in found]
-    return Outcome({"images": found}, "\n".join(lines))
+    answers = [_answer(model, *each) for each in zip(images.names, probabilities, images.labels.tolist(), strict=True)]
+    lines = [_line(answer) for answer in answers] + ([f"({images.adapted})"] if images.adapted else [])
+    return Outcome({"images": answers, "adapted": images.adapted}, "\n".join(lines))
+
+
+def _answer(model: Model, name: str, probabilities: np.ndarray, label: int) -> dict[str, Any]:
+    predicted = int(probabilities.argmax())
+    return {"image": name, "predicted": predicted, "class": model.class_names[predicted],
+            "probability": float(probabilities.max()), "probabilities": probabilities.round(8).tolist(),
+            "label": label if label >= 0 else None,
+            "label_name": model.class_names[label] if 0 <= label < len(model.class_names) else None}
+
+
+def _line(answer: dict[str, Any]) -> str:
+    label = "" if answer["label"] is None else f", label {answer['label_name'] or answer['label']}"
+    return f"{answer['image']}: {answer['class']} ({100 * answer['probability']:.2f} %){label}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,10 @@ def _read(path: Path, shape: Shape | None) -> Table:
     named = not all(_is_number(cell) for cell in first)
     column = next((i for i, name in enumerate(first) if name.lower() in ("label", "class")), 0) if named else 0
     try:
-        values = np.loadtxt(path, np.float32, delimiter=",", skiprows=int(named), ndmin=2, encoding="utf-8-sig")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about a table without lines, said below
+            values = np.loadtxt(path, np.float32, delimiter=",", skiprows=int(named), ndmin=2,
+                                encoding="utf-8-sig")
     except ValueError as error:
         raise DataError(f"{path}: {' '.join(str(error).split())[:200]}; accepted: a label and one number a pixel in "
                         "every line") from error

@@ -13,7 +13,7 @@ from ..cache import Decoded, decode_or_map
 from ..dataset import Dataset
 from ..idx import DataError
 from ..options import DataOptions
-from ..pictures import SUFFIXES, picture
+from ..pictures import SUFFIXES, picture, quiet
 from .csv_tables import own_root
 from .tables import Shape, draw_test
 
@@ -60,6 +60,8 @@ def load(options: DataOptions, shape: Shape | None) -> Dataset:
     trained = train if validation is None else train + validation
     arrays = [_decoded(files, shape, options) for files in (trained, test)]
     kept = [np.array(decoded.kept, np.int64) for decoded in arrays]
+    if len(np.unique(trained.labels[kept[0]])) < len(names):
+        raise DataError(f"{root}: a class has no picture that can be read: {arrays[0].damaged[0]}")
     notes += _damaged([*arrays[0].damaged, *arrays[1].damaged], root)
     own = int((kept[0] >= len(train)).sum())
     return Dataset("folder", arrays[0].pictures, trained.labels[kept[0]], arrays[1].pictures, test.labels[kept[1]],
@@ -107,14 +109,12 @@ def _decoded(files: Files, shape: Shape, options: DataOptions) -> Decoded:
             return error
 
     def all_of_them() -> Iterator[np.ndarray | DataError]:
-        with ThreadPoolExecutor() as pool:
+        with quiet(), ThreadPoolExecutor() as pool:
             yield from pool.map(one, files.paths)
 
     decoded = decode_or_map(files.paths, shape, all_of_them, options.memory_fraction)
     if decoded.damaged and options.on_damaged == "error":
         raise DataError(f"{decoded.damaged[0]} (data.on_damaged = 'error'; 'skip' leaves such files out)")
-    if len(np.unique(files.labels[decoded.kept])) < len(np.unique(files.labels)):
-        raise DataError(f"a class has no picture that can be read: {decoded.damaged[0]}")
     return decoded
 
 
