@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lit_mnist.errors import UserError
-from lit_mnist.files import to_json, with_configuration_paths
+from lit_mnist.files import expand_argument, to_json, with_configuration_paths
 
 from .recipe import Recipe, RecipeError, read_config, read_recipe, read_spec
 
@@ -25,8 +25,9 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code, 2 for what the user can mend."""
+    arguments = [*map(expand_argument, sys.argv[1:] if argv is None else argv)]
     try:
-        options, overrides = _parse(with_configuration_paths(sys.argv[1:] if argv is None else argv))
+        options, overrides = _parse(with_configuration_paths(arguments))
         with contextlib.redirect_stdout(sys.stderr):  # standard output carries the result alone
             data, text = _COMMANDS[options.command](options, overrides)
     except UserError as error:

@@ -16,7 +16,7 @@ from lit_mnist.data import Part, Prepared, prepare
 from lit_mnist.data.prepare import channels_last
 from lit_mnist.environment import hardware, versions
 from lit_mnist.files import write_bytes, write_json, write_text
-from lit_mnist.runs.folder import claim_version
+from lit_mnist.runs.folder import claim_version, find_run
 
 from .backend import load_keras
 from .model import get_weights
@@ -58,7 +58,7 @@ def evaluate(model: Any, recipe: Recipe, part: Part) -> dict[str, Any]:
 def open_run(path: Path) -> tuple[Any, Path]:
     """Return the model of a run folder (the weights that its summary reports) or of a ``.keras`` file, and its run."""
     keras = load_keras()
-    file = path
+    file = path = find_run(path)
     if path.is_dir():
         names = ["best.keras", "last.keras"]
         file = next((path / "checkpoints" / name for name in names if (path / "checkpoints" / name).is_file()), path)

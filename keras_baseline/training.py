@@ -12,6 +12,7 @@ import numpy as np
 
 from lit_mnist.data import Part, Prepared, permutation
 from lit_mnist.data.prepare import channels_last
+from lit_mnist.files import expand
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.spec.weights import initial_weights
 
@@ -118,7 +119,7 @@ def _start(recipe: Recipe) -> dict[str, np.ndarray]:
     from safetensors.numpy import load_file
 
     try:
-        return load_file(recipe.initial_weights)
+        return load_file(expand(recipe.initial_weights))
     except Exception as error:  # safetensors' own error and OSError share no base class
         raise RecipeError(f"model.initial_weights = {recipe.initial_weights!r}: cannot be read ({error})") from error
 

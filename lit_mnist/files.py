@@ -24,6 +24,21 @@ _KNOWN = re.compile(r"(?:train|test):\d+|\w+:pre", re.ASCII)  # ids and layers: 
 _LONGEST = 100  # characters of a name, an ending not counted; file systems take 255 bytes
 
 
+def expand(path: str | Path) -> Path:
+    """Return a path that a user gave, with ``~`` and environment variables expanded as a shell does."""
+    return Path(_expanded(str(path)))
+
+
+def expand_argument(argument: str) -> str:
+    """Return a command line's word with the path in it expanded: shells leave quoted ones and ``--out=~/x`` alone."""
+    option, equals, value = argument.partition("=")
+    return f"{option}={_expanded(value)}" if equals and option.startswith("-") else _expanded(argument)
+
+
+def _expanded(path: str) -> str:
+    return os.path.expanduser(os.path.expandvars(path))
+
+
 class WriteError(UserError):
     """A file that cannot be written: no such folder, no permission, disk full."""
 
@@ -51,7 +66,7 @@ def _digest(text: str) -> str:
 
 def write_bytes(path: str | Path, content: bytes) -> Path:
     """Write `content` to `path` (folders are made) and return it; raise WriteError naming file and reason."""
-    path = Path(path)
+    path = expand(path)
     beside = path.with_name(f".{path.name[:40]}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +133,7 @@ def read_yaml(path: str | Path) -> Any:
     import yaml
 
     try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), _yaml_loader())
+        return yaml.load(expand(path).read_text(encoding="utf-8"), _yaml_loader())
     except OSError as error:
         raise UserError(f"--config {path}: cannot be read ({error.strerror}); accepted: a YAML file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from ..files import write_text
+from ..files import expand, write_text
 from ..runs.folder import claim_run
 from ..runs.start import Origin
 from ..training.callbacks import History, RunRecord, StepProgress, run_folder
@@ -51,7 +51,7 @@ def open_run(trainer: L.Trainer, origin: Origin | None, runs_dir: str, name: str
     """
     run, lock = (origin.run if origin else None), None
     step = origin.model.step if origin and run else None
-    folder = Path(runs_dir) / name
+    folder = expand(runs_dir) / name
     if run is None and trainer.is_global_zero:
         run, lock = claim_run(folder)
     run = run or folder / "version_0"

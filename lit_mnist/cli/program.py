@@ -13,7 +13,7 @@ from typing import Any
 
 from ..environment import keep_freed_memory
 from ..errors import UserError
-from ..files import to_json, with_configuration_paths
+from ..files import expand_argument, to_json, with_configuration_paths
 from .commands import COMMANDS, TRAINING
 
 BAD_INPUT = 2
@@ -21,7 +21,7 @@ BAD_INPUT = 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code: 0, 1 where a check failed, 2 for bad input (message on standard error)."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+    argv = [*map(expand_argument, sys.argv[1:] if argv is None else argv)]
     if not argv or argv[0] in ("-h", "--help"):
         print(_help())
         return 0 if argv else BAD_INPUT

@@ -27,6 +27,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException  # 
 
 from ..data.module import MNISTDataModule  # noqa: E402
 from ..errors import UserError  # noqa: E402
+from ..files import expand  # noqa: E402
 from ..outcome import Outcome  # noqa: E402
 from ..runs.resume import find_unfinished  # noqa: E402
 from ..runs.start import find_origin, unfinished_run  # noqa: E402
@@ -168,7 +169,7 @@ class Cli(LightningCLI):
             self._go_on()
 
     def _go_on(self) -> None:
-        found, remarks = find_unfinished(Path(self.settings.runs_dir), self.settings.name, self.config_dump)
+        found, remarks = find_unfinished(expand(self.settings.runs_dir), self.settings.name, self.config_dump)
         for remark in remarks:
             cb.say(f"WARNING: {remark}")
         if found is not None:

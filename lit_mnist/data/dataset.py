@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import expand
+
 DIGITS = tuple(str(digit) for digit in range(10))
 
 
@@ -44,4 +46,4 @@ def cache_folder() -> Path:
 
 def default_root() -> Path:
     """Return where data lies when nothing is said: ``$LIT_MNIST_DATA``, else the user's cache folder."""
-    return Path(os.environ.get("LIT_MNIST_DATA") or cache_folder())
+    return expand(os.environ.get("LIT_MNIST_DATA") or cache_folder())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import expand
 from .adapt import Shape, adapt, adaptation
 from .dataset import Dataset
 from .datasets import load_dataset
@@ -57,7 +58,7 @@ def read_images(names: Sequence[str], dataset: str = "mnist", root: str | Path |
 
 
 def _expanded(name: str) -> list[str]:
-    folder = Path(name)
+    folder = expand(name)
     if _ID.match(name) or not folder.is_dir():
         return [name]
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
@@ -81,7 +82,7 @@ def _adapted(names: Sequence[str], source: Dataset | None, shape: Shape, dataset
 def _one(name: str, source: Dataset | None, shape: Shape, dataset: str) -> tuple[np.ndarray, int]:
     match = _ID.match(name)
     if match is None or source is None:
-        return image_file(Path(name), shape, dataset), -1
+        return image_file(expand(name), shape, dataset), -1
     part, index = match[1], int(match[2])
     images, labels = ((source.train_images, source.train_labels) if part == "train"
                       else (source.test_images, source.test_labels))

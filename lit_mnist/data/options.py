@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import nearest
+from ..files import expand
 from .idx import DataError
 
 DATASETS = ("mnist", "fashion_mnist", "kmnist", "digits", "emnist", "cifar10", "cifar100", "folder", "csv", "arrays")
@@ -55,6 +56,8 @@ class DataOptions:
     emnist_split: str = "balanced"
 
     def __post_init__(self) -> None:
+        if self.root:
+            object.__setattr__(self, "root", expand(self.root))
         for key, accepted in _CHOICES.items():
             value = getattr(self, key)
             if value not in accepted:

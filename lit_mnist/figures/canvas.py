@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from ..errors import UserError, nearest
-from ..files import write_bytes
+from ..files import expand, write_bytes
 
 DPI = 100
 FORMATS = ("png", "svg")
@@ -169,5 +169,5 @@ def to_bytes(figure: Figure, format: str = "png") -> bytes:
 
 def save(figure: Figure, path: str | Path) -> Path:
     """Write the figure as PNG or SVG, by the suffix of `path`, whole or not at all; return the path."""
-    path = Path(path)
+    path = expand(path)
     return write_bytes(path, to_bytes(figure, path.suffix.lower().removeprefix(".")))

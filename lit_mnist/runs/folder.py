@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
-from ..files import WriteError
+from ..files import WriteError, expand
 from .lock import LOCK, Lock, LockedError
 
 CONFIG, SUMMARY, METRICS, CHECKPOINTS = "config.yaml", "summary.json", "metrics.csv", "checkpoints"
@@ -15,6 +16,28 @@ _PREFIX = "version_"
 def versions(folder: Path) -> list[Path]:
     """Return the run folders ``version_N`` in `folder`, in the order of their numbers."""
     return sorted((run for run in folder.glob(f"{_PREFIX}*") if _number(run) >= 0), key=_number)
+
+
+def find_run(path: str | Path) -> Path:
+    """Return `path`, expanded; where it is a folder of versions, the newest finished one in it, which is said.
+
+    Where none is finished, it is the newest one that holds a checkpoint.
+    """
+    folder = expand(path)
+    if not folder.is_dir() or (folder / CHECKPOINTS).is_dir():
+        return folder
+    runs = [run for run in versions(folder) if any((run / CHECKPOINTS).glob("*"))]
+    finished = [run for run in runs if (run / SUMMARY).is_file()]
+    if not runs:
+        return folder
+    run, which = (finished[-1], "newest finished") if finished else (runs[-1], "newest, unfinished")
+    print(f"opening {run}, the {which} version in {folder}", file=sys.stderr, flush=True)
+    return run
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of the configurations whose runs lie in `folder`."""
+    return sorted({path.parent.name for path in folder.glob(f"*/{_PREFIX}*")})
 
 
 def run_of(checkpoint: Path) -> Path | None:

@@ -21,7 +21,7 @@ from ..network import Network, as_images
 from ..spec import NetworkSpec
 from ..spec.weights import Weights
 from .checkpoint import BEST, LAST, PREVIOUS, CheckpointError, read_checkpoint, write_checkpoint
-from .folder import run_of
+from .folder import SUMMARY, find_run, names_in, run_of
 
 RECORD = "lit_mnist"  # the key of our own part of a checkpoint
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
@@ -65,11 +65,14 @@ class Model:
         return as_images(self.standardizer.apply(pixels))
 
 
-def checkpoint_record(spec: NetworkSpec, standardizer: Standardizer, dataset: str, seed: int | None,
+def checkpoint_record(spec: NetworkSpec, standardizer: Standardizer | None, dataset: str | None, seed: int | None,
                       class_names: Sequence[str] = ()) -> dict[str, Any]:
-    """Return what a checkpoint must say beside the weights, as plain values (safe to load)."""
-    return {"format": 1, "spec": spec.to_dict(), "standardizer": standardizer.to_dict(),
-            "dataset": dataset, "seed": seed, "class_names": list(class_names)}
+    """Return what a checkpoint must say beside the weights, as plain values (safe to load).
+
+    Scaling and data set are None where another data module trained the network.
+    """
+    return {"format": 1, "spec": spec.to_dict(), "dataset": dataset, "seed": seed, "class_names": list(class_names),
+            "standardizer": None if standardizer is None else standardizer.to_dict()}
 
 
 def save_model(model: Model, path: Path, optimizer_states: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -91,7 +94,7 @@ def open_model(path: str | Path, standardize: str | None = None, root: str | Pat
     else ``unit``); kinds that are fitted need MNIST under `root`. Raises ModelError, naming the file
     and the reason; nothing from the file is executed.
     """
-    path = Path(path)
+    path = find_run(path)
     if not path.exists():
         raise ModelError(f"{path}: no such file or folder; accepted: a run folder, a checkpoint (.ckpt), "
                          f"a Keras file ({', '.join(KERAS_SUFFIXES)})")
@@ -99,22 +102,24 @@ def open_model(path: str | Path, standardize: str | None = None, root: str | Pat
         path = run_checkpoint(path)
     if path.suffix.lower() in KERAS_SUFFIXES:
         return _open_keras(path, standardize, root)
-    if standardize is not None:
+    content = load_checkpoint(path)
+    if standardize is not None and not _is_unscaled(content):
         raise ModelError(f"standardize = {standardize!r}: {path} is a checkpoint and carries its own; "
-                         "the option is for Keras files")
-    return model_from_checkpoint(load_checkpoint(path), path)
+                         "the option is for Keras files, and for checkpoints trained from other data loaders")
+    return model_from_checkpoint(content, path, standardize, root)
 
 
 def run_checkpoint(run: Path) -> Path:
     """Return the checkpoint of a run folder whose weights its summary reports, else the best, else the last."""
     names = [BEST, LAST, PREVIOUS]
     with suppress(OSError, ValueError, KeyError, TypeError):  # an unfinished run has no summary
-        names.insert(0, json.loads((run / "summary.json").read_text(encoding="utf-8"))["checkpoint"])
+        names.insert(0, json.loads((run / SUMMARY).read_text(encoding="utf-8"))["checkpoint"])
     for name in names:
         if (run / "checkpoints" / str(name)).is_file():
             return run / "checkpoints" / str(name)
+    names = ", ".join(str(run / name) for name in names_in(run))
     raise ModelError(f"{run}: no checkpoint in this folder; accepted: a run folder with checkpoints/best.ckpt "
-                     "or checkpoints/last.ckpt")
+                     "or checkpoints/last.ckpt" + (f", such as the newest in one of these: {names}" if names else ""))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -125,13 +130,27 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise ModelError(str(error)) from error
 
 
-def model_from_checkpoint(content: Mapping[str, Any], path: Path) -> Model:
-    """Build the model that a loaded checkpoint describes; raise ModelError where the two do not fit."""
+def _is_unscaled(content: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint was trained from a data module that does not say how images are scaled."""
     record = content.get(RECORD)
+    return isinstance(record, Mapping) and record.get("standardizer", "") is None
+
+
+def model_from_checkpoint(content: Mapping[str, Any], path: Path, standardize: str | None = None,
+                          root: str | Path | None = None) -> Model:
+    """Build the model that a loaded checkpoint describes; raise ModelError where the two do not fit.
+
+    `standardize` and `root`, as in `open_model`, are for checkpoints that do not say how their images were scaled.
+    """
+    record = content.get(RECORD) or {}
+    if _is_unscaled(content) and standardize is None:
+        raise ModelError(f"{path}: was trained from another data loader and does not say how its images were scaled; "
+                         f"accepted: open_model(path, standardize=...) with one of {', '.join(STANDARDIZATIONS)}")
     try:
         spec = NetworkSpec.from_dict(record["spec"])
-        standardizer = Standardizer.from_dict(record["standardizer"])
-        dataset, seed = str(record["dataset"]), record.get("seed")
+        standardizer = Standardizer.from_dict(record["standardizer"]) if standardize is None else \
+            _fitted(standardize, root, spec)
+        dataset, seed = str(record["dataset"] or "mnist"), record.get("seed")
         names = tuple(map(str, record.get("class_names", ())))
     except (TypeError, KeyError, ValueError) as error:
         raise ModelError(f"{path}: does not say which network and scaling it belongs to "

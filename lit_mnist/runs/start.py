@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..files import expand
 from ..spec import NetworkSpec
 from .checkpoint import CheckpointError, read_newest
+from .folder import find_run
 from .model import KERAS_SUFFIXES, RECORD, Model, ModelError, keras_model, load_checkpoint, model_from_checkpoint
 from .model import run_checkpoint as _run_checkpoint
 from .resume import Unfinished
@@ -19,6 +21,8 @@ from .resume import Unfinished
 _NETWORK = "model.network"
 _FREE = {"data.root", "data.download", "data.fallback", "data.batch_size", "data.eval_batch_size", "data.dataset",
          "data.mirror", "data.memory_fraction", "data.on_damaged", "model.initial_weights", "model.cuda_graphs"}
+_PRECISION = "trainer.precision"
+_PLACES = ("default_root_dir", "logger")
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def find_origin(command: str, ckpt_path: str | None, runs_dir: str, name: str | 
             return None
         raise ModelError(f"{command} needs --ckpt_path: a run folder, a checkpoint (.ckpt), a Keras file "
                          f"({', '.join(KERAS_SUFFIXES)}), or last with --name or --config")
-    path = last_run(Path(runs_dir), name) if ckpt_path == "last" else Path(ckpt_path)
+    path = last_run(expand(runs_dir), name) if ckpt_path == "last" else find_run(ckpt_path)
     if command == "fit" and (path / "checkpoints").is_dir():
         return _newest(path / "checkpoints")
     if path.is_dir():
@@ -93,6 +97,9 @@ def _newest(folder: Path) -> Origin:
 def _from_checkpoint(content: dict[str, Any], path: Path, command: str) -> Origin:
     model = model_from_checkpoint(content, path)
     config = content[RECORD].get("config") or {}
+    if "loops" in content and not config and command == "fit":
+        raise ModelError(f"{path}: was trained from Python, so its optimiser and data are not known here; accepted: "
+                         f"lightning.Trainer.fit(module, data, ckpt_path={str(path)!r}) with the same module and data")
     if (not config or "loops" not in content) and command == "fit":
         raise ModelError(f"{path}: holds a network, but no training to go on with; accepted: a run's last.ckpt, "
                          "or --model.initial_weights with a .safetensors file")
@@ -101,7 +108,9 @@ def _from_checkpoint(content: dict[str, Any], path: Path, command: str) -> Origi
     kept["model"] = config.get("model", {}) | network
     kept.setdefault("data", {"dataset": model.dataset, "standardize": model.standardizer.kind,
                              "clip": model.standardizer.clip, "validation_fraction": 0.0, "validate_on": "none"})
-    return Origin(path, model, kept, ("model.", "data."))
+    if command == "fit":
+        kept["trainer"] = {key: value for key, value in (config.get("trainer") or {}).items() if key not in _PLACES}
+    return Origin(path, model, kept, ("model.", "data.", _PRECISION))
 
 
 def last_run(runs_dir: Path, name: str | None) -> Path:
@@ -140,8 +149,18 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _differ(key: str, here: Any, there: Any) -> bool:
-    """Networks differ where their descriptions do, however they are spelled."""
-    return NetworkSpec.from_dict(here) != NetworkSpec.from_dict(there) if key == _NETWORK else here != there
+    """Networks and precisions differ where their meaning does, however they are spelled."""
+    if key == _NETWORK:
+        return NetworkSpec.from_dict(here) != NetworkSpec.from_dict(there)
+    if key == _PRECISION:
+        return _precision(here) != _precision(there)
+    return here != there
+
+
+def _precision(value: Any) -> str:
+    """Return a precision in Lightning's long form: ``64`` is ``64-true``."""
+    short = {"None": "32-true", "32": "32-true", "64": "64-true", "16": "16-mixed", "bf16": "bf16-mixed"}
+    return short.get(str(value), str(value))
 
 
 def _first_difference(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback, ProgressBar
 
 from ..errors import UserError
 from ..runs.lock import Lock
-from ..runs.model import RECORD, checkpoint_record
+from ..runs.model import RECORD
 from .initial import save_initial_weights
 
 
@@ -181,7 +181,7 @@ class Clock(Callback):
 
 
 class RunRecord(Callback):
-    """Locks the run folder, writes the initial weights, and puts into every checkpoint what opening it later takes."""
+    """Locks the run folder, writes the initial weights, and puts the configuration into every checkpoint."""
 
     def __init__(self, config: dict[str, Any] | None = None) -> None:
         self.config, self.lock = config, None
@@ -199,10 +199,8 @@ class RunRecord(Callback):
             save_initial_weights(pl_module.network, Path(folder) / "initial_weights.safetensors")
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict) -> None:
-        """Add network description, scaling, data set, seed and configuration."""
-        prepared = trainer.datamodule.prepared
-        checkpoint[RECORD] = checkpoint_record(pl_module.spec, prepared.standardizer, prepared.dataset.name,
-                                               pl_module.seed, prepared.dataset.class_names) | {"config": self.config}
+        """Add the configuration; the module adds what opening the checkpoint takes."""
+        checkpoint[RECORD] = {"config": self.config}
 
 
 class StepProgress(ProgressBar):

@@ -14,6 +14,7 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 
 from ..runs.checkpoint import BEST, LAST, PREVIOUS, read_checkpoint, write_checkpoint
+from ..runs.model import RECORD, checkpoint_record
 from .interruption import Interrupted, Interruption
 from .lightning_internals import epochs_processed, is_last_block
 
@@ -135,6 +136,15 @@ class KeepBest(ModelCheckpoint):
         if self.monitor in trainer.callback_metrics:
             pl_module.watch.check()
             super().on_train_epoch_end(trainer, pl_module)
+
+
+def describe(checkpoint: dict[str, Any], trainer: L.Trainer, module: Any) -> None:
+    """Put into a checkpoint what opening it later takes: network, scaling, data set, seed."""
+    prepared = getattr(trainer.datamodule, "prepared", None)
+    known: tuple[Any, ...] = (None, None, module.seed)
+    if prepared is not None:
+        known = (prepared.standardizer, prepared.dataset.name, module.seed, prepared.dataset.class_names)
+    checkpoint[RECORD] = checkpoint_record(module.spec, *known) | checkpoint.get(RECORD, {})
 
 
 _PLACES = ("best_model_path", "kth_best_model_path", "last_model_path")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
@@ -15,7 +16,7 @@ from ..network import Network
 from ..spec import NetworkSpec
 from .averaging import Average
 from .callbacks import say
-from .checkpoints import place_states, portable_states
+from .checkpoints import describe, place_states, portable_states
 from .cuda.copies import HostCopies
 from .cuda.graphs import refuse_without_cuda, runner_for
 from .devices import check_precision
@@ -277,11 +278,24 @@ class LitClassifier(L.LightningModule):
 
     # ---- checkpoints
 
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: str | Path, map_location: Any = None,  # pyright: ignore
+                             **settings: Any) -> LitClassifier:
+        """Return a checkpoint's network with the training settings that it holds; `settings` take their places.
+
+        Reads what this program writes, and nothing that carries code. Checkpoints trained from Python hold network
+        and seed alone. Raises ModelError naming file and reason.
+        """
+        from .reopen import classifier_from_checkpoint
+
+        return classifier_from_checkpoint(cls, checkpoint_path, map_location, settings)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what resuming takes; put averaged weights, where there are any, in the weights' place and keep both."""
         if self.average is not None:
             checkpoint["state_dict"], checkpoint["trained_state"] = self.average.states(checkpoint["state_dict"])
         portable_states(checkpoint.get("callbacks", {}))
+        describe(checkpoint, self.trainer, self)
         self.resume_state.save(checkpoint, self.trainer)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from ..errors import UserError
-from ..files import write_bytes
+from ..files import expand, write_bytes
 from ..network import Network
 from ..spec import SpecError
 
@@ -26,7 +26,7 @@ def save_initial_weights(network: Network, path: Path) -> None:
 def load_initial_weights(network: Network, path: str | Path) -> None:
     """Load weights written by `save_initial_weights`; raise WeightsError naming file and reason."""
     try:
-        weights = load(Path(path).read_bytes())
+        weights = load(expand(path).read_bytes())
     except OSError as error:
         raise WeightsError(f"model.initial_weights = {str(path)!r}: cannot be read ({error.strerror}); "
                            "accepted: an initial_weights.safetensors of another run") from error
