@@ -15,7 +15,7 @@ import torch
 from captum.attr import NeuronGradient
 
 from lit_mnist.maximize.ascent import Stage, ascend, rows_for
-from lit_mnist.maximize.constraint import Standardised, standardise
+from lit_mnist.maximize.constraint import Standardised, per_image_standardization
 from lit_mnist.maximize.objectives import ChannelMean
 from lit_mnist.maximize.search import search
 from lit_mnist.maximize.starts import START, Fluctuations
@@ -76,7 +76,7 @@ def _ours(network: Network, maps: int, steps: int, restarts: int = 4) -> Callabl
 def _captum(network: Network, steps: int) -> Callable[[], object]:
     """The straightforward program: one image, the whole network, NeuronGradient with a selector for one map."""
     method = NeuronGradient(network, getattr(network, LAYER))
-    start = standardise(torch.randn(1, *_SHAPE, generator=torch.Generator().manual_seed(0))).to(
+    start = per_image_standardization(torch.randn(1, *_SHAPE, generator=torch.Generator().manual_seed(0))).to(
         next(network.parameters()))
 
     def case() -> None:
@@ -84,7 +84,7 @@ def _captum(network: Network, steps: int) -> Callable[[], object]:
         for step in range(steps):
             gradient = method.attribute(image.detach().requires_grad_(),
                                         lambda maps, chosen=step % 128: maps[:, chosen].mean((1, 2)))
-            image = standardise(image + 0.01 * gradient / (gradient.square().mean().sqrt() + 1e-7))
+            image = per_image_standardization(image + 0.01 * gradient / (gradient.square().mean().sqrt() + 1e-7))
         _synchronise()
 
     return case

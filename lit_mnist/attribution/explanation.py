@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..data import Dataset
 from ..data.images import Images
+from ..data.standardize import channels_first
 from ..network import predicted_classes
 from ..runs.model import Model
 from .baselines import background, input_noise
@@ -81,8 +82,7 @@ def _reordered(images: Images, order: list[int]) -> Images:
 
 def _ink(model: Model) -> Tensor:
     """Pixel values in a unit of input, broadcast over (N, C, H, W)."""
-    scale = torch.from_numpy(np.asarray(model.standardizer.scale, np.float64))
-    return scale.permute(2, 0, 1) if scale.dim() == 3 else scale
+    return torch.from_numpy(np.array(channels_first(model.standardizer.scale), np.float64))
 
 
 def _verdict_sample(model: Model, dataset: Dataset | None, target: str, count: int, shown: Sample) -> Sample | None:

@@ -107,6 +107,13 @@ class Standardizer:
                    values["clip"], bool(values.get("bgr", False)))
 
 
+def channels_first(moment: np.ndarray) -> np.ndarray:
+    """Return a mean or scale, () or (H, W) or (H, W, C) or (channels,), so that it broadcasts over (C, H, W)."""
+    if moment.ndim == 3:
+        return moment.transpose(2, 0, 1)
+    return moment[:, None, None] if moment.ndim == 1 else moment
+
+
 def _moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Exact per-pixel mean and population deviation: integer sums, divided once in float64."""
     total = images.sum(axis=0, dtype=np.int64)

@@ -10,7 +10,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ..inside.maps import FeatureMaps, Journey, standardized
+from ..inside.maps import FeatureMaps, Journey, deprocess
 from ..inside.top_images import Ranking, TopImages
 from .canvas import (
     GREY,
@@ -46,7 +46,7 @@ def feature_grid(record: FeatureMaps, columns: int = 8, standardize: bool = Fals
              f"{caption(record.answer, class_names)}{_seed(record.seed)}")
     if record.values.ndim == 1:
         return _units(record, title)
-    values = standardized(record.values) if standardize else record.values
+    values = deprocess(record.values) if standardize else record.values
     signed = low < 0 and not standardize
     limits = (0.0, 255.0) if standardize else None if own_scale else (signed_range if signed else value_range)(values)
     columns = min(columns, len(values))

@@ -108,7 +108,7 @@ def journey(model: Model, images: Images, map: int = 0, layers: Sequence[str] | 
                    tuple(tuple(record.values[map] for record in row) for row in rows), model.seed)
 
 
-def standardized(values: np.ndarray) -> np.ndarray:
+def deprocess(values: np.ndarray) -> np.ndarray:
     """Return maps (..., rows, columns) as the sources draw them: mean 128, deviation 64, clipped to 0..255.
 
     Each map on its own; a constant map becomes 128.

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..data.standardize import channels_first
 from ..network import Rescaling
 from ..runs.model import Model
 
 
-def standardise(images: Tensor) -> Tensor:
+def per_image_standardization(images: Tensor) -> Tensor:
     """Return `images` (N, C, H, W), each with mean 0 and population deviation 1.
 
     TensorFlow's rule (``tf.image.per_image_standardization``): the deviation that divides is not below
@@ -36,15 +37,15 @@ class Standardised:
 
     def begin(self, noise: Tensor) -> Tensor:
         """Return start images from `noise` of any scale."""
-        return standardise(noise)
+        return per_image_standardization(noise)
 
     def hold(self, images: Tensor) -> Tensor:
         """Return the allowed images that follow from `images` (N, C, H, W)."""
-        return standardise(images)
+        return per_image_standardization(images)
 
     def reference(self, inputs: Tensor) -> Tensor:
         """Return the network's own inputs as images that this constraint allows."""
-        return standardise(inputs)
+        return per_image_standardization(inputs)
 
     def bounds(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Return the least and largest value of each pixel (C, H, W): n values, mean 0, deviation 1 -> sqrt(n - 1)."""
@@ -71,7 +72,7 @@ class Box:
     def begin(self, noise: Tensor) -> Tensor:
         """Return start images around the middle of the box, a quarter of its width per deviation."""
         low, high = self._sides(noise)
-        return self.hold((low + high) / 2 + standardise(noise) * (high - low) / 4)
+        return self.hold((low + high) / 2 + per_image_standardization(noise) * (high - low) / 4)
 
     def hold(self, images: Tensor) -> Tensor:
         """Return `images` (N, C, H, W) with every value brought back into the box."""
@@ -99,9 +100,10 @@ Constraint = Standardised | Box
 def constraint_for(model: Model) -> Constraint:
     """Return the constraint of a model's preprocessing: `Standardised` where it divides by deviations, else `Box`."""
     standardizer = model.standardizer
-    if standardizer.kind in ("per_pixel", "per_pixel_all", "global"):
+    if standardizer.kind in ("per_pixel", "per_pixel_all", "per_channel", "global"):
         return Standardised()
-    low, high = ((level - standardizer.mean) / standardizer.scale for level in (0.0, 255.0))
+    mean, scale = channels_first(standardizer.mean), channels_first(standardizer.scale)
+    low, high = ((level - mean) / scale for level in (0.0, 255.0))
     return Box(np.asarray(low), np.asarray(high))
 
 

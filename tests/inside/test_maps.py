@@ -10,7 +10,7 @@ from lit_mnist.data.images import Images, read_images
 from lit_mnist.errors import UserError
 from lit_mnist.inside.capture import CaptureError
 from lit_mnist.inside.filters import filters
-from lit_mnist.inside.maps import answers, feature_maps, journey, standardized
+from lit_mnist.inside.maps import answers, deprocess, feature_maps, journey
 from lit_mnist.spec import NetworkSpec
 from tests.tiny import all_values, model_of, tiny_model
 
@@ -67,7 +67,7 @@ def test_journey_refuses_what_is_not_there(images: Images) -> None:
 def test_standardized_as_the_sources() -> None:
     """Mean 128 and deviation 64 for each map on its own, clipped; a constant map has no deviation to divide by."""
     maps = np.stack([np.arange(16.0).reshape(4, 4), np.zeros((4, 4)), np.full((4, 4), 3.0), np.eye(4) * 1e6])
-    shown = standardized(maps)
+    shown = deprocess(maps)
     assert shown[0].mean() == pytest.approx(128) and shown[0].std() == pytest.approx(64)
     assert (shown[1:3] == 128).all()
     assert shown.min() >= 0 and shown.max() <= 255

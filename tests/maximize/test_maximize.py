@@ -13,7 +13,7 @@ from lit_mnist.inside.capture import capture
 from lit_mnist.maximize import ascent as a
 from lit_mnist.maximize import objectives as o
 from lit_mnist.maximize.checks import MaximizeError
-from lit_mnist.maximize.constraint import Box, constraint_for, standardise
+from lit_mnist.maximize.constraint import Box, constraint_for, per_image_standardization
 from lit_mnist.maximize.directions import Blur, Fourier
 from lit_mnist.maximize.presets import PRESETS, recipe
 from lit_mnist.maximize.quality import assess, fine_share
@@ -61,7 +61,7 @@ def test_first_layer_map_before_its_activation_reaches_the_standardised_gradient
     for target, image in zip(ascent.rows.targets, ascent.images, strict=True):
         x = torch.zeros(1, 1, 28, 28, requires_grad=True)
         gradient, = torch.autograd.grad(model.network.Conv2D_1.conv(x)[0, target].mean(), x)
-        assert cosine(image, standardise(gradient)[0].numpy()) >= 0.999
+        assert cosine(image, per_image_standardization(gradient)[0].numpy()) >= 0.999
 
 
 def test_logit_of_a_linear_model_reaches_its_standardised_weights() -> None:
@@ -135,9 +135,9 @@ def test_one_step_is_the_written_formula(small: Model) -> None:
 
 
 def test_standardise_follows_tensorflows_rule() -> None:
-    assert torch.equal(standardise(torch.full((1, 1, 4, 4), 7.0)), torch.zeros(1, 1, 4, 4))
+    assert torch.equal(per_image_standardization(torch.full((1, 1, 4, 4), 7.0)), torch.zeros(1, 1, 4, 4))
     faint = torch.tensor([[[[0.0, 1e-3], [0.0, 1e-3]]]])
-    assert torch.allclose(standardise(faint), (faint - faint.mean()) / 0.5)  # 1 / sqrt(4 pixels)
+    assert torch.allclose(per_image_standardization(faint), (faint - faint.mean()) / 0.5)  # 1 / sqrt(4 pixels)
 
 
 @pytest.mark.parametrize(("kind", "low", "high"), [("unit", 0, 1), ("none", 0, 255)])
@@ -238,7 +238,7 @@ def test_quality_by_hand(small: Model) -> None:
     images = start(rows).float()
     quality = assess(small.network, "Conv_2", images.numpy(), rows, data)
     with capture(small.network, "Conv_2") as seen:
-        small.network(standardise(small.tensor(pixels)))
+        small.network(per_image_standardization(small.tensor(pixels)))
         largest = seen["Conv_2"].mean((2, 3)).max(0).values
         small.network(images)
         own = seen["Conv_2"].mean((2, 3))
