@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from ..errors import UserError
 from .messages import explain
+
+_OTHER_NAMES = {"map": "maps", "data.root": "data_root"}
 
 
 def call(command: str, function: Callable[..., Any], argv: list[str]) -> Any:
@@ -20,10 +23,23 @@ def call(command: str, function: Callable[..., Any], argv: list[str]) -> Any:
                             allow_abbrev=False)
     parser.add_function_arguments(function, as_group=False)
     try:
-        settings = parser.parse_args(_folded(function, _spelled_out(function, argv)))
+        settings = parser.parse_args(_folded(function, _spelled_out(function, _renamed(function, argv))))
     except ArgumentError as error:
         raise UserError(explain(str(error), [action.dest for action in parser._actions])) from error
     return function(**settings.as_dict())
+
+
+def _renamed(function: Callable, argv: list[str]) -> list[str]:
+    """Return `argv` with other names of options replaced: the older ``--map``, and ``--data.root`` as fit has it."""
+    parameters = inspect.signature(function).parameters
+    names = {f"--{old}": f"--{new}" for old, new in _OTHER_NAMES.items() if new in parameters}
+    renamed = []
+    for word in argv:
+        option, equals, value = word.partition("=")
+        if option == "--map" and option in names:
+            print(f"note: {option} is now {names[option]}", file=sys.stderr)
+        renamed.append(names.get(option, option) + equals + value)
+    return renamed
 
 
 def _spelled_out(function: Callable, argv: list[str]) -> list[str]:

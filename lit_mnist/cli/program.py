@@ -91,6 +91,8 @@ def _help() -> str:
     lines += [f"  {name.ljust(width)}  {text}" for name, text in TRAINING.items()]
     lines += ["", "Look inside, compare, convert:"]
     lines += [f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items()]
-    lines += ["", "Every command takes --json (one JSON object on standard output) and --help.",
+    lines += ["", "--out names the folder that a command writes into, made where it is missing; default: out/COMMAND.",
+              "Commands that write one file (convert, report) also take that file's name.",
+              "Every command takes --json (one JSON object on standard output) and --help.",
               "First steps: python -m lit_mnist fit --config configs/cnn.yaml"]
     return "\n".join(lines)

@@ -23,6 +23,7 @@ COMMANDS = {
     "top_images": "find the images that activate each map most, and the patch that the map saw",
     "activation_stats": "measure every map over a data set, and tell three kinds of silent map apart",
     "maximize": "make the images that maps or classes want most, with a quality card each",
+    "style": "redraw one image in the style of another, by the network's own features",
     "explain": "which pixels made the network decide: attribution maps with their verdicts",
     "report": "write one HTML page about a trained network",
 }

@@ -7,7 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
 from ...outcome import Outcome
-from .results import Results, progress
+from ..progress import progress
+from .results import Results
 
 if TYPE_CHECKING:
     from ...inside.statistics import LayerStatistics, Silence

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from ...comparison.equivalence.runs import Plan
 
 
-def compare(config: str, seeds: int = 12, epochs: int = 12, options: list[str] | None = None, out: str = "compare",
+def compare(config: str, seeds: int = 12, epochs: int = 12, options: list[str] | None = None, out: str = "out/compare",
             margin: float = 0.1, alpha: float = 0.05) -> Outcome:
     """Train a configuration in both frameworks over several seeds, and test whether the accuracies are equivalent.
 
-    Example: python -m lit_mnist compare --config configs/cnn.yaml --seeds 12 --epochs 12 --out compare
+    Example: python -m lit_mnist compare --config configs/cnn.yaml --seeds 12 --epochs 12
 
     Seeds 1 to N are trained by this program and by Keras, seeds N + 1 to 2 N by Keras again, as a control (extra
     `keras`). A comparison that was cut off goes on with the same command: finished trainings are kept.

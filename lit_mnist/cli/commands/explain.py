@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...outcome import Outcome
+from .results import Results
+
+if TYPE_CHECKING:
+    from ...attribution.records import Explanation, Verdict
 
 
 def explain(ckpt_path: str, images: list[str] | None = None, methods: list[str] | None = None,
             target: str = "predicted", baseline: str = "empty", layer: str | None = None, verdict_digits: int = 20,
-            count: int = 8, out: str = "out", tensorboard: str | None = None, data_root: str | None = None,
+            count: int = 8, out: str = "out/explain", tensorboard: str | None = None, data_root: str | None = None,
             seed: int = 0) -> Outcome:
     """Explain the network's answers: attribution maps, and for each method whether to believe it.
 
-    Example: python -m lit_mnist explain --ckpt_path runs/cnn --images test:19 a.png --methods all --target 4-9
+    Example: python -m lit_mnist explain --ckpt_path runs/cnn/version_0 --images test:19 digit.png --target 4-9
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
@@ -42,7 +45,7 @@ def explain(ckpt_path: str, images: list[str] | None = None, methods: list[str] 
 
     if count < 1:
         raise AttributionError(f"count = {count}; accepted: 1 or more")
-    model = open_model(ckpt_path, root=data_root)
+    model, results = open_model(ckpt_path, root=data_root), Results("explain", out)
     dataset = None
     try:
         dataset = load_dataset(model.dataset, data_root, network=model.spec)
@@ -53,51 +56,41 @@ def explain(ckpt_path: str, images: list[str] | None = None, methods: list[str] 
     chosen = read_images(images or interesting(model, dataset, count), model.dataset, data_root, model.spec.input_shape)
     record = compute(model, chosen, methods or ["all"], target, dataset=dataset, baseline=baseline, layer=layer,
                      verdict_digits=verdict_digits, seed=seed, progress=_tell)
-    files = _write(record, Path(out), tensorboard)
-    return Outcome({**record.summary(), "files": files}, _text(record, files))
+    return _write(record, results, tensorboard)
 
 
 def _tell(method: str) -> None:
     print(f"explain: {method}", file=sys.stderr)
 
 
-def _write(record, out: Path, tensorboard: str | None) -> list[str]:  # noqa: ANN001 - an Explanation
-    import numpy as np
-
+def _write(record: Explanation, results: Results, tensorboard: str | None) -> Outcome:
     from ...figures.attribution import pictures, rgb_pictures
-    from ...figures.canvas import save
-    from ...files import write_bytes, write_json
 
-    files = [str(save(figure, out / f"explain_{name}.png")) for name, figure in pictures(record).items()]
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **record.arrays())
-    files.append(str(write_bytes(out / "explain.npz", buffer.getvalue())))
+    for name, figure in pictures(record).items():
+        results.picture(figure, "explain", name)
+    results.arrays(**record.arrays())
     if tensorboard is not None:
         from ...attribution.tensorboard import write_events
 
-        files.append(str(write_events(record, tensorboard, rgb_pictures)))
-    files.append(str(out / "explain.json"))
-    write_json(files[-1], {**record.summary(), "files": files})
-    return files
+        results.files.append(write_events(record, tensorboard, rgb_pictures))
+    return results.finish(record.summary(), _text(record))
 
 
-def _text(record, files: list[str]) -> str:  # noqa: ANN001 - an Explanation
+def _text(record: Explanation) -> str:
     lines = [record.caption(i).replace("\n", ": ") + f", explained: {target}"
              for i, target in enumerate(record.targets)]
     for attribution in record.attributions:
         state = {True: "passes", False: "fails", None: "not judged"}[attribution.passed]
         lines += ["", f"{attribution.method}: {state}"]
         lines += [f"  {_mark(v.passed)} {v.check}: {_figure(v)} ({v.note})" for v in attribution.verdicts]
-    lines += ["", *(f"skipped {name}: {reason}" for name, reason in record.skipped.items()),
-              *(f"wrote {file}" for file in files)]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *(f"skipped {name}: {reason}" for name, reason in record.skipped.items())])
 
 
 def _mark(passed: bool | None) -> str:
     return {True: "pass", False: "FAIL", None: "  - "}[passed]
 
 
-def _figure(verdict) -> str:  # noqa: ANN001 - a Verdict
+def _figure(verdict: Verdict) -> str:
     if verdict.value is None:
         return "does not apply"
     return f"{verdict.value:.3g}, threshold {'<=' if verdict.at_most else '>='} {verdict.threshold:.3g}"

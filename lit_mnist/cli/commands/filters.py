@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...outcome import Outcome
+from ..numbers import read_numbers
 from .results import Results
 
 if TYPE_CHECKING:
     from ...inside.filters import Filters
 
 
-def filters(ckpt_path: str, layer: list[str] | None = None, map: int | None = None, out: str = "out/filters",
+def filters(ckpt_path: str, layer: list[str] | None = None, maps: list[str] | None = None, out: str = "out/filters",
             columns: int = 8, svg: bool = False) -> Outcome:
     """Draw the filters of the convolutions, in a signed colour scale centred on zero.
 
-    Example: python -m lit_mnist filters --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --map 7
+    Example: python -m lit_mnist filters --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --maps 7
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
         layer: convolutions' names (default: all of them).
-        map: draw this filter's kernel for every input channel; without it, layers of several input
-            channels get an overview with a row for each map and a column for each channel.
+        maps: draw these filters' kernels for every input channel, a picture each; without it, layers of several
+            input channels get an overview with a row for each map and a column for each channel.
         out: folder for the pictures, filters.npz (all weights) and filters.json (figures by filter).
         columns: kernels in a row.
         svg: write every picture as SVG too.
@@ -40,8 +41,11 @@ def filters(ckpt_path: str, layer: list[str] | None = None, map: int | None = No
     records = [kernels_of(model.network, name, model.seed) for name in layer or convolutions(model.network)]
     if not records:
         raise UserError(f"{ckpt_path}: this network has no convolution; accepted: one that has")
-    for record in records:
-        results.picture(draw(record, map, columns), "filters", record.layer, *([] if map is None else [f"map{map}"]))
+    chosen = [read_numbers(maps, len(record.kernels), "maps", f"of layer {record.layer!r}") for record in records]
+    for record, numbers in zip(records, chosen, strict=True):
+        for number in numbers or [None]:
+            name = [] if number is None else [f"map{number}"]
+            results.picture(draw(record, number, columns), "filters", record.layer, *name)
     results.arrays(**{f"{record.layer}/{key}": getattr(record, key) for record in records
                       for key in ("kernels", "biases")})
     data = {"network": model.path, "seed": model.seed, "layers": [_layer(record) for record in records]}

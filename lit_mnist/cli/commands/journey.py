@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from ...errors import UserError
 from ...outcome import Outcome
+from ..numbers import read_numbers
 from .features import answer_data, answer_text
 from .results import Results
 
+_LARGEST = 10**9  # maps; each layer says how many it has
 
-def journey(ckpt_path: str, images: list[str] | None = None, map: int = 0, layer: list[str] | None = None,
-            out: str = "out/journey", svg: bool = False, data_root: str | None = None) -> Outcome:
+
+def journey(ckpt_path: str, images: list[str] | None = None, maps: list[str] | None = None,
+            layer: list[str] | None = None, out: str = "out/journey", svg: bool = False,
+            data_root: str | None = None) -> Outcome:
     """Draw how images travel through the network: images in rows, layers in columns, one chosen map of each.
 
-    Example: python -m lit_mnist journey --ckpt_path runs/fashion_cnn/version_0 --images test:0 test:23 test:28 --map 1
+    Example: python -m lit_mnist journey --ckpt_path runs/fashion_cnn/version_0 --images test:0 test:23 --maps 1
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
         images: ids such as test:19 or train:31727, or image files (default: test:0 test:23 test:28, three
             shoes where the data set is Fashion-MNIST).
-        map: number of the map, from 0; every chosen layer must have it.
+        maps: number of the one map, from 0 (the default); every chosen layer must have it.
         layer: layers' names or globs (default: every convolution and pooling layer).
         out: folder for journey.png and journey.json (with all values).
         svg: write the picture as SVG too.
@@ -28,12 +33,15 @@ def journey(ckpt_path: str, images: list[str] | None = None, map: int = 0, layer
     from ...inside.maps import journey as travel
     from ...runs.model import open_model
 
+    (number, *more) = read_numbers(maps, _LARGEST, "maps") or [0]
+    if more:
+        raise UserError(f"--maps {' '.join(maps or [])}: journey draws one map of every layer; accepted: one number")
     model, results = open_model(ckpt_path), Results("journey", out, svg)
     read = read_images(images or ["test:0", "test:23", "test:28"], model.dataset, data_root, model.spec.input_shape)
-    record = travel(model, read, map, layer)
+    record = travel(model, read, number, layer)
     results.picture(draw(record, model.class_names), "journey")
     values = [dict(zip(record.layers, row, strict=True)) for row in record.values]
-    data = {"network": model.path, "seed": model.seed, "map": map, "layers": record.layers,
+    data = {"network": model.path, "seed": model.seed, "map": number, "layers": record.layers,
             "images": [answer_data(answer) | {"values": row}
                        for answer, row in zip(record.answers, values, strict=True)]}
     return results.finish(data, "\n".join(answer_text(answer) for answer in record.answers))

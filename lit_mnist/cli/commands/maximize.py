@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from ...outcome import Outcome
+from ..numbers import read_numbers
+from ..progress import step_bar
 from .results import Results
 
 if TYPE_CHECKING:
@@ -17,23 +15,22 @@ if TYPE_CHECKING:
     from ...runs.model import Model
 
 
-def maximize(ckpt_path: str, layer: str | None = None, maps: str = "all", classes: str | None = None,
-             preset: Literal["source", "staged", "robust", "class", "style"] | None = None, restarts: int = 4,
-             steps: int | None = None, step: float | None = None, search: int = 0, converge: bool = False,
-             wake: bool = True, compare: bool = True, images: list[str] | None = None,
+def maximize(ckpt_path: str, layer: str | None = None, maps: list[str] | None = None,
+             classes: list[str] | None = None, preset: Literal["source", "staged", "robust", "class"] | None = None,
+             restarts: int = 4, steps: int | None = None, step: float | None = None, search: int = 0,
+             converge: bool = False, wake: bool = True, compare: bool = True,
              animate: Literal["gif", "apng"] | None = None, tensorboard: str | None = None, out: str = "out/maximize",
              svg: bool = False, data_root: str | None = None, seed: int = 0) -> Outcome:
     """Make the images that a layer's maps, or the classes, want most, each with its quality card.
 
-    Example: python -m lit_mnist maximize --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --maps 3,17 --preset robust
+    Example: python -m lit_mnist maximize --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --maps 3 17 --preset robust
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
         layer: any layer, NAME or NAME:pre (default: the last convolution).
-        maps: all, or numbers such as 3,17 or 0-15, of the layer's maps or, where it gives vectors, units.
+        maps: all (the default), or numbers such as 3 17 or 0-15, of the layer's maps or, where it gives vectors, units.
         classes: all, or numbers: images of the classes' logits instead of a layer's maps.
-        preset: source (the default for maps), staged, robust, class (the default for units and classes), or style:
-            the first of two images redrawn in the style of the second.
+        preset: source (the default for maps), staged, robust, or class (the default for units and classes).
         restarts: start images for each map or class.
         steps: of the last stage (default: the preset's).
         step: size of a step (default: the preset's).
@@ -41,7 +38,6 @@ def maximize(ckpt_path: str, layer: str | None = None, maps: str = "all", classe
         converge: stop an image when its objective has stopped changing.
         wake: raise maps that no start wakes by their pre-activation first.
         compare: measure every image against the network's training images.
-        images: for the preset style alone: content and style, ids such as test:19 or files.
         animate: write the ascent as an animated picture too.
         tensorboard: folder for TensorBoard's event files; none by default.
         out: folder for maximize.json, maximize.npz and the pictures.
@@ -53,12 +49,8 @@ def maximize(ckpt_path: str, layer: str | None = None, maps: str = "all", classe
     from ...runs.model import open_model
 
     model, results = open_model(ckpt_path, root=data_root), Results("maximize", out, svg)
-    if (preset == "style") != bool(images):
-        raise MaximizeError(f"preset {preset!r} with images {images!r}; accepted: the two together, or neither")
-    if preset == "style":
-        return _style(model, results, images, steps, step, data_root)
-    if classes is not None and (layer is not None or maps != "all"):
-        raise MaximizeError(f"classes = {classes!r} together with a layer or maps; accepted: one of the two")
+    if classes is not None and (layer is not None or maps is not None):
+        raise MaximizeError(f"--classes {' '.join(classes)} together with a layer or maps; accepted: one of the two")
     from ...inside.filters import last_convolution
     from ...maximize.wanted import (
         CLASSES,
@@ -77,31 +69,16 @@ def maximize(ckpt_path: str, layer: str | None = None, maps: str = "all", classe
     settings = Settings(preset, restarts, seed, steps, step, search, converge, wake,
                         _frames(preset, steps) if animate else 6)
     if layer is None:
-        chosen = _numbers(classes, model.spec.units, "classes")
+        chosen = read_numbers(classes, model.spec.units, "classes")
         data = _reference(model, model.spec.output, compare, data_root)
-        with _bar() as progress:
+        with step_bar() as progress:
             made = maximize_classes(model, chosen, settings, data, progress)
     else:
-        chosen = _numbers(maps, target_count(model.network, layer), "maps")
+        chosen = read_numbers(maps, target_count(model.network, layer), "maps")
         data = _reference(model, layer, compare, data_root)
-        with _bar() as progress:
+        with step_bar() as progress:
             made = maximize_maps(model, layer, chosen, settings, data, progress)
     return _finish(model, results, made, animate, tensorboard)
-
-
-def _numbers(text: str, count: int, what: str) -> list[int] | None:
-    """Read ``all``, ``3,17`` and ``0-15``: different numbers below `count`."""
-    from ...maximize.checks import MaximizeError
-
-    if text == "all":
-        return None
-    parts = [re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part) for part in text.split(",")]
-    spans = [range(int(part[1]), int(part[2] or part[1]) + 1) for part in parts if part]
-    found = [number for span in spans if span.stop <= count for number in span]
-    if not all(parts) or not all(span and span.stop <= count for span in spans) or len(set(found)) < len(found):
-        raise MaximizeError(f"{what} = {text!r} cannot work; accepted: all, or different numbers of 0 to {count - 1} "
-                            "such as 3,17 or 0-5")
-    return found
 
 
 def _reference(model: Model, layer: str, compare: bool, root: str | None) -> Reference | None:
@@ -119,20 +96,6 @@ def _frames(preset: str, steps: int | None) -> tuple[int, ...]:
     stages = with_steps(recipe(preset)(LayerEnergy("")), steps)
     total = sum(stage.steps for stage in stages)
     return tuple(sorted({*snapshot_steps(total), *range(0, total, 12)}))
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on standard error where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    if not sys.stderr.isatty():
-        yield None
-        return
-    with Progress(console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("ascent")
-        yield lambda done, total: shown.update(task, completed=done, total=total)
 
 
 def _finish(model: Model, results: Results, made: WantedImages, animate: str | None,
@@ -180,26 +143,3 @@ def _text(made: WantedImages) -> str:
               if made.quality.activation[row] == 0]
     lines += [f"{made.kind} {target} stayed {outcome}" for target, outcome in silent]
     return "\n".join(lines)
-
-
-def _style(model: Model, results: Results, names: list[str], steps: int | None, step: float | None,
-           root: str | None) -> Outcome:
-    from ...data.images import read_images
-    from ...figures.maximize import transfer as draw
-    from ...maximize.checks import MaximizeError
-    from ...maximize.transfer import style_transfer
-
-    if len(names) != 2:
-        raise MaximizeError(f"images = {names!r} cannot work; accepted: two, content and style")
-    pixels = read_images(names, model.dataset, root, model.spec.input_shape).pixels
-    changes = {key: value for key, value in (("steps", steps), ("step", step)) if value is not None}
-    with _bar() as progress:
-        record = style_transfer(model, *pixels, progress=progress, **changes)
-    results.picture(draw(record), "maximize", "style")
-    results.arrays(content=record.content, style=record.style, image=record.image,
-                   snapshots=record.ascent.snapshots[0], objective=record.ascent.objective[0])
-    data = {"network": model.path, "content": names[0], "style": names[1], "content_loss": record.content_loss,
-            "style_loss": record.style_loss, "steps": int(record.ascent.steps[0])}
-    return results.finish(data, f"{names[0]} in the style of {names[1]}: content loss {record.content_loss[0]:.4g} to "
-                                f"{record.content_loss[1]:.4g}, style loss {record.style_loss[0]:.4g} to "
-                                f"{record.style_loss[1]:.4g}")

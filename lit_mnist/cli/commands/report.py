@@ -17,7 +17,7 @@ def report(ckpt_path: str, out: str | None = None, images: list[str] | None = No
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
-        out: the file (default: report.html in the run folder, else in the present folder).
+        out: folder for report.html, or a file that ends in .html (default: the run folder, else out/report).
         images: ids such as test:19, or image files, to look into (default: the first test image of each class
             and the most confident mistakes).
         leave_out: sections to leave out: curves, mistakes, layers, filters, maps, top_images, wanted, attributions.
@@ -31,17 +31,22 @@ def report(ckpt_path: str, out: str | None = None, images: list[str] | None = No
     from ...report.gather import SECTIONS, Options, gather
     from ...report.page import render
     from ...runs.model import open_model
-    from .results import progress
+    from ..progress import progress
 
     options = Options(tuple(images or ()), tuple(leave_out or ()), k, steps, verdict_digits, seed, data_root)
     model = open_model(ckpt_path, root=data_root)
     content = gather(model, options, progress, _say)
-    path = write_text(Path(out) if out else (model.run or Path()) / "report.html", render(content))
+    path = write_text(_target(out, model.run), render(content))
     data = {"command": "report", "network": model.path, "files": [path], "bytes": path.stat().st_size,
             "images": content.digits.names, "seed": seed,
             "sections": [name for name in SECTIONS if name not in content.missing], "missing": content.missing}
     left = "".join(f"\nwithout {section}: {reason}" for section, reason in content.missing.items())
     return Outcome(data, f"{path}: {data['bytes'] / 1e6:.1f} MB, open it in a browser{left}")
+
+
+def _target(out: str | None, run: Path | None) -> Path:
+    target = Path(out) if out else run or Path("out/report")
+    return target if target.suffix.lower() == ".html" else target / "report.html"
 
 
 def _say(text: str) -> None:

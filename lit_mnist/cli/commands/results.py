@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,8 +14,6 @@ from ...outcome import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Item = TypeVar("Item")
 
 
 class Results:
@@ -48,12 +44,3 @@ class Results:
         data = {"command": self.command, **data, "files": [*map(str, self.files), str(path)]}
         write_json(path, data)
         return Outcome(data, f"{text}\n{len(data['files'])} files in {self.folder}, named in {path}")
-
-
-def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """Pass `items` through, with a bar on standard error where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return iter(track(items, what, total, console=console, transient=True, disable=not sys.stderr.isatty()))

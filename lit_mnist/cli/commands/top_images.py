@@ -6,7 +6,9 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from ...outcome import Outcome
-from .results import Results, progress
+from ..numbers import read_numbers
+from ..progress import progress
+from .results import Results
 
 if TYPE_CHECKING:
     from ...inside.top_images import Ranking, TopImages
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 _MAPS_A_PAGE = 16
 
 
-def top_images(ckpt_path: str, layer: list[str] | None = None, map: list[int] | None = None, k: int = 8,
+def top_images(ckpt_path: str, layer: list[str] | None = None, maps: list[str] | None = None, k: int = 8,
                part: Literal["train", "test"] = "train", out: str = "out/top_images", batch_size: int = 500,
                svg: bool = False, data_root: str | None = None) -> Outcome:
     """Find the images that activate each map most, by peak and by mean, with the patch that the map saw.
@@ -25,7 +27,7 @@ def top_images(ckpt_path: str, layer: list[str] | None = None, map: list[int] | 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
         layer: layers' names or globs (default: the last convolution).
-        map: numbers of the maps to draw (default: all); the JSON always holds all of them.
+        maps: numbers of the maps to draw, such as 3 17 or 0-15 (default: all); the JSON always holds all of them.
         k: images for each map.
         part: the part of the network's data set to go through once.
         out: folder for the pictures (16 maps each) and top_images.json.
@@ -41,7 +43,7 @@ def top_images(ckpt_path: str, layer: list[str] | None = None, map: list[int] | 
 
     model, results = open_model(ckpt_path), Results("top_images", out, svg)
     layers = select(model.network, layer or last_convolution(model.network))
-    drawn = {name: _chosen(model, name, map) for name in layers}
+    drawn = {name: _chosen(model, name, maps) for name in layers}
     pixels, _ = dataset_part(model, part, data_root)
     names = [f"{part}:{number}" for number in range(len(pixels))]
     inputs = batches(model, pixels, batch_size)
@@ -56,14 +58,10 @@ def top_images(ckpt_path: str, layer: list[str] | None = None, map: list[int] | 
     return results.finish(data, text)
 
 
-def _chosen(model: Model, layer: str, wanted: list[int] | None) -> list[int]:
-    from ...errors import UserError
-
+def _chosen(model: Model, layer: str, maps: list[str] | None) -> list[int]:
     count = model.spec[layer.partition(":")[0]].output_shape[-1]
-    for number in wanted or []:
-        if not 0 <= number < count:
-            raise UserError(f"map {number} of layer {layer!r}: does not exist; accepted: 0 to {count - 1}")
-    return wanted or list(range(count))
+    chosen = read_numbers(maps, count, "maps", f"of layer {layer!r}")
+    return list(range(count)) if chosen is None else chosen
 
 
 def _draw(results: Results, record: TopImages, maps: list[int], pixels, names: list[str],  # noqa: ANN001

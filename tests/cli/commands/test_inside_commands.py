@@ -64,11 +64,11 @@ def test_filters(ckpt: Path, tmp_path: Path, run_cli: Run) -> None:
     assert [layer["shape"] for layer in data["layers"]] == [[5, 1, 3, 3], [9, 5, 3, 3]]
     kernels = np.load(tmp_path / "f" / "filters.npz")["Conv2D_2/kernels"]
     np.testing.assert_allclose(data["layers"][1]["norm"], np.sqrt((kernels**2).sum((1, 2, 3))), rtol=1e-5)
-    outcome(run_cli, "filters", "--ckpt_path", ckpt, "--layer", "Conv2D_2", "--map", 3, "--out", tmp_path / "g")
+    outcome(run_cli, "filters", "--ckpt_path", ckpt, "--layer", "Conv2D_2", "--maps", 3, "--out", tmp_path / "g")
 
 
 def test_journey(ckpt: Path, tmp_path: Path, run_cli: Run) -> None:
-    data = outcome(run_cli, "journey", "--ckpt_path", ckpt, "--map", 1, "--out", tmp_path / "j")
+    data = outcome(run_cli, "journey", "--ckpt_path", ckpt, "--maps", 1, "--out", tmp_path / "j")
     assert [image["image"] for image in data["images"]] == ["test:0", "test:23", "test:28"]
     assert data["layers"] == ["Conv2D_1", "Max_Pool_1", "Conv2D_2"]
     assert np.shape(data["images"][2]["values"]["Max_Pool_1"]) == (13, 13)
@@ -82,8 +82,8 @@ def test_top_images(ckpt: Path, tmp_path: Path, run_cli: Run) -> None:
     assert len(best) == 3 and best[0]["value"] >= best[1]["value"] >= best[2]["value"]
     top, left, bottom, right = best[0]["box"]
     assert best[0]["image"].startswith("test:") and (bottom - top, right - left) == (8, 8)
-    chosen = outcome(run_cli, "top_images", "--ckpt_path", ckpt, "--part", "test", "--layer", "Conv2D_1", "--map", 1, 4,
-                     "--out", tmp_path / "u")
+    chosen = outcome(run_cli, "top_images", "--ckpt_path", ckpt, "--part", "test", "--layer", "Conv2D_1",
+                     "--maps", 1, 4, "--out", tmp_path / "u")
     assert len(chosen["files"]) == 3 and len(chosen["layers"][0]["maps"]) == 5
 
 
@@ -106,9 +106,9 @@ def test_help_has_an_example(command: str, run_cli: Run) -> None:
     (["features", "--columns", "0"], "columns = 0"),
     (["features", "--colums", "3"], "did you mean 'columns'"),
     (["filters", "--layer", "Flatten"], "'Flatten' is no convolution"),
-    (["filters", "--map", "5"], "map 5 of layer 'Conv2D_1'"),
-    (["journey", "--map", "-1"], "map -1"),
-    (["top_images", "--map", "9"], "accepted: 0 to 8"),
+    (["filters", "--maps", "5"], "--maps 5 of layer 'Conv2D_1'"),
+    (["journey", "--maps", "5"], "map 5"),
+    (["top_images", "--maps", "9"], "numbers of 0 to 8"),
     (["top_images", "--k", "0"], "k = 0"),
     (["top_images", "--part", "tests"], "tests"),
     (["top_images", "--batch_size", "0"], "batch_size = 0"),
