@@ -61,5 +61,10 @@ class RunRates:
         return self._current if rate is None else rate
 
     @property
+    def first(self) -> float:
+        """The rate of the first update of a run."""
+        return self._first_rate if self._rates is None else self._rates[0]
+
+    @property
     def _current(self) -> float:
         return float(self._optimizer.param_groups[0]["lr"])

@@ -110,8 +110,8 @@ def _text(summary: dict[str, Any]) -> str:
 
 def _log_hyperparameters(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, summary: dict) -> None:
     """Put the settings beside the metrics that they led to, for TensorBoard's HPARAMS page."""
-    optimizer = trainer.optimizers[0] if trainer.optimizers else None
-    settings = {"optimizer": type(optimizer).__name__, "schedule": model.rates.name,
+    settings = {**_optimizer_settings(trainer.optimizers[0]), "learning_rate": model.rates.first,
+                "schedule": model.rates.name, "l2": _largest_l2(model.spec),
                 "batch_size": data.batch_size, "weight_decay": model.weight_decay,
                 "label_smoothing": model.label_smoothing, "standardize": data.options.standardize,
                 "split": data.options.split, "parameters": model.spec.parameters, "seed": model.seed,
@@ -120,6 +120,19 @@ def _log_hyperparameters(trainer: L.Trainer, model: LitClassifier, data: MNISTDa
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(settings, {"hp/test_acc": summary["test/acc"], "hp/test_loss": summary["test/loss"]})
             logger.save()
+
+
+def _optimizer_settings(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Return name and momentum; for Adam and its kin, whose momentum is an average, its decay beta_1."""
+    group = optimizer.param_groups[0]
+    beta_1 = group.get("beta_1", group.get("betas", (0.0,))[0])
+    momentum = group.get("momentum", beta_1)
+    return {"optimizer": type(optimizer).__name__, "momentum": float(momentum)}
+
+
+def _largest_l2(spec: NetworkSpec) -> float:
+    """Return the L2 factor of the most strongly regularised layer, 0 where there is none."""
+    return max((float(getattr(layer, "l2", 0.0)) for layer in spec.layers), default=0.0)
 
 
 def evaluate_run(command: str, trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule,
