@@ -33,7 +33,7 @@ from ..runs.resume import find_unfinished  # noqa: E402
 from ..runs.start import find_origin, unfinished_run  # noqa: E402
 from ..training import callbacks as cb  # noqa: E402
 from ..training.checkpoints import KeepLast, checkpoints  # noqa: E402
-from ..training.classifier import LitClassifier, check_device  # noqa: E402
+from ..training.classifier import LitClassifier, check_fit  # noqa: E402
 from ..training.interruption import Interrupted, Interruption  # noqa: E402
 from ..training.monitors import check_monitors, metric_names  # noqa: E402
 from ..training.summary import evaluate_run, finish_fit, predict_test, warn_of_data  # noqa: E402
@@ -225,9 +225,10 @@ class Cli(LightningCLI):
         warn_of_data(self.datamodule.prepared, self.model.spec)
 
     def _check_fit(self) -> None:
-        check_device(self.trainer, self.model)
+        check_fit(self.trainer, self.model)
         validated = self.datamodule.options.validate_on != "none"
-        check_monitors(self.trainer.callbacks, metric_names(self.model.spec, validated))
+        callbacks = [*self.trainer.callbacks, *self.model.schedule_callbacks]
+        check_monitors(callbacks, metric_names(self.model.spec, validated))
         self._refuse_other_data()
         end_blocks_at_saves(self.trainer.callbacks, self._most_steps())
 

@@ -21,7 +21,7 @@ from .cuda.copies import HostCopies
 from .cuda.graphs import refuse_without_cuda, runner_for
 from .devices import check_precision
 from .evaluation import Evaluation
-from .gradients import BatchCollector, GradientSettings, give_back_settings, withhold_settings
+from .gradients import BatchCollector, GradientSettings, give_back_settings, settings_of, withhold_settings
 from .initial import load_initial_weights
 from .lightning_internals import bypass_ddp, count_logged_steps, count_steps
 from .nan_watch import FiniteWatch
@@ -33,7 +33,6 @@ from .state import ResumeState
 from .steplog import StepLog, write_metrics
 from .steps import BlockRunner, Step
 from .sums import Sums
-from .torch_schedules import StepOnPlateau
 
 _LIGHTNING_COUNTS = "16-mixed"  # the precision in which Lightning scales the loss, makes the updates and counts them
 
@@ -102,11 +101,16 @@ class LitClassifier(L.LightningModule):
     def configure_callbacks(self) -> list[Callback]:
         """Return the callback that the schedule needs; take the Trainer's gradient settings, before it refuses them."""
         self.gradient_settings = withhold_settings(self.trainer)
-        return [StepOnPlateau()] if self.rates.follow_metric else []
+        return self.schedule_callbacks
+
+    @property
+    def schedule_callbacks(self) -> list[Callback]:
+        """The callbacks that step the schedule: one for ReduceLROnPlateau, none for any other."""
+        return [self.rates.plateau] if self.rates.plateau else []
 
     def setup(self, stage: str) -> None:
-        """Refuse what the device cannot do."""
-        check_device(self.trainer, self)
+        """Refuse what cannot be done, for programs that call a Trainer of their own."""
+        check_fit(self.trainer, self)
 
     def teardown(self, stage: str) -> None:
         """Leave the Trainer as it was given."""
@@ -308,10 +312,11 @@ class LitClassifier(L.LightningModule):
         self.resume_state.load(checkpoint, self.trainer, self.device)
 
 
-def check_device(trainer: L.Trainer, model: LitClassifier) -> None:
-    """Raise UserError where the device cannot do what was asked for: known before anything is written."""
+def check_fit(trainer: L.Trainer, model: LitClassifier) -> None:
+    """Raise UserError where the training cannot be made as it was asked for: known before anything is written."""
     device = trainer.strategy.root_device
     check_precision(device, str(trainer.precision))
+    _ = settings_of(trainer).clipping
     if model.cuda_graphs is True:
         refuse_without_cuda(device)
 

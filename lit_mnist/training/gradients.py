@@ -72,10 +72,15 @@ class GradientSettings:
         return Clipping(float(self.clip_val), self.clip_algorithm or "norm") if self.clip_val else None
 
 
+def settings_of(trainer: L.Trainer) -> GradientSettings:
+    """Return a Trainer's clipping and accumulation."""
+    return GradientSettings(trainer.gradient_clip_val, trainer.gradient_clip_algorithm,
+                            trainer.accumulate_grad_batches)
+
+
 def withhold_settings(trainer: L.Trainer) -> GradientSettings:
     """Take clipping and accumulation out of a Trainer, which refuses them under manual optimisation."""
-    settings = GradientSettings(trainer.gradient_clip_val, trainer.gradient_clip_algorithm,
-                                trainer.accumulate_grad_batches)
+    settings = settings_of(trainer)
     give_back_settings(trainer, GradientSettings())
     return settings
 

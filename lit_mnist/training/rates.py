@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable
 
 from .schedules import Schedule, ScheduleError, learning_rates
-from .torch_schedules import Interval, follows_metric, scheduled_rates, scheduler_name
+from .torch_schedules import Interval, plateau_callback, scheduled_rates, scheduler_name
 
 
 class RunRates:
@@ -21,10 +21,10 @@ class RunRates:
         self._schedule = schedule
         ours = schedule is None or isinstance(schedule, Schedule)
         self.name = type(schedule).__name__ if ours else scheduler_name(schedule)
-        self.follow_metric = not ours and follows_metric(schedule)
+        self.plateau = None if ours else plateau_callback(schedule)
         self.interval = interval or ("step" if ours else "epoch")
-        if (ours and interval == "epoch") or (self.follow_metric and interval == "step"):
-            only = "epoch" if self.follow_metric else "step"
+        if (ours and interval == "epoch") or (self.plateau and interval == "step"):
+            only = "epoch" if self.plateau else "step"
             raise ScheduleError(f"model.schedule_interval = {interval!r} cannot work with {self.name}; "
                                 f"accepted: {only}, or null")
         self._rates: list[float] | None = None
@@ -32,7 +32,7 @@ class RunRates:
     def with_scheduler(self, optimizer: torch.optim.Optimizer) -> Any:
         """Return what `configure_optimizers` returns: with ReduceLROnPlateau, whose state Lightning then keeps."""
         self._optimizer, self._first_rate = optimizer, float(optimizer.param_groups[0]["lr"])
-        if not self.follow_metric:
+        if self.plateau is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self._schedule(optimizer)}
 
@@ -40,7 +40,7 @@ class RunRates:
         """Work out every step's rate once."""
         if isinstance(self._schedule, Schedule):
             self._rates = learning_rates(self._schedule, total_steps)
-        elif self._schedule is None or self.follow_metric:
+        elif self._schedule is None or self.plateau:
             self._rates = None
         elif self.interval == "step":
             self._rates = scheduled_rates(self._schedule, self._first_rate, total_steps)
@@ -53,7 +53,7 @@ class RunRates:
         """Return the rate of the update that follows `step` updates; None where the optimiser's own stays."""
         if self._rates is not None:
             return self._rates[min(step, len(self._rates) - 1)]
-        return self._current if self.follow_metric else None
+        return self._current if self.plateau else None
 
     def before(self, step: int) -> float:
         """Return the rate of the update that follows `step` updates, the optimiser's own included."""

@@ -28,9 +28,10 @@ def scheduler_name(make: Make) -> str:
     return type(_built(make, 1.0)[1]).__name__
 
 
-def follows_metric(make: Make) -> bool:
-    """Whether the scheduler follows a metric."""
-    return isinstance(_built(make, 1.0)[1], ReduceLROnPlateau)
+def plateau_callback(make: Make) -> StepOnPlateau | None:
+    """Return what steps the scheduler where it is a ReduceLROnPlateau, else None."""
+    scheduler = _built(make, 1.0)[1]
+    return StepOnPlateau(getattr(scheduler, "monitor", None)) if isinstance(scheduler, ReduceLROnPlateau) else None
 
 
 def scheduled_rates(make: Make, rate: float, updates: int) -> list[float]:
@@ -57,9 +58,10 @@ def scheduled_rates(make: Make, rate: float, updates: int) -> list[float]:
 
 
 class StepOnPlateau(Callback):
-    """Steps ReduceLROnPlateau after each epoch by the metric that it monitors.
+    """Steps ReduceLROnPlateau after each epoch by the metric `monitor`.
 
-    A callback, because checkpoints are saved by callbacks: the step must be made before.
+    None: the validation loss, or the training loss where nothing is validated. A callback, because checkpoints are
+    saved by callbacks: the step must be made before.
     """
 
     def __init__(self, monitor: str | None = None) -> None:
@@ -67,16 +69,12 @@ class StepOnPlateau(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Step where the epoch has the metric: an epoch without validation has none of ``val/...``."""
-        scheduler, metrics = trainer.lr_scheduler_configs[0].scheduler, pl_module.epoch_metrics
-        monitor = self.monitor or getattr(scheduler, "monitor", None) or _default_monitor(trainer)
+        metrics = pl_module.epoch_metrics
+        monitor = self.monitor or ("val/loss" if trainer.enable_validation else "train/loss")
         if monitor in metrics:
-            scheduler.step(metrics[monitor])
+            trainer.lr_scheduler_configs[0].scheduler.step(metrics[monitor])
         elif not (monitor.startswith("val/") and trainer.enable_validation):
             raise ScheduleError(f"model.schedule: monitor = {monitor!r} is not logged; {nearest(monitor, metrics)}")
-
-
-def _default_monitor(trainer: L.Trainer) -> str:
-    return "val/loss" if trainer.enable_validation else "train/loss"
 
 
 def _built(make: Make, rate: float) -> tuple[torch.optim.Optimizer, LRScheduler]:

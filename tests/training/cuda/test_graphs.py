@@ -19,6 +19,7 @@ from lit_mnist.training.averaging import Average
 from lit_mnist.training.cuda.capturable import make_capturable, obstacle
 from lit_mnist.training.cuda.copies import HostCopies
 from lit_mnist.training.cuda.graphs import GraphError, GraphRunner, runner_for
+from lit_mnist.training.gradients import Clipping
 from lit_mnist.training.nan_watch import FiniteWatch
 from lit_mnist.training.schedules import learning_rates
 from lit_mnist.training.steps import BlockRunner, Step
@@ -48,7 +49,8 @@ def again(run: Callable[[], None]) -> Callable[[], None]:
 
 def step_of(make: Callable = OPTIMIZERS["RMSprop"], dtype: torch.dtype = torch.float32) -> Step:
     network = Network(NetworkSpec.from_dict({"layers": LAYERS}), 1).to(dtype, memory_format=torch.channels_last)
-    return Step(network, make(list(network.parameters())), Average(network, 0.99), label_smoothing=0.1)
+    return Step(network, make(list(network.parameters())), Average(network, 0.99), label_smoothing=0.1,
+                clipping=Clipping(0.5), images_per_pass=5)
 
 
 def blocks(dtype: torch.dtype = torch.float32, count: int = 6) -> list[Block]:
@@ -90,7 +92,8 @@ def equal(first: list[Tensor], second: list[Tensor]) -> bool:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_steps_from_fixed_places_give_the_same_bits(name: str, dtype: torch.dtype) -> None:
-    """With dropout, batch normalisation, L1, L2, weight decay, label smoothing and an average of the weights."""
+    """With dropout, batch normalisation, L1, L2, weight decay, label smoothing, clipped gradients of two passes, and an
+    average of the weights."""
     given = blocks(dtype)
     plain = train(BlockRunner(step_of(OPTIMIZERS[name], dtype), RATES.__getitem__), given)
     runner = graphed(step_of(OPTIMIZERS[name], dtype))
@@ -202,7 +205,8 @@ def test_on_a_pretended_gpu_all_stays_there(name: str, request: pytest.FixtureRe
     network = step_of().network
     request.getfixturevalue("pretended")  # from here on; the network was real
     pretend_cuda(network)
-    step = Step(network, make(list(network.parameters())), Average(network, 0.99), 0.1)
+    step = Step(network, make(list(network.parameters())), Average(network, 0.99), 0.1,
+                clipping=Clipping(0.5), images_per_pass=5)
     step.backward = lambda loss: [setattr(p, "grad", torch.empty_like(p)) for p in network.parameters()]
     assert make_capturable(step.optimizer)
     block = Block(torch.randn(32, 1, 28, 28, device="cuda"), torch.zeros(32, dtype=torch.int64, device="cuda"),
