@@ -73,6 +73,7 @@ class StepOnPlateau(Callback):
         monitor = self.monitor or ("val/loss" if trainer.enable_validation else "train/loss")
         if monitor in metrics:
             trainer.lr_scheduler_configs[0].scheduler.step(metrics[monitor])
+            metrics["lr"] = pl_module.rates.before(trainer.global_step)  # logged is the next step's rate
         elif not (monitor.startswith("val/") and trainer.enable_validation):
             raise ScheduleError(f"model.schedule: monitor = {monitor!r} is not logged; {nearest(monitor, metrics)}")
 
