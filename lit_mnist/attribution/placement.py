@@ -53,7 +53,7 @@ def _back(layer: Layer, info: LayerInfo, shape: Shape, seen: tuple[np.ndarray, .
     """Return which rows and columns of an input of this shape the used outputs look at."""
     window = layer.window(info.input_shape)
     moved = isinstance(layer, Merge) and shape[:2] != info.output_shape[:2]  # broadcast, or a part of the rows
-    if window is None or moved or len(shape) != 3:
+    if window is None or moved or len(shape) != 3 or layer.mixes_positions(info.input_shape):
         return _all(shape)
     return tuple(_axis(used, window.kernel[a], window.stride[a], window.before[a], shape[a])
                  for a, used in enumerate(seen))

@@ -45,8 +45,9 @@ class LayerInfo:
     `receptive_field`, `jump` and `start` are (rows, columns) in input pixels: size of the patch one
     unit sees, distance between neighbouring units' patches, and the first patch's top left corner
     (negative where padding is seen). After layers that enlarge, these are of the smallest patch of whole
-    pixels that holds what any unit sees. `inputs` are the names of what the layer reads, `input_shape` is
-    the first one's shape. `maps` is the number of feature maps, None for vectors.
+    pixels that holds what any unit sees. What reaches all positions alike (an image's statistics, what
+    squeeze-and-excitation multiplies by) is not counted. `inputs` are the names of what the layer reads,
+    `input_shape` is the first one's shape. `maps` is the number of feature maps, None for vectors.
     """
 
     name: str
@@ -314,7 +315,9 @@ def _walk(spec: NetworkSpec) -> Iterator[LayerInfo]:
         output, weights = called.merged_shape(given), called.weights(given[0])
         if isinstance(layer, Shared):
             weights = _shared_weights(layer, weights, rows)
-        patch = merged([patches[name] for name in inputs], image).seen_through(called.window(given[0]), image)
+        local = [name for name in inputs if shapes[name][:-1] == output[:-1]] or inputs  # the others are broadcast
+        seen = patches[inputs[0]] if len(inputs) == 1 else merged([patches[name] for name in local], image)
+        patch = seen.seen_through(called.window(given[0]), image)
         trainable = sum(math.prod(shape) for name, shape in weights.items() if name in called.trainable)
         rows[layer.name] = LayerInfo(layer.name, layer.type, getattr(called, "activation", None), given[0], output,
                                      weights, sum(map(math.prod, weights.values())), trainable, called.macs(given[0]),

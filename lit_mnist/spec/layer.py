@@ -62,6 +62,10 @@ class Layer:
         """Return how the input is scanned, or None where every unit sees the whole input."""
         return Window()
 
+    def mixes_positions(self, shape: Shape) -> bool:
+        """Whether every position's value depends on all positions, beside what `window` says (by statistics)."""
+        return False
+
     @property
     def trainable(self) -> frozenset[str]:
         """Names of the weights that the optimiser moves (the others are statistics)."""

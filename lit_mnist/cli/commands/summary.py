@@ -5,26 +5,41 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...errors import UserError
-from ...files import read_yaml
+from ...files import read_yaml, write_text
 from ...outcome import Outcome
 from ...spec import LayerInfo, NetworkSpec
 
 _HEAD = ("layer", "type", "output shape", "parameters", "MACs", "receptive field", "stride")
 
 
-def summary(config: str | None = None, ckpt_path: str | None = None) -> Outcome:
-    """Print a network's layer table.
+def summary(config: str | None = None, ckpt_path: str | None = None, draw: str | None = None,
+            output: str | None = None) -> Outcome:
+    """Print a network's layer table, or draw the network.
 
     Example: python -m lit_mnist summary --config configs/cnn.yaml
 
     Args:
         config: a configuration file; its network is described without building it.
         ckpt_path: a run folder, a checkpoint or a Keras file instead.
+        draw: a file that the network is drawn into as a graph, NAME.svg.
+        output: which of several outputs gives the network's answer.
     """
     spec = _spec(config, ckpt_path)
-    data = {"parameters": spec.parameters, "trainable_parameters": spec.trainable_parameters, "macs": spec.macs,
-            "input_shape": spec.input_shape, "layers": [_record(info) for info in spec.table]}
-    return Outcome(data, table_text(spec))
+    spec = spec if output is None else spec.with_output(output)
+    drawn = {} if draw is None else {"drawn": str(_drawn(spec, draw))}
+    data = drawn | {"outputs": spec.kept, "parameters": spec.parameters,
+                    "trainable_parameters": spec.trainable_parameters, "macs": spec.macs,
+                    "input_shape": spec.input_shape, "layers": [_record(info) for info in spec.table]}
+    text = table_text(spec)
+    return Outcome(data, text if draw is None else f"{text}\ndrawn: {drawn['drawn']}")
+
+
+def _drawn(spec: NetworkSpec, path: str) -> Path:
+    from ...figures.network import network_svg
+
+    if Path(path).suffix.lower() != ".svg":
+        raise UserError(f"--draw {path}: cannot be written in that form; accepted: a file that ends in .svg")
+    return write_text(path, network_svg(spec))
 
 
 def _spec(config: str | None, ckpt_path: str | None) -> NetworkSpec:

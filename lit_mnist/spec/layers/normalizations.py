@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..layer import Layer, Shape, is_number
-from ..windows import Window
 
 Constants = float | tuple[float, ...]  # one number, or one for each channel
 
@@ -98,8 +97,8 @@ class LayerNorm(Scaled):
     def weights(self, shape: Shape) -> dict[str, Shape]:
         return self.learned(tuple(shape[axis - 1] for axis in self.axes(shape)))
 
-    def window(self, shape: Shape) -> Window | None:
-        return super().window(shape) if len(self.axes(shape)) < len(shape) else None
+    def mixes_positions(self, shape: Shape) -> bool:
+        return len(self.axes(shape)) > 1
 
 
 @dataclass(frozen=True)
@@ -120,8 +119,8 @@ class GroupNorm(Scaled):
     def weights(self, shape: Shape) -> dict[str, Shape]:
         return self.learned(shape[-1:])
 
-    def window(self, shape: Shape) -> None:
-        return None
+    def mixes_positions(self, shape: Shape) -> bool:
+        return len(shape) == 3
 
 
 @dataclass(frozen=True)
