@@ -1,4 +1,4 @@
-"""Random affine distortion of digits, batched, with all of an epoch's random numbers drawn at once.
+"""Random affine distortion of pictures, batched, with all of an epoch's random numbers drawn at once.
 
 Drawn by NumPy from (seed, epoch), so that every device and any number of processes see the same images.
 """
@@ -13,44 +13,128 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import nearest
 from .idx import DataError
+
+FILL_MODES = ("background", "constant", "nearest", "reflect", "wrap")
+_LIMITS = {"rotation": 180.0, "scale": 0.99, "shear": 0.99, "shift": 14.0, "width_shift": math.inf,
+           "height_shift": math.inf, "shear_angle": 89.0, "zoom": 0.99, "fill_value": 255.0}
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Half widths of uniform distributions: rotation in degrees, scale and shear as fractions, shift in pixels."""
+    """Half widths of uniform distributions, and what fills the places that move in.
+
+    rotation in degrees, scale and shear as fractions, shift in pixels. In the terms of Keras'
+    ImageDataGenerator: width_shift and height_shift as a fraction of the side below 1, in pixels from 1;
+    shear_angle in degrees (Keras' shear_range); zoom as a fraction, each axis on its own; horizontal_flip
+    and vertical_flip with probability one half; fill_mode nearest, reflect, wrap, or constant with
+    fill_value (0 to 255). The fill_mode background blends into the empty picture.
+    """
 
     rotation: float = 0.0
     scale: float = 0.0
     shear: float = 0.0
     shift: float = 0.0
+    width_shift: float = 0.0
+    height_shift: float = 0.0
+    shear_angle: float = 0.0
+    zoom: float = 0.0
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+    fill_mode: str = "background"
+    fill_value: float = 0.0
 
     def __post_init__(self) -> None:
-        for key, limit in (("rotation", 180.0), ("scale", 0.99), ("shear", 0.99), ("shift", 14.0)):
+        for key, limit in _LIMITS.items():
             value = getattr(self, key)
-            if not (isinstance(value, int | float) and 0 <= value <= limit):
-                raise DataError(f"data.augment.{key} = {value!r} cannot work; accepted: 0 to {limit:g}")
+            if not (isinstance(value, int | float) and 0 <= value <= limit and math.isfinite(value)):
+                raise DataError(f"data.augment.{key} = {value!r} cannot work; accepted: 0 "
+                                + (f"to {limit:g}" if limit < math.inf else "or more"))
+        if self.fill_mode not in FILL_MODES:
+            raise DataError(f"data.augment.fill_mode: unknown {self.fill_mode!r}; "
+                            f"{nearest(str(self.fill_mode), FILL_MODES)}")
 
     def __bool__(self) -> bool:
-        return any((self.rotation, self.scale, self.shear, self.shift))
+        return any((self.rotation, self.scale, self.shear, self.shift)) or self._in_keras_terms
 
-    def draw(self, seed: int, epoch: int, n: int, size: int) -> Tensor:
+    @property
+    def _in_keras_terms(self) -> bool:
+        return any((self.width_shift, self.height_shift, self.shear_angle, self.zoom, self.horizontal_flip,
+                    self.vertical_flip))
+
+    def draw(self, seed: int, epoch: int, n: int, height: int, width: int) -> Tensor:
         """Return one matrix (n, 2, 3) an image, for `affine_grid`: output to input coordinates."""
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, epoch, 7])))
         angle, scale, shear, right, down = generator.uniform(-1, 1, (5, n))
         angle = angle * math.radians(self.rotation)
         zoom = 1 / (1 + scale * self.scale)
         cos, sin, shear = np.cos(angle) * zoom, np.sin(angle) * zoom, shear * self.shear
-        to_unit = 2 * self.shift / size
-        matrix = np.stack([cos, cos * shear - sin, right * to_unit, sin, sin * shear + cos, down * to_unit], axis=1)
-        return torch.from_numpy(matrix.reshape(n, 2, 3).astype(np.float32))
+        matrix = np.stack([cos, cos * shear - sin, right * (2 * self.shift / width),
+                           sin, sin * shear + cos, down * (2 * self.shift / height)], axis=1).reshape(n, 2, 3)
+        if width != height:  # turned and sheared in pixels, not in fractions of two unequal sides
+            matrix[:, 0, 1] *= height / width
+            matrix[:, 1, 0] *= width / height
+        if self._in_keras_terms:
+            matrix = _product(matrix, self._keras_matrices(seed, epoch, n, height, width))
+        return torch.from_numpy(matrix.astype(np.float32))
+
+    def _keras_matrices(self, seed: int, epoch: int, n: int, height: int, width: int) -> np.ndarray:
+        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, epoch, 8])))
+        right, down, shear, zoom_x, zoom_y = generator.uniform(-1, 1, (5, n))
+        flips = generator.random((2, n)) < np.array([[self.horizontal_flip], [self.vertical_flip]]) / 2
+        return keras_matrices(right * _pixels(self.width_shift, width), down * _pixels(self.height_shift, height),
+                              shear * self.shear_angle, 1 + zoom_x * self.zoom, 1 + zoom_y * self.zoom,
+                              *(np.where(flip, -1.0, 1.0) for flip in flips), (height, width))
 
 
-def distort(images: Tensor, matrices: Tensor, background: Tensor) -> Tensor:
-    """Return images (n, C, H, W) moved by `matrices` (n, 2, 3), bilinear; what moves in is `background`.
+def keras_matrices(right: np.ndarray, down: np.ndarray, shear: np.ndarray, zoom_x: np.ndarray, zoom_y: np.ndarray,
+                   flip_x: np.ndarray, flip_y: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return matrices (n, 2, 3) for `affine_grid` as Keras' ImageDataGenerator composes them: shift, shear, zoom, flip.
 
-    `background` (1, C, H, W) is the standardised empty image: it is taken off before and put back after,
-    so that with per-pixel standardisation the distortion acts on ink, not on the scaler's pattern.
+    Shifts in pixels, `shear` in degrees, flips -1 or 1, `size` (rows, columns). Keras' rule: an output pixel's place
+    from the centre goes through flip, zoom, ``[[1, -sin], [0, cos]]`` and shift to a place in the input.
+    """
+    shear = np.deg2rad(shear)
+    x, y = flip_x * zoom_x, flip_y * zoom_y
+    height, width = size
+    zero = np.zeros_like(x)
+    return np.stack([x, -np.sin(shear) * y * (height / width), right * (2 / width),
+                     zero, np.cos(shear) * y, down * (2 / height)], axis=1).reshape(len(x), 2, 3)
+
+
+def _pixels(shift: float, side: int) -> float:
+    return shift * side if shift < 1 else shift
+
+
+def _product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the matrices (n, 2, 3) of `second`, then `first`."""
+    linear = first[:, :, :2] @ second[:, :, :2]
+    moved = first[:, :, :2] @ second[:, :, 2:] + first[:, :, 2:]
+    return np.concatenate([linear, moved], axis=2)
+
+
+def distort(images: Tensor, matrices: Tensor, background: Tensor, fill_mode: str = "background") -> Tensor:
+    """Return images (n, C, H, W) moved by `matrices` (n, 2, 3), bilinear; `fill_mode` says what moves in.
+
+    `background` (1, C, H, W) is the standardised empty image, or that of the constant. In the mode
+    ``background`` it is taken off before and put back after, so that with per-pixel standardisation the
+    distortion acts on ink, not on the scaler's pattern. The others are Keras' modes, by SciPy's rules: ``constant``
+    begins right beyond the outermost pixels, ``wrap`` lets first and last pixel coincide.
     """
     grid = F.affine_grid(matrices.to(images.dtype), list(images.shape), align_corners=False)
-    return F.grid_sample(images - background, grid, align_corners=False) + background
+    if fill_mode == "background":
+        return F.grid_sample(images - background, grid, align_corners=False) + background
+    if fill_mode == "reflect":
+        return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    side = torch.tensor([images.shape[3], images.shape[2]], dtype=grid.dtype, device=grid.device)
+    places = ((grid + 1) * side - 1) / 2  # in pixels, the first at 0
+    slack = 1e-4  # of a pixel, for the rounding of places on the edge
+    outside = (places < -slack) | (places > side - 1 + slack)
+    if fill_mode == "wrap":
+        places = torch.where(outside, places.remainder(side - 1), places)
+        grid = (2 * places + 1) / side - 1
+    moved = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    if fill_mode == "constant":
+        return torch.where(outside.any(-1).unsqueeze(1), background, moved)
+    return moved

@@ -19,7 +19,7 @@ from .reader import read_digit
 
 _ID = re.compile(r"(train|test):(\d+)\Z")
 _MNIST = (28, 28, 1)
-_HANDWRITTEN = ("mnist", "digits", "emnist")  # one character a picture, centred: `read_digit` makes it so
+_HANDWRITTEN = ("mnist", "emnist")  # one character a picture, centred: `read_digit` makes it so
 
 
 @dataclass(frozen=True)

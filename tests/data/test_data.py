@@ -175,7 +175,7 @@ def test_options_that_cannot_work(options: dict, words: list[str]) -> None:
 
 def test_no_distortion_is_the_identity() -> None:
     images = torch.rand(5, 1, 28, 28)
-    moved = distort(images, Augmentation().draw(1, 0, 5, 28), torch.zeros(1, 1, 28, 28))
+    moved = distort(images, Augmentation().draw(1, 0, 5, 28, 28), torch.zeros(1, 1, 28, 28))
     assert torch.allclose(moved, images, atol=1e-5)
 
 
@@ -188,12 +188,12 @@ def test_shift_moves_by_whole_pixels_and_fills_with_the_background() -> None:
 
 
 def test_random_distortions_stay_within_their_bounds() -> None:
-    matrices = Augmentation(rotation=12, scale=0.12, shift=2).draw(3, 4, 4000, 28)
+    matrices = Augmentation(rotation=12, scale=0.12, shift=2).draw(3, 4, 4000, 28, 28)
     angle = torch.rad2deg(torch.atan2(matrices[:, 1, 0], matrices[:, 0, 0]))
     zoom = torch.linalg.det(matrices[:, :, :2]).sqrt()
     assert 11.9 < angle.abs().max() <= 12.001 and 2.0001 / 14 > matrices[:, :, 2].abs().max() > 1.95 / 14
     assert 1 / 1.1201 <= zoom.min() < 0.9 and 1.13 < zoom.max() <= 1 / 0.8799
-    assert (matrices == Augmentation(rotation=12, scale=0.12, shift=2).draw(3, 4, 4000, 28)).all()
+    assert (matrices == Augmentation(rotation=12, scale=0.12, shift=2).draw(3, 4, 4000, 28, 28)).all()
 
 
 # ---- images by name

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from lit_mnist.data import DataError, DataOptions, Standardizer, prepare
-from lit_mnist.data.module import MNISTDataModule, Resident, ResidentBytes
+from lit_mnist.data.module import MNISTDataModule
 from lit_mnist.data.prepare import LazyImages
+from lit_mnist.data.resident import Resident, ResidentBytes
 from lit_mnist.data.standardize import STANDARDIZATIONS, channels_first
 from tests.data.files import bars
 
@@ -87,4 +88,5 @@ def test_large_pictures_are_scaled_batch_by_batch_to_the_same_bits(place: Path, 
 def test_the_empty_picture_in_colour(place: Path) -> None:
     module = MNISTDataModule("arrays", str(place), standardize="unit")
     channels = 3 if np.load(place)["X"].ndim == 4 else 1
-    assert module.background.shape == (1, channels, 12, 12) and not module.background.any()
+    assert module.empty_image().shape == (1, channels, 12, 12) and not module.empty_image().any()
+    assert (module.empty_image(255) == 1).all()
