@@ -34,6 +34,13 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is kept of networks outside run folders stays within the session."""
+    folder = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setattr("lit_mnist.inside.kept.cache_folder", lambda: folder)
+
+
+@pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may depend on the network: downloads fail at once, but from this machine's own test servers."""
     def refuse(address: str) -> object:

@@ -114,8 +114,12 @@ class Conductance(Method):
     pixelwise: ClassVar[bool] = False
 
     @property
+    def passes(self) -> float:
+        return 0.5 * self.steps
+
+    @property
     def evaluations(self) -> int:
-        return self.steps
+        return 4 * self.steps  # small batches, whose activations stay in the caches
 
     def rough(self) -> Conductance:
         """Return the method with at most 50 nodes."""

@@ -76,10 +76,11 @@ def curve(network: Network, images: Tensor, target: Target, order: Tensor, backg
     rank = torch.empty_like(order).scatter_(1, order, places).view(len(images), 1, *images.shape[2:])
     empty = background.to(images).expand_as(images)
     front, rest = (empty, images) if kind == "deletion" else (images, empty)
-    columns = [_probability(network, torch.where(rank < int(count), front, rest), target.first) for count in counts]
-    return Curve(kind, counts, np.stack(columns, 1))
+    images = torch.cat([torch.where(rank < int(count), front, rest) for count in counts])
+    probability = _probability(network, images, target.first.repeat(len(counts)))
+    return Curve(kind, counts, probability.reshape(len(counts), -1).T)
 
 
 def _probability(network: Network, images: Tensor, classes: Tensor) -> np.ndarray:
-    found = torch.cat([network.probabilities(network(part)) for part in images.split(EVALUATIONS)])
-    return found.gather(1, classes[:, None])[:, 0].double().cpu().numpy()
+    rows = [network.probabilities(network.training_logits(part)) for part in images.split(EVALUATIONS // 4)]
+    return torch.cat(rows).gather(1, classes[:, None])[:, 0].double().cpu().numpy()

@@ -15,6 +15,8 @@ from .baselines import Baseline
 from .method import Method, captum, flat_modules, require_chain, require_rules, watched
 from .targets import AttributionError, Score, Target, units
 
+_WORK = 4  # the rules hold several tensors of each activation: batches are that much smaller
+
 
 class Apart(nn.Module):
     """The same values in a tensor of its own."""
@@ -94,8 +96,12 @@ class DeepLift(Method):
     promise: ClassVar[float] = 1e-4
 
     @property
+    def passes(self) -> float:
+        return 4.0
+
+    @property
     def evaluations(self) -> int:
-        return 2
+        return 2 * _WORK
 
     def check(self, network: Network, target: Target) -> None:
         require_rescale_rules(network, self.name, target.layer)
@@ -116,8 +122,12 @@ class DeepLiftShap(Method):
     promise: ClassVar[float] = 1e-4
 
     @property
+    def passes(self) -> float:
+        return 10.0 * len(self.baseline)
+
+    @property
     def evaluations(self) -> int:
-        return 2 * len(self.baseline)
+        return 2 * len(self.baseline) * _WORK
 
     def check(self, network: Network, target: Target) -> None:
         require_rescale_rules(network, self.name, target.layer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from ..data import Dataset
 from ..data.images import Images
 from ..data.standardize import channels_first
+from ..inside.kept import KeptResults, arrays_hash
 from ..network import predicted_classes
 from ..runs.model import Model
 from .baselines import background, input_noise
@@ -20,23 +22,26 @@ from .methods import Setting, make_methods, make_setting
 from .randomization import weighted_layers
 from .records import Attribution, Explanation
 from .targets import AttributionError, network_logits, resolve
-from .verdicts import Judgement, Sample, judge, per_image
+from .verdicts import Judge, Sample, per_image
 
 VERDICT_DIGITS = 20
+Progress = Callable[[str, float, float], None]  # what is at work, work done, all work
 _UNSEEN = 0.1  # of SmoothGrad's noise, that is 1.5 % of the range from background to ink: cannot be seen
 
 
 def explain(model: Model, images: Images, methods: str | Sequence[str] = "all", target: str = "predicted", *,
             dataset: Dataset | None = None, baseline: str = "empty", layer: str | None = None,
-            verdict_digits: int = VERDICT_DIGITS, seed: int = 0,
-            progress: Callable[[str], None] = lambda method: None) -> Explanation:
+            verdict_digits: int = VERDICT_DIGITS, seed: int = 0, kept: KeptResults | None = None,
+            progress: Progress = lambda method, done, total: None) -> Explanation:
     """Explain the network's answer for every image by every method, and judge the methods.
 
     Wrongly classified images come first. `target` follows `targets.GRAMMAR`; `dataset` is the data set
     that baselines and verdict digits (the first `verdict_digits` test images of a fitting class; 0: no
     verdicts) are taken from, without it the explained images themselves are judged. With ``all``,
     methods that the network or target does not allow are skipped, with the reason in the record; a
-    method named by itself raises AttributionError.
+    method named by itself raises AttributionError. With `kept` (`inside.kept.kept_results(model)`) verdicts are
+    computed once for a network and read afterwards. `progress` is called with the method at work, the work
+    that is done and all of it.
     """
     if verdict_digits < 0:
         raise AttributionError(f"verdict_digits = {verdict_digits}; accepted: 0 (no verdicts) or more")
@@ -49,15 +54,16 @@ def explain(model: Model, images: Images, methods: str | Sequence[str] = "all", 
     setting = make_setting(model, dataset, baseline, layer, seed)
     sample = Sample(model.network, inputs, resolved, background(model), _ink(model),
                     _UNSEEN * input_noise(model), seed, stage_draws=1)
-    judged = _verdict_sample(model, dataset, target, verdict_digits, sample)
-    found, skipped = _attributions(make_methods(methods, setting), sample, judged, target,
-                                   "all" in ([methods] if isinstance(methods, str) else methods), progress)
+    judge = _judge(model, dataset, target, verdict_digits, sample, setting, kept)
+    lenient = "all" in ([methods] if isinstance(methods, str) else methods)
+    found, skipped = _attributions(make_methods(methods, setting), sample, judge, lenient, progress, target)
     probabilities = model.network.probabilities(logits).double().cpu().numpy()
     return Explanation(
         images.names, images.pixels, images.labels, predicted_classes(logits).cpu().numpy(), probabilities, target,
-        resolved.names, found, baseline, layer, seed, len(judged.images) if judged else 0,
+        resolved.names, found, baseline, layer, seed, len(judge.sample.images) if judge else 0,
         dataset.class_names if dataset else (), skipped, **_contrast(found, setting, sample),
-        **({} if judged is None else _rivals(judged, found)))
+        **({} if judge is None else {"rivals": judge.rivals, "counts": judge.counts,
+                                     "layers": weighted_layers(model.network)}))
 
 
 def interesting(model: Model, dataset: Dataset, count: int = 8) -> tuple[str, ...]:
@@ -85,10 +91,19 @@ def _ink(model: Model) -> Tensor:
     return torch.from_numpy(np.array(channels_first(model.standardizer.scale), np.float64))
 
 
-def _verdict_sample(model: Model, dataset: Dataset | None, target: str, count: int, shown: Sample) -> Sample | None:
-    """The first test digits to which the target's question can be put, or the explained images without a data set."""
+def _judge(model: Model, dataset: Dataset | None, target: str, count: int, shown: Sample, setting: Setting,
+           kept: KeptResults | None) -> Judge | None:
+    """Return what judges the methods; without a data set on the explained images, which is not kept."""
     if count == 0:
         return None
+    sample = _verdict_sample(model, dataset, target, count, shown)
+    digits = setting.digits and arrays_hash(setting.digits.references.cpu().numpy())
+    about = {"target": target, "baseline": setting.baseline.name, "layer": setting.layer, "random digits": digits}
+    return Judge(sample, about, kept if sample.names else None)
+
+
+def _verdict_sample(model: Model, dataset: Dataset | None, target: str, count: int, shown: Sample) -> Sample:
+    """The first test digits to which the target's question can be put, or the explained images without a data set."""
     if dataset is None or model.spec.input_shape != (*dataset.test_images.shape[1:], 1):
         return shown
     pixels, labels = dataset.test_images[:1000], dataset.test_labels[:1000]
@@ -103,16 +118,17 @@ def _verdict_sample(model: Model, dataset: Dataset | None, target: str, count: i
     question = "predicted-second" if "-" in target and not first.isdecimal() else target
     resolved = resolve(model.network, inputs[fitting], question, labels[fitting.cpu().numpy()])
     return Sample(model.network, inputs[fitting], resolved, shown.background, shown.ink, shown.radius, shown.seed,
-                  stage_draws=shown.stage_draws)
+                  stage_draws=shown.stage_draws, names=tuple(f"test:{number}" for number in fitting.tolist()))
 
 
-def _attributions(methods: tuple[Method, ...], sample: Sample, judged: Sample | None, target: str, lenient: bool,
-                  progress: Callable[[str], None]) -> tuple[tuple[Attribution, ...], dict[str, str]]:
+def _attributions(methods: tuple[Method, ...], sample: Sample, judge: Judge | None, lenient: bool,
+                  progress: Progress, target: str) -> tuple[tuple[Attribution, ...], dict[str, str]]:
+    work = [_work(method, len(sample.images), judge) for method in methods]
     found, skipped = [], {}
-    for method in methods:
-        progress(method.name)
+    for number, method in enumerate(methods):
+        progress(method.name, sum(work[:number]), sum(work))
         try:
-            found.append(_attribution(method, sample, judged, target))
+            found.append(_attribution(method, sample, judge, target))
         except AttributionError as error:
             if not lenient:
                 raise
@@ -120,26 +136,20 @@ def _attributions(methods: tuple[Method, ...], sample: Sample, judged: Sample | 
     return tuple(found), skipped
 
 
-def _attribution(method: Method, sample: Sample, judged: Sample | None, target: str) -> Attribution:
+def _work(method: Method, images: int, judge: Judge | None) -> float:
+    """Passes of single images through the network, roughly: what the time left is told from."""
+    if judge is None or judge.knows(method):
+        return 1.0 + images * method.passes
+    return 1.0 + images * method.passes + judge.sample.maps * method.passes
+
+
+def _attribution(method: Method, sample: Sample, judge: Judge | None, target: str) -> Attribution:
     start = time.perf_counter()
     maps = method(sample.network, sample.images, sample.target)
     seconds = time.perf_counter() - start
-    figures = per_image(method, sample, maps)
-    values = maps.float().cpu().numpy()
-    if judged is None:
-        return Attribution(method.name, target, values, seconds, figures)
-    judgement: Judgement = judge(method, judged)
-    return Attribution(method.name, target, values, seconds, figures, judgement.verdicts,
-                       {kind: curve.probability.mean(0) for kind, curve in judgement.curves.items()},
-                       judgement.randomization.stages)
-
-
-def _rivals(judged: Sample, found: tuple[Attribution, ...]) -> dict[str, object]:
-    """The verdict digits' other curves, for pictures."""
-    rivals = {kind: {name: curve.probability.mean(0) for name, curve in curves.items()}
-              for kind, curves in judged.rivals.items()}
-    counts = next((curve.counts for curves in judged.rivals.values() for curve in curves.values()), None)
-    return {"rivals": rivals, "counts": counts, "layers": weighted_layers(judged.network)}
+    attribution = Attribution(method.name, target, maps.float().cpu().numpy(), seconds,
+                              per_image(method, sample, maps))
+    return attribution if judge is None else replace(attribution, **vars(judge(method)))
 
 
 def _contrast(found: tuple[Attribution, ...], setting: Setting, sample: Sample) -> dict[str, object]:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..network import Network
 from .baselines import Baseline
-from .method import EVALUATIONS, Method, captum, score_of, watched
-from .targets import Score, Target
+from .method import EVALUATIONS, Method, captum, fast_score_of, watched
+from .targets import FastScore, Target
 
 _PIECES = (2, 4, 8, 16, 32, 64)
 
@@ -26,7 +26,7 @@ class Saliency(Method):
     multiplied: ClassVar[bool] = False
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
-        method = attr.Saliency(score_of(network, target))
+        method = attr.Saliency(fast_score_of(network, target))
         return method.attribute(watched(images), additional_forward_args=(target.directions,))
 
 
@@ -37,7 +37,7 @@ class InputXGradient(Method):
     name: ClassVar[str] = "input_x_gradient"
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
-        method = attr.InputXGradient(score_of(network, target))
+        method = attr.InputXGradient(fast_score_of(network, target))
         return method.attribute(watched(images), additional_forward_args=(target.directions,))
 
 
@@ -57,6 +57,10 @@ class IntegratedGradients(Method):
     promise: ClassVar[float] = 0.005
 
     @property
+    def passes(self) -> float:
+        return 0.5 * self.steps
+
+    @property
     def evaluations(self) -> int:
         return 10  # 100 images at a time: Captum goes through their nodes by itself, and works the nodes out anew
 
@@ -68,7 +72,7 @@ class IntegratedGradients(Method):
         return sum(self._from(start, network, images, target) for start in self.baseline(images)) / len(self.baseline)
 
     def _from(self, start: Tensor, network: Network, images: Tensor, target: Target) -> Tensor:
-        score = score_of(network, target)
+        score = fast_score_of(network, target)
         found = self._integral(score, images, start, target.directions)
         for pieces in _PIECES if self.tolerance is not None else ():
             late = _errors(score, images, start, target.directions, found) > self.tolerance
@@ -77,18 +81,18 @@ class IntegratedGradients(Method):
             found[late] = self._in_pieces(score, images[late], start[late], target.directions[late], pieces)
         return found
 
-    def _in_pieces(self, score: Score, images: Tensor, start: Tensor, directions: Tensor, pieces: int) -> Tensor:
+    def _in_pieces(self, score: FastScore, images: Tensor, start: Tensor, directions: Tensor, pieces: int) -> Tensor:
         """Add up the integrals over equal pieces of the way: a long rule would spend its time on finding its nodes."""
         marks = [torch.lerp(start, images, piece / pieces) for piece in range(pieces + 1)]
         return sum(self._integral(score, end, begin, directions) for begin, end in pairwise(marks))
 
-    def _integral(self, score: Score, images: Tensor, start: Tensor, directions: Tensor) -> Tensor:
+    def _integral(self, score: FastScore, images: Tensor, start: Tensor, directions: Tensor) -> Tensor:
         return attr.IntegratedGradients(score).attribute(
             watched(images), start, additional_forward_args=(directions,), n_steps=self.steps, method="gausslegendre",
             internal_batch_size=max(EVALUATIONS, len(images))).detach()
 
 
-def _errors(score: Score, images: Tensor, start: Tensor, directions: Tensor, found: Tensor) -> Tensor:
+def _errors(score: FastScore, images: Tensor, start: Tensor, directions: Tensor, found: Tensor) -> Tensor:
     """Return each image's completeness error, relative to the change of its score, (N,)."""
     with torch.no_grad():
         change = score(images, directions) - score(start, directions)
@@ -110,6 +114,10 @@ class SmoothGrad(Method):
     multiplied: ClassVar[bool] = False
 
     @property
+    def passes(self) -> float:
+        return 2.0 * self.samples
+
+    @property
     def name(self) -> str:  # type: ignore[override]
         return "smoothgrad_squared" if self.squared else "smoothgrad"
 
@@ -118,7 +126,7 @@ class SmoothGrad(Method):
         return self.samples
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
-        method = attr.NoiseTunnel(attr.Saliency(score_of(network, target)))
+        method = attr.NoiseTunnel(attr.Saliency(fast_score_of(network, target)))
         with captum(self.seed):
             return method.attribute(watched(images), nt_type="smoothgrad_sq" if self.squared else "smoothgrad",
                                     nt_samples=self.samples, stdevs=self.noise, abs=True,
@@ -139,11 +147,15 @@ class GradientShap(Method):
     name: ClassVar[str] = "gradient_shap"
 
     @property
+    def passes(self) -> float:
+        return 2.0 * self.samples
+
+    @property
     def evaluations(self) -> int:
         return self.samples
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
-        method = attr.GradientShap(score_of(network, target))
+        method = attr.GradientShap(fast_score_of(network, target))
         with captum(self.seed):
             return method.attribute(watched(images), self.baseline.shared(images), n_samples=self.samples,
                                     stdevs=0.0, additional_forward_args=(target.directions,))

@@ -30,7 +30,7 @@ from ..network import (
     SamePool,
 )
 from ..spec import SpecError
-from .targets import AttributionError, Score, Target, TargetLike, checked_images, resolve
+from .targets import AttributionError, FastScore, Score, Target, TargetLike, checked_images, resolve
 
 EVALUATIONS = 1000  # images that go through the network at a time
 # modules that are affine in evaluation, so that any rule that shares out a sum holds for them
@@ -58,6 +58,11 @@ class Method:
     def evaluations(self) -> int:
         """How often one image goes through the network."""
         return 1
+
+    @property
+    def passes(self) -> float:
+        """Roughly how many passes through the network one image costs, for telling the time left."""
+        return 1.0
 
     def __call__(self, network: Network, images: Tensor, target: TargetLike = "predicted") -> Tensor:
         images = checked_images(network, images)
@@ -88,6 +93,11 @@ def watched(images: Tensor) -> Tensor:
 def score_of(network: Network, target: Target) -> Score:
     """Return the explained number as a module over the network itself."""
     return Score(network, target).eval()
+
+
+def fast_score_of(network: Network, target: Target) -> FastScore:
+    """Return the explained number for methods that need its values and gradients alone, and no layer's hook."""
+    return FastScore(network, target).eval()
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +13,12 @@ from torch import Tensor
 
 from ..network import Network
 from .baselines import Baseline
-from .method import EVALUATIONS, Method, captum, score_of
+from .method import EVALUATIONS, Method, captum, fast_score_of
 from .targets import Target
 
 _PATCH = 8  # side of the squares that infidelity covers
 _SAMPLES = 50
+NOISES = 10  # of the sensitivity check, for each image
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Completeness:
 def completeness(network: Network, images: Tensor, target: Target, attributions: Tensor,
                  baseline: Baseline) -> Completeness:
     """Compare sums with changes of the score; several baselines count with their mean."""
-    score = score_of(network, target)
+    score = fast_score_of(network, target)
 
     def scores(x: Tensor) -> Tensor:
         return torch.cat([score(*part) for part in zip(x.split(EVALUATIONS), target.directions.split(EVALUATIONS),
@@ -44,14 +47,32 @@ def completeness(network: Network, images: Tensor, target: Target, attributions:
     return Completeness(attributions.double().sum((1, 2, 3)).cpu().numpy(), change.cpu().numpy())
 
 
+class RememberedScore:
+    """A score that works each batch of images out once."""
+
+    def __init__(self, network: Network, target: Target) -> None:
+        self.score = fast_score_of(network, target)
+        self.scores: dict[bytes, Tensor] = {}
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor, directions: Tensor) -> Tensor:
+        key = hashlib.sha256(images.cpu().numpy().tobytes() + directions.cpu().numpy().tobytes()).digest()
+        if key not in self.scores:
+            self.scores[key] = self.score(images, directions)
+        return self.scores[key]
+
+
 def infidelity(network: Network, images: Tensor, target: Target, attributions: Tensor, background: Tensor,
-               multiplied: bool, samples: int = _SAMPLES, seed: int = 0) -> np.ndarray:
+               multiplied: bool, samples: int = _SAMPLES, seed: int = 0,
+               score: Callable[[Tensor, Tensor], Tensor] | None = None) -> np.ndarray:
     """Return the share of the score's changes that the map does not predict, (N,): 0 all explained, 1 none.
 
     Captum's infidelity (Yeh et al. 2019, arXiv:1901.09392), at the best scale of the map, over squares
     of 8 x 8 pixels set to the background at random places, divided by the mean squared change. Slopes
-    (``multiplied`` false) are first multiplied by the pixels' change.
+    (``multiplied`` false) are first multiplied by the pixels' change. The covers depend on the seed alone:
+    `score` (`RememberedScore`) answers for all methods what it was asked for the first.
     """
+    score = score or fast_score_of(network, target)
     empty = background.to(images)
     attributions = attributions.expand_as(images) / (1 if attributions.shape == images.shape else images.shape[1])
 
@@ -62,7 +83,7 @@ def infidelity(network: Network, images: Tensor, target: Target, attributions: T
 
     def measured(values: Tensor, normalize: bool) -> Tensor:
         with captum(seed):
-            return metrics.infidelity(score_of(network, target), cover, images, values, normalize=normalize,
+            return metrics.infidelity(score, cover, images, values, normalize=normalize,
                                       additional_forward_args=(target.directions,), n_perturb_samples=samples,
                                       max_examples_per_batch=min(max(EVALUATIONS, len(images)), samples * len(images)))
 
@@ -82,7 +103,7 @@ def _squares(images: Tensor) -> Tensor:
     return (inside[0][:, :, None] & inside[1][:, None, :])[:, None]
 
 
-def sensitivity(method: Method, network: Network, images: Tensor, target: Target, radius: float, samples: int = 10,
+def sensitivity(method: Method, network: Network, images: Tensor, target: Target, radius: float, samples: int = NOISES,
                 seed: int = 0) -> np.ndarray:
     """Return how far the map moves at most when the image does not visibly change, (N,), relative to its length.
 

@@ -5,7 +5,9 @@ After Adebayo et al. (2018, arXiv:1810.03292): a method whose maps survive descr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -62,17 +64,19 @@ def weighted_layers(network: Network) -> tuple[str, ...]:
 
 def randomization(method: Method, network: Network, images: Tensor, target: Target, foreground: Tensor,
                   original: Tensor | None = None, draws: int = DRAWS, stage_draws: int = 0,
-                  seed: int = 0) -> Randomization:
+                  seed: int = 0, networks: Callable[[int, int], Network] | None = None) -> Randomization:
     """Compare the method's maps before and after drawing all weights anew, `draws` times.
 
     `foreground` is bool (N, H, W). With `stage_draws` the stages before, from the top layer down, are
-    measured too, each with so many draws. `original` saves computing the trained network's maps again.
+    measured too, each with so many draws. `original` saves computing the trained network's maps again,
+    `networks` (stage, draw -> network) building the same networks for every method.
     """
+    networks = networks or partial(drawn_anew, network, seed)
     layers = weighted_layers(network)
     before = ranks(method(network, images, target) if original is None else original, foreground)
 
     def correlation(stage: int, draw: int) -> np.ndarray:
-        after = ranks(method(randomize(network, stage, _seed(seed, draw)), images, target), foreground)
+        after = ranks(method(networks(stage, draw), images, target), foreground)
         return np.array([float(a @ b) for a, b in zip(before, after, strict=True)])
 
     planned = {stage: stage_draws for stage in range(1, len(layers)) if stage_draws} | {len(layers): draws}
@@ -81,8 +85,9 @@ def randomization(method: Method, network: Network, images: Tensor, target: Targ
                                for stage, count in planned.items()))
 
 
-def _seed(seed: int, draw: int) -> int:
-    return 1_000_003 * (seed + 1) + draw  # far from the seeds that networks are trained with
+def drawn_anew(network: Network, seed: int, stage: int, draw: int) -> Network:
+    """Return draw number `draw` of the network with the weights of its top `stage` layers drawn anew."""
+    return randomize(network, stage, 1_000_003 * (seed + 1) + draw)  # far from the seeds of training
 
 
 def ranks(attributions: Tensor, foreground: Tensor) -> list[np.ndarray]:

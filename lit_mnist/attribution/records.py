@@ -24,13 +24,25 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What the checks of one method gave on the verdict digits.
+
+    `curves` holds the mean probability after each step of ``deletion`` and ``insertion``; `randomization` the
+    mean rank correlation after the top layers, one more each time, were drawn anew.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    curves: dict[str, np.ndarray]
+    randomization: np.ndarray
+
+
+@dataclass(frozen=True)
 class Attribution:
     """One method's maps of all explained images: `values` (n, C, H, W), float32; `seconds` to compute them.
 
     `figures` holds numbers per image, each (n,): ``completeness_error``, ``deletion``, ``insertion``
-    where they apply. `verdicts` speak of the method on the verdict digits, as do `curves` (``deletion``
-    and ``insertion`` -> mean probability after each step) and `randomization` (mean rank correlation
-    after the top layers, one more each time, were drawn anew).
+    where they apply. `verdicts`, `curves` and `randomization` speak of the method on the verdict digits, as in
+    `Judgement`.
     """
 
     method: str

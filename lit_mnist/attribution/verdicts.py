@@ -5,22 +5,26 @@ Definitions and the reasons for the thresholds are in ``docs/explain.md``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..inside.kept import KeptResults, arrays_hash
 from ..network import Network
 from .curves import KINDS, Curve, curve, intensity_ranking, random_ranking, ranking
 from .method import Method
-from .metrics import completeness, infidelity, sensitivity
+from .metrics import NOISES, RememberedScore, completeness, infidelity, sensitivity
 from .placement import reach
-from .randomization import DRAWS, Randomization, randomization
-from .records import Verdict
+from .randomization import DRAWS, Randomization, drawn_anew, randomization, weighted_layers
+from .records import Judgement, Verdict
 from .targets import Target
 
+RECORD = "verdicts"  # the name under which they are kept
 RANDOMIZATION = 0.15  # |rho| of a map with itself after all weights are drawn anew
 SENSITIVITY = 1.0  # a map that moves by more than its own length is noise
 _SENSITIVE = 10  # images whose sensitivity is measured: each costs ten further maps
@@ -32,7 +36,8 @@ class Sample:
     """Digits on which methods are judged: network inputs (N, C, H, W), their target, what they are compared with.
 
     `background` is the empty image (1, C, H, W), `ink` its distance from a unit of input in pixel values
-    (broadcast over the images), `radius` the noise of the sensitivity check in input units.
+    (broadcast over the images), `radius` the noise of the sensitivity check in input units; `names` are the
+    digits' ids.
     """
 
     network: Network
@@ -44,6 +49,13 @@ class Sample:
     seed: int = 0
     draws: int = DRAWS
     stage_draws: int = 0
+    names: tuple[str, ...] = ()
+
+    @property
+    def maps(self) -> int:
+        """How many maps of single images judging a method takes."""
+        shuffled = self.draws + self.stage_draws * (len(weighted_layers(self.network)) - 1)
+        return len(self.images) * (1 + shuffled) + min(len(self.images), _SENSITIVE) * (1 + NOISES)
 
     @cached_property
     def foreground(self) -> Tensor:
@@ -72,19 +84,76 @@ class Sample:
         return {kind: {name: self.curve(order, kind) for name, order in self.orders.items()} for kind in kinds}
 
     @cached_property
+    def score(self) -> RememberedScore:
+        """The explained number of the images and of their covered copies."""
+        return RememberedScore(self.network, self.target)
+
+    @cached_property
+    def _randomized(self) -> dict[tuple[int, int], Network]:
+        return {}
+
+    def randomized(self, stage: int, draw: int) -> Network:
+        """Return the network with its top `stage` layers drawn anew, built once for all methods."""
+        if (stage, draw) not in self._randomized:
+            self._randomized[stage, draw] = drawn_anew(self.network, self.seed, stage, draw)
+        return self._randomized[stage, draw]
+
+    @cached_property
     def rival_infidelity(self) -> float:
         """Infidelity of the image itself as a map."""
         return float(infidelity(self.network, self.images, self.target, self.intensity, self.background, True,
-                                seed=self.seed).mean())
+                                seed=self.seed, score=self.score).mean())
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """A method's verdicts, with the curves and the randomisation behind them."""
+class Judge:
+    """Judges methods on one sample, and keeps what it found where `kept` is given.
 
-    verdicts: tuple[Verdict, ...]
-    curves: dict[str, Curve]
-    randomization: Randomization
+    Verdicts belong to the network, the digits and the `settings` of the methods, not to the images that are
+    explained: what is on record is read, not computed again.
+    """
+
+    def __init__(self, sample: Sample, settings: Mapping[str, Any], kept: KeptResults | None = None) -> None:
+        self.sample, self.kept = sample, kept
+        self.settings = {**settings, "seed": sample.seed, "draws": sample.draws, "stage_draws": sample.stage_draws,
+                         "digits": list(sample.names), "sha256": arrays_hash(sample.images.cpu().numpy())}
+        self.record: dict[str, Any] = (kept.read(RECORD, self.settings) if kept else None) or {}
+
+    def knows(self, method: Method) -> bool:
+        """Return whether the method's judgement is on record."""
+        return method.name in self.record.get("methods", {})
+
+    def __call__(self, method: Method) -> Judgement:
+        """Return the method's judgement, from the record where it is there."""
+        if not self.knows(method):
+            self._add(method.name, judge(method, self.sample))
+        entry = self.record["methods"][method.name]
+        return Judgement(tuple(Verdict(**verdict) for verdict in entry["verdicts"]), entry["curves"],
+                         entry["randomization"])
+
+    @property
+    def rivals(self) -> dict[str, dict[str, np.ndarray]]:
+        """``kind -> order -> mean probability after each step`` of the random and the intensity order."""
+        return self._shared()["rivals"]
+
+    @property
+    def counts(self) -> np.ndarray | None:
+        """Pixels after each step of the curves, None for maps."""
+        return self._shared()["counts"]
+
+    def _shared(self) -> dict[str, Any]:
+        if "rivals" not in self.record:
+            curves = self.sample.rivals
+            self.record["rivals"] = {kind: {name: curve.probability.mean(0) for name, curve in orders.items()}
+                                     for kind, orders in curves.items()}
+            self.record["counts"] = next((curve.counts for orders in curves.values() for curve in orders.values()),
+                                         None)
+        return self.record
+
+    def _add(self, name: str, judgement: Judgement) -> None:
+        entry = {**vars(judgement), "verdicts": [vars(verdict) for verdict in judgement.verdicts]}
+        self.record["methods"] = {**self.record.get("methods", {}), name: entry}
+        if self.kept:
+            self.kept.write(RECORD, self.settings, self._shared())
 
 
 def judge(method: Method, sample: Sample) -> Judgement:
@@ -93,11 +162,11 @@ def judge(method: Method, sample: Sample) -> Judgement:
     order = ranking(attributions)
     curves = {kind: sample.curve(order, kind) for kind in sample.rivals}
     shuffled = randomization(method.rough(), sample.network, sample.images, sample.target, sample.foreground,
-                             attributions, sample.draws, sample.stage_draws, sample.seed)
+                             attributions, sample.draws, sample.stage_draws, sample.seed, sample.randomized)
     rows = (_completeness(method, sample, attributions), _blind(method, sample, attributions),
             *(_curve(kind, sample, curves.get(kind)) for kind in KINDS), _infidelity(method, sample, attributions),
             _sensitivity(method, sample), _randomization(method, sample, shuffled))
-    return Judgement(rows, curves, shuffled)
+    return Judgement(rows, {kind: one.probability.mean(0) for kind, one in curves.items()}, shuffled.stages)
 
 
 def _completeness(method: Method, sample: Sample, attributions: Tensor) -> Verdict:
@@ -130,7 +199,7 @@ def _curve(kind: str, sample: Sample, found: Curve | None) -> Verdict:
 
 def _infidelity(method: Method, sample: Sample, attributions: Tensor) -> Verdict:
     value = float(infidelity(sample.network, sample.images, sample.target, attributions, sample.background,
-                             method.multiplied, seed=sample.seed).mean())
+                             method.multiplied, seed=sample.seed, score=sample.score).mean())
     return Verdict("infidelity", value, sample.rival_infidelity, value <= sample.rival_infidelity,
                    "share of the score's changes left unexplained; threshold: the image itself as a map")
 

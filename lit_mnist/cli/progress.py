@@ -31,3 +31,36 @@ def step_bar() -> Iterator[Callable[[int, int], None] | None]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("ascent")
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def work_bar(command: str) -> Iterator[Callable[[str, float, float], None]]:
+    """Give what takes (what is at work, work done, all work) and shows them with the time left.
+
+    Where standard error is no terminal, each new piece of work is one line.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    if not sys.stderr.isatty():
+        yield _lines(command)
+        return
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(command, total=None)
+        yield lambda what, done, total: bar.update(task, description=f"{command}: {what}", completed=done, total=total)
+
+
+def _lines(command: str) -> Callable[[str, float, float], None]:
+    said: set[str] = set()
+
+    def show(what: str, done: float, total: float) -> None:
+        if what not in said:
+            said.add(what)
+            print(f"{command}: {what}", file=sys.stderr, flush=True)
+
+    return show
+
+
+def note(text: str) -> None:
+    """Say something on standard error."""
+    print(f"note: {text}", file=sys.stderr, flush=True)

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from ..data.standardize import channels_first
-from ..network import Rescaling
+from ..network import Network, Rescaling
 from ..runs.model import Model
+from ..spec import INPUT
 
 
 def per_image_standardization(images: Tensor) -> Tensor:
@@ -140,16 +141,26 @@ def rescaled(model: Model, layers: tuple[str, ...] = ()) -> Rescaled:
 
     Models of standardised images stay unchanged too: their constraint holds before the rescaling.
     """
-    names = [layer.name for layer in model.spec.layers]
-    first = next((place for place, name in enumerate(names)
-                  if not isinstance(getattr(model.network, name), Rescaling)), len(names))
+    first = _first_rescalings(model.network)
     asked = {name.partition(":")[0] for name in layers}
-    if asked & set(names[:first]) or isinstance(constraint_for(model), Standardised):
+    if not first or asked & set(first) or isinstance(constraint_for(model), Standardised):
         return Rescaled(model)
     factor, offset = 1.0, 0.0
     network = copy.deepcopy(model.network)
-    for name in names[:first]:
-        module = getattr(network, name)
+    for name in first:
+        module = network.module_of(name)
         factor, offset = factor * module.factor, offset * module.factor + module.offset
         setattr(network, name, nn.Identity())
     return Rescaled(replace(model, network=network), factor, offset) if factor else Rescaled(model)
+
+
+def _first_rescalings(network: Network) -> list[str]:
+    """Names of the Rescaling layers that everything else sees the image through."""
+    names: list[str] = []
+    steps, source = network.spec.plan(*network.spec.names), INPUT
+    while True:
+        readers = [step.name for step in steps if source in step.inputs]
+        if len(readers) != 1 or not isinstance(getattr(network, readers[0], None), Rescaling):
+            return names
+        source = readers[0]
+        names.append(source)

@@ -135,7 +135,8 @@ class _Sections:
 
     def attributions(self) -> Explanation:
         return explain(self.model, self.digits, dataset=self.dataset, verdict_digits=self.options.verdict_digits,
-                       seed=self.options.seed, progress=lambda method: self.say(f"report: attribution, {method}"))
+                       seed=self.options.seed,
+                       progress=lambda method, done, total: self.say(f"report: attribution, {method}"))
 
     def _convolutions(self) -> tuple[str, ...]:
         layers = convolutions(self.model.network)

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from lit_mnist.attribution import METHODS, AttributionError, background, explain, interesting, make_baseline
+from lit_mnist.attribution import METHODS, AttributionError, background, explain, interesting, make_baseline, verdicts
 from lit_mnist.attribution.records import Attribution, Explanation, Verdict
 from lit_mnist.attribution.tensorboard import write_events
 from lit_mnist.data import Dataset
 from lit_mnist.data.images import Images, read_images
 from lit_mnist.figures import attribution as figures
 from lit_mnist.figures.canvas import to_rgb
-from lit_mnist.runs.model import Model, save_model
+from lit_mnist.inside.kept import kept_results
+from lit_mnist.runs.model import Model, open_model, save_model
 from lit_mnist.spec import NetworkSpec
 from tests.tiny import model_of, tiny_model
 
@@ -38,6 +39,59 @@ def record(model: Model, digits: Dataset) -> Explanation:
     images = read_images(NAMES, "digits")
     return explain(model, images, ["saliency", "deeplift", "grad_cam"], "predicted-second", dataset=digits,
                    verdict_digits=4)
+
+
+def test_verdicts_are_computed_once_for_a_network(
+        model: Model, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_model(model, tmp_path / "tiny.ckpt")
+    said: list[str] = []
+
+    def explained(image: str, methods: list[str], **more: object) -> Explanation:
+        opened = open_model(tmp_path / "tiny.ckpt")
+        return explain(opened, read_images([image], "digits"), methods, dataset=digits, verdict_digits=3,
+                       kept=kept_results(opened, said.append), **more)
+
+    first = explained("test:7", ["saliency", "lrp"])
+    judged: list[str] = []
+    check = verdicts.judge
+    monkeypatch.setattr(verdicts, "judge", lambda method, sample: judged.append(method.name) or check(method, sample))
+    again = explained("test:8", ["lrp", "grad_cam", "saliency"])
+    assert judged == ["grad_cam"] and not said
+    for name in ("saliency", "lrp"):
+        one, other = (record.attributions[record.methods.index(name)] for record in (first, again))
+        assert one.verdicts == other.verdicts and np.array_equal(one.randomization, other.randomization)
+        assert all(np.array_equal(one.curves[kind], other.curves[kind]) for kind in ("deletion", "insertion"))
+    assert first.rivals.keys() == again.rivals.keys() and np.array_equal(first.counts, again.counts)
+    explained("test:8", ["saliency"], seed=1)
+    explained("test:8", ["saliency"], baseline="blur")
+    explained("test:8", ["saliency"], target="4-9")
+    assert judged == ["grad_cam", *["saliency"] * 3] and not said  # other settings, other verdicts
+    save_model(model_of(RELU, seed=3), tmp_path / "tiny.ckpt")
+    explained("test:7", ["saliency"])
+    assert judged[4:] == ["saliency"]
+
+
+def test_a_retrained_run_says_that_its_verdicts_are_stale(model: Model, tmp_path: Path, run_cli) -> None:
+    ckpt = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    save_model(model, ckpt)
+    (tmp_path / "run" / "config.yaml").write_text("seed_everything: 2")
+    command = ("explain", "--ckpt_path", tmp_path / "run", "--images", "test:3", "--methods", "saliency",
+               "--verdict_digits", 2, "--out", tmp_path / "out", "--json")
+    results = [json.loads(run_cli(*command)[1])["methods"]["saliency"]["verdicts"] for _ in range(2)]
+    assert results[0] == results[1] and len(list((tmp_path / "run" / "inside").iterdir())) == 1
+    save_model(model_of(RELU, seed=3), ckpt)
+    code, out, err = run_cli(*command)
+    assert code == 0 and "stale" in err and "weights" in err
+    assert json.loads(out)["methods"]["saliency"]["verdicts"] != results[0]
+
+
+def test_progress_tells_the_work_that_is_left(model: Model, digits: Dataset) -> None:
+    told: list[tuple[str, float, float]] = []
+    explain(model, read_images(NAMES, "digits"), ["saliency", "smoothgrad", "lrp"], dataset=digits, verdict_digits=2,
+            progress=lambda *now: told.append(now))
+    names, done, total = zip(*told, strict=True)
+    assert names == ("saliency", "smoothgrad", "lrp") and list(done) == sorted(done) and done[0] == 0
+    assert len(set(total)) == 1 and done[2] > 0.9 * total[0]  # SmoothGrad costs a hundred times a gradient
 
 
 def test_mistakes_come_first(model: Model, digits: Dataset) -> None:

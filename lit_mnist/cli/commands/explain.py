@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from ...outcome import Outcome
+from ..progress import note, work_bar
 from .results import Results
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def explain(ckpt_path: str, images: list[str] | None = None, methods: list[str] 
         baseline: what the image is compared with: empty, blur, mean or digits.
         layer: the layer of Grad-CAM and conductance; default: the last convolution before the
             target whose maps have more than one position.
-        verdict_digits: test digits on which methods are judged; 0 for no verdicts.
+        verdict_digits: test digits on which methods are judged, once for a network: verdicts are kept in the run
+            folder, or in the user's cache; 0 for no verdicts.
         count: how many images are chosen where none are named.
         out: folder for explain.json, explain.npz and the pictures.
         tensorboard: folder for TensorBoard's event files; none by default.
@@ -41,6 +42,7 @@ def explain(ckpt_path: str, images: list[str] | None = None, methods: list[str] 
     from ...attribution.targets import AttributionError
     from ...data import DataError, load_dataset
     from ...data.images import read_images
+    from ...inside.kept import kept_results
     from ...runs.model import open_model
 
     if count < 1:
@@ -52,15 +54,12 @@ def explain(ckpt_path: str, images: list[str] | None = None, methods: list[str] 
     except DataError as error:
         if not images or any(":" in name for name in images):
             raise
-        print(f"note: {error}; methods are judged on the given images", file=sys.stderr)
+        note(f"{error}; methods are judged on the given images")
     chosen = read_images(images or interesting(model, dataset, count), model.dataset, data_root, model.spec.input_shape)
-    record = compute(model, chosen, methods or ["all"], target, dataset=dataset, baseline=baseline, layer=layer,
-                     verdict_digits=verdict_digits, seed=seed, progress=_tell)
+    with work_bar("explain") as progress:
+        record = compute(model, chosen, methods or ["all"], target, dataset=dataset, baseline=baseline, layer=layer,
+                         verdict_digits=verdict_digits, seed=seed, kept=kept_results(model, note), progress=progress)
     return _write(record, results, tensorboard)
-
-
-def _tell(method: str) -> None:
-    print(f"explain: {method}", file=sys.stderr)
 
 
 def _write(record: Explanation, results: Results, tensorboard: str | None) -> Outcome:

@@ -1,0 +1,156 @@
+"""Results of long computations, kept with the network that they belong to and read afterwards.
+
+They lie in the run folder, in ``inside/``; for a single file, or where that folder cannot be written, in the
+user's cache, in a folder named after the network's hash. Each file is JSON and says which network,
+checkpoint, settings and versions it belongs to; one that belongs to another network is computed anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..environment import versions
+from ..errors import UserError
+from ..files import WriteError, write_text
+from ..runs.model import Model
+
+FOLDER = "inside"
+_VERSIONS = ("python", "lit-mnist", "torch", "captum", "numpy")  # those that results depend on
+
+
+@dataclass(frozen=True)
+class KeptResults:
+    """The results that are kept of one network.
+
+    `network` is the SHA-256 of its description, scaling and weights; `checkpoint` the file's name and
+    SHA-256. `folders` are tried in turn. `say` is told why a kept result is not used, or not kept.
+    """
+
+    network: str
+    checkpoint: dict[str, str]
+    folders: tuple[Path, ...]
+    say: Callable[[str], None] = field(default=lambda text: None, compare=False)
+
+    def read(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the content kept under `name` and `settings`; None where there is none, or it is stale."""
+        for path in self._paths(name, settings):
+            if path.is_file():
+                return self._content(path, settings)
+        return None
+
+    def write(self, name: str, settings: Mapping[str, Any], content: Mapping[str, Any]) -> Path | None:
+        """Keep `content` (plain values and arrays, nested) and return its file; None where no folder can be written."""
+        text = json.dumps({"network": self.network, "checkpoint": self.checkpoint, "versions": _versions(),
+                           "settings": settings, "content": _encoded(content)}, indent=1)
+        reason = ""
+        for path in self._paths(name, settings):
+            try:
+                return write_text(path, text + "\n")
+            except WriteError as error:
+                reason = str(error)
+        self.say(f"results of {self.checkpoint['file']} are not kept: {reason}")
+        return None
+
+    def _paths(self, name: str, settings: Mapping[str, Any]) -> list[Path]:
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+        stem = Path(self.checkpoint["file"]).stem[:60]
+        return [folder / f"{name}-{stem}-{digest}.json" for folder in self.folders]
+
+    def _content(self, path: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            parts = {"its weights or its scaling": record["network"] != self.network,
+                     "the versions of the software": record["versions"] != _versions(),
+                     "the settings": record["settings"] != json.loads(json.dumps(settings))}
+            content = _decoded(record["content"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self.say(f"{path}: cannot be read ({error}), computed anew")
+            return None
+        changed = [part for part, differs in parts.items() if differs]
+        if changed:
+            self.say(f"{path}: stale, {' and '.join(changed)} changed since; computed anew")
+            return None
+        return content
+
+
+def kept_results(model: Model, say: Callable[[str], None] = lambda text: None) -> KeptResults | None:
+    """Return the place of a model's results; None for a model that was not opened from a file."""
+    if model.path is None or not model.path.is_file():
+        return None
+    network, run = network_hash(model), model.run
+    checkpoint = {"file": model.path.name, "sha256": hashlib.sha256(model.path.read_bytes()).hexdigest()}
+    folders = ([run / FOLDER] if run else []) + [cache_folder() / network[:32]]
+    return KeptResults(network, checkpoint, tuple(folders), say)
+
+
+def network_hash(model: Model) -> str:
+    """Return the SHA-256 of a model's description, scaling and weights."""
+    about = {"spec": model.spec.to_dict(), "standardizer": model.standardizer.to_dict(), "dataset": model.dataset}
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=_plain).encode())
+    for name, array in sorted(model.network.named_weights().items()):
+        digest.update(name.encode() + str(array.dtype).encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def arrays_hash(*arrays: np.ndarray) -> str:
+    """Return the SHA-256 of arrays: which digits a result was computed on."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Return the folder in the user's cache that holds results of networks outside run folders."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "lit_mnist" / FOLDER
+
+
+def _versions() -> dict[str, str]:
+    return {name: version for name, version in versions().items() if name in _VERSIONS}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise UserError(f"{type(value).__name__} cannot be kept; accepted: plain values and arrays")
+
+
+def _encoded(value: Any) -> Any:
+    """Arrays and infinite numbers as JSON can hold them, exactly."""
+    match value:
+        case dict():
+            return {str(key): _encoded(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_encoded(item) for item in value]
+        case np.ndarray():
+            data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
+            return {"dtype": value.dtype.str, "shape": list(value.shape), "base64": data}
+        case np.generic():
+            return _encoded(value.item())
+        case float() if not math.isfinite(value):
+            return {"float": str(value)}
+    return value
+
+
+def _decoded(value: Any) -> Any:
+    match value:
+        case {"dtype": dtype, "shape": shape, "base64": data}:
+            return np.frombuffer(base64.b64decode(data), dtype).reshape(shape).copy()
+        case {"float": text}:
+            return float(text)
+        case dict():
+            return {key: _decoded(item) for key, item in value.items()}
+        case list():
+            return [_decoded(item) for item in value]
+    return value
