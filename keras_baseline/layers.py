@@ -36,7 +36,7 @@ class Factory:
             case "elu" if layer.alpha is not None:
                 return self.keras.layers.ELU(layer.alpha, dtype=self.dtype)
             case "gelu_tanh" | "hard_sigmoid_keras2":
-                return _functions(self.keras)[layer.activation]
+                return custom_activations(self.keras)[layer.activation]
             case "hard_swish":
                 return "hard_silu"
         return layer.activation
@@ -52,7 +52,7 @@ class Factory:
 
 
 @functools.cache
-def _functions(keras: Any) -> dict[str, Callable[[Any], Any]]:
+def custom_activations(keras: Any) -> dict[str, Callable[[Any], Any]]:
     """Return the activations that Keras has no name for, registered so that saved models hold them by name."""
 
     @keras.saving.register_keras_serializable("lit_mnist")

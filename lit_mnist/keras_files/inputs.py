@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from .chain import Chain
 from .errors import KerasFileError
-from .layers import target_shape
+from .graph import Graph, KerasLayer
+from .vocabulary.shapes import target_shape
 
 Shape = tuple[int, ...]
 
-CHANNELS = (1, 3)  # grey, colour: what image files can give
+_CHANNELS = (1, 3)  # of flat images: grey, colour
 LARGEST_SIDE = 4096
-_VALUE_BY_VALUE = ("Rescaling", "Dropout", "Activation", "ReLU", "LeakyReLU", "ELU")
-_ACCEPTED = (f"(height, width, 1 or 3) up to {LARGEST_SIDE} a side, (height, width), "
+_VALUE_BY_VALUE = ("Rescaling", "Dropout", "GaussianNoise", "Activation", "ReLU", "LeakyReLU", "ELU", "TFOpLambda")
+_ACCEPTED = (f"(height, width, channels) up to {LARGEST_SIDE} a side, (height, width), "
              "or (n,) with n a square or three squares")
 
 
-def input_image(chain: Chain) -> tuple[Shape, bool]:
+def input_image(graph: Graph, shape: tuple[Any, ...] | None) -> tuple[Shape, bool]:
     """Return the image's (height, width, channels), and whether it must be flattened before the first layer.
 
     A grey image may come without its channel axis, or flat; flat ones take the shape that the network
-    itself gives them (Reshape), else a square's. Raises KerasFileError where that cannot be.
+    itself gives them (Reshape), else a square's; open sizes become 28 (grey) or 224. `shape` is the file's
+    input shape, channels last. Raises KerasFileError where that cannot be.
     """
-    shape = chain.input_shape
     if shape is None:
         raise KerasFileError(f"the file does not say the shape of its input; accepted: {_ACCEPTED}")
+    if len(shape) == 3 and type(shape[2]) is int and None in shape[:2]:
+        return _checked(_filled(shape), shape), False
     if not all(type(size) is int and 0 < size <= LARGEST_SIDE**2 for size in shape):
         raise KerasFileError(f"the input has the shape {shape}; accepted: whole numbers, {_ACCEPTED}")
     if len(shape) == 3:
         return _checked(shape, shape), False
-    first = next((layer for layer in chain.layers if layer.kind not in _VALUE_BY_VALUE), None)
+    first = _first_layer(graph)
     reshaped = target_shape(first, shape) if first is not None and first.kind == "Reshape" else ()
     if len(shape) == 2:
         if first is not None and first.kind not in ("Flatten", "Reshape"):
@@ -41,8 +44,26 @@ def input_image(chain: Chain) -> tuple[Shape, bool]:
     raise KerasFileError(f"the input has the shape {shape}; accepted: {_ACCEPTED}")
 
 
+def _filled(shape: tuple[Any, ...]) -> Shape:
+    """Return a shape with its open sizes: as the other one, else MNIST's for grey images, ImageNet's for others."""
+    given = next((size for size in shape[:2] if size is not None), 28 if shape[2] == 1 else 224)
+    return tuple(given if size is None else size for size in shape)
+
+
+def _first_layer(graph: Graph) -> KerasLayer | None:
+    """Return the first layer that does more than change value by value, None where the network branches before."""
+    value = graph.entrance
+    while True:
+        readers = [node for node in graph.nodes if value in node.inputs]
+        if len(readers) != 1:
+            return None
+        if readers[0].layer.kind not in _VALUE_BY_VALUE:
+            return readers[0].layer
+        value = readers[0].name
+
+
 def _square(size: int) -> Shape:
-    for channels in CHANNELS:
+    for channels in _CHANNELS:
         side = math.isqrt(size // channels)
         if side * side * channels == size:
             return side, side, channels
@@ -50,6 +71,6 @@ def _square(size: int) -> Shape:
 
 
 def _checked(image: Shape, shape: Shape) -> Shape:
-    if len(image) != 3 or image[2] not in CHANNELS or max(image) > LARGEST_SIDE:
+    if len(image) != 3 or max(image) > LARGEST_SIDE:
         raise KerasFileError(f"the input has the shape {shape}; accepted: {_ACCEPTED}")
     return image

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 from ..spec import is_layer_name
 
+MODEL_NAME = "sequential"
+
 
 def layer_names(originals: Iterable[str]) -> dict[str, str]:
     """Return original -> new name, in order; names that already work stay as they are.

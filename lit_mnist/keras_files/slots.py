@@ -16,7 +16,7 @@ import numpy as np
 
 from ..spec import Shape
 from ..spec.weights import Weights
-from .configuration import MODEL_NAME
+from .names import MODEL_NAME
 
 Slots = dict[str, Weights]
 
@@ -26,7 +26,8 @@ class OptimizerState:
     """An optimiser's class name, its settings by Keras' names, and its state.
 
     `slots` holds ``slot -> {"Layer/kernel": array}`` under the names of `lit_mnist.training.optimizers`
-    (velocity, momentum, average_gradient, norm, velocity_hat); `scalars` holds ``u_product`` of Nadam.
+    (velocity, momentum, average_gradient, norm, velocity_hat), and Keras' own for Adadelta and Adagrad;
+    `scalars` holds ``u_product`` of Nadam.
     """
 
     name: str
@@ -39,7 +40,8 @@ class OptimizerState:
 
 _SETTINGS = {"SGD": ("momentum", "nesterov"), "RMSprop": ("rho", "momentum", "epsilon", "centered"),
              "Adam": ("beta_1", "beta_2", "epsilon", "amsgrad"), "AdamW": ("beta_1", "beta_2", "epsilon", "amsgrad"),
-             "Nadam": ("beta_1", "beta_2", "epsilon"), "Adamax": ("beta_1", "beta_2", "epsilon")}
+             "Nadam": ("beta_1", "beta_2", "epsilon"), "Adamax": ("beta_1", "beta_2", "epsilon"),
+             "Adadelta": ("rho", "epsilon"), "Adagrad": ("initial_accumulator_value", "epsilon")}
 _COMMON = ("name", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
 _SCHEDULES = ("InverseTimeDecay", "ExponentialDecay", "PolynomialDecay", "PiecewiseConstantDecay", "CosineDecay",
               "CosineDecayRestarts")
@@ -84,6 +86,10 @@ def slot_groups(name: str, settings: Mapping[str, Any]) -> list[list[str]] | Non
             return [["momentum", "velocity"]]
         case "Adamax":
             return [["momentum", "norm"]]
+        case "Adadelta":
+            return [["accumulated_grad", "accumulated_delta_var"]]
+        case "Adagrad":
+            return [["accumulator"]]
     return None
 
 

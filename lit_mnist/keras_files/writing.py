@@ -16,11 +16,13 @@ import numpy as np
 from ..files import write_bytes
 from ..spec import NetworkSpec, Shape
 from ..spec.weights import Weights, check_weights, trainable_shapes
-from .configuration import MODEL_NAME, class_and_config, compile_config, model_config
+from .configuration import compile_config, is_sequential, model_config
 from .container import CONFIG, METADATA, OWN, WEIGHTS
 from .errors import KerasFileError
-from .names import group_names, snake_case
+from .names import MODEL_NAME, group_names, snake_case
+from .order import in_keras_order
 from .slots import OptimizerState, listed, slot_groups
+from .written import class_and_config
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 LAYOUT = "3.15.1"  # the release whose layout is written, and which the tests load the files with
@@ -75,15 +77,18 @@ class _Content:
 
 
 def _moved(spec: NetworkSpec, frozen: Collection[str]) -> dict[str, Shape]:
-    """Return the weights that the optimiser moves, and their shapes."""
-    return {name: shape for name, shape in trainable_shapes(spec).items() if name.split("/")[0] not in frozen}
+    """Return the weights that the optimiser moves, and their shapes, in Keras' order."""
+    shapes = trainable_shapes(spec)
+    names = [f"{layer.name}/{weight}" for layer in in_keras_order(spec) if layer.name not in frozen
+             for weight in spec[layer.name].weights]
+    return {name: shapes[name] for name in names if name in shapes}
 
 
 def _check_slots(path: Path, weights: Mapping[str, Shape], optimizer: OptimizerState) -> None:
     groups = slot_groups(optimizer.name, optimizer.settings)
     if groups is None:
         raise KerasFileError(f"{path}: optimiser {optimizer.name!r} cannot be written; accepted: SGD, RMSprop, Adam, "
-                             "AdamW, Nadam, Adamax")
+                             "AdamW, Nadam, Adamax, Adadelta, Adagrad")
     for slot in (slot for group in groups for slot in group):
         for weight, shape in weights.items():
             found = optimizer.slots.get(slot, {}).get(weight)
@@ -109,8 +114,9 @@ def _store(content: _Content) -> bytes:
     """Keras 3's own layout: groups called after classes, arrays by number."""
     spec, buffer = content.spec, io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        groups = group_names(class_and_config(layer)[0] for layer in spec.layers)
-        for layer, group in zip(spec.layers, groups, strict=True):
+        layers = in_keras_order(spec)
+        groups = group_names(class_and_config(layer)[0] for layer in layers)
+        for layer, group in zip(layers, groups, strict=True):
             variables = file.create_group(f"layers/{group}/vars")
             variables.attrs["name"] = content.names.get(layer.name, layer.name)
             for number, weight in enumerate(spec[layer.name].weights):
@@ -124,6 +130,7 @@ def _store(content: _Content) -> bytes:
 def _legacy(content: _Content) -> bytes:
     """The HDF5 layout of Keras 2 as Keras 3 writes it: a group for each layer, which lists its weights."""
     spec, names, optimizer = content.spec, content.names, content.optimizer
+    layers, prefix = in_keras_order(spec), f"{MODEL_NAME}/" if is_sequential(spec) else ""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.attrs["backend"], file.attrs["keras_version"] = "tensorflow", LAYOUT
@@ -132,10 +139,10 @@ def _legacy(content: _Content) -> bytes:
             file.attrs[key] = json.dumps(value)
         top = file.create_group("model_weights")
         top.attrs["backend"], top.attrs["keras_version"] = "tensorflow", LAYOUT
-        _write_names(top, "layer_names", [names.get(name, name) for name in spec.names])
-        for info in spec.table:
+        _write_names(top, "layer_names", [names.get(layer.name, layer.name) for layer in layers])
+        for info in (spec[layer.name] for layer in layers):
             name = names.get(info.name, info.name)
-            arrays = [(f"{MODEL_NAME}/{name}/{weight}", content.weights[f"{info.name}/{weight}"])
+            arrays = [(f"{prefix}{name}/{weight}", content.weights[f"{info.name}/{weight}"])
                       for weight in info.weights]
             _write_listed(top.create_group(name), arrays)
         _write_listed(top.create_group("top_level_model_weights"), [])

@@ -207,7 +207,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "configuration: a list": (members(config_json=b"[1, 2]"), "holds a list"),
     "configuration: nested": (members(config_json=nested()), "damaged|not readable JSON"),
     "configuration: bytes": (members(config_json=b"\xff\xfe\x00"), "not readable JSON"),
-    "configuration: no layers": (layers(), "accepted: a list of 1 to 1000"),
+    "configuration: no layers": (layers(), "accepted: a list of 1 to 3000"),
     "configuration: a layer that is text": (layers("Conv2D"), "layer 1 is 'Conv2D'"),  # type: ignore[arg-type]
     "configuration: a huge kernel": (layers(conv(filters=10**12), layer("Flatten", "f"), layer("Dense", "d", units=4)),
                                      r"accepted, by the configuration: \(3, 3, 1, 1000000000000\)"),

@@ -35,6 +35,8 @@ STATES = {
     "AdamW": some_state(SPEC, "AdamW", ("momentum", "velocity"), weight_decay=0.01),
     "Nadam": some_state(SPEC, "Nadam", ("momentum", "velocity")),
     "Adamax": some_state(SPEC, "Adamax", ("momentum", "norm")),
+    "Adadelta": some_state(SPEC, "Adadelta", ("accumulated_grad", "accumulated_delta_var"), rho=0.75),
+    "Adagrad": some_state(SPEC, "Adagrad", ("accumulator",)),
 }
 ENDINGS = [".keras", ".h5"]
 
@@ -133,7 +135,7 @@ def test_layers_get_the_names_asked_for(tmp_path: Path) -> None:
         assert np.array_equal(file.weights["conv2d_1/kernel"], weights["Conv2D_1/kernel"])
 
 
-@pytest.mark.parametrize("case", [case for case in STATES if case not in ("AMSGrad", "SGD")])
+@pytest.mark.parametrize("case", [case for case in STATES if case not in ("AMSGrad", "SGD", "Adadelta", "Adagrad")])
 def test_states_go_to_torch_and_back(case: str) -> None:
     """Keras file -> our optimiser's state dict (as a checkpoint holds it) -> Keras file."""
     state, network = STATES[case], Network(SPEC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -71,8 +71,10 @@ def _reference(path: Path, rewritten: Path, images: np.ndarray) -> tuple[str, di
 
 def _loaders() -> Iterator[tuple[str, ModuleType]]:
     from keras_baseline.backend import load_keras
+    from keras_baseline.layers import custom_activations
 
     keras = load_keras()
+    custom_activations(keras)  # registered, so that Keras finds them by name
     yield f"Keras {keras.__version__}", keras
     if importlib.util.find_spec("tf_keras"):
         older = importlib.import_module("tf_keras")
@@ -80,26 +82,73 @@ def _loaders() -> Iterator[tuple[str, ModuleType]]:
 
 
 def _outputs(keras: ModuleType, path: Path, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Return every layer's output by its name in the file."""
+    """Return every layer's output by its name in the file, channels last."""
     model = keras.models.load_model(path, compile=False)
-    rank = len(model.layers[0].input.shape if not model.inputs else model.inputs[0].shape)
-    return _layer_outputs(keras, model, _shaped(images, rank))
+    model(_shaped(images, _input_shape(model)), training=False)  # builds a model whose file names no input's shape
+    first = _channels_first(model)
+    inputs = images.transpose(0, 3, 1, 2) if first else _shaped(images, _input_shape(model))
+    outputs = _layer_outputs(keras, model, [inputs])
+    return {name: np.moveaxis(array, 1, -1) if first and array.ndim == 4 else array for name, array in outputs.items()}
 
 
-def _shaped(images: np.ndarray, rank: int) -> np.ndarray:
+def _input_shape(model: Any) -> Sequence[int | None]:
+    """Return the shape of a model's input with its batch axis, in which sizes may be unknown."""
+    return model.inputs[0].shape if model.inputs else model.layers[0].input.shape
+
+
+def _shaped(images: np.ndarray, shape: Sequence[int | None]) -> np.ndarray:
     """Return images (n, H, W, C) as a model takes them that wants no channels (n, H, W), or flat ones."""
-    if rank == 3:
+    if len(shape) == 3:
         return images[..., 0]
-    return images.reshape(len(images), -1) if rank == 2 else images
+    return images.reshape(len(images), -1) if len(shape) == 2 else images
 
 
-def _layer_outputs(keras: ModuleType, model: Any, images: np.ndarray) -> dict[str, np.ndarray]:
-    model(images, training=False)  # a model whose file names no input's shape is built by its first call
-    layers = [layer for layer in model.layers if not isinstance(layer.output, list | tuple)]
-    every = keras.Model(model.inputs, [layer.output for layer in layers])
-    outputs = every(images, training=False)
-    outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
-    return {layer.name: np.asarray(output) for layer, output in zip(layers, outputs, strict=True)}
+def _channels_first(model: Any) -> bool:
+    return any(getattr(layer, "data_format", None) == "channels_first" and "Flatten" not in type(layer).__name__
+               for layer in model._flatten_layers())
+
+
+def _layer_outputs(keras: ModuleType, model: Any, inputs: list[np.ndarray], prefix: str = "",
+                   suffix: str = "") -> dict[str, np.ndarray]:
+    """Return the outputs of a model's layers, and of those of models inside it (``model/layer``).
+
+    Of a layer that is called twice, the second call's output is ``layer_call2``.
+    """
+    calls = list(_calls(model))
+    nested = {place: _listed(node.input_tensors) for place, (layer, _, node) in enumerate(calls)
+              if hasattr(layer, "layers")}
+    wanted = [nested.get(place) or _listed(_output_tensors(node)) for place, (_, _, node) in enumerate(calls)]
+    every = keras.Model(model.inputs, [tensor for tensors in wanted for tensor in tensors])
+    values = iter(_listed(every(inputs if len(inputs) > 1 else inputs[0], training=False)))
+    outputs: dict[str, np.ndarray] = {}
+    for place, (layer, number, _) in enumerate(calls):
+        results = [np.asarray(next(values)) for _ in wanted[place]]
+        call = suffix if number == 1 else f"_call{number}"
+        if place in nested:
+            outputs |= _layer_outputs(keras, layer, results, f"{prefix}{layer.name}/", call)
+        else:
+            outputs[f"{prefix}{layer.name}{call}"] = results[0]
+    return outputs
+
+
+def _output_tensors(node: Any) -> Any:
+    return node.output_tensors if hasattr(node, "output_tensors") else node.outputs
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _calls(model: Any) -> Iterator[tuple[Any, int, Any]]:
+    """Yield every layer with the number (from 1) and the node of each of its calls that belong to the model."""
+    graph = getattr(model, "_functional", None) or model  # Keras 3's Sequential holds a functional model
+    keys = graph._nodes if hasattr(graph, "_nodes") else graph._network_nodes
+    for layer in model.layers:
+        number = 0
+        for place, node in enumerate(layer._inbound_nodes):
+            if f"{id(layer)}_ib-{place}" in keys or f"{layer.name}_ib-{place}" in keys:  # Keras 3, Keras 2
+                number += 1
+                yield layer, number, node
 
 
 def _layers(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -112,5 +161,7 @@ def _layers(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+    if ours.size != theirs.size:
+        return float("inf")
     difference = np.abs(ours.reshape(theirs.shape).astype(np.float64) - theirs)
     return float(np.max(np.nan_to_num(difference, nan=np.inf)))

@@ -1,0 +1,50 @@
+"""The order in which Keras lists a model's layers, which names their groups of weights and orders their slots."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from ..spec import INPUT, Layer, NetworkSpec, Shared
+
+
+def in_keras_order(spec: NetworkSpec) -> list[Layer]:
+    """Return the layers, calls of shared ones left out, as Keras orders a functional model's; a chain as it is.
+
+    By depth (the longest way to an output, over all calls of a layer), and of one depth by the first visit of a
+    walk from the outputs (keras/src/ops/function.py, `map_graph`).
+    """
+    owners = {layer.name: layer.shares if isinstance(layer, Shared) else layer.name for layer in spec.layers}
+    if spec.is_chain and len(set(owners.values())) == len(owners):
+        return list(spec.layers)
+    finished, visits = _walk(spec, owners)
+    depths = _depths(spec, finished, owners)
+    ordered = sorted(visits, key=lambda name: (-depths[name], visits[name]))
+    by_name = {layer.name: layer for layer in spec.layers}
+    return [by_name[name] for name in ordered]
+
+
+def _walk(spec: NetworkSpec, owners: dict[str, str]) -> tuple[list[str], dict[str, int]]:
+    """Return the calls, each after those it reads, and the layers' places in the order of their first visit."""
+    finished: dict[str, None] = {}
+    visits: dict[str, int] = {}
+    left = [(name, False) for name in reversed(spec.kept)]
+    while left:
+        name, done = left.pop()
+        if done:
+            finished[name] = None
+        elif name not in finished and name != INPUT:
+            visits.setdefault(owners[name], len(visits))
+            left.append((name, True))
+            left += [(source, False) for source in reversed(spec.sources[name])]
+    return list(finished), visits
+
+
+def _depths(spec: NetworkSpec, finished: list[str], owners: dict[str, str]) -> dict[str, int]:
+    calls: dict[str, int] = defaultdict(int)
+    layers: dict[str, int] = defaultdict(int)
+    for name in reversed(finished):
+        depth = max(calls[name], layers[owners[name]])
+        calls[name] = layers[owners[name]] = depth
+        for source in spec.sources[name]:
+            calls[source] = max(depth + 1, calls[source])
+    return layers

@@ -1,0 +1,101 @@
+"""Where a layer's weights stand in a file's HDF5 store, by the store's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import h5py
+
+from .errors import KerasFileError
+from .graph import KerasLayer
+from .hdf5 import find, group_at, names, text
+from .names import group_names
+
+ROOTS = ("layers", "_layer_checkpoint_dependencies")  # Keras 3; TensorFlow 2.12
+Places = dict[str, list[str]]  # layer's name in the file -> paths of its arrays
+Counts = Mapping[str, tuple[int, int]]  # layer's name -> number of weights that can be trained, and of the others
+
+
+def weight_places(file: h5py.File, stored: Sequence[KerasLayer], counts: Counts) -> Places:
+    """Return the paths of every layer's arrays; `counts` has the layers that have weights.
+
+    `stored` are the file's layers in its own order and nesting.
+    """
+    root = next((key for key in ROOTS if key in file), None)
+    if root is None:
+        return _by_name(file, stored, counts)
+    return dict(_by_class(file, root, stored, counts))
+
+
+def _by_class(file: h5py.File, root: str, stored: Sequence[KerasLayer],
+              counts: Counts) -> Iterator[tuple[str, list[str]]]:
+    """Keras 3's store: groups are called after classes; since 3.6 an attribute holds the layer's own name."""
+    top = group_at(file, root)
+    names_of = {text(group_at(top, f"{key}/vars"), "name"): key for key in top if find(top, f"{key}/vars") is not None}
+    layers = [layer for layer in stored if not layer.operation]
+    counted = group_names([layer.kind for layer in layers], list(top))
+    filled = [layer for layer in layers if _has_weights(layer, counts)]
+    by_name = all(layer.path[-1] in names_of for layer in filled)
+    for layer, group in zip(layers, counted, strict=True):
+        if layer not in filled:
+            continue
+        key = names_of[layer.path[-1]] if by_name else group
+        if layer.children:
+            inner = next((name for name in ROOTS if find(top, f"{key}/{name}") is not None), ROOTS[0])
+            yield from _by_class(file, f"{root}/{key}/{inner}", layer.children, counts)
+        else:
+            variables = group_at(top, f"{key}/vars")
+            yield layer.name, [f"{root}/{key}/vars/{number}" for number in range(len(variables))]
+
+
+def _has_weights(layer: KerasLayer, counts: Counts) -> bool:
+    return any(_has_weights(child, counts) for child in layer.children) if layer.children else layer.name in counts
+
+
+def _by_name(file: h5py.File, stored: Sequence[KerasLayer], counts: Counts) -> Places:
+    """The older layout: a group for each layer, which lists its weights' names; a nested model is one group."""
+    prefix = "model_weights/" if "model_weights" in file else ""
+    top = group_at(file, "model_weights") if prefix else file
+    listed = {name: names(group_at(top, name), "weight_names") for name in names(top, "layer_names")}
+    wanted = [layer for layer in stored if _has_weights(layer, counts)]
+    filled = [name for name, weights in listed.items() if weights]
+    by_name = all(layer.path[-1] in listed for layer in wanted)
+    if not by_name and len(filled) != len(wanted):
+        raise KerasFileError(f"layers with weights in the file: {', '.join(filled) or 'none'}; accepted: "
+                             f"{', '.join(layer.name for layer in wanted)}")
+    groups = [layer.path[-1] for layer in wanted] if by_name else filled
+    places: Places = {}
+    for layer, group in zip(wanted, groups, strict=True):
+        paths = [f"{prefix}{group}/{weight}" for weight in listed[group]]
+        places |= _split(layer, paths, counts) if layer.children else {layer.name: paths}
+    return places
+
+
+def _split(model: KerasLayer, paths: Sequence[str], counts: Counts) -> Places:
+    """Deal a nested model's list out to its layers: first what can be trained, layer by layer, then the rest.
+
+    Keras lists ``trainable_weights + non_trainable_weights``; a frozen layer's weights are all of the latter.
+    """
+    layers = list(_weighted(model, counts))
+    moved = {layer.name: counts[layer.name][0] if layer.trainable else 0 for layer in layers}
+    needed = sum(sum(counts[layer.name]) for layer in layers)
+    if needed != len(paths):
+        raise KerasFileError(f"{model} has {len(paths)} weights in the file; accepted, by the configuration: {needed}")
+    left = list(paths)
+    first = {layer.name: [left.pop(0) for _ in range(moved[layer.name])] for layer in layers}
+    rest = {layer.name: [left.pop(0) for _ in range(sum(counts[layer.name]) - moved[layer.name])] for layer in layers}
+    return {layer.name: first[layer.name] + rest[layer.name] for layer in layers}
+
+
+def _weighted(model: KerasLayer, counts: Counts) -> Iterator[KerasLayer]:
+    for layer in model.children:
+        if layer.children:
+            yield from _weighted(layer, counts)
+        elif layer.name in counts:
+            yield layer
+
+
+def in_stored_order(stored: Sequence[KerasLayer]) -> Iterator[KerasLayer]:
+    """Yield the layers, those of nested models in their place."""
+    for layer in stored:
+        yield from in_stored_order(layer.children) if layer.children else (layer,)

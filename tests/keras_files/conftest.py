@@ -1,0 +1,25 @@
+"""Keras itself, for the tests that compare with it."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+
+def needs_keras(test: Any) -> Any:
+    """Mark a test that runs Keras, whose own warnings are not this program's."""
+    marks = (pytest.mark.keras, pytest.mark.filterwarnings("ignore"),
+             pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs the extra `keras`"))
+    for mark in marks:
+        test = mark(test)
+    return test
+
+
+@pytest.fixture(scope="session")
+def keras() -> Any:
+    """Keras, imported in an order that works."""
+    from keras_baseline.backend import load_keras
+
+    return load_keras()
