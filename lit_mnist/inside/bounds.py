@@ -34,6 +34,7 @@ from ..network import (
     Network,
     Normalization,
     Permute,
+    PReLU,
     RandomChange,
     Rescaling,
     Reshape,
@@ -86,8 +87,7 @@ def layer_bounds(model: Model) -> dict[str, Bounds]:
 def propagate(network: Network, low: Tensor, high: Tensor) -> dict[str, Bounds]:
     """Return the bounds of every layer in evaluation mode for inputs between `low` and `high`, (1, C, H, W) float64.
 
-    Layers without a rule (softmax within, layer and group normalisation, PReLU), and all that read them,
-    are unbounded.
+    Layers without a rule (layer and group normalisation), and all that read them, are unbounded.
     """
     network = copy.deepcopy(network).eval().double().cpu()
     result: dict[str, Bounds] = {}
@@ -129,7 +129,8 @@ class _Box:
 
 
 def _has_rule(module: nn.Module) -> bool:
-    ruled = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, BatchNorm, Rescaling, ChannelRescaling, Normalization)
+    ruled = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, BatchNorm, Rescaling, ChannelRescaling, Normalization, PReLU,
+             nn.Softmax)
     return isinstance(module, (*ruled, *_RISING, *_VALLEYS))
 
 
@@ -202,6 +203,10 @@ def _through(module: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tens
             return _ball(module(centre), radius * factor, largest * factor + by_channel(module.offset.abs(), low), _FEW)
         case Normalization():
             return _normalized(module, centre, radius, largest)
+        case PReLU():
+            return _bent(module, low, high)
+        case nn.Softmax():
+            return torch.zeros_like(low), torch.ones_like(high)
         case nn.SiLU() | nn.Hardswish() | nn.GELU() | nn.Mish():
             return _valley(module, low, high)
     low, high = module(low), module(high)  # every other layer is monotone in each of its inputs
@@ -224,6 +229,14 @@ def _valley(module: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tenso
     inside = (low <= place + 1e-3) & (high >= place - 1e-3)
     bottom = torch.where(inside, lowest, torch.minimum(*ends))
     return _widened(bottom, torch.maximum(*ends), torch.maximum(ends[0].abs(), ends[1].abs()) + 1, _FEW)
+
+
+def _bent(module: PReLU, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Two straight lines that meet at zero: the extremes lie at the ends, or there."""
+    at_zero = torch.zeros_like(low).clamp(low, high)
+    values = [module(low), module(high), module(at_zero)]
+    bottom, top = reduce(torch.minimum, values), reduce(torch.maximum, values)
+    return _widened(bottom, top, torch.maximum(bottom.abs(), top.abs()), _FEW)
 
 
 def _normalized(module: Normalization, centre: Tensor, radius: Tensor, largest: Tensor) -> tuple[Tensor, Tensor]:

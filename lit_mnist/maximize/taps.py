@@ -110,8 +110,8 @@ class _Parts:
 
 def _parts(module: nn.Module, layer: str) -> list[tuple[nn.Module, str]]:
     children = list(module.named_children())
-    if not (isinstance(module, nn.Sequential) and hasattr(module, "activation") and len(children) > 1):
+    if not (isinstance(module, nn.Sequential) and hasattr(module, "activation")):
         return [(module, layer)]
-    (_, before), (_, activation) = children[-2:]
-    first = [(child, f"{layer}:{name}") for name, child in children[:-2]]
-    return [*first, (before, layer + PRE), (activation, layer)]
+    *first, (_, activation) = children
+    _, before = first.pop() if first else ("", nn.Identity())
+    return [*((child, f"{layer}:{name}") for name, child in first), (before, layer + PRE), (activation, layer)]
