@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,8 @@ from jsonargparse import ArgumentError, ArgumentParser
 from ..errors import UserError
 from .messages import explain
 
+# a clause such as ", or the embedded digits (--data.fallback digits)"
+_TRAINING_OPTION = re.compile(r"(?:,(?: or)?)?[^,;:(]*\(--data\.(?!root\b)[^)]*\)")
 _OTHER_NAMES = {"map": "maps", "data.root": "data_root"}
 
 
@@ -26,7 +29,15 @@ def call(command: str, function: Callable[..., Any], argv: list[str]) -> Any:
         settings = parser.parse_args(_folded(function, _spelled_out(function, _renamed(function, argv))))
     except ArgumentError as error:
         raise UserError(explain(str(error), [action.dest for action in parser._actions])) from error
-    return function(**settings.as_dict())
+    try:
+        return function(**settings.as_dict())
+    except UserError as error:
+        raise UserError(_without_training_options(str(error))) from error
+
+
+def _without_training_options(message: str) -> str:
+    """Return a message without the ways out that only the training commands have, such as ``--data.mirror``."""
+    return _TRAINING_OPTION.sub("", message).replace(":, ", ": ")
 
 
 def _renamed(function: Callable, argv: list[str]) -> list[str]:

@@ -61,7 +61,7 @@ def dataset_part(model: Model, part: str, root: str | Path | None = None) -> tup
     if part not in PARTS:
         raise DataError(f"data part {part!r}: unknown; {nearest(part, PARTS)}")
     shape = model.spec.input_shape
-    dataset = adapted(load_dataset(model.dataset, root, shape=shape), shape)
+    dataset = adapted(load_dataset(model.dataset, root or model.data_root, shape=shape), shape)
     if part == "train":
         return dataset.train_images, dataset.train_labels
     return dataset.test_images, dataset.test_labels

@@ -152,7 +152,7 @@ class _Sections:
 
 def _dataset(model: Model, options: Options) -> tuple[Dataset | None, dict[str, str]]:
     try:
-        return load_dataset(model.dataset, options.data_root, network=model.spec), {}
+        return load_dataset(model.dataset, options.data_root or model.data_root, network=model.spec), {}
     except DataError as error:
         if not options.images:
             raise UserError(f"report needs images to look into: {error}; accepted: image files, with --images"
@@ -163,7 +163,8 @@ def _dataset(model: Model, options: Options) -> tuple[Dataset | None, dict[str, 
 def _digits(model: Model, options: Options, dataset: Dataset | None, evaluation: Evaluation | None) -> Images:
     """The named images; else the first test image of each class, then the most confident mistakes."""
     if options.images:
-        return read_images(options.images, model.dataset, options.data_root, model.spec.input_shape)
+        return read_images(options.images, model.dataset, options.data_root or model.data_root,
+                           model.spec.input_shape)
     firsts = np.unique(dataset.test_labels, return_index=True)[1].tolist()
     chosen = list(dict.fromkeys([*firsts, *evaluation.wrong[:_EXPLAINED_MISTAKES].tolist()]))
     return Images(dataset.test_images[chosen].astype(np.float32), dataset.test_labels[chosen],

@@ -17,6 +17,7 @@ from ..data import DataError, DataOptions, Standardizer, prepare
 from ..data.datasets import class_names as names_of
 from ..data.standardize import FIXED, STANDARDIZATIONS
 from ..errors import UserError, nearest
+from ..files import expand
 from ..network import Network, as_images
 from ..spec import NetworkSpec
 from ..spec.weights import Weights
@@ -44,6 +45,7 @@ class Model:
     epoch: int | None = None
     step: int | None = None
     stored_names: tuple[str, ...] = ()
+    data_root: Path | None = None  # where its data lie, for all that reads them; None: the default place
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -91,8 +93,9 @@ def open_model(path: str | Path, standardize: str | None = None, root: str | Pat
 
     A run folder gives the weights that its summary reports. Keras files do not say how their images
     were scaled: `standardize` does (default: ``none`` where the network starts with a Rescaling layer,
-    else ``unit``); kinds that are fitted need MNIST under `root`. Raises ModelError, naming the file
-    and the reason; nothing from the file is executed.
+    else ``unit``); kinds that are fitted need MNIST. Data lie under `root`, else where the run that the
+    file belongs to had them, if that place exists, else in the default place. Raises ModelError, naming
+    the file and the reason; nothing from the file is executed.
     """
     path = find_run(path)
     if not path.exists():
@@ -166,7 +169,15 @@ def model_from_checkpoint(content: Mapping[str, Any], path: Path, standardize: s
     if bad:
         raise ModelError(f"{path}: weight {bad[0]!r} holds NaN or infinite values")
     return Model(network.eval(), standardizer, dataset, path, seed, content.get("epoch"), content.get("global_step"),
-                 names)
+                 names, _data_root(root, record))
+
+
+def _data_root(given: str | Path | None, record: Mapping[str, Any]) -> Path | None:
+    """Return the given root, else the recorded one where it exists, else None: the default place."""
+    if given:
+        return expand(given)
+    recorded = ((record.get("config") or {}).get("data") or {}).get("root")
+    return expand(recorded) if recorded and expand(recorded).exists() else None
 
 
 def _open_keras(path: Path, standardize: str | None, root: str | Path | None) -> Model:
@@ -187,14 +198,15 @@ def keras_model(spec: NetworkSpec, weights: Weights, path: Path, standardize: st
     scaling = _noted(note, spec) if note else None
     if isinstance(scaling, Standardizer) and standardize in (None, scaling.kind):
         return Model(network.eval(), scaling, str(note.get("dataset")), path,
-                     stored_names=tuple(map(str, note.get("class_names", ()))))
+                     stored_names=tuple(map(str, note.get("class_names", ()))), data_root=_data_root(root, {}))
     if isinstance(scaling, Standardizer):
         raise ModelError(f"standardize = {standardize!r}: {path} carries its network's own scaling, {scaling.kind!r}; "
                          "accepted: leave it out")
     if scaling and standardize is None:
         raise ModelError(f"{path}: its note on scaling cannot be used ({scaling}); accepted: name the scaling "
                          "(standardize: unit, per_pixel, ...)")
-    return Model(network.eval(), _fitted(standardize or _default_scaling(spec), root, spec), "mnist", path)
+    return Model(network.eval(), _fitted(standardize or _default_scaling(spec), root, spec), "mnist", path,
+                 data_root=_data_root(root, {}))
 
 
 def keras_note(model: Model) -> dict[str, Any]:

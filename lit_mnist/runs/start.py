@@ -108,6 +108,8 @@ def _from_checkpoint(content: dict[str, Any], path: Path, command: str) -> Origi
     kept["model"] = config.get("model", {}) | network
     kept.setdefault("data", {"dataset": model.dataset, "standardize": model.standardizer.kind,
                              "clip": model.standardizer.clip, "validation_fraction": 0.0, "validate_on": "none"})
+    if "root" in kept["data"]:
+        kept["data"] = {**kept["data"], "root": None if model.data_root is None else str(model.data_root)}
     if command == "fit":
         kept["trainer"] = {key: value for key, value in (config.get("trainer") or {}).items() if key not in _PLACES}
     return Origin(path, model, kept, ("model.", "data.", _PRECISION))

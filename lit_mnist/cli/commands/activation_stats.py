@@ -32,7 +32,7 @@ def activation_stats(ckpt_path: str, layer: list[str] | None = None, part: Liter
         out: folder for activation_stats.png and activation_stats.json.
         batch_size: images at a time; bounds the memory.
         svg: write the picture as SVG too.
-        data_root: folder that holds the data sets (default: $LIT_MNIST_DATA, else the cache folder).
+        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
         seed: draws the random inputs.
     """
     from ...errors import UserError
@@ -43,8 +43,8 @@ def activation_stats(ckpt_path: str, layer: list[str] | None = None, part: Liter
 
     if attempts < 1:
         raise UserError(f"attempts = {attempts!r} cannot work; accepted: a whole number above 0")
-    model, results = open_model(ckpt_path), Results("activation_stats", out, svg)
-    pixels, _ = dataset_part(model, part, data_root)
+    model, results = open_model(ckpt_path, root=data_root), Results("activation_stats", out, svg)
+    pixels, _ = dataset_part(model, part)
     inputs = batches(model, pixels, batch_size)
     passed = progress(inputs, math.ceil(len(pixels) / batch_size), "images")
     statistics = activation_statistics(model.network, passed, layer or "*")

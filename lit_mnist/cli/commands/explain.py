@@ -34,7 +34,7 @@ def explain(ckpt_path: str, images: list[str] | None = None, methods: list[str] 
         count: how many images are chosen where none are named.
         out: folder for explain.json, explain.npz and the pictures.
         tensorboard: folder for TensorBoard's event files; none by default.
-        data_root: where the data set lies.
+        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
         seed: of random baselines, noise, and the weights that are drawn anew.
     """
     from ...attribution.explanation import explain as compute
@@ -50,12 +50,13 @@ def explain(ckpt_path: str, images: list[str] | None = None, methods: list[str] 
     model, results = open_model(ckpt_path, root=data_root), Results("explain", out)
     dataset = None
     try:
-        dataset = load_dataset(model.dataset, data_root, network=model.spec)
+        dataset = load_dataset(model.dataset, model.data_root, network=model.spec)
     except DataError as error:
         if not images or any(":" in name for name in images):
             raise
         note(f"{error}; methods are judged on the given images")
-    chosen = read_images(images or interesting(model, dataset, count), model.dataset, data_root, model.spec.input_shape)
+    chosen = read_images(images or interesting(model, dataset, count), model.dataset, model.data_root,
+                         model.spec.input_shape)
     with work_bar("explain") as progress:
         record = compute(model, chosen, methods or ["all"], target, dataset=dataset, baseline=baseline, layer=layer,
                          verdict_digits=verdict_digits, seed=seed, kept=kept_results(model, note), progress=progress)

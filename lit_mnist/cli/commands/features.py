@@ -30,7 +30,7 @@ def features(ckpt_path: str, images: list[str] | None = None, layer: list[str] |
         standardize: show each map with mean 128 and deviation 64, clipped to 0..255, as the sources do.
         own_scale: give every map its own colour scale instead of one for the layer.
         svg: write every picture as SVG too.
-        data_root: folder that holds the data sets (default: $LIT_MNIST_DATA, else the cache folder).
+        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
     """
     from ...data.images import read_images
     from ...errors import UserError
@@ -41,8 +41,8 @@ def features(ckpt_path: str, images: list[str] | None = None, layer: list[str] |
 
     if columns < 1:
         raise UserError(f"columns = {columns!r} cannot work; accepted: a whole number above 0")
-    model = open_model(ckpt_path)
-    read = read_images(images or ["test:19"], model.dataset, data_root, model.spec.input_shape)
+    model = open_model(ckpt_path, root=data_root)
+    read = read_images(images or ["test:19"], model.dataset, model.data_root, model.spec.input_shape)
     records = feature_maps(model, read, layer or "*")
     names, results = model.class_names, Results("features", out, svg)
     answers = list({record.answer.image: record.answer for record in records}.values())

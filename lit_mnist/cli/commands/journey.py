@@ -26,7 +26,7 @@ def journey(ckpt_path: str, images: list[str] | None = None, maps: list[str] | N
         layer: layers' names or globs (default: every convolution and pooling layer).
         out: folder for journey.png and journey.json (with all values).
         svg: write the picture as SVG too.
-        data_root: folder that holds the data sets (default: $LIT_MNIST_DATA, else the cache folder).
+        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
     """
     from ...data.images import read_images
     from ...figures.maps import journey as draw
@@ -36,8 +36,9 @@ def journey(ckpt_path: str, images: list[str] | None = None, maps: list[str] | N
     (number, *more) = read_numbers(maps, _LARGEST, "maps") or [0]
     if more:
         raise UserError(f"--maps {' '.join(maps or [])}: journey draws one map of every layer; accepted: one number")
-    model, results = open_model(ckpt_path), Results("journey", out, svg)
-    read = read_images(images or ["test:0", "test:23", "test:28"], model.dataset, data_root, model.spec.input_shape)
+    model, results = open_model(ckpt_path, root=data_root), Results("journey", out, svg)
+    names = images or ["test:0", "test:23", "test:28"]
+    read = read_images(names, model.dataset, model.data_root, model.spec.input_shape)
     record = travel(model, read, number, layer)
     results.picture(draw(record, model.class_names), "journey")
     values = [dict(zip(record.layers, row, strict=True)) for row in record.values]

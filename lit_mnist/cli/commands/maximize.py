@@ -42,7 +42,7 @@ def maximize(ckpt_path: str, layer: str | None = None, maps: list[str] | None = 
         tensorboard: folder for TensorBoard's event files; none by default.
         out: folder for maximize.json, maximize.npz and the pictures.
         svg: write every picture as SVG too.
-        data_root: folder that holds the data sets (default: $LIT_MNIST_DATA, else the cache folder).
+        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
         seed: of the starts and of all random changes.
     """
     from ...maximize.checks import MaximizeError

@@ -24,7 +24,7 @@ def report(ckpt_path: str, out: str | None = None, images: list[str] | None = No
         k: top images for each map.
         steps: gradient steps for each image that a map wants.
         verdict_digits: test digits on which attribution methods are judged; takes minutes; 0 for no verdicts.
-        data_root: folder that holds the data sets (default: $LIT_MNIST_DATA, else the cache folder).
+        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
         seed: of the wanted images' starts and of attribution noise.
     """
     from ...files import write_text

@@ -33,7 +33,7 @@ def top_images(ckpt_path: str, layer: list[str] | None = None, maps: list[str] |
         out: folder for the pictures (16 maps each) and top_images.json.
         batch_size: images at a time; bounds the memory.
         svg: write every picture as SVG too.
-        data_root: folder that holds the data sets (default: $LIT_MNIST_DATA, else the cache folder).
+        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
     """
     from ...inside.capture import select
     from ...inside.filters import last_convolution
@@ -41,10 +41,10 @@ def top_images(ckpt_path: str, layer: list[str] | None = None, maps: list[str] |
     from ...inside.top_images import top_images as find
     from ...runs.model import open_model
 
-    model, results = open_model(ckpt_path), Results("top_images", out, svg)
+    model, results = open_model(ckpt_path, root=data_root), Results("top_images", out, svg)
     layers = select(model.network, layer or last_convolution(model.network))
     drawn = {name: _chosen(model, name, maps) for name in layers}
-    pixels, _ = dataset_part(model, part, data_root)
+    pixels, _ = dataset_part(model, part)
     names = [f"{part}:{number}" for number in range(len(pixels))]
     inputs = batches(model, pixels, batch_size)
     passed = progress(inputs, math.ceil(len(pixels) / batch_size), "images")
