@@ -39,7 +39,7 @@ def fit(recipe: Recipe, runs_dir: Path) -> dict[str, Any]:
                 safetensors_bytes(get_weights(model, recipe.spec), description))
     trained = train(recipe, model, prepared, run)
     figures = evaluate(model, recipe, prepared.test)
-    summary = _test_figures(figures, recipe, prepared.test) | _summary(recipe, prepared, trained) | {
+    summary: dict[str, Any] = _test_figures(figures, recipe, prepared.test) | _summary(recipe, prepared, trained) | {
         "wall_seconds": time.perf_counter() - started}
     write_json(run / PREDICTIONS, figures["predicted"])
     _draw_curves(summary["history"], run / "training_curves.png")

@@ -1,9 +1,21 @@
-"""What a command returns: the same result for programs and for people."""
+"""What commands and functions return: the same result for programs and for people."""
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+Record = TypeVar("Record", covariant=True)
+
+
+class Records(tuple[Record, ...]):
+    """A tuple of records; a notebook shows those that have a picture, one below the other."""
+
+    def _repr_html_(self) -> str | None:
+        draw = [getattr(record, "_repr_png_", lambda: None) for record in self]
+        images = [base64.b64encode(png).decode() for png in (each() for each in draw) if png is not None]
+        return "".join(f'<img src="data:image/png;base64,{image}"><br>' for image in images) or None
 
 
 @dataclass(frozen=True)

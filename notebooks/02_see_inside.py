@@ -25,13 +25,12 @@ from IPython.display import Image
 
 from lit_mnist import capture, open_model
 from lit_mnist.data.images import read_images
-from lit_mnist.figures import evaluation as draw_answers
 from lit_mnist.figures import filters as draw_filters
 from lit_mnist.figures import maps as draw_maps
 from lit_mnist.figures import statistics as draw_statistics
 from lit_mnist.figures.canvas import to_bytes
 from lit_mnist.inside.filters import convolutions, filters
-from lit_mnist.inside.maps import answers, feature_maps, journey
+from lit_mnist.inside.maps import journey
 from lit_mnist.inside.passes import batches, dataset_part
 from lit_mnist.inside.statistics import activation_statistics, silence
 from lit_mnist.inside.top_images import top_images
@@ -41,7 +40,7 @@ COUNT = int(os.environ.get("LIT_MNIST_COUNT", 10_000))  # images to go through; 
 
 
 def show(figure):
-    """Figures here are plain objects, beside pyplot: a notebook shows them as PNG."""
+    """Records show themselves; figures drawn in another way are plain objects, beside pyplot, shown as PNG."""
     return Image(to_bytes(figure))
 
 
@@ -54,12 +53,11 @@ print(*model.spec.names)
 # ## What does it answer?
 
 # %%
-for answer in answers(model, read_images([f"test:{number}" for number in range(10)], model.dataset)):
-    print(answer.image, "label", answer.label, "predicted", answer.prediction, f"{answer.probability:.2%}")
+for answer in model.predict(*(f"test:{number}" for number in range(10))):
+    print(answer)
 
 # %%
-digit = read_images(["test:19"], model.dataset)
-show(draw_answers.softmax_bars(answers(model, digit)[0]))
+model.predict("test:19")[0]
 
 # %% [markdown]
 # ## Feature maps
@@ -69,19 +67,20 @@ show(draw_answers.softmax_bars(answers(model, digit)[0]))
 
 # %%
 first, last = convolutions(model.network)[0], convolutions(model.network)[-1]
+digit = read_images(["test:19"], model.dataset)
 with torch.no_grad(), capture(model.network, [first, f"{first}:pre"]) as maps:
     model.network(model.tensor(digit.pixels))
 {name: (tuple(tensor.shape), float(tensor.min()), float(tensor.max())) for name, tensor in maps.items()}
 
 # %%
-records = {record.layer: record for record in feature_maps(model, digit, ["*", "*:pre"])}
-show(draw_maps.feature_grid(records[first]))
+records = {record.layer: record for record in model.feature_maps(["*", "*:pre"], "test:19")}
+records[first]
 
 # %% [markdown]
 # Before the activation, in a signed scale: blue is what ReLU removes.
 
 # %%
-show(draw_maps.feature_grid(records[f"{first}:pre"]))
+records[f"{first}:pre"]
 
 # %% [markdown]
 # Deeper maps are more abstract. Each map on its own scale, or standardised and clipped as in the articles:
@@ -107,7 +106,7 @@ gradient.mean((0, 2, 3)).topk(5)  # the maps whose rise would raise "4" most
 # ## Filters
 
 # %%
-show(draw_filters.filters(filters(model.network, first, model.seed)))
+filters(model.network, first, model.seed)
 
 # %%
 show(draw_filters.filters(filters(model.network, last, model.seed), map=0))
@@ -117,7 +116,7 @@ show(draw_filters.filters(filters(model.network, last, model.seed), map=0))
 
 # %%
 three = read_images(["test:0", "test:23", "test:28"], model.dataset)
-show(draw_maps.journey(journey(model, three, map=1)))
+journey(model, three, map=1)
 
 # %% [markdown]
 # ## Which images raise a map most?

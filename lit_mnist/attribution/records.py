@@ -112,6 +112,12 @@ class Explanation:
     def _name(self, number: int) -> str:
         return self.class_names[number] if number < len(self.class_names) else str(number)
 
+    def _repr_png_(self) -> bytes:
+        from ..figures.attribution import methods_figure
+        from ..figures.canvas import to_bytes
+
+        return to_bytes(methods_figure(self))
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return every array under a name, as the NPZ file holds them: ``saliency`` (n, C, H, W), ``pixels``, ..."""
         found = {a.method: a.values for a in self.attributions}

@@ -20,6 +20,12 @@ class Filters:
     biases: np.ndarray
     seed: int | None = None
 
+    def _repr_png_(self) -> bytes:
+        from ..figures.canvas import to_bytes
+        from ..figures.filters import filters
+
+        return to_bytes(filters(self))
+
 
 def convolutions(network: Network) -> tuple[str, ...]:
     """Return the names of the network's convolutions."""

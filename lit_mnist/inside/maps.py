@@ -9,6 +9,7 @@ import numpy as np
 
 from ..data.images import Images
 from ..errors import UserError
+from ..outcome import Records
 from ..runs.model import Model
 from .capture import capture, select
 from .passes import as_array, batches, evaluation
@@ -33,6 +34,16 @@ class Answer:
         """The predicted class's probability."""
         return float(self.probabilities.max())
 
+    def __str__(self) -> str:
+        label = f", label {self.label}" if self.label >= 0 else ""
+        return f"{self.image}: {self.prediction} ({100 * self.probability:.2f} %){label}"
+
+    def _repr_png_(self) -> bytes:
+        from ..figures.canvas import to_bytes
+        from ..figures.evaluation import softmax_bars
+
+        return to_bytes(softmax_bars(self))
+
 
 @dataclass(frozen=True)
 class FeatureMaps:
@@ -48,6 +59,12 @@ class FeatureMaps:
         """The smallest and largest value."""
         return float(self.values.min()), float(self.values.max())
 
+    def _repr_png_(self) -> bytes:
+        from ..figures.canvas import to_bytes
+        from ..figures.maps import feature_grid
+
+        return to_bytes(feature_grid(self))
+
 
 @dataclass(frozen=True)
 class Journey:
@@ -59,17 +76,23 @@ class Journey:
     values: tuple[tuple[np.ndarray, ...], ...]
     seed: int | None
 
+    def _repr_png_(self) -> bytes:
+        from ..figures.canvas import to_bytes
+        from ..figures.maps import journey
 
-def answers(model: Model, images: Images) -> tuple[Answer, ...]:
+        return to_bytes(journey(self))
+
+
+def answers(model: Model, images: Images) -> Records[Answer]:
     """Return the network's answer to each image."""
     with evaluation(model.network):
         logits = [model.network(batch) for batch in batches(model, images.pixels)]
     rows = np.concatenate([as_array(model.network.probabilities(part)) for part in logits])
-    return tuple(Answer(name, pixels, int(label), row)
+    return Records(Answer(name, pixels, int(label), row)
                  for name, pixels, label, row in zip(images.names, images.pixels, images.labels, rows, strict=True))
 
 
-def feature_maps(model: Model, images: Images, layers: str | Sequence[str] = "*") -> tuple[FeatureMaps, ...]:
+def feature_maps(model: Model, images: Images, layers: str | Sequence[str] = "*") -> Records[FeatureMaps]:
     """Return the values of each layer (names or globs, see `capture`) for each image, image by image.
 
     Raises CaptureError for a layer that the network does not have.
@@ -81,7 +104,7 @@ def feature_maps(model: Model, images: Images, layers: str | Sequence[str] = "*"
         with evaluation(model.network), capture(model.network, layers) as maps:
             model.network(one)
         found += [FeatureMaps(name, answer, as_array(tensor[0]), model.seed) for name, tensor in maps.items()]
-    return tuple(found)
+    return Records(found)
 
 
 def journey_layers(model: Model) -> tuple[str, ...]:

@@ -11,9 +11,12 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..network import Network
+from ..outcome import Records
 from ..spec import NetworkSpec
 from .capture import Captured, select
 from .passes import as_array, by_map, sweep
+
+_SHOWN = 16  # maps of a layer in a notebook
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,31 @@ class Ranking:
 
 @dataclass(frozen=True)
 class TopImages:
-    """A layer's best images by a map's highest value (`peak`) and by its mean over positions (`mean`)."""
+    """A layer's best images by a map's highest value (`peak`) and by its mean over positions (`mean`).
+
+    `pixels` (images, H, W), 0 to 255, and `part` are those of the data that were ranked, where they are known.
+    """
 
     layer: str
     images: int
     peak: Ranking
     mean: Ranking
+    pixels: np.ndarray | None = None
+    part: str = "test"
+
+    def _repr_png_(self) -> bytes | None:
+        if self.pixels is None:
+            return None
+        from ..figures.canvas import to_bytes
+        from ..figures.maps import top_images
+
+        maps = range(min(_SHOWN, len(self.peak.index)))
+        names = [f"{self.part}:{number}" for number in range(self.images)]
+        return to_bytes(top_images(self, "peak", maps, self.pixels, names))
 
 
 def top_images(network: Network, inputs: Iterable[Tensor], layers: str | Sequence[str], k: int = 8
-               ) -> tuple[TopImages, ...]:
+               ) -> Records[TopImages]:
     """Return for each map of each layer (names or globs) the `k` images that activate it most.
 
     `inputs` are batches (N, C, H, W); they are seen once, and only the k best of each map are kept.
@@ -59,7 +77,7 @@ def top_images(network: Network, inputs: Iterable[Tensor], layers: str | Sequenc
     sweep(network, inputs, names, take)
     if not best[names[0]].images:
         raise UserError("no image to rank; accepted: at least one")
-    return tuple(best[name].result(network.spec, name) for name in names)
+    return Records(best[name].result(network.spec, name) for name in names)
 
 
 class _Best:

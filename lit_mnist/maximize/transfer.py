@@ -37,6 +37,12 @@ class Transfer:
         """The result (C, H, W), in the network's input."""
         return self.ascent.images[0]
 
+    def _repr_png_(self) -> bytes:
+        from ..figures.canvas import to_bytes
+        from ..figures.maximize import transfer
+
+        return to_bytes(transfer(self))
+
 
 def style_transfer(model: Model, content: np.ndarray, style: np.ndarray, content_layer: str | None = None,
                    style_layers: Sequence[str] | None = None, content_weight: float = 1.0, style_weight: float = 1e4,

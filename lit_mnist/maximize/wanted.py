@@ -116,6 +116,12 @@ class WantedImages:
         """Yield every row's card."""
         return (self.card(row) for row in range(len(self.ascent)))
 
+    def _repr_png_(self) -> bytes:
+        from ..figures.canvas import to_bytes
+        from ..figures.maximize import grid
+
+        return to_bytes(grid(self))
+
     def figures(self) -> dict[str, float]:
         """Return what sums the best images up: counts, and medians and shares over targets that the data raise."""
         best, quality = self.best, self.quality

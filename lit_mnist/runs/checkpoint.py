@@ -45,7 +45,7 @@ def write_checkpoint(path: str | Path, content: Mapping[str, Any], keep: str | N
         if kept is not None:
             kept.unlink(missing_ok=True)
         raise
-    if kept is not None:
+    if kept is not None and keep is not None:
         os.replace(kept, path.with_name(keep))
     return path
 

@@ -5,24 +5,32 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import DataError, DataOptions, Standardizer, prepare
+from ..data import DataError, DataOptions, Standardizer, load_dataset, prepare
 from ..data.datasets import class_names as names_of
+from ..data.images import Images, read_images
 from ..data.standardize import FIXED, STANDARDIZATIONS
 from ..errors import UserError, nearest
 from ..files import expand
 from ..network import Network, as_images
+from ..outcome import Records
 from ..spec import NetworkSpec
 from ..spec.weights import Weights
 from .checkpoint import BEST, LAST, PREVIOUS, CheckpointError, read_checkpoint, write_checkpoint
 from .folder import SUMMARY, find_run, names_in, run_of
+
+if TYPE_CHECKING:
+    from ..attribution.records import Explanation
+    from ..inside.maps import Answer, FeatureMaps
+    from ..inside.top_images import TopImages
+    from ..maximize.wanted import WantedImages
 
 RECORD = "lit_mnist"  # the key of our own part of a checkpoint
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
@@ -65,6 +73,58 @@ class Model:
     def tensor(self, pixels: np.ndarray) -> Tensor:
         """Return pixels 0 to 255, (n, H, W) or (n, H, W, C), as the network's input (n, C, H, W)."""
         return as_images(self.standardizer.apply(pixels))
+
+    # ---- looking inside; what it takes is loaded when it is first asked for
+
+    def predict(self, *images: str | Path, data_root: str | Path | None = None) -> Records[Answer]:
+        """Return the network's answer to each image: ids such as ``test:19``, or image files."""
+        from ..inside.maps import answers
+
+        return answers(self, self._images(images, data_root))
+
+    def feature_maps(self, layers: str | Sequence[str], *images: str | Path, data_root: str | Path | None = None
+                     ) -> Records[FeatureMaps]:
+        """Return what the maps of `layers` (names or globs) show for each image; images as in `predict`."""
+        from ..inside.maps import feature_maps
+
+        return feature_maps(self, self._images(images, data_root), layers)
+
+    def top_images(self, layers: str | Sequence[str], k: int = 8, part: str = "test",
+                   data_root: str | Path | None = None) -> Records[TopImages]:
+        """Return the `k` images of the network's data set (``test`` or ``train``) that raise each map most."""
+        from ..inside.passes import batches, dataset_part
+        from ..inside.top_images import top_images
+
+        pixels, _ = dataset_part(self, part, data_root)
+        ranked = top_images(self.network, batches(self, pixels), layers, k)
+        return Records(replace(record, pixels=pixels, part=part) for record in ranked)
+
+    def maximize(self, layer: str, maps: Sequence[int] | None = None, **settings: Any) -> WantedImages:
+        """Return the images that raise `maps` (default: all maps or units) of `layer` most.
+
+        `settings` are those of `lit_mnist.maximize.Settings`: preset, restarts, steps, seed, ...
+        """
+        from ..maximize.wanted import Settings, default_preset, maximize_maps, target_kind
+
+        settings.setdefault("preset", default_preset(target_kind(self.network, layer)))
+        return maximize_maps(self, layer, maps, Settings(**settings))
+
+    def explain(self, *images: str | Path, methods: str | Sequence[str] = "all", target: str = "predicted",
+                data_root: str | Path | None = None, **options: Any) -> Explanation:
+        """Return which pixels made the network decide, by `methods`; `options` as in `lit_mnist.attribution.explain`.
+
+        Methods are judged on the network's data set where it is at hand, else on the given images.
+        """
+        from ..attribution.explanation import explain
+
+        if "dataset" not in options:
+            with suppress(DataError):
+                options["dataset"] = load_dataset(self.dataset, data_root)
+        return explain(self, self._images(images, data_root), methods, target, **options)
+
+    def _images(self, names: Sequence[str | Path], data_root: str | Path | None) -> Images:
+        height, width, channels = self.spec.input_shape
+        return read_images([str(name) for name in names], self.dataset, data_root, (height, width, channels))
 
 
 def checkpoint_record(spec: NetworkSpec, standardizer: Standardizer | None, dataset: str | None, seed: int | None,
@@ -195,6 +255,7 @@ def keras_model(spec: NetworkSpec, weights: Weights, path: Path, standardize: st
     """
     network = Network(spec)
     network.load_weights({name: array.astype(np.float32) for name, array in weights.items()})
+    note = note or {}
     scaling = _noted(note, spec) if note else None
     if isinstance(scaling, Standardizer) and standardize in (None, scaling.kind):
         return Model(network.eval(), scaling, str(note.get("dataset")), path,

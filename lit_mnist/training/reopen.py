@@ -22,9 +22,9 @@ def classifier_from_checkpoint(kind: type[LitClassifier], path: str | Path, devi
     content = load_checkpoint(path)
     network = model_from_checkpoint(content, path, standardize="none").network
     record = content[RECORD]
-    config = {"seed": record.get("seed")} if record.get("seed") is not None else {}
+    config: dict[str, Any] = {"seed": record.get("seed")} if record.get("seed") is not None else {}
     config |= _settings(kind, (record.get("config") or {}).get("model") or {}, path)
-    module = kind(**(config | {"network": network.spec.to_dict()} | settings))
+    module = kind(**{**config, "network": network.spec.to_dict(), **settings})
     module.network.to(next(iter(content["state_dict"].values())).dtype)
     module.load_state_dict(content["state_dict"])
     return module if device is None else module.to(device)
@@ -43,5 +43,5 @@ def _settings(kind: type[LitClassifier], config: Mapping[str, Any], path: Path) 
         parsed = parser.parse_object({"model": {**config, "initial_weights": None}})
     except ArgumentError as error:
         raise UserError(f"{path}: its training settings cannot be read ({str(error).splitlines()[0]})") from error
-    arguments = parser.instantiate_classes(parsed).model.as_dict()
+    arguments = parser.instantiate_classes(parsed)["model"].as_dict()
     return {key: value for key, value in arguments.items() if key not in ("network", "initial_weights")}

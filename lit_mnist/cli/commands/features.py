@@ -66,8 +66,7 @@ def answer_data(answer: Answer) -> dict:
 
 def answer_text(answer: Answer) -> str:
     """Return an answer as one line."""
-    label = f", label {answer.label}" if answer.label >= 0 else ""
-    return f"{answer.image}: {answer.prediction} ({100 * answer.probability:.2f} %){label}"
+    return str(answer)
 
 
 def _layer(record: FeatureMaps) -> dict:
