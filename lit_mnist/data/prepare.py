@@ -16,6 +16,7 @@ from .options import DataOptions
 from .standardize import Standardizer
 
 LARGE = 2**30  # bytes of float32 images beyond which the bytes are kept and standardised batch by batch
+_SORTED = 10  # images: of so many in a mixed order, at most half of the classes would hardly ever be seen
 _FEW = 20_000  # images that a standardiser is fitted on at most where they are large
 
 
@@ -117,6 +118,8 @@ def prepare(options: DataOptions, standardizer: Standardizer | None = None, netw
     labels = np.concatenate([dataset.train_labels, dataset.test_labels])
     size = len(dataset.train_labels)
     train, validation, test = split_indices(options, size, len(labels), dataset.validation_size)
+    if options.validate_on == "validation" and not dataset.validation_size:
+        _refuse_sorted(labels[validation], len(dataset.class_names))
     if standardizer is None:
         fitted_on = {"per_pixel_all": np.arange(len(labels)), "mean_removed": np.concatenate([train, validation])}
         standardizer = _fit(options, parts, fitted_on.get(options.standardize, train))
@@ -129,6 +132,13 @@ def prepare(options: DataOptions, standardizer: Standardizer | None = None, netw
     if options.validate_on == "validation":
         validated = part(validation)
     return Prepared(dataset, standardizer, part(train), validated, tested)
+
+
+def _refuse_sorted(validation: np.ndarray, classes: int) -> None:
+    present = len(np.unique(validation))
+    if len(validation) >= _SORTED and 2 * present <= classes:
+        raise DataError(f"the {len(validation)} images set aside for validation are of {present} of the {classes} "
+                        "classes, as if the data set were sorted by class; accepted: --data.validation seeded")
 
 
 def _fit(options: DataOptions, parts: Sequence[np.ndarray], index: np.ndarray) -> Standardizer:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,21 @@ def test_parts_of_a_folder_are_used_as_they_are_called(tmp_path: Path) -> None:
     assert [len(part) for part in (prepared.train, prepared.validation, prepared.test)] == [12, 6, 4]
     assert prepared.train.images.shape == (12, 12, 12) and prepared.dataset.note is None
     assert prepared.validation.id(0) == "train:12" and prepared.test.id(0) == "test:0"
+
+
+def test_validation_never_means_one_class(tmp_path: Path) -> None:
+    """Folders list one class after the other; so may arrays, where that is said."""
+    write_folder(tmp_path / "pictures", 200)
+    options = DataOptions("folder", tmp_path / "pictures", standardize="unit")
+    assert np.bincount(prepare(options, network=one_unit(GREY)).validation.labels).min() > 2
+    images, labels = bars(200)
+    order = np.argsort(labels, kind="stable")
+    np.savez(tmp_path / "sorted.npz", x_train=images[order], y_train=labels[order], x_test=images, y_test=labels)
+    options = DataOptions("arrays", tmp_path / "sorted.npz", standardize="unit")
+    with pytest.raises(DataError, match="20 images set aside.*1 of the 2 classes.*--data.validation seeded"):
+        prepare(options)
+    drawn = prepare(replace(options, validation="seeded")).validation
+    assert np.bincount(drawn.labels).min() > 2
 
 
 def test_damaged_pictures_are_named_and_left_out(tmp_path: Path) -> None:

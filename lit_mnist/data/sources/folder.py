@@ -18,6 +18,7 @@ from .csv_tables import own_root
 from .tables import Shape, draw_test
 
 _PARTS = {"train": ("train", "training"), "validation": ("validation", "val", "valid"), "test": ("test", "testing")}
+_ORDER = 0  # seed of the training files' order, which ids such as train:17 count through
 _NAMED = 5  # damaged files that a message lists
 
 
@@ -43,7 +44,8 @@ def load(options: DataOptions, shape: Shape | None) -> Dataset:
     """Return the pictures under `options.root`, each resized with antialiasing (not cropped) to `shape`.
 
     Classes are the folders in their sorted order, as Keras and torchvision take them. Without a test folder,
-    `test_fraction` of each class is drawn by `split_seed`. Files that cannot be read are named in
+    `test_fraction` of each class is drawn by `split_seed`. Training files stand in a mixed order, always the same,
+    so that the last ones can be set aside for validation. Files that cannot be read are named in
     `Dataset.note`, or stop with ``on_damaged="error"``. Raises DataError naming folder and reason.
     """
     root = own_root(options)
@@ -57,6 +59,7 @@ def load(options: DataOptions, shape: Shape | None) -> Dataset:
         left, drawn = draw_test(train.labels, options)
         train, test = train.at(left), train.at(drawn)
         notes.append(f"{root} has no test folder: {len(test)} pictures, drawn from each class, are its test images")
+    train = train.at(np.random.default_rng(_ORDER).permutation(len(train)))  # else the last ones are all of one class
     trained = train if validation is None else train + validation
     arrays = [_decoded(files, shape, options) for files in (trained, test)]
     kept = [np.array(decoded.kept, np.int64) for decoded in arrays]
