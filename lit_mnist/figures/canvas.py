@@ -16,6 +16,7 @@ from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import to_rgb as colours_of
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
@@ -30,6 +31,7 @@ GREY = "gray"
 LINE = "#d8d8d8"  # the lines between the images of a grid
 TRAINING, VALIDATION, REFERENCE = "#2a9d2a", "#d62728", "#1f4fd8"  # green, red, blue as in the sources
 _BAD = "#00a0a0"  # NaN and infinity: a colour that no scale here holds
+_UNIT = 50  # pixels of a mosaic for the width of one image
 _LINE_OF_TEXT, _GAP = 0.15, 0.06  # height of a label's line, width of the gap between images, in image widths
 
 
@@ -134,6 +136,43 @@ def image_grid(axes: Axes, images: Sequence[np.ndarray], columns: int = 8, label
             axes.text(left + 0.02, top - 0.02, labels[number], fontsize=7, linespacing=1.1, va="bottom")
     _frame(axes, len(images), columns, aspect, strip)
     return drawn
+
+
+def mosaic(axes: Axes, images: Sequence[np.ndarray], columns: int,
+           labels: Sequence[str]) -> list[tuple[float, float, float, float]]:
+    """Draw many images in 0 to 1, (H, W) or (H, W, 3), as one picture: an `image_grid` in a tenth of the time.
+
+    Images are one unit wide and enlarged to the same size. Returns each one's place: left, right, bottom, top.
+    """
+    aspect = max(image.shape[0] / image.shape[1] for image in images)
+    strip = _LINE_OF_TEXT * max(label.count("\n") + 1 for label in labels)
+    step = round((aspect + _GAP + strip) * _UNIT), round((1 + _GAP) * _UNIT)
+    sheet = np.full((math.ceil(len(images) / columns) * step[0], columns * step[1], 3), 255, np.uint8)
+    places = []
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        top = number // columns * step[0] + round(strip * _UNIT)
+        left = number % columns * step[1]
+        height = round(_UNIT * image.shape[0] / image.shape[1])
+        sheet[top:top + height, left:left + _UNIT] = _resized(image, height)
+        places.append((left / _UNIT, left / _UNIT + 1, (top + height) / _UNIT, top / _UNIT))
+        if label:
+            text = axes.text(left / _UNIT + 0.02, top / _UNIT - 0.02, label, fontsize=7, linespacing=1.1, va="bottom")
+            text.set_in_layout(False)
+    axes.imshow(sheet, interpolation="nearest", aspect="auto",
+                extent=(0, sheet.shape[1] / _UNIT, sheet.shape[0] / _UNIT, 0))
+    _frame(axes, len(images), columns, aspect, strip)
+    return places
+
+
+def _resized(image: np.ndarray, height: int) -> np.ndarray:
+    """The image as RGB bytes (height, _UNIT, 3), each pixel a rectangle; what is not finite in the colour for that."""
+    rows = np.arange(height) * image.shape[0] // height
+    columns = np.arange(_UNIT) * image.shape[1] // _UNIT
+    colours = image if image.ndim == 3 else image[..., None].repeat(3, 2)
+    bad = ~np.isfinite(colours).all(2)
+    levels = (np.where(bad[..., None], 0, colours).clip(0, 1) * 255).round().astype(np.uint8)
+    levels[bad] = (np.array(colours_of(_BAD)) * 255).round()
+    return levels[rows[:, None], columns]
 
 
 def _frame(axes: Axes, count: int, columns: int, aspect: float, strip: float) -> None:

@@ -20,6 +20,7 @@ from .canvas import (
     grid_size,
     image_axes,
     image_grid,
+    mosaic,
     new_figure,
     shown,
     signed_range,
@@ -132,8 +133,7 @@ def top_images(record: TopImages, measure: str, maps: Sequence[int], pixels: np.
     title = f"{record.layer}, best {k} of {record.images:,} images by {measure}, framed: what the map sees{_seed(seed)}"
     figure = new_figure(max(width + 0.6, 7), height + 0.5, title)
     axes = figure.subplots()
-    drawn = image_grid(axes, pictures, step * k, labels, (0, 1), cmap=GREY)
-    places = [image.get_extent() for image in drawn[::step]]
+    places = mosaic(axes, pictures, step * k, labels)[::step]
     for number, (left, _, bottom, top) in zip(maps, places[::k], strict=True):
         axes.text(left - 0.1, (bottom + top) / 2, f"map {number}", rotation=90, ha="right", va="center", fontsize=8)
     if not whole:

@@ -17,7 +17,7 @@ from ..network import Network
 from ..runs.model import Model
 from .capture import Captured, capture
 
-BATCH = 500  # images; the activations of a batch bound the memory of a pass
+BATCH = 250  # images; their activations bound the memory of a pass, and few enough stay in the heap
 PARTS = ("train", "test")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,10 +12,14 @@ from torch import Tensor
 from ..errors import UserError
 from ..network import Network
 from ..outcome import Records
+from ..runs.model import Model
 from ..spec import NetworkSpec
 from .capture import Captured, select
-from .passes import as_array, by_map, sweep
+from .kept import KeptResults, arrays_hash
+from .passes import BATCH, as_array, batches, by_map, sweep
 
+RECORD = "top_images"  # the name under which they are kept
+_KEPT = 8
 _SHOWN = 16  # maps of a layer in a notebook
 
 
@@ -78,6 +82,40 @@ def top_images(network: Network, inputs: Iterable[Tensor], layers: str | Sequenc
     if not best[names[0]].images:
         raise UserError("no image to rank; accepted: at least one")
     return Records(best[name].result(network.spec, name) for name in names)
+
+
+def top_images_once(model: Model, part: str, pixels: np.ndarray, layers: Sequence[str], k: int,
+                    kept: KeptResults | None, batch: int = BATCH,
+                    track: Callable[[Iterator[Tensor]], Iterable[Tensor]] = lambda inputs: inputs
+                    ) -> tuple[TopImages, ...]:
+    """Return `top_images` of `pixels` (n, H, W), the `part` of a data set; what is kept for a layer is read instead.
+
+    `track` shows how far the pass is. At least eight images a map are kept, so that commands share them.
+    """
+    settings = {name: {"layer": name, "part": part, "pixels": arrays_hash(pixels)} for name in layers}
+    records = {name: _read(kept, settings[name], k) for name in layers} if kept else dict.fromkeys(layers)
+    missing = [name for name in layers if records[name] is None]
+    if missing:
+        for record in top_images(model.network, track(batches(model, pixels, batch)), missing, max(k, _KEPT)):
+            records[record.layer] = record
+            if kept:
+                kept.write(RECORD, settings[record.layer], {"images": record.images, "peak": vars(record.peak),
+                                                            "mean": vars(record.mean)})
+    return tuple(_first_images(record, k) for record in records.values() if record)
+
+
+def _read(kept: KeptResults, settings: dict[str, str], k: int) -> TopImages | None:
+    content = kept.read(RECORD, settings)
+    if content is None:
+        return None
+    record = TopImages(settings["layer"], content["images"], Ranking(**content["peak"]), Ranking(**content["mean"]))
+    return record if record.peak.index.shape[1] >= min(k, record.images) else None
+
+
+def _first_images(record: TopImages, k: int) -> TopImages:
+    peak, mean = (Ranking(*(values[:, :k] for values in vars(ranking).values())) for ranking in
+                  (record.peak, record.mean))
+    return replace(record, peak=peak, mean=mean)
 
 
 class _Best:

@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from ..attribution.explanation import explain
+from ..attribution.explanation import VERDICT_DIGITS, explain
 from ..attribution.records import Explanation
 from ..data import DataError, Dataset, load_dataset
 from ..data.images import Images, read_images
 from ..errors import UserError, nearest
 from ..inside.filters import Filters, convolutions, filters
+from ..inside.kept import kept_results
 from ..inside.maps import FeatureMaps, feature_maps
-from ..inside.passes import batches
-from ..inside.top_images import TopImages, top_images
+from ..inside.passes import BATCH
+from ..inside.top_images import TopImages, top_images_once
 from ..maximize.reference import reference
 from ..maximize.wanted import Settings, WantedImages, maximize_classes, maximize_maps
 from ..runs.model import Model
@@ -42,7 +43,7 @@ class Options:
     leave_out: tuple[str, ...] = ()
     k: int = 6
     steps: int = 100
-    verdict_digits: int = 0
+    verdict_digits: int = VERDICT_DIGITS
     seed: int = 0
     data_root: str | None = None
 
@@ -106,6 +107,7 @@ class _Sections:
                  say: Callable[[str], None]) -> None:
         self.model, self.options, self.dataset, self.digits = model, options, dataset, digits
         self.track, self.say = track, say
+        self.kept = kept_results(model, say)
 
     def filters(self) -> tuple[Filters, ...]:
         return tuple(filters(self.model.network, layer, self.model.seed) for layer in self._convolutions())
@@ -118,8 +120,9 @@ class _Sections:
     def top_images(self) -> tuple[TopImages, ...]:
         layers = self._convolutions()
         pixels = self._pixels()
-        passed = self.track(batches(self.model, pixels), -(-len(pixels) // 500), "report: top images")
-        return top_images(self.model.network, passed, layers, self.options.k)
+        return top_images_once(
+            self.model, "train", pixels, layers, self.options.k, self.kept, BATCH,
+            lambda inputs: self.track(inputs, -(-len(pixels) // BATCH), "report: top images"))
 
     def wanted(self) -> tuple[WantedImages, ...]:
         settings = Settings("source", restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0)
@@ -135,7 +138,7 @@ class _Sections:
 
     def attributions(self) -> Explanation:
         return explain(self.model, self.digits, dataset=self.dataset, verdict_digits=self.options.verdict_digits,
-                       seed=self.options.seed,
+                       seed=self.options.seed, kept=self.kept,
                        progress=lambda method, done, total: self.say(f"report: attribution, {method}"))
 
     def _convolutions(self) -> tuple[str, ...]:

@@ -99,12 +99,22 @@ def test_top_images(images: Images, layer: str, beside: bool) -> None:
     (record,) = top_images(model.network, batches(model, images.pixels), layer, k=2)
     figure = map_figures.top_images(record, "mean", [1, 4, 7], images.pixels, images.names, 0)
     assert layer in title(figure) and "best 2 of 3 images by mean" in title(figure)
-    shown = figure.axes[0].images
-    assert len(shown) == 3 * 2 * (1 + beside)
-    assert np.allclose(shown[0].get_array(), images.pixels[record.mean.index[1, 0]] / 255)
+    (sheet,) = figure.axes[0].images  # one picture of 50 pixels for each image's width
+    sheet, columns = sheet.get_array(), 2 * (1 + beside)
+    assert sheet.shape[:2] == (3 * 68, columns * 53)
+    image = images.pixels[record.mean.index[4, 1]]
+    top, left = 68 + 15, 53 * (1 + beside)
+    assert np.abs(sheet[top:top + 50, left:left + 50].mean(-1) - _at(image, 50)).max() <= 0.5
     if beside:
-        top, left, bottom, right = record.mean.boxes[1, 0]
-        assert np.array_equal(shown[1].get_array(), shown[0].get_array()[top:bottom, left:right])
+        up, near, down, far = record.mean.boxes[4, 1]
+        patch = _at(image[up:down, near:far], 50)
+        assert np.abs(sheet[top:top + 50, left + 53:left + 103].mean(-1) - patch).max() <= 0.5
+
+
+def _at(image: np.ndarray, size: int) -> np.ndarray:
+    """The image enlarged to `size` pixels, by the nearest pixel."""
+    rows, columns = (np.arange(size) * length // size for length in image.shape)
+    return image[rows[:, None], columns]
 
 
 def test_patches_beyond_the_border() -> None:

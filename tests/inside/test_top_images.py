@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +14,11 @@ from hypothesis import strategies as st
 from lit_mnist import capture
 from lit_mnist.data import Dataset
 from lit_mnist.errors import UserError
+from lit_mnist.inside import top_images as module
+from lit_mnist.inside.kept import kept_results
 from lit_mnist.inside.passes import batches
 from lit_mnist.inside.top_images import boxes, top_images
+from lit_mnist.runs.model import open_model, save_model
 from lit_mnist.spec import NetworkSpec
 from tests.networks import specs
 from tests.tiny import all_values, model_of, tiny_model
@@ -111,3 +115,23 @@ def test_what_cannot_work(digits: Dataset) -> None:
     with pytest.raises(UserError, match="batch_size = 0"):
         top_images(model.network, batches(model, digits.test_images, 0), "Conv2D_1")
     assert not any(module._forward_hooks for module in model.network.modules())
+
+
+def test_what_is_kept_is_read_again(digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_model(tiny_model(), tmp_path / "tiny.ckpt")
+    model, pixels = open_model(tmp_path / "tiny.ckpt"), digits.test_images[:50]
+    kept = kept_results(model)
+    first = module.top_images_once(model, "test", pixels, ["Conv2D_1", "Conv2D_2"], 3, kept)
+    direct = top_images(model.network, batches(model, pixels), ["Conv2D_1", "Conv2D_2"], 3)
+    monkeypatch.setattr(module, "sweep", lambda *_: pytest.fail("a pass over the data"))
+    again = module.top_images_once(model, "test", pixels, ["Conv2D_2", "Conv2D_1"], 3, kept)
+    for record, plain, other in zip(first, direct, reversed(again), strict=True):
+        assert record.layer == other.layer == plain.layer and record.images == 50
+        for measure in ("peak", "mean"):
+            for name, values in vars(getattr(plain, measure)).items():
+                for one in (record, other):
+                    assert np.array_equal(getattr(getattr(one, measure), name), values)
+    with pytest.raises(pytest.fail.Exception):  # more images a map than are kept, and other images
+        module.top_images_once(model, "test", pixels, ["Conv2D_1"], 9, kept)
+    with pytest.raises(pytest.fail.Exception):
+        module.top_images_once(model, "test", digits.test_images[:51], ["Conv2D_1"], 3, kept)

@@ -31,7 +31,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of a small untrained network, five steps for each wanted image."""
     folder = tmp_path_factory.mktemp("report")
     save_model(tiny_model(), folder / "tiny.ckpt")
-    code, out, err = run_program("report", folder / "tiny.ckpt", "--out", folder / "page.html", "--steps", 5, "--json")
+    code, out, err = run_program("report", folder / "tiny.ckpt", "--out", folder / "page.html", "--steps", 5, "--json",
+                                 "--verdict_digits", 2)
     assert code == 0, err
     outcome = json.loads(out)
     assert outcome["files"] == [str(folder / "page.html")]
@@ -201,7 +202,7 @@ def test_dense_network_shows_what_it_can(tmp_path: Path) -> None:
               {"type": "dense", "name": "Dense_2", "units": 10, "activation": "softmax"}]
     save_model(model_of(NetworkSpec.from_dict({"layers": layers})), tmp_path / "dense.ckpt")
     code, out, err = run_program("report", tmp_path / "dense.ckpt", "--out", tmp_path / "page.html", "--steps", 3,
-                                 "--json")
+                                 "--verdict_digits", 0, "--json")
     assert code == 0, err
     data = page_data((tmp_path / "page.html").read_text())
     assert json.loads(out)["missing"] == dict.fromkeys(("filters", "top_images"), "this network has no convolution")

@@ -9,7 +9,7 @@ from ...outcome import Outcome
 
 
 def report(ckpt_path: str, out: str | None = None, images: list[str] | None = None,
-           leave_out: list[str] | None = None, k: int = 6, steps: int = 100, verdict_digits: int = 0,
+           leave_out: list[str] | None = None, k: int = 6, steps: int = 100, verdict_digits: int = 20,
            data_root: str | None = None, seed: int = 0) -> Outcome:
     """Write one self-contained HTML page: figures, curves, mistakes, filters, feature maps, top images, attributions.
 
@@ -23,7 +23,7 @@ def report(ckpt_path: str, out: str | None = None, images: list[str] | None = No
         leave_out: sections to leave out: curves, mistakes, layers, filters, maps, top_images, wanted, attributions.
         k: top images for each map.
         steps: gradient steps for each image that a map wants.
-        verdict_digits: test digits on which attribution methods are judged; takes minutes; 0 for no verdicts.
+        verdict_digits: test digits on which attribution methods are judged, once for a network; 0 for no verdicts.
         data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
         seed: of the wanted images' starts and of attribution noise.
     """

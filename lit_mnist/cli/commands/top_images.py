@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from ...outcome import Outcome
 from ..numbers import read_numbers
-from ..progress import progress
+from ..progress import note, progress
 from .results import Results
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ...inside.top_images import Ranking, TopImages
     from ...runs.model import Model
 
@@ -18,9 +20,10 @@ _MAPS_A_PAGE = 16
 
 
 def top_images(ckpt_path: str, layer: list[str] | None = None, maps: list[str] | None = None, k: int = 8,
+               by: Literal["peak", "mean", "both"] = "peak",
                part: Literal["train", "test"] = "train", out: str = "out/top_images", batch_size: int = 500,
                svg: bool = False, data_root: str | None = None) -> Outcome:
-    """Find the images that activate each map most, by peak and by mean, with the patch that the map saw.
+    """Find the images that activate each map most, by its peak or its mean, with the patch that the map saw.
 
     Example: python -m lit_mnist top_images --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --k 8
 
@@ -29,6 +32,7 @@ def top_images(ckpt_path: str, layer: list[str] | None = None, maps: list[str] |
         layer: layers' names or globs (default: the last convolution).
         maps: numbers of the maps to draw, such as 3 17 or 0-15 (default: all); the JSON always holds all of them.
         k: images for each map.
+        by: draw the best by each map's highest value, by its mean, or both; the JSON always holds both.
         part: the part of the network's data set to go through once.
         out: folder for the pictures (16 maps each) and top_images.json.
         batch_size: images at a time; bounds the memory.
@@ -37,8 +41,9 @@ def top_images(ckpt_path: str, layer: list[str] | None = None, maps: list[str] |
     """
     from ...inside.capture import select
     from ...inside.filters import last_convolution
-    from ...inside.passes import batches, dataset_part
-    from ...inside.top_images import top_images as find
+    from ...inside.kept import kept_results
+    from ...inside.passes import dataset_part
+    from ...inside.top_images import top_images_once
     from ...runs.model import open_model
 
     model, results = open_model(ckpt_path, root=data_root), Results("top_images", out, svg)
@@ -46,11 +51,11 @@ def top_images(ckpt_path: str, layer: list[str] | None = None, maps: list[str] |
     drawn = {name: _chosen(model, name, maps) for name in layers}
     pixels, _ = dataset_part(model, part)
     names = [f"{part}:{number}" for number in range(len(pixels))]
-    inputs = batches(model, pixels, batch_size)
-    passed = progress(inputs, math.ceil(len(pixels) / batch_size), "images")
-    records = find(model.network, passed, layers, k)
+    records = top_images_once(
+        model, part, pixels, layers, k, kept_results(model, note), batch_size,
+        lambda inputs: progress(inputs, math.ceil(len(pixels) / batch_size), "images"))
     for record in records:
-        _draw(results, record, drawn[record.layer], pixels, names, model.seed)
+        _draw(results, record, by, drawn[record.layer], pixels, names, model.seed)
     data = {"network": model.path, "seed": model.seed, "part": part, "images": len(pixels),
             "layers": [{"layer": record.layer, "maps": _maps(record, names)} for record in records]}
     text = "\n".join(f"{record.layer}: best {k} of {record.images:,} {part} images for each of "
@@ -64,11 +69,11 @@ def _chosen(model: Model, layer: str, maps: list[str] | None) -> list[int]:
     return list(range(count)) if chosen is None else chosen
 
 
-def _draw(results: Results, record: TopImages, maps: list[int], pixels, names: list[str],  # noqa: ANN001
+def _draw(results: Results, record: TopImages, by: str, maps: list[int], pixels: np.ndarray, names: list[str],
           seed: int | None) -> None:
     from ...figures.maps import top_images as draw
 
-    pages = [(measure, maps[start:start + _MAPS_A_PAGE]) for measure in ("peak", "mean")
+    pages = [(measure, maps[start:start + _MAPS_A_PAGE]) for measure in (("peak", "mean") if by == "both" else (by,))
              for start in range(0, len(maps), _MAPS_A_PAGE)]
     for measure, page in progress(pages, len(pages), f"pictures of {record.layer}"):
         figure = draw(record, measure, page, pixels, names, seed)

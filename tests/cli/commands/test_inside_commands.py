@@ -83,7 +83,8 @@ def test_top_images(ckpt: Path, tmp_path: Path, run_cli: Run) -> None:
     top, left, bottom, right = best[0]["box"]
     assert best[0]["image"].startswith("test:") and (bottom - top, right - left) == (8, 8)
     chosen = outcome(run_cli, "top_images", "--ckpt_path", ckpt, "--part", "test", "--layer", "Conv2D_1",
-                     "--maps", 1, 4, "--out", tmp_path / "u")
+                     "--maps", 1, 4, "--by", "both", "--out", tmp_path / "u")
+    assert len(data["files"]) == 2 and "peak" in data["files"][0]  # the mean is drawn where it is asked for
     assert len(chosen["files"]) == 3 and len(chosen["layers"][0]["maps"]) == 5
 
 
