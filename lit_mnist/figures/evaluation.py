@@ -48,7 +48,8 @@ def draw_training_curves(history: History, path: Path) -> Path:
 def caption(answer: Answer, class_names: Sequence[str] | None = None) -> str:
     """Say which image it is, its label where known, and the network's answer: ``test:19 (4): 4, 99.98 %``."""
     names = class_names or [str(number) for number in range(1 + max(answer.label, len(answer.probabilities)))]
-    label = f" ({names[answer.label]})" if answer.label >= 0 else ""
+    known = 0 <= answer.label < len(names)  # a network of fewer classes than its images have
+    label = f" ({names[answer.label] if known else answer.label})" if answer.label >= 0 else ""
     return f"{answer.image}{label}: {names[answer.prediction]}, {100 * answer.probability:.2f} %"
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import spec as s
+from ..errors import UserError
 from ..spec.weights import Weights, from_torch, initial_weights, to_torch
 from .build import Place, build
 from .merging import Shared
@@ -43,6 +44,12 @@ class Network(nn.Module):
                 x = getattr(self, name)(x)
             return x
         return self.layer_values(x, *self.spec.kept)[self.spec.output]
+
+    def __prepare_scriptable__(self) -> Network:
+        """Raise UserError: `torch.jit.script`, which asks here, compiles no network that a description drives."""
+        raise UserError("torch.jit.script cannot compile this network: which layers run is read from its description, "
+                        "not from code; accepted: torch.jit.trace(network, images), or "
+                        "torch.export.export(network, (images,))")
 
     def layer_values(self, x: Tensor, *names: str) -> dict[str, Tensor]:
         """Return the named layers' values, by one pass through the layers that they need."""
