@@ -24,8 +24,10 @@ _MODEL = ("network", "optimizer", "schedule", "weight_decay", "initial_weights",
 _DATA = (*(field.name for field in fields(DataOptions)), "batch_size", "eval_batch_size")
 # keys of the trainer that do not change what is computed, and values that say what Keras does anyway
 _INERT = ("accelerator", "devices", "logger", "enable_progress_bar", "enable_model_summary", "log_every_n_steps",
-          "num_sanity_val_steps", "enable_checkpointing", "benchmark", "deterministic", "max_epochs", "callbacks")
-_USUAL = {"precision": ("32-true", "32", 32), "strategy": ("auto",), "num_nodes": (1,), "max_steps": (-1,)}
+          "num_sanity_val_steps", "enable_checkpointing", "benchmark", "deterministic", "max_epochs", "callbacks",
+          "gradient_clip_val", "gradient_clip_algorithm")
+_USUAL = {"precision": ("32-true", "32", 32), "strategy": ("auto",), "num_nodes": (1,), "max_steps": (-1,),
+          "accumulate_grad_batches": (1,)}
 
 
 class RecipeError(UserError):
@@ -38,6 +40,19 @@ class Component:
 
     name: str
     arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """Limit of the gradients, by Lightning's algorithm: of the norm of all together, or of each value."""
+
+    value: float
+    algorithm: str = "norm"
+
+    @property
+    def arguments(self) -> dict[str, float]:
+        """The arguments of Keras' optimisers that do the same; `clipnorm`, of each weight alone, is another rule."""
+        return {"clipvalue" if self.algorithm == "value" else "global_clipnorm": self.value}
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,7 @@ class Recipe:
     epochs: int
     seed: int
     stop_at: float | None
+    clipping: Clipping | None = None
 
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -98,7 +114,8 @@ def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
         None if schedule is None else _component("model.schedule", schedule, "schedules.", SCHEDULES),
         float(model.get("weight_decay") or 0.0), model.get("initial_weights"),
         _positive(data, "data.batch_size", 64), _positive(data, "data.eval_batch_size", 1000),
-        _positive(trainer, "trainer.max_epochs", 12), int(config.get("seed_everything", 1)), _stop_at(trainer))
+        _positive(trainer, "trainer.max_epochs", 12), int(config.get("seed_everything", 1)), _stop_at(trainer),
+        _clipping(trainer))
 
 
 def _override(config: dict[str, Any], override: str) -> None:
@@ -150,6 +167,18 @@ def _positive(section: Mapping[str, Any], key: str, default: int) -> int:
     if type(value) is not int or value < 1:
         raise RecipeError(f"{key} = {value!r} cannot work; accepted: a whole number above 0")
     return value
+
+
+def _clipping(trainer: Mapping[str, Any]) -> Clipping | None:
+    value, algorithm = trainer.get("gradient_clip_val"), trainer.get("gradient_clip_algorithm") or "norm"
+    if not value:
+        return None
+    if algorithm not in ("norm", "value"):
+        raise RecipeError(f"trainer.gradient_clip_algorithm = {algorithm!r} cannot work; "
+                          f"{nearest(str(algorithm), ('norm', 'value'))}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise RecipeError(f"trainer.gradient_clip_val = {value!r} cannot work; accepted: a number above 0, or null")
+    return Clipping(float(value), algorithm)
 
 
 def _stop_at(trainer: Mapping[str, Any]) -> float | None:

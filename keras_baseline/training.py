@@ -27,6 +27,8 @@ def build_optimizer(recipe: Recipe) -> Any:
     arguments = dict(recipe.optimizer.arguments)
     if recipe.weight_decay:
         arguments["weight_decay"] = recipe.weight_decay
+    if recipe.clipping is not None:
+        arguments |= recipe.clipping.arguments
     if recipe.schedule is not None:
         arguments["learning_rate"] = _schedule(keras, recipe.schedule)
     return _build(getattr(keras.optimizers, recipe.optimizer.name), arguments, "model.optimizer")

@@ -8,7 +8,9 @@ import json
 import locale
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from jsonargparse import ArgumentParser
 
 from ..errors import UserError, nearest
 from ..files import parse_yaml, read_yaml
@@ -102,6 +104,13 @@ def check_keys(configs: Sequence[str], known: set[str]) -> None:
         for key in content:
             if key not in known:
                 raise UserError(f"--config {path}: unknown key {key!r}; {nearest(key, sorted(known - {'help'}))}")
+
+
+def accept_automatic_precision(parser: ArgumentParser) -> None:
+    """Have `trainer.precision` take the word auto, which Lightning's Trainer does not know."""
+    for action in parser._actions:
+        if action.dest == "trainer.precision":
+            action._typehint = Literal["auto"] | action._typehint
 
 
 def stem(configs: Sequence[str]) -> str | None:

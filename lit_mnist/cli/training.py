@@ -34,10 +34,12 @@ from ..runs.start import find_origin, unfinished_run  # noqa: E402
 from ..training import callbacks as cb  # noqa: E402
 from ..training.checkpoints import KeepLast, checkpoints  # noqa: E402
 from ..training.classifier import LitClassifier, check_fit  # noqa: E402
+from ..training.devices import automatic_precision  # noqa: E402
 from ..training.interruption import Interrupted, Interruption  # noqa: E402
 from ..training.monitors import check_monitors, metric_names  # noqa: E402
 from ..training.summary import evaluate_run, finish_fit, predict_test, warn_of_data  # noqa: E402
 from .arguments import (  # noqa: E402
+    accept_automatic_precision,
     apply_layer_flags,
     check_keys,
     configs_first,
@@ -115,6 +117,7 @@ class Cli(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what the program itself decides."""
+        accept_automatic_precision(parser)
         parser.add_argument("--recipe", type=Literal["keras", "torch"], default="torch",
                             help="keras: keras_baseline can train this configuration too")
         parser.add_argument("--name", type=str | None, default=None,
@@ -155,6 +158,9 @@ class Cli(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Name the run; refuse what contradicts the checkpoint; find the run that was cut off."""
+        trainer = self.settings.trainer
+        if trainer.precision == "auto":  # what it stands for is recorded
+            trainer.precision = automatic_precision(str(trainer.accelerator))
         self.settings.name = self.settings.name or self.stem or (self.origin.name if self.origin else "run")
         if Path(self.settings.name).name != self.settings.name or self.settings.name == "..":
             raise UserError(f"--name {self.settings.name}: cannot work; accepted: a folder's name, without separators "

@@ -19,7 +19,7 @@ from .callbacks import say
 from .checkpoints import describe, place_states, portable_states
 from .cuda.copies import HostCopies
 from .cuda.graphs import refuse_without_cuda, runner_for
-from .devices import check_precision
+from .devices import check_precision, precision_warning
 from .evaluation import Evaluation
 from .gradients import BatchCollector, GradientSettings, give_back_settings, settings_of, withhold_settings
 from .initial import load_initial_weights
@@ -316,6 +316,8 @@ def check_fit(trainer: L.Trainer, model: LitClassifier) -> None:
     """Raise UserError where the training cannot be made as it was asked for: known before anything is written."""
     device = trainer.strategy.root_device
     check_precision(device, str(trainer.precision))
+    if warning := precision_warning(device, str(trainer.precision)):
+        say(warning)
     _ = settings_of(trainer).clipping
     if model.cuda_graphs is True:
         refuse_without_cuda(device)

@@ -1,6 +1,9 @@
-"""What devices can do: whether they compute in float64, and which settings they cannot work with."""
+"""What devices can do: whether they compute in float64, and whether bfloat16 is worth its while there."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +27,42 @@ def exact_sum(values: Tensor) -> float:
     if has_float64(values.device):
         return float(values.sum(dtype=torch.float64))
     return float(values.cpu().numpy().sum(dtype="float64"))
+
+
+def gains_by_bfloat16(kind: str) -> bool:
+    """Whether a device of that kind (cpu, cuda, ...) has instructions for bfloat16; without, it is slower than float32.
+
+    Where torch cannot tell (before 2.11, and devices of other kinds) the answer is no.
+    """
+    if kind == "cuda":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return kind == "cpu" and any(has for name, has in _cpu_capabilities().items() if "bf16" in name)
+
+
+def _cpu_capabilities() -> Mapping[str, Any]:
+    ask = getattr(torch.cpu, "get_capabilities", None)
+    return {} if ask is None else ask()
+
+
+def automatic_precision(accelerator: str) -> str:
+    """Return what ``precision: auto`` stands for: bf16-mixed where it gains on that accelerator, else 32-true."""
+    return "bf16-mixed" if gains_by_bfloat16(_kind_of(accelerator)) else "32-true"
+
+
+def _kind_of(accelerator: str) -> str:
+    if accelerator not in ("auto", "gpu"):
+        return accelerator
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def precision_warning(device: torch.device, precision: str) -> str | None:
+    """Return one line where `precision` computes in bfloat16 and the device has no instructions for it."""
+    if not precision.startswith("bf16") or device.type not in ("cpu", "cuda") or gains_by_bfloat16(device.type):
+        return None
+    return (f"WARNING: this {device.type} has no instructions for bfloat16: trainer.precision {precision} takes about "
+            "twice as long as float32 here; use --trainer.precision 32-true, or auto")
 
 
 def check_precision(device: torch.device, precision: str) -> None:

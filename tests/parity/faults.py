@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lit_mnist.comparison.parity.torch_side import Ours
+from lit_mnist.comparison.parity.torch_side import TorchSide
 from lit_mnist.network import Network
 from lit_mnist.training import optimizers
 from lit_mnist.training.losses import data_loss, penalty
 from lit_mnist.training.schedules import Constant, Schedule, learning_rates
 
-Fault = Callable[[Ours], Ours]
+Fault = Callable[[TorchSide], TorchSide]
 FAULTS: dict[str, tuple[Fault, str]] = {}  # what is wrong -> (how, the check that must notice)
 
 
@@ -29,11 +29,16 @@ def fault(what: str, noticed_by: str) -> Callable[[Fault], Fault]:
     return register
 
 
+def _step(ours: TorchSide, **parts: object) -> TorchSide:
+    """Replace parts of the step that training makes."""
+    return replace(ours, step=replace(ours.step, **parts))
+
+
 # ---- optimiser
 
 
-def _optimizer(ours: Ours, make: Callable[..., torch.optim.Optimizer], **settings: float) -> Ours:
-    return replace(ours, optimizer=make(ours.network.parameters(), **settings))
+def _optimizer(ours: TorchSide, make: Callable[..., torch.optim.Optimizer], **settings: float) -> TorchSide:
+    return _step(ours, optimizer=make(ours.network.parameters(), **settings))
 
 
 class TorchRule(optimizers.RMSprop):
@@ -48,27 +53,27 @@ class TorchRule(optimizers.RMSprop):
 
 
 @fault("torch's own RMSprop", "trajectory")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _optimizer(ours, TorchRule, momentum=0.8)
 
 
 @fault("epsilon 1e-8", "trajectory")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _optimizer(ours, optimizers.RMSprop, momentum=0.8, epsilon=1e-8)
 
 
 @fault("rho 0.99", "trajectory")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _optimizer(ours, optimizers.RMSprop, momentum=0.8, rho=0.99)
 
 
 @fault("momentum 0.9", "trajectory")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _optimizer(ours, optimizers.RMSprop, momentum=0.9)
 
 
 @fault("centered", "slots")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _optimizer(ours, optimizers.RMSprop, momentum=0.8, centered=True)
 
 
@@ -84,7 +89,7 @@ class RateOutsideBuffer(optimizers.RMSprop):
 
 
 @fault("learning rate outside the buffer", "trajectory")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _optimizer(ours, RateOutsideBuffer, momentum=0.8)
 
 
@@ -99,47 +104,47 @@ class VelocityFromOnes(optimizers.RMSprop):
 
 
 @fault("velocity starting at ones", "trajectory")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _optimizer(ours, VelocityFromOnes, momentum=0.8)
 
 
 @fault("plain SGD", "trajectory")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _optimizer(ours, optimizers.SGD, momentum=0.8)
 
 
 # ---- schedule
 
 
-def _table(ours: Ours, table: Callable[[Schedule, int], list[float]]) -> Ours:
+def _table(ours: TorchSide, table: Callable[[Schedule, int], list[float]]) -> TorchSide:
     return replace(ours, table=table)
 
 
 @fault("schedule off by one", "schedule")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _table(ours, lambda schedule, steps: learning_rates(schedule, steps + 1)[1:])
 
 
 @fault("schedule per epoch", "schedule")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _table(ours, lambda schedule, steps: [schedule(step // 20) for step in range(steps + 1)])
 
 
 @fault("schedule constant", "schedule")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return replace(ours, schedule=Constant(0.001))
 
 
 @fault("schedule in float64", "schedule")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _table(ours, lambda schedule, steps: [0.001 / (1 + 0.001 * step) for step in range(steps + 1)])
 
 
 # ---- loss
 
 
-def _penalty(ours: Ours, rule: Callable[[Network], Tensor | None]) -> Ours:
-    return replace(ours, penalty=rule)
+def _penalty(ours: TorchSide, rule: Callable[[Network], Tensor | None]) -> TorchSide:
+    return _step(ours, penalty=rule)
 
 
 def _squares(network: Network, weights: list[Tensor], factor: float = 0.001) -> Tensor:
@@ -147,70 +152,70 @@ def _squares(network: Network, weights: list[Tensor], factor: float = 0.001) -> 
 
 
 @fault("L2 halved", "loss")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _penalty(ours, lambda network: penalty(network) / 2)
 
 
 @fault("L2 missing", "loss")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _penalty(ours, lambda network: None)
 
 
 @fault("L2 on one layer", "loss")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _penalty(ours, lambda network: _squares(network, [network.Dense_1.dense.weight]))
 
 
 @fault("L2 on biases too", "trajectory")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _penalty(ours, lambda network: penalty(network) + _squares(
         network, [network.Dense_1.dense.bias, network.Dense_2.dense.bias]))
 
 
 @fault("L2 on all layers", "loss")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _penalty(ours, lambda network: _squares(network, [p for p in network.parameters() if p.dim() > 1]))
 
 
 @fault("L2 left out of what is reported", "evaluation loss")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _penalty(ours, lambda network: penalty(network) if network.training else None)
 
 
 @fault("L2 factor not rounded to float32", "loss")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _penalty(ours, lambda network: 0.001 / float(np.float32(0.001)) * penalty(network))
 
 
-def _loss(ours: Ours, rule: Callable[[Network, Tensor, Tensor], Tensor]) -> Ours:
-    return replace(ours, loss=rule)
+def _loss(ours: TorchSide, rule: Callable[[Network, Tensor, Tensor], Tensor]) -> TorchSide:
+    return _step(ours, loss=lambda network, logits, labels, smoothing=0.0, total=None: rule(network, logits, labels))
 
 
 @fault("clipped probabilities", "loss (saturated)")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _loss(ours, lambda network, logits, labels: F.nll_loss(
         logits.softmax(1).clamp(1e-7, 1 - 1e-7).log(), labels))
 
 
 @fault("double softmax", "loss")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _loss(ours, lambda network, logits, labels: data_loss(network, logits.softmax(1), labels))
 
 
 @fault("loss summed instead of averaged", "loss")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _loss(ours, lambda network, logits, labels: data_loss(network, logits, labels) * len(labels))
 
 
 @fault("swapped labels", "loss")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _loss(ours, lambda network, logits, labels: data_loss(network, logits, labels.flip(0)))
 
 
 # ---- network
 
 
-def _loading(ours: Ours, change: Callable[[Network], None]) -> Ours:
+def _loading(ours: TorchSide, change: Callable[[Network], None]) -> TorchSide:
     """Change the network after every loading of weights."""
     original = type(ours.network).load_weights
 
@@ -226,7 +231,7 @@ def _loading(ours: Ours, change: Callable[[Network], None]) -> Ours:
 
 
 @fault("no flatten permutation", "forward")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     height, width, channels = ours.spec["Flatten"].input_shape
 
     def keras_order(network: Network) -> None:
@@ -237,7 +242,7 @@ def _(ours: Ours) -> Ours:
 
 
 @fault("transposed kernel", "forward")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     def transpose(network: Network) -> None:
         weight = network.Conv2D_2.conv.weight
         weight.copy_(weight.transpose(2, 3).clone())
@@ -246,7 +251,7 @@ def _(ours: Ours) -> Ours:
 
 
 @fault("swapped layers", "forward")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     def swap(network: Network) -> None:
         first, second = network.Conv2D_2.conv.weight, network.Conv2D_3.conv.weight
         kept = first.clone()
@@ -257,19 +262,19 @@ def _(ours: Ours) -> Ours:
 
 
 @fault("average instead of maximum", "forward")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     ours.network.Max_Pool_1.pool = nn.AvgPool2d(4)
     return ours
 
 
 @fault("padding same", "structure")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     ours.network.Conv2D_1.conv.padding = (1, 1)  # 19 x 19 instead of 17 x 17: the pool of 4 hides it from there on
     return ours
 
 
 @fault("dropout left on in evaluation", "forward")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     for module in ours.network.modules():
         if isinstance(module, nn.Dropout):
             module.train = lambda mode=True, module=module: nn.Module.train(module, True)
@@ -277,17 +282,17 @@ def _(ours: Ours) -> Ours:
 
 
 @fault("leaky slope of 0.01", "forward")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     ours.network.Conv2D_3.activation = nn.LeakyReLU(0.01)
     return ours
 
 
 @fault("softmax over the batch", "forward")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     ours.network.probabilities = lambda logits: logits.softmax(0)
     return ours
 
 
 @fault("a NaN among the weights", "forward")
-def _(ours: Ours) -> Ours:
+def _(ours: TorchSide) -> TorchSide:
     return _loading(ours, lambda network: network.Dense_2.dense.bias.fill_(torch.nan))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lit_mnist.comparison.parity.torch_side import Ours
+from lit_mnist.comparison.parity.torch_side import TorchSide
 from lit_mnist.network import (
     ChannelRescaling,
     GeneralReLU,
@@ -223,11 +223,11 @@ FAULTS: dict[tuple[str, str], tuple[Fault, str]] = {
     "Flip", "Rotation", "Translation", "Zoom", "Contrast", "Dropout", "Noise", "GaussianDropout", "AlphaDropout")}
 
 
-def planted(name: str) -> Callable[[Ours], Ours]:
+def planted(name: str) -> Callable[[TorchSide], TorchSide]:
     """Return what breaks layer `name` of our side by its fault."""
     (_, fault_name), (fault, _) = next((key, value) for key, value in FAULTS.items() if key[1] == name)
 
-    def plant(ours: Ours) -> Ours:
+    def plant(ours: TorchSide) -> TorchSide:
         fault(getattr(ours.network, fault_name))
         return ours
     return plant

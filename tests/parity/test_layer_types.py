@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from keras_baseline.recipe import Recipe
-from lit_mnist.comparison.parity.keras_side import Theirs, floatx
+from lit_mnist.comparison.parity.keras_side import KerasSide, floatx
 from lit_mnist.comparison.parity.levels import LIMITS, forward, keras_sides, parity
 from lit_mnist.comparison.parity.probes import Probe, plain_recipe, random_probe
 from lit_mnist.comparison.parity.sides import Side, State
-from lit_mnist.comparison.parity.torch_side import build_ours
+from lit_mnist.comparison.parity.torch_side import build_torch_side
 from lit_mnist.spec import ACTIVATIONS, LAYER_TYPES, NetworkSpec
 from lit_mnist.spec.weights import weight_shapes
 from tests.networks import graphs
@@ -56,7 +56,8 @@ def test_outputs_with_drawn_weights(name: str) -> None:
                for key, shape in weight_shapes(recipe.spec).items()}
     limits = LIMITS[dtype] if dtype == "float32" else replace(LIMITS[dtype], forward=1e-12)
     with floatx(dtype):
-        ours, theirs = build_ours(recipe, dtype), Theirs(recipe, dtype)  # Keras' Normalization keeps what it traced
+        ours = build_torch_side(recipe, dtype)
+        theirs = KerasSide(recipe, dtype)  # anew: Keras' Normalization keeps what it traced
         for side in (ours, theirs):
             side.load(State(weights))
         assert_passed(forward(ours, theirs, probe, limits))

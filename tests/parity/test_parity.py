@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
-from keras_baseline.recipe import Component, Recipe, read_config
+from keras_baseline.recipe import Clipping, Component, Recipe, read_config
 from lit_mnist.comparison.parity.checks import Check, absolute, difference, moved, worst
 from lit_mnist.comparison.parity.levels import FLOAT32, FLOAT64, keras_sides, parity
 from lit_mnist.comparison.parity.probes import Probe, comparable_recipe, plain_recipe, probe_of, random_probe
 from lit_mnist.comparison.parity.rules import optimizer_rules, schedule_rules
+from lit_mnist.comparison.parity.torch_side import TorchSide
 from lit_mnist.data import prepare
 from lit_mnist.spec import Activation, BatchNorm, Conv, Dense, NetworkSpec
 from lit_mnist.training.schedules import InverseTimeDecay
@@ -147,6 +148,21 @@ def test_random_networks(spec: NetworkSpec) -> None:
 def test_many_random_networks(spec: NetworkSpec) -> None:
     assume(not has_gradients_that_cancel(spec))
     assert_passed(parity(plain_recipe(spec), random_probe(spec, 1, steps=1)))
+
+
+@pytest.mark.parametrize("clipping", [Clipping(0.3), Clipping(0.01, "value")], ids=["norm", "value"])
+def test_clipped_gradients(clipping: Clipping) -> None:
+    """Lightning's `norm` is Keras' global_clipnorm, `value` its clipvalue. Without ours the weights part."""
+    spec = NetworkSpec.from_dict(SMALL)
+    recipe, probe = replace(plain_recipe(spec, optimizer="SGD"), clipping=clipping), random_probe(spec, 3)
+    sides = keras_sides(recipe, "float64")
+    assert_passed(parity(recipe, probe, theirs=sides))
+
+    def unlimited(ours: TorchSide) -> TorchSide:
+        return replace(ours, step=replace(ours.step, clipping=None))
+
+    failed = {check.name for check in parity(recipe, probe, theirs=sides, plant=unlimited) if not check.passed}
+    assert "trajectory" in failed
 
 
 def test_optimizers_follow_the_rules() -> None:

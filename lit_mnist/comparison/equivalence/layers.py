@@ -23,14 +23,14 @@ def layer_table(config: Path, options: Sequence[str]) -> list[dict[str, Any]]:
 
     from ...data import prepare
     from ...data.prepare import channels_last
-    from ..parity.keras_side import Theirs, floatx
-    from ..parity.torch_side import build_ours
+    from ..parity.keras_side import KerasSide, floatx
+    from ..parity.torch_side import build_torch_side
 
     load_keras()
     recipe = read_recipe(read_config(config, options), config.stem)
     images = channels_last(prepare(recipe.data, network=recipe.spec).test.images[:_IMAGES])
     with floatx("float32"):
-        ours, theirs = build_ours(recipe, "float32"), Theirs(recipe, "float32")
+        ours, theirs = build_torch_side(recipe, "float32"), KerasSide(recipe, "float32")
         theirs.load(ours.state())
         return _rows(ours.structure(), theirs.structure(), ours.layers(images), theirs.layers(images))
 

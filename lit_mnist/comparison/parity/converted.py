@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ...network import Network, as_images
-from .torch_side import Ours
+from .torch_side import layer_outputs
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _calls(model: Any) -> Iterator[tuple[Any, int, Any]]:
 
 def _layers(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:
     """Our outputs by layer; where the network ends without softmax or sigmoid, so does Keras' last layer."""
-    outputs = Ours(network).layers(images)
+    outputs = layer_outputs(network, images)
     if network.spec.output_activation not in ("softmax", "sigmoid"):
         with torch.no_grad():
             outputs[network.spec.output] = network(as_images(images)).numpy()

@@ -15,13 +15,13 @@ import numpy as np
 from keras_baseline.recipe import Recipe
 
 from .checks import Check, absolute, moved, relative, worst
-from .keras_side import Theirs, floatx
+from .keras_side import KerasSide, floatx
 from .levels import ALONE, FLOAT32, LIMITS, Limits, different_predictions, forward, losses_and_gradients, one_by_one
 from .page import finite, number
 from .probes import Probe, without_dropout
 from .remote import Remote
 from .sides import Side, State
-from .torch_side import build_ours
+from .torch_side import build_torch_side
 
 OURS, KERAS, AGAIN, EXACT = "ours", "Keras", "Keras again", "float64"
 PAIRS = ((OURS, KERAS), (AGAIN, KERAS), (OURS, EXACT), (KERAS, EXACT))
@@ -36,12 +36,12 @@ def floor(recipe: Recipe, probe: Probe, dtype: str = "float32") -> Iterator[tupl
     single steps avoid.
     """
     recipe = without_dropout(recipe)
-    start, limits = build_ours(recipe, dtype).state(), LIMITS[dtype]
+    start, limits = build_torch_side(recipe, dtype).state(), LIMITS[dtype]
     with floatx(dtype), Remote(recipe, dtype, threads=1) as again:
-        sides: dict[str, Side] = {OURS: build_ours(recipe, dtype, probe.rates), KERAS: Theirs(recipe, dtype),
+        sides: dict[str, Side] = {OURS: build_torch_side(recipe, dtype, probe.rates), KERAS: KerasSide(recipe, dtype),
                                   AGAIN: again}
         if dtype == "float32":
-            sides[EXACT] = build_ours(recipe, "float64", probe.rates)
+            sides[EXACT] = build_torch_side(recipe, "float64", probe.rates)
         for side in sides.values():
             side.load(start)
         for a, b in _pairs(sides):

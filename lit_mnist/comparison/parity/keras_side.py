@@ -29,7 +29,7 @@ def floatx(dtype: str) -> Iterator[None]:
         config.set_floatx(before)
 
 
-class Theirs:
+class KerasSide:
     """See `Side`. Build and use it inside ``floatx(dtype)``."""
 
     def __init__(self, recipe: Recipe, dtype: str) -> None:

@@ -15,12 +15,12 @@ from keras_baseline.recipe import Recipe
 
 from ...spec.weights import Weights
 from .checks import Check, absolute, equal, moved, relative, same_keys
-from .keras_side import Theirs, floatx
+from .keras_side import KerasSide, floatx
 from .probes import Probe, without_dropout
 from .sides import Array, Side, State
-from .torch_side import Ours, build_ours
+from .torch_side import TorchSide, build_torch_side
 
-Plant = Callable[[Ours], Ours]
+Plant = Callable[[TorchSide], TorchSide]
 LATE = 500  # float64 steps after which rounding has grown beyond the losses' limit, in Keras beside itself too
 ALONE = 8  # images that are passed one by one
 _SATURATION = 64.0  # scales the last kernel: probabilities reach 0 and 1 in float32; a power of two, so exactly
@@ -50,7 +50,7 @@ FLOAT32 = Limits(forward=5e-6, gradient=3e-6, loss=1e-6, weights=3e-7, maps=1e-6
 LIMITS = {"float64": FLOAT64, "float32": FLOAT32}
 
 
-def unchanged(ours: Ours) -> Ours:
+def unchanged(ours: TorchSide) -> TorchSide:
     """Plant no fault."""
     return ours
 
@@ -67,15 +67,15 @@ def parity(recipe: Recipe, probe: Probe, dtype: str = "float64", plant: Plant = 
     limits = LIMITS[dtype]
     with floatx(dtype):
         whole, plain = theirs or keras_sides(recipe, dtype)
-        start = build_ours(recipe, dtype).state()
+        start = build_torch_side(recipe, dtype).state()
         plain.load(start)
         whole.load(start)
-        ours = plant(build_ours(recipe, dtype, probe.rates))
+        ours = plant(build_torch_side(recipe, dtype, probe.rates))
         yield from structure(ours, whole)
         yield from forward(ours, whole, probe, limits)
         if training:
             yield from evaluation(ours, whole, probe, limits)
-            ours = plant(build_ours(without_dropout(recipe), dtype, probe.rates))
+            ours = plant(build_torch_side(without_dropout(recipe), dtype, probe.rates))
             yield from losses_and_gradients(ours, plain, probe, limits)
             yield from schedule(ours, plain, probe.rates, dtype)
             if dtype == "float64":
@@ -88,8 +88,8 @@ def parity(recipe: Recipe, probe: Probe, dtype: str = "float64", plant: Plant = 
 def keras_sides(recipe: Recipe, dtype: str) -> tuple[Side, Side]:
     """Return Keras' side of the recipe, and of the recipe without dropout (the same where there is none)."""
     with floatx(dtype):
-        whole, plain = Theirs(recipe, dtype), without_dropout(recipe)
-        return whole, whole if plain == recipe else Theirs(plain, dtype)
+        whole, plain = KerasSide(recipe, dtype), without_dropout(recipe)
+        return whole, whole if plain == recipe else KerasSide(plain, dtype)
 
 
 def structure(ours: Side, theirs: Side) -> Iterator[Check]:

@@ -77,10 +77,10 @@ def _serve(pipe: Connection, recipe: Recipe, dtype: str, threads: int) -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    from .keras_side import Theirs, floatx
+    from .keras_side import KerasSide, floatx
 
     with floatx(dtype):
-        side = Theirs(recipe, dtype)
+        side = KerasSide(recipe, dtype)
         while True:
             try:
                 name, arguments = pipe.recv()

@@ -1,4 +1,4 @@
-"""Our side: the network, loss, penalty, optimiser and rates that training uses, one by one replaceable."""
+"""Our side: the step that training makes, and its learning rates; each part can be replaced by a faulty one."""
 
 from __future__ import annotations
 
@@ -7,33 +7,38 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from keras_baseline.recipe import Recipe
 
+from ...data.module import Batch
 from ...network import Network, as_images, predicted_classes
 from ...spec import LayerInfo, NetworkSpec
 from ...spec.weights import flattened_image, from_torch
 from ...training import optimizers, schedules
-from ...training.losses import data_loss, penalty
-from ...training.schedules import learning_rates
+from ...training.gradients import Clipping
+from ...training.schedules import Schedule, learning_rates
+from ...training.settings import optimizer_over
 from ...training.slots import load_slots, named_scalars, named_slots
+from ...training.steps import Step
+from ...training.sums import StepResult
 from .sides import Array, State, Weights
 
 
 @dataclass
-class Ours:
-    """See `Side`. The parts are those of `LitClassifier`'s step; a planted fault replaces one of them."""
+class TorchSide:
+    """See `Side`. `step` is the step that training makes; a planted fault replaces one of its parts, or `table`."""
 
-    network: Network
-    optimizer: torch.optim.Optimizer | None = None
-    schedule: schedules.Schedule | None = None
-    loss: Callable[[Network, Tensor, Tensor], Tensor] = data_loss
-    penalty: Callable[[Network], Tensor | None] = penalty
-    table: Callable[[schedules.Schedule, int], list[float]] = learning_rates
+    step: Step
+    schedule: Schedule | None = None
+    table: Callable[[Schedule, int], list[float]] = learning_rates
     total_steps: int = 10_000
-    step: int = 0
-    _table: list[float] | None = None
+    steps_made: int = 0
+    _rates: list[float] | None = None
+
+    @property
+    def network(self) -> Network:
+        """The network that the step trains."""
+        return self.step.network
 
     @property
     def spec(self) -> NetworkSpec:
@@ -47,109 +52,102 @@ class Ours:
 
     def layers(self, images: Array) -> dict[str, Array]:
         """Return every named module's output in evaluation, the last one's as probabilities."""
-        found: dict[str, Tensor] = {}
-        hooks = [getattr(self.network, name).register_forward_hook(
-            lambda module, args, output, name=name: found.__setitem__(name, output)) for name in self.spec.names]
-        try:
-            self.network.eval()
-            with torch.no_grad():
-                logits = self.network(self._tensor(images))
-                found[self.spec.output] = self.network.probabilities(logits)[:, -self.spec.units:]
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return {name: _keras_layout(self.spec, self.spec[name], output.numpy()) for name, output in found.items()}
+        return layer_outputs(self.network, images)
 
     def loss_and_gradients(self, images: Array, labels: Array) -> tuple[float, Weights]:
         """Return loss with penalty and its gradients, by the network's fast training order."""
-        loss = self._backward(images, labels)
-        gradients = {key: p.grad.numpy().copy() for key, p in self.network.named_parameters()}
+        self.network.train()
+        self.network.zero_grad()
+        loss = _with_penalty(self.step.compute_gradients(self._batch(images, labels)))
+        gradients = {key: p.grad.numpy().copy() for key, p in self.network.named_parameters() if p.grad is not None}
         state = {key: gradients.get(key, np.zeros(value.shape)) for key, value in self.network.state_dict().items()}
         moved = {layer.name: layer.trainable for layer in self.spec.layers}
-        found = from_torch(self.spec, state)
-        return loss, {name: found[name] for name in found if name.split("/")[1] in moved[name.split("/")[0]]}
+        weights = from_torch(self.spec, state)
+        return loss, {name: weights[name] for name in weights if name.split("/")[1] in moved[name.split("/")[0]]}
 
     def rates(self, steps: int) -> Array:
         """Return the learning rates that training sets before each update."""
         if self.schedule is None:
-            return np.full(steps, float(self.optimizer.param_groups[0]["lr"]))
-        if self._table is None or len(self._table) < steps:
-            self._table = self.table(self.schedule, max(steps, self.total_steps))
-        return np.array(self._table[:steps])
+            return np.full(steps, float(self.step.optimizer.param_groups[0]["lr"]))
+        return np.array(self._table(self.schedule, steps)[:steps])
 
     def train_step(self, images: Array, labels: Array) -> float:
-        """Set the step's rate, make one update and return the loss before it."""
-        if self.schedule is not None:
-            self.rates(self.step + 1)
-            rate = self._table[self.step]
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-        loss = self._backward(images, labels)
-        self.optimizer.step()
-        self.step += 1
-        return loss
+        """Make one update, at the step's own rate, and return the loss before it."""
+        rate = None if self.schedule is None else self._table(self.schedule, self.steps_made + 1)[self.steps_made]
+        self.network.train()
+        result = self.step(self._batch(images, labels), rate, None)
+        self.steps_made += 1
+        return _with_penalty(result)
 
     def evaluate(self, images: Array, labels: Array, batch_size: int) -> tuple[float, float]:
         """Return loss and accuracy of evaluation, weighted by batch size."""
         self.network.eval()
         total = correct = 0.0
         for start in range(0, len(labels), batch_size):
-            part = slice(start, start + batch_size)
+            batch = self._batch(*(values[start:start + batch_size] for values in (images, labels)))
             with torch.no_grad():
-                logits, answers = self.network(self._tensor(images[part])), torch.from_numpy(labels[part])
-                loss = self._with_penalty(self.loss(self.network, logits, answers))
-            total += float(loss) * len(answers)
-            correct += float((predicted_classes(logits) == answers).sum())
+                logits = self.network(batch.images)
+                loss = self.step.loss(self.network, logits, batch.labels)
+                result = StepResult(loss, self.step.penalty(self.network), logits, batch.labels, batch.total)
+            total += _with_penalty(result) * batch.total
+            correct += float((predicted_classes(logits) == batch.labels).sum())
         return total / len(labels), correct / len(labels)
 
     def state(self) -> State:
         """Return a copy of weights, slots and counts."""
-        if self.optimizer is None:
-            return State(self.network.named_weights())
-        return State(self.network.named_weights(), named_slots(self.network, self.optimizer),
-                     named_scalars(self.optimizer), self.step)
+        optimizer = self.step.optimizer
+        return State(self.network.named_weights(), named_slots(self.network, optimizer), named_scalars(optimizer),
+                     self.steps_made)
 
     def load(self, state: State) -> None:
         """Take over weights, slots and counts."""
         self.network.load_weights(state.weights)
-        self.step = state.step
-        if self.optimizer is not None:
-            self.optimizer.state.clear()
-            load_slots(self.network, self.optimizer, state.slots, state.scalars)
+        self.steps_made = state.step
+        self.step.optimizer.state.clear()
+        load_slots(self.network, self.step.optimizer, state.slots, state.scalars)
 
-    def _tensor(self, images: Array) -> Tensor:
-        return as_images(images).to(next(self.network.parameters()).dtype).contiguous(
-            memory_format=torch.channels_last)
+    def _table(self, schedule: Schedule, steps: int) -> list[float]:
+        if self._rates is None or len(self._rates) < steps:
+            self._rates = self.table(schedule, max(steps, self.total_steps))
+        return self._rates
 
-    def _with_penalty(self, loss: Tensor) -> Tensor:
-        extra = self.penalty(self.network)
-        return loss if extra is None else loss + extra
-
-    def _backward(self, images: Array, labels: Array) -> float:
-        self.network.train()
-        self.network.zero_grad()
-        logits = self.network.training_logits(self._tensor(images))
-        loss = self._with_penalty(self.loss(self.network, logits, torch.from_numpy(labels)))
-        loss.backward()
-        return float(loss.detach())
+    def _batch(self, images: Array, labels: Array) -> Batch:
+        tensor = as_images(images).to(next(self.network.parameters()).dtype)
+        return Batch(tensor.contiguous(memory_format=torch.channels_last), torch.from_numpy(labels), len(labels))
 
 
-def build_ours(recipe: Recipe, dtype: str, total_steps: int = 10_000) -> Ours:
+def build_torch_side(recipe: Recipe, dtype: str, total_steps: int = 10_000) -> TorchSide:
     """Return our side of a recipe, at its initial weights, in ``float32`` or ``float64``."""
     network = Network(recipe.spec, recipe.seed).to(getattr(torch, dtype))
     settings = dict(recipe.optimizer.arguments)
-    optimizer = getattr(optimizers, recipe.optimizer.name)(_groups(network, recipe.weight_decay), **settings)
+    optimizer = optimizer_over(network, lambda groups: getattr(optimizers, recipe.optimizer.name)(groups, **settings),
+                               recipe.weight_decay)
     schedule = None
     if recipe.schedule is not None:
         schedule = getattr(schedules, recipe.schedule.name)(**recipe.schedule.arguments)
-    return Ours(network, optimizer, schedule, total_steps=total_steps)
+    clipping = None if recipe.clipping is None else Clipping(recipe.clipping.value, recipe.clipping.algorithm)
+    return TorchSide(Step(network, optimizer, clipping=clipping), schedule, total_steps=total_steps)
 
 
-def _groups(network: Network, weight_decay: float) -> list[dict]:
-    kernels = [p for p in network.parameters() if p.dim() > 1]
-    others = [p for p in network.parameters() if p.dim() <= 1]
-    groups = [{"params": kernels, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return groups if weight_decay else [{"params": list(network.parameters())}]
+def layer_outputs(network: Network, images: Array) -> dict[str, Array]:
+    """Return every named module's output in evaluation, in Keras' layout, the last one's as probabilities."""
+    spec, outputs = network.spec, {}
+    hooks = [getattr(network, name).register_forward_hook(
+        lambda module, args, output, name=name: outputs.__setitem__(name, output)) for name in spec.names]
+    pixels = as_images(images).to(next(network.parameters()).dtype)
+    try:
+        network.eval()
+        with torch.no_grad():
+            logits = network(pixels.contiguous(memory_format=torch.channels_last))
+            outputs[spec.names[-1]] = network.probabilities(logits)[:, -spec.outputs:]
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {name: _keras_layout(spec, spec[name], output.numpy()) for name, output in outputs.items()}
+
+
+def _with_penalty(result: StepResult) -> float:
+    return float(result.loss if result.penalty is None else result.loss + result.penalty)
 
 
 def _parameters(module: torch.nn.Module) -> int:
@@ -160,9 +158,11 @@ def _keras_layout(spec: NetworkSpec, info: LayerInfo, output: Array) -> Array:
     """Bring a torch layer's output into Keras' order: channels last, and flattened likewise."""
     if output.ndim == 4:
         return output.transpose(0, 2, 3, 1)
-    image = None if info.type in ("dense", "global_pool") else flattened_image(spec, info.name)
-    if info.type == "flatten" and len(info.input_shape) == 3 and spec.flatten_order_is_free:
+    image = None
+    if info.type == "flatten" and len(info.input_shape) == 3:
         image = info.input_shape
+    elif info.type in ("dropout", "batch_norm", "activation", "rescaling"):
+        image = flattened_image(spec, info.name)
     if image is None:
         return output
     height, width, channels = image

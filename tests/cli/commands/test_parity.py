@@ -105,13 +105,14 @@ class TestCommand:
     def test_a_planted_fault_is_named(self, config: Path, tmp_path: Path, run_cli: Run, few_rules: None,
                                       monkeypatch: pytest.MonkeyPatch) -> None:
         from lit_mnist.comparison.parity import torch_side as ours
+        from lit_mnist.training.losses import penalty
 
-        def halved(network: object, rule: object = ours.penalty) -> object:
+        def halved(network: object, rule: object = penalty) -> object:
             return rule(network) / 2
 
-        original = ours.build_ours
-        monkeypatch.setattr("lit_mnist.comparison.parity.levels.build_ours",
-                            lambda *args: setattr(side := original(*args), "penalty", halved) or side)
+        original = ours.build_torch_side
+        monkeypatch.setattr("lit_mnist.comparison.parity.levels.build_torch_side",
+                            lambda *args: setattr((side := original(*args)).step, "penalty", halved) or side)
         code, text, err = run_cli("parity", "--config", config, "--steps", 2, "--out", tmp_path, "--json")
         found = json.loads(text)
         failed = {row["name"] for row in found["table"] if not row["passed"]}

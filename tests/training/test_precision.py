@@ -1,0 +1,55 @@
+"""bfloat16 on processors with and without instructions for it: both are pretended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from lit_mnist.training.devices import automatic_precision, gains_by_bfloat16
+from tests.forked import CONFIG
+
+Run = Callable[..., tuple[int, str, str]]
+PROCESSORS = {"AMD Zen 4": {"avx512_f": True, "avx512_bf16": True, "amx_bf16": False},
+              "Intel Sapphire Rapids": {"avx512_f": True, "avx512_bf16": True, "amx_bf16": True},
+              "Arm Neoverse V1": {"neon": True, "bf16": True}}
+WITHOUT = {"Intel Cascade Lake": {"avx512_f": True, "avx512_vnni": True, "avx512_bf16": False, "amx_bf16": False},
+           "unknown": {}}
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool]) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+
+
+@pytest.mark.parametrize("name", [*PROCESSORS, *WITHOUT])
+def test_processors_are_told_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, (PROCESSORS | WITHOUT)[name])
+    assert gains_by_bfloat16("cpu") is (name in PROCESSORS)
+    assert automatic_precision("cpu") == ("bf16-mixed" if name in PROCESSORS else "32-true")
+
+
+def test_other_devices_take_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, PROCESSORS["AMD Zen 4"])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert automatic_precision("auto") == "bf16-mixed"
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert automatic_precision("auto") == automatic_precision("mps") == automatic_precision("gpu") == "32-true"
+
+
+@pytest.mark.parametrize(("processor", "precision", "taken", "warned"), [
+    ("AMD Zen 4", "bf16-mixed", "bf16-mixed", False), ("Intel Cascade Lake", "bf16-mixed", "bf16-mixed", True),
+    ("AMD Zen 4", "auto", "bf16-mixed", False), ("Intel Cascade Lake", "auto", "32-true", False)])
+def test_a_run_says_what_bfloat16_costs(run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processor: str,
+                                        precision: str, taken: str, warned: bool) -> None:
+    pretend(monkeypatch, (PROCESSORS | WITHOUT)[processor])
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    code, _, err = run_cli("fit", "--config", tmp_path / "tiny.yaml", "--runs_dir", tmp_path, "--trainer.precision",
+                           precision, "--trainer.accelerator", "cpu", "--trainer.max_epochs", 1)
+    assert code == 0, err
+    lines = [line for line in err.splitlines() if "no instructions for bfloat16" in line]
+    assert len(lines) == warned and all("--trainer.precision 32-true" in line for line in lines)
+    config = yaml.safe_load((tmp_path / "tiny/version_0/config.yaml").read_text())
+    assert config["trainer"]["precision"] == taken
