@@ -123,6 +123,8 @@ class LitClassifier(L.LightningModule):
 
     def on_fit_start(self) -> None:
         """Bring the average to the network's device; see that several processes can share the work."""
+        if warning := precision_warning(self.device, str(self.trainer.precision)):
+            say(warning)
         if self.average is not None:
             self.average.follow()
         if self.trainer.world_size > 1:
@@ -316,8 +318,6 @@ def check_fit(trainer: L.Trainer, model: LitClassifier) -> None:
     """Raise UserError where the training cannot be made as it was asked for: known before anything is written."""
     device = trainer.strategy.root_device
     check_precision(device, str(trainer.precision))
-    if warning := precision_warning(device, str(trainer.precision)):
-        say(warning)
     _ = settings_of(trainer).clipping
     if model.cuda_graphs is True:
         refuse_without_cuda(device)

@@ -57,9 +57,9 @@ class TorchSide:
     def loss_and_gradients(self, images: Array, labels: Array) -> tuple[float, Weights]:
         """Return loss with penalty and its gradients, by the network's fast training order."""
         self.network.train()
-        self.network.zero_grad()
         loss = _with_penalty(self.step.compute_gradients(self._batch(images, labels)))
         gradients = {key: p.grad.numpy().copy() for key, p in self.network.named_parameters() if p.grad is not None}
+        self.network.zero_grad()  # the step finds none, and leaves none
         state = {key: gradients.get(key, np.zeros(value.shape)) for key, value in self.network.state_dict().items()}
         moved = {layer.name: layer.trainable for layer in self.spec.layers}
         weights = from_torch(self.spec, state)
@@ -139,7 +139,7 @@ def layer_outputs(network: Network, images: Array) -> dict[str, Array]:
         network.eval()
         with torch.no_grad():
             logits = network(pixels.contiguous(memory_format=torch.channels_last))
-            outputs[spec.names[-1]] = network.probabilities(logits)[:, -spec.outputs:]
+            outputs[spec.output] = network.probabilities(logits)[:, -spec.units:]
     finally:
         for hook in hooks:
             hook.remove()
@@ -158,11 +158,9 @@ def _keras_layout(spec: NetworkSpec, info: LayerInfo, output: Array) -> Array:
     """Bring a torch layer's output into Keras' order: channels last, and flattened likewise."""
     if output.ndim == 4:
         return output.transpose(0, 2, 3, 1)
-    image = None
-    if info.type == "flatten" and len(info.input_shape) == 3:
+    image = None if info.type in ("dense", "global_pool") else flattened_image(spec, info.name)
+    if info.type == "flatten" and len(info.input_shape) == 3 and spec.flatten_order_is_free:
         image = info.input_shape
-    elif info.type in ("dropout", "batch_norm", "activation", "rescaling"):
-        image = flattened_image(spec, info.name)
     if image is None:
         return output
     height, width, channels = image
