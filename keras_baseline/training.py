@@ -37,6 +37,9 @@ def build_optimizer(recipe: Recipe) -> Any:
 def compiled_model(recipe: Recipe, dtype: str = "float32") -> Any:
     """Return the model as `fit` trains it: initial weights, optimiser, loss, accuracy."""
     keras = load_keras()
+    if len(recipe.spec.kept) > 1:
+        raise RecipeError(f"model.network.outputs = {list(recipe.spec.kept)}: the Keras baseline trains networks of "
+                          "one output; accepted: a single name, and the layers that lead to it")
     model = build_model(recipe.spec, dtype)
     set_weights(model, recipe.spec, _start(recipe))
     optimizer = build_optimizer(recipe)

@@ -74,6 +74,15 @@ class Model:
         """Return pixels 0 to 255, (n, H, W) or (n, H, W, C), as the network's input (n, C, H, W)."""
         return as_images(self.standardizer.apply(pixels))
 
+    def with_output(self, name: str) -> Model:
+        """Return the same network with another of its outputs as its answer; raise SpecError where there is none.
+
+        Classes of an output that the data set does not name are numbers.
+        """
+        network, like = Network(self.spec.with_output(name)), next(self.network.parameters(), torch.zeros(()))
+        network.load_weights(self.network.named_weights())
+        return replace(self, network=network.to(like.device, like.dtype).eval(), stored_names=())
+
     # ---- looking inside; what it takes is loaded when it is first asked for
 
     def predict(self, *images: str | Path, data_root: str | Path | None = None) -> Records[Answer]:

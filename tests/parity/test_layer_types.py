@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from keras_baseline.recipe import Recipe
+from keras_baseline.model import build_model, set_weights
+from keras_baseline.recipe import Recipe, RecipeError
+from keras_baseline.training import compiled_model
 from lit_mnist.comparison.parity.keras_side import KerasSide, floatx
 from lit_mnist.comparison.parity.levels import LIMITS, forward, keras_sides, parity
 from lit_mnist.comparison.parity.probes import Probe, plain_recipe, random_probe
 from lit_mnist.comparison.parity.sides import Side, State
 from lit_mnist.comparison.parity.torch_side import build_torch_side
+from lit_mnist.network import Network, as_images
 from lit_mnist.spec import ACTIVATIONS, LAYER_TYPES, NetworkSpec
 from lit_mnist.spec.weights import weight_shapes
 from tests.networks import graphs
@@ -82,3 +85,20 @@ def test_random_graphs(spec: NetworkSpec) -> None:
 @given(spec=graphs(max_layers=9))
 def test_many_random_graphs(spec: NetworkSpec) -> None:
     assert_passed(parity(plain_recipe(spec), random_probe(spec, 1, steps=1, batch=4)))
+
+
+def test_several_outputs_agree_and_are_not_trained_by_keras() -> None:
+    layers = [*NETWORKS["merges"]["layers"],
+              {"type": "dense", "name": "Coarse", "units": 2, "activation": "sigmoid", "inputs": ["Squeeze"]}]
+    spec = NetworkSpec.from_dict(NETWORKS["merges"] | {"layers": layers, "outputs": ["Dense", "Coarse"]})
+    network = Network(spec, 3).double().eval()
+    images = random_probe(spec, 1).images.astype(np.float64)
+    with floatx("float64"):
+        model = build_model(spec, "float64")
+        set_weights(model, spec, network.named_weights())
+        theirs = [output.numpy() for output in model(images, training=False)]
+    ours = network.layer_values(as_images(images), *spec.kept)
+    assert np.abs(network.probabilities(ours["Dense"]).detach().numpy() - theirs[0]).max() < 1e-13
+    assert np.abs(ours["Coarse"].detach().numpy() - theirs[1]).max() < 1e-13
+    with pytest.raises(RecipeError, match="outputs = .'Dense', 'Coarse'.: the Keras baseline trains networks of one"):
+        compiled_model(plain_recipe(spec))
