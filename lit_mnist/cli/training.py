@@ -29,6 +29,7 @@ from ..data.module import MNISTDataModule  # noqa: E402
 from ..errors import UserError  # noqa: E402
 from ..files import expand  # noqa: E402
 from ..outcome import Outcome  # noqa: E402
+from ..runs.model import Model  # noqa: E402
 from ..runs.resume import find_unfinished  # noqa: E402
 from ..runs.start import find_origin, unfinished_run  # noqa: E402
 from ..training import callbacks as cb  # noqa: E402
@@ -172,18 +173,18 @@ class Cli(LightningCLI):
         if self.origin:
             self.origin.refuse_contradictions(self.config_dump)
         elif self.command == "fit" and self.settings.resume and not self.settings.trainer.fast_dev_run:
-            self._go_on()
+            self._resume_unfinished()
 
-    def _go_on(self) -> None:
-        found, remarks = find_unfinished(expand(self.settings.runs_dir), self.settings.name, self.config_dump)
+    def _resume_unfinished(self) -> None:
+        unfinished, remarks = find_unfinished(expand(self.settings.runs_dir), self.settings.name, self.config_dump)
         for remark in remarks:
             cb.say(f"WARNING: {remark}")
-        if found is not None:
-            self.origin = unfinished_run(found)
-            cb.say(f"going on with {found.run} at step {self.origin.model.step} (--resume false starts anew)")
+        if unfinished is not None:
+            self.origin = unfinished_run(unfinished)
+            cb.say(f"going on with {unfinished.run} at step {self.origin.model.step} (--resume false starts anew)")
 
     def instantiate_classes(self) -> None:
-        """Build model, data and trainer; what they refuse is the user's to mend."""
+        """Build model, data and trainer; turn their errors into UserError."""
         try:
             super().instantiate_classes()
         except UserError:
@@ -270,18 +271,25 @@ class Cli(LightningCLI):
         if subcommand == "fit":
             self._fit()
             return
-        self.model.network.load_state_dict(self.origin.model.network.state_dict())
+        opened = self._opened()
+        self.model.network.load_state_dict(opened.network.state_dict())
         if subcommand == "predict":
             self.outcome = self._predict()
         else:
-            self.outcome = evaluate_run(subcommand, self.trainer, self.model, self.datamodule, self.origin.model)
+            self.outcome = evaluate_run(subcommand, self.trainer, self.model, self.datamodule, opened)
+
+    def _opened(self) -> Model:
+        """Return the trained network, without which no command but fit gets this far."""
+        if self.origin is None:
+            raise UserError(f"{self.command} needs --ckpt_path: a run folder, a checkpoint or a Keras file")
+        return self.origin.model
 
     def _predict(self) -> Outcome:
         if not self.settings.images:
             return predict_test(self.trainer, self.model, self.datamodule)
         from .commands.predict import predict
 
-        return predict(self.origin.model, self.settings.images, self.settings.data.dataset, self.settings.data.root)
+        return predict(self._opened(), self.settings.images, self.settings.data.dataset, self.settings.data.root)
 
 
 def _as_seed(value: bool | int) -> int:

@@ -1,4 +1,4 @@
-"""Images that maps and classes want."""
+"""Images that maximise maps, units and classes."""
 
 from __future__ import annotations
 
@@ -65,20 +65,20 @@ def maximize(ckpt_path: str, layer: str | None = None, maps: list[str] | None = 
     if classes is None and layer is None:
         layer = last_convolution(model.network)
     kind = CLASSES if layer is None else target_kind(model.network, layer)
-    preset = preset or default_preset(kind)
-    settings = Settings(preset, restarts, seed, steps, step, search, converge, wake,
-                        _frames(preset, steps) if animate else 6)
+    recipe_name: str = preset or default_preset(kind)
+    settings = Settings(recipe_name, restarts, seed, steps, step, search, converge, wake,
+                        _frames(recipe_name, steps) if animate else 6)
     if layer is None:
         chosen = read_numbers(classes, model.spec.units, "classes")
         data = _reference(model, model.spec.output, compare, data_root)
         with step_bar() as progress:
-            made = maximize_classes(model, chosen, settings, data, progress)
+            result = maximize_classes(model, chosen, settings, data, progress)
     else:
         chosen = read_numbers(maps, target_count(model.network, layer), "maps")
         data = _reference(model, layer, compare, data_root)
         with step_bar() as progress:
-            made = maximize_maps(model, layer, chosen, settings, data, progress)
-    return _finish(model, results, made, animate, tensorboard)
+            result = maximize_maps(model, layer, chosen, settings, data, progress)
+    return _finish(model, results, result, animate, tensorboard)
 
 
 def _reference(model: Model, layer: str, compare: bool, root: str | None) -> Reference | None:
@@ -98,48 +98,49 @@ def _frames(preset: str, steps: int | None) -> tuple[int, ...]:
     return tuple(sorted({*snapshot_steps(total), *range(0, total, 12)}))
 
 
-def _finish(model: Model, results: Results, made: WantedImages, animate: str | None,
+def _finish(model: Model, results: Results, result: WantedImages, animate: str | None,
             tensorboard: str | None) -> Outcome:
     from ...figures.canvas import to_rgb
     from ...figures.maximize import animation, pictures
     from ...files import write_bytes
     from ...maximize.publish import arrays, write_tensorboard
 
-    drawn = pictures(made)
+    drawn = pictures(result)
     for name, figure in drawn.items():
-        results.picture(figure, "maximize", made.layer, made.settings.preset, name)
+        results.picture(figure, "maximize", result.layer, result.settings.preset, name)
     if animate:
         suffix = {"gif": "gif", "apng": "png"}[animate]
-        path = results.folder / f"maximize_ascent_{made.settings.preset}.{suffix}"
-        results.files.append(write_bytes(path, animation(made, None, animate)))
-    results.arrays(**arrays(made))
-    data = _data(model, made)
+        path = results.folder / f"maximize_ascent_{result.settings.preset}.{suffix}"
+        results.files.append(write_bytes(path, animation(result, None, animate)))
+    results.arrays(**arrays(result))
+    data = _data(model, result)
     if tensorboard is not None:
         data["tensorboard"] = str(write_tensorboard(
-            made, tensorboard, lambda _: {name: to_rgb(figure) for name, figure in drawn.items()}))
-    return results.finish(data, _text(made))
+            result, tensorboard, lambda _: {name: to_rgb(figure) for name, figure in drawn.items()}))
+    return results.finish(data, _text(result))
 
 
-def _data(model: Model, made: WantedImages) -> dict:
-    settings = {key: value for key, value in vars(made.settings).items() if key not in ("starts", "snapshots")}
-    return {"network": model.path, "kind": made.kind, "layer": made.layer, "settings": settings,
-            "constraint": made.constraint,
-            "compared_with": made.data.source if made.data else None, "snapshot_steps": made.ascent.snapshot_steps,
-            "summary": made.figures(), "best": made.best, "images": list(made.cards())}
+def _data(model: Model, result: WantedImages) -> dict:
+    settings = {key: value for key, value in vars(result.settings).items() if key not in ("starts", "snapshots")}
+    return {"network": model.path, "kind": result.kind, "layer": result.layer, "settings": settings,
+            "constraint": result.constraint,
+            "compared_with": result.data.source if result.data else None,
+            "snapshot_steps": result.ascent.snapshot_steps,
+            "summary": result.figures(), "best": result.best, "images": list(result.cards())}
 
 
-def _text(made: WantedImages) -> str:
-    figures, kinds = made.figures(), {"map": "maps", "unit": "units", "class": "classes"}[made.kind]
-    lines = [f"{made.layer}: {figures['targets']} {kinds} x {made.settings.restarts} restarts, preset "
-             f"{made.settings.preset}, seed {made.settings.seed}, {made.constraint}"]
-    if figures["live"]:
-        lines += [f"compared with {made.data.source}; of {figures['live']} {kinds} that these raise:",
+def _text(result: WantedImages) -> str:
+    figures, kinds = result.figures(), {"map": "maps", "unit": "units", "class": "classes"}[result.kind]
+    lines = [f"{result.layer}: {figures['targets']} {kinds} x {result.settings.restarts} restarts, preset "
+             f"{result.settings.preset}, seed {result.settings.seed}, {result.constraint}"]
+    if figures["live"] and result.data:
+        lines += [f"compared with {result.data.source}; of {figures['live']} {kinds} that these raise:",
                   f"  {100 * figures['beats_data']:.1f} % beat every one of them, median ratio "
                   f"{figures['median_ratio']:.2f}, least {figures['least_ratio']:.2f}",
-                  f"  wanted one first of its layer: {100 * figures['first']:.1f} %",
+                  f"  target ranks first in its layer: {100 * figures['first']:.1f} %",
                   f"  worst one-pixel shift keeps {figures['median_shift']:.3f}, energy above 1/4 cycle per pixel "
                   f"{figures['median_fine']:.3f} (medians)"]
-    silent = [(target, made.outcome(int(row))) for target, row in zip(made.targets, made.best, strict=True)
-              if made.quality.activation[row] == 0]
-    lines += [f"{made.kind} {target} stayed {outcome}" for target, outcome in silent]
+    silent = [(target, result.outcome(int(row))) for target, row in zip(result.targets, result.best, strict=True)
+              if result.quality.activation[row] == 0]
+    lines += [f"{result.kind} {target} stayed {outcome}" for target, outcome in silent]
     return "\n".join(lines)

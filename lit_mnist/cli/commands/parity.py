@@ -114,7 +114,7 @@ def _shown(checks: Iterable[Any], steps: int) -> Iterator[Any]:
                 print(f"{time.perf_counter() - started:6.1f} s  {check.name}", file=sys.stderr, flush=True)
             seen.add(check.name)
             step = check.part.rpartition("step ")[2]
-            bar.update(task, description=check.name, **({"completed": int(step)} if step.isdigit() else {}))
+            bar.update(task, description=check.name, completed=int(step) if step.isdigit() else None)
             yield item
 
 
@@ -138,7 +138,8 @@ def _outcome(checks: list[Check], floor: list[dict[str, Any]] | None, about: lis
     files = [folder / "parity.md", folder / "parity.json"]
     data = {"command": command, "about": about, "versions": software, "hardware": machine,
             **record(found, checks), "floor": floor, "files": [str(path) for path in files]}
-    write_text(files[0], page(found, [*about, _made(command, software, machine)], floor and cells(floor, places=True)))
+    measured = cells(floor, places=True) if floor else None
+    write_text(files[0], page(found, [*about, _provenance(command, software, machine)], measured))
     write_json(files[1], data)
     beside = [aligned(cells(floor, places=False), range(1, 6)), ""] if floor else []
     if not data["passed"]:
@@ -147,7 +148,7 @@ def _outcome(checks: list[Check], floor: list[dict[str, Any]] | None, about: lis
     return Outcome(data, "\n".join(lines), 0 if data["passed"] else 1)
 
 
-def _made(command: str, *facts: dict[str, Any]) -> str:
+def _provenance(command: str, *facts: dict[str, Any]) -> str:
     measured = "; ".join(", ".join(f"{key} {value}" for key, value in each.items()) for each in facts)
     return f"Made with `{command}`; {measured}."
 
