@@ -9,7 +9,7 @@ import sys
 import time
 import types
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 
 import lightning as L  # noqa: E402
+import yaml  # noqa: E402
 from jsonargparse import ArgumentError, Namespace  # noqa: E402
 from jsonargparse.typing import NonNegativeFloat, PositiveInt  # noqa: E402
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint  # noqa: E402
@@ -176,12 +177,22 @@ class Cli(LightningCLI):
             self._resume_unfinished()
 
     def _resume_unfinished(self) -> None:
-        unfinished, remarks = find_unfinished(expand(self.settings.runs_dir), self.settings.name, self.config_dump)
+        runs_dir, name = expand(self.settings.runs_dir), self.settings.name
+        unfinished, remarks = find_unfinished(runs_dir, name, self.config_dump, self._completed)
         for remark in remarks:
             cb.say(f"WARNING: {remark}")
         if unfinished is not None:
             self.origin = unfinished_run(unfinished)
             cb.say(f"going on with {unfinished.run} at step {self.origin.model.step} (--resume false starts anew)")
+
+    def _completed(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a run's settings with the defaults of options that its release did not have."""
+        parser = self._parser(self.command)
+        try:
+            parsed = parser.parse_object(dict(config))
+        except ArgumentError:  # options that are no more: another run
+            return config
+        return yaml.safe_load(parser.dump(parsed, skip_link_targets=False, skip_none=False, format="yaml"))
 
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; turn their errors into UserError."""

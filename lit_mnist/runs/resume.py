@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from .model import RECORD
 # What may differ between the two commands: where things lie and what is shown, not what is computed.
 _ASIDE = {"resume", "runs_dir", "name", "config", "ckpt_path", "checkpoint_every_seconds", "checkpoint_every_steps"}
 _ASIDE_OF = {"trainer": {"enable_progress_bar", "default_root_dir", "profiler", "enable_model_summary"},
-             "data": {"root", "download"}, "model": {"cuda_graphs"}}
+             "data": {"root", "download", "mirror", "memory_fraction"}, "model": {"cuda_graphs"}}
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,15 @@ def configuration_hash(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def find_unfinished(runs_dir: Path, name: str, config: Mapping[str, Any]) -> tuple[Unfinished | None, list[str]]:
+def find_unfinished(runs_dir: Path, name: str, config: Mapping[str, Any],
+                    complete: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> tuple[Unfinished | None, list[str]]:
     """Return the newest unfinished run of configuration `name` whose settings equal `config`, and remarks to show.
 
-    A run is unfinished while it has no ``summary.json``. Runs that another process trains, and runs whose
-    checkpoints are all damaged, are passed over with a remark.
+    A run is unfinished while it has no ``summary.json``. `complete` adds to a run's settings the defaults
+    of those that an older release did not have. Runs that another process trains, and runs whose checkpoints are all
+    damaged, are skipped with a remark.
     """
-    wanted = configuration_hash(config)
+    expected = configuration_hash(config)
     remarks: list[str] = []
     for run in reversed(versions(runs_dir / name)):
         folder = run / CHECKPOINTS
@@ -54,9 +56,10 @@ def find_unfinished(runs_dir: Path, name: str, config: Mapping[str, Any]) -> tup
         try:
             path, content, damage = read_newest(folder)
         except CheckpointError as error:
-            remarks.append(f"{run} cannot be gone on with: {error}")
+            remarks.append(f"{run} cannot be resumed: {error}")
             continue
-        if configuration_hash(content.get(RECORD, {}).get("config") or {}) == wanted:
+        kept = complete(content.get(RECORD, {}).get("config") or {})
+        if configuration_hash(kept) == expected:
             remarks += [f"{damage}; going on with {path.name}, the state before it"] if damage else []
             return Unfinished(run, path, content), remarks
     return None, remarks

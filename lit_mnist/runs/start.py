@@ -79,9 +79,9 @@ def find_origin(command: str, ckpt_path: str | None, runs_dir: str, name: str | 
     return _from_checkpoint(load_checkpoint(path), path, command)
 
 
-def unfinished_run(found: Unfinished) -> Origin:
-    """Return the origin of a run that the same command goes on with."""
-    return _from_checkpoint(found.content, found.checkpoint, "fit")
+def unfinished_run(unfinished: Unfinished) -> Origin:
+    """Return the origin of a run that the same command resumes."""
+    return _from_checkpoint(unfinished.content, unfinished.checkpoint, "fit")
 
 
 def _newest(folder: Path) -> Origin:
@@ -118,11 +118,11 @@ def _from_checkpoint(content: dict[str, Any], path: Path, command: str) -> Origi
 def last_run(runs_dir: Path, name: str | None) -> Path:
     """Return the newest run folder of configuration `name` that holds a checkpoint."""
     pattern = f"{name or '*'}/*/checkpoints/last.ckpt"
-    found = sorted(runs_dir.glob(pattern), key=lambda path: path.stat().st_mtime)
-    if not found:
+    checkpoints = sorted(runs_dir.glob(pattern), key=lambda path: path.stat().st_mtime)
+    if not checkpoints:
         raise ModelError(f"--ckpt_path last: no run with a checkpoint under {runs_dir / (name or '')}; "
                          "accepted: a run folder or a checkpoint")
-    return found[-1].parent.parent
+    return checkpoints[-1].parent.parent
 
 
 def _from_keras(path: Path, command: str) -> Origin:

@@ -129,3 +129,19 @@ def test_checkpoints_of_the_user_move_too(tmp_path: Path) -> None:
     place_states(states, [own])
     assert states[own.state_key]["best_model_path"] == str(tmp_path / "new/own/a.ckpt")
     assert states[own.state_key]["best_k_models"] == {str(tmp_path / "new/own/a.ckpt"): 1.0}
+
+
+def test_a_run_of_an_older_release_goes_on_with_the_same_command(first: Path, run_cli: Run, tmp_path: Path) -> None:
+    """Seen to fail: a new option, at its default, made an older run another one, and training started anew."""
+    shutil.copytree(first, tmp_path / "old")
+    run = tmp_path / "old/runs/tiny/version_0"
+    (run / "summary.json").unlink()
+    content = read_checkpoint(run / "checkpoints/last.ckpt")
+    config = content["lit_mnist"]["config"]
+    del config["model"]["label_smoothing"], config["data"]["split_seed"], config["trainer"]["detect_anomaly"]
+    write_checkpoint(run / "checkpoints/last.ckpt", content)
+    command = ("fit", "--config", first / "tiny.yaml", "--runs_dir", tmp_path / "old/runs", "--trainer.max_epochs", 2)
+    code, _, err = run_cli(*command, "--model.label_smoothing", 0.1)
+    assert code == 0 and "going on" not in err, err
+    code, _, err = run_cli(*command)
+    assert code == 0 and f"going on with {run}" in err, err
