@@ -215,6 +215,10 @@ def _through(module: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tens
     return _widened(low, high, torch.maximum(low.abs(), high.abs()), _FEW)
 
 
+def _pair(padding: object) -> tuple[int, ...]:
+    return tuple(padding) if isinstance(padding, tuple) else ()
+
+
 def _terms(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> int:
     weight = module.weight
     return weight[:, 0].numel() if isinstance(module, nn.ConvTranspose2d) else weight[0].numel()
@@ -252,7 +256,7 @@ def _absolute(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, values: Tensor
     if isinstance(module, nn.Linear):
         return F.linear(values, module.weight.abs())
     if isinstance(module, nn.ConvTranspose2d):
-        return F.conv_transpose2d(values, module.weight.abs(), None, module.stride, module.padding,
+        return F.conv_transpose2d(values, module.weight.abs(), None, module.stride, _pair(module.padding),
                                   module.output_padding)
     return F.conv2d(values, module.weight.abs(), None, module.stride, module.padding, module.dilation, module.groups)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -41,7 +41,7 @@ class OneChannel(nn.Module):
         return _OneChannel.apply(x, self.conv.weight, self.conv.bias)
 
     @staticmethod
-    def fits(module: nn.Module) -> bool:
+    def fits(module: nn.Module) -> TypeGuard[nn.Conv2d]:
         """Return whether `module` is such a convolution."""
         return isinstance(module, nn.Conv2d) and module.in_channels == 1 and module.padding == (0, 0) \
             and module.stride == (1, 1) and module.dilation == (1, 1)
@@ -70,7 +70,7 @@ class OwnMap(nn.Module):
         return found if conv.bias is None else found + conv.bias[maps].view(-1, 1, 1, 1)
 
     @staticmethod
-    def fits(module: nn.Module) -> bool:
+    def fits(module: nn.Module) -> TypeGuard[nn.Conv2d]:
         """Return whether `module` is a convolution that can be taken apart so."""
         return isinstance(module, nn.Conv2d) and module.groups == 1 and module.padding_mode == "zeros" \
             and isinstance(module.padding, tuple) and all(

@@ -48,8 +48,8 @@ class Taps(nn.Module):
         layers = [copy.deepcopy(parts.modules[step.name]) for step in self.steps]
         last = _last_convolution(layers, self.steps) if own and len(self.names) == 1 else None
         self.narrow = last is not None
-        if last is not None:
-            layers[last] = OwnMap(layers[last])
+        if last is not None and OwnMap.fits(convolution := layers[last]):
+            layers[last] = OwnMap(convolution)
         self.layers = nn.ModuleList(OneChannel(layer) if OneChannel.fits(layer) else layer for layer in layers)
         self.outputs = Outputs()
         self.eval().requires_grad_(False)

@@ -15,6 +15,9 @@ from .activations import as_float32
 class BatchNorm(nn.Module):
     """Batch normalisation by Keras' rule: running statistics move by 1 - momentum, with the biased variance."""
 
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, channels: int, momentum: float, epsilon: float, center: bool, scale: bool) -> None:
         super().__init__()
         self.momentum, self.epsilon = momentum, epsilon
@@ -66,6 +69,9 @@ class GroupNorm(nn.Module):
 class Normalization(nn.Module):
     """``(x - mean) / max(sqrt(variance), 1e-7)`` by stored statistics, or back."""
 
+    mean: Tensor
+    variance: Tensor
+
     def __init__(self, layer: s.Normalization, shape: s.Shape) -> None:
         super().__init__()
         self.invert = layer.invert
@@ -95,6 +101,9 @@ class Rescaling(nn.Module):
 
 class ChannelRescaling(nn.Module):
     """``x * factor + offset`` with constants for each channel."""
+
+    factor: Tensor
+    offset: Tensor
 
     def __init__(self, factor: float | tuple[float, ...], offset: float | tuple[float, ...]) -> None:
         super().__init__()

@@ -68,8 +68,9 @@ def _sides(name: object, key: str, value: object) -> tuple[tuple[int, int], ...]
     pair = (value, value) if type(value) is int else value
     if isinstance(pair, tuple) and len(pair) == 2:
         sides = tuple((side, side) if type(side) is int else side for side in pair)
-        if all(isinstance(side, tuple) and len(side) == 2 for side in sides):
-            return sides
+        whole = tuple(side for side in sides if isinstance(side, tuple) and len(side) == 2)
+        if len(whole) == 2:
+            return whole
     raise SpecError(f"layer {name!r}: {key} = {value!r} cannot work; accepted: [[top, bottom], [left, right]]")
 
 

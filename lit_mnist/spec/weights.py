@@ -80,7 +80,7 @@ def _initial(spec: NetworkSpec, name: str, shape: Shape, entropy: list[int]) -> 
     if not (weight in _KERNELS or (weight == "bias" and spec.initializer != "glorot_uniform")):
         return np.zeros(shape, np.float32)
     weights = spec[layer].weights
-    kernel = weight if weight in _KERNELS else next(key for key in reversed(weights) if key in _KERNELS)
+    kernel = weight if weight in _KERNELS else next(key for key in reversed(list(weights)) if key in _KERNELS)
     limit = _limit(spec.initializer, weights[kernel])
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
     return generator.uniform(-limit, limit, shape).astype(np.float32)

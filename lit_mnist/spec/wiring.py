@@ -90,7 +90,7 @@ def plan(sources: Sources, outputs: Sequence[str]) -> tuple[Step, ...]:
 
 def readers(sources: Sources) -> dict[str, tuple[str, ...]]:
     """Return by name which layers read a value."""
-    result: dict[str, tuple[str, ...]] = {INPUT: ()} | dict.fromkeys(sources, ())
+    result: dict[str, tuple[str, ...]] = {name: () for name in (INPUT, *sources)}
     for name, inputs in sources.items():
         for source in inputs:
             result[source] += (name,)

@@ -10,6 +10,10 @@ from ..layer import Layer, Shape, is_number
 Constants = float | tuple[float, ...]  # one number, or one for each channel
 
 
+def _each(constants: Constants | None) -> tuple[float | None, ...]:
+    return constants if isinstance(constants, tuple) else (constants,)
+
+
 def _need_epsilon(layer: Layer, epsilon: object) -> None:
     if not (is_number(epsilon) and epsilon > 0):
         raise layer.fail("epsilon", epsilon, "accepted: a number above 0")
@@ -143,8 +147,7 @@ class Normalization(Layer):
             raise self.fail("variance", self.variance, f"with mean = {self.mean!r}; accepted: both or none")
         if self.mean is not None:
             self._need_numbers(mean=self.mean, variance=self.variance)
-            variances = self.variance if isinstance(self.variance, tuple) else (self.variance,)
-            if min(variances) < 0:
+            if any(is_number(value) and value < 0 for value in _each(self.variance)):
                 raise self.fail("variance", self.variance, "accepted: 0 or above")
         if self.axis not in (-1, None):
             raise self.fail("axis", self.axis, "accepted: -1 (each channel), null (all values together)")
