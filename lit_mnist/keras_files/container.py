@@ -12,8 +12,9 @@ from typing import Any
 
 import h5py
 
+from .content import is_keras, what_it_is
 from .errors import KerasFileError
-from .hdf5 import LARGEST_RATIO, open_hdf5, text
+from .hdf5 import LARGEST_RATIO, SIGNATURE, open_hdf5, text
 
 OWN = "lit_mnist"  # our own note in a file: how its images were scaled; Keras passes over it
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -45,12 +46,16 @@ def open_container(path: Path) -> Iterator[Container]:
         raise KerasFileError(f"{size:,} bytes; accepted: up to {LARGEST_FILE:,}")
     with open(path, "rb") as file:
         start = file.read(4)
+    if (what := what_it_is(path)) is not None and not is_keras(path):
+        raise KerasFileError(what)
     if start == b"PK\x03\x04":
         with zipfile.ZipFile(path) as archive, open_hdf5(_members(archive)) as weights:
             yield _zipped(archive, weights)
         return
     if not start:
         raise KerasFileError("empty; accepted: a .keras archive, or an HDF5 file")
+    if start != SIGNATURE[:4]:
+        raise KerasFileError(f"neither a .keras archive (a zip file) nor an HDF5 file: it starts with {start!r}")
     with open_hdf5(path) as weights:
         yield _legacy(weights)
 

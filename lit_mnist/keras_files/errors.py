@@ -26,8 +26,10 @@ _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeErro
 def reading(path: Path) -> Iterator[None]:
     """Give every error inside the file's name; errors of damaged bytes become a KerasFileError."""
     if not path.is_file():
+        from .content import what_it_is  # which needs this module
+
         what = "a folder" if path.is_dir() else "no such file"
-        raise KerasFileError(f"{path}: {what}; accepted: a Keras file (.h5, .hdf5, .keras)")
+        raise KerasFileError(f"{path}: {what_it_is(path) or f'{what}; accepted: a Keras file (.h5, .hdf5, .keras)'}")
     try:
         yield
     except (KerasFileError, SpecError) as error:

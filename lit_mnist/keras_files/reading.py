@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -10,15 +11,16 @@ from typing import Any
 
 import h5py
 
-from ..spec import NetworkSpec, Shape, Shared
+from ..spec import NetworkSpec, Shape, Shared, SpecError
 from ..spec.weights import Weights, trainable_shapes
 from .container import Container, open_container
 from .described import Described, describe
 from .errors import KerasFileError, reading
 from .graph import KerasLayer, read_graph
 from .hdf5 import array_at, find, group_at, names, text
+from .network_file import beside, keras_config, network_config, same_name
 from .order import in_keras_order
-from .places import in_stored_order, weight_places
+from .places import ROOTS, in_stored_order, weight_places
 from .slots import OptimizerState, interpret
 from .trial import try_out
 from .vocabulary import RANDOM, SUPPORTED
@@ -51,26 +53,74 @@ class KerasFile:
     channels_first: bool = False
 
 
-def read_keras(path: str | Path) -> KerasFile:
+def read_keras(path: str | Path, network: str | Path | None = None) -> KerasFile:
     """Read a `.keras` archive, or an HDF5 file of Keras 2.0 to 3.15, by its content, whatever its ending.
 
-    Nothing from the file is executed, nothing outside it is opened, and nothing larger than what the
-    file stores is allocated. Raises KerasFileError naming the file and the reason: damage, a layer
-    without counterpart, or weights that contradict the configuration.
+    `network` is a file of model.to_json() or to_yaml() for weights alone; without it, one that fits is looked
+    for in the same folder. A description itself is read with the weights beside it. Nothing from the file is
+    executed, nothing outside these files is opened, and nothing larger than what the file stores is allocated.
+    Raises KerasFileError naming the file and the reason: damage, a layer without counterpart, or weights that
+    contradict the configuration.
     """
     path = Path(path)
+    if network is None and keras_config(path) is not None:
+        return read_keras(_weights_beside(path), path)
     with reading(path), opened(path) as container:
-        if container.config is None:
-            raise KerasFileError("weights only, without a configuration; accepted here: files of model.save(); "
-                                 "give the network (a YAML file) to read weights alone")
-        graph = read_graph(container.config, SUPPORTED, RANDOM)
-        network = describe(graph, container.keras_version, text(container.weights, "backend"))
-        spec, turns = network.spec, network.turns
-        weights = turns.all_turned(_weights(container.weights, spec, graph.layers, network.layers))
-        state, why = _optimizer(container, network, graph.layers)
-    return KerasFile(path, spec, weights, container.keras_version, container.zipped, network.renamed,
-                     (*network.notes, *why), state, container.training, container.note, network.frozen,
-                     turns.first)
+        if network is not None:
+            return _with_network(container, path, network_config(Path(network)), f"the network is that of {network}")
+        if container.config is not None:
+            return _read(container, path, container.config)
+        return _with_network_beside(container, path)
+
+
+def _read(container: Container, path: Path, config: Mapping[str, Any]) -> KerasFile:
+    graph = read_graph(config, SUPPORTED, RANDOM)
+    network = describe(graph, container.keras_version, text(container.weights, "backend"))
+    turns = network.turns
+    weights = turns.all_turned(_weights(container.weights, network.spec, graph.layers, network.layers))
+    state, why = _optimizer(container, network, graph.layers)
+    return KerasFile(path, network.spec, weights, container.keras_version, container.zipped, network.renamed,
+                     (*network.notes, *why), state, container.training, container.note, network.frozen, turns.first)
+
+
+def _with_network(container: Container, path: Path, config: Mapping[str, Any], note: str) -> KerasFile:
+    file = _read(container, path, config)
+    return replace(file, notes=(note, *file.notes))
+
+
+def _with_network_beside(container: Container, path: Path) -> KerasFile:
+    """Read weights with the one description in their folder that fits them, or that is called like them."""
+    if not _has_weights(container.weights):
+        raise KerasFileError(f"an HDF5 file of data ({', '.join(list(container.weights)[:5]) or 'empty'}), not of a "
+                             "Keras model; accepted: files of model.save() and model.save_weights()")
+    fitting: list[KerasFile] = []
+    for place, config in beside(path):
+        with contextlib.suppress(KerasFileError, SpecError):
+            fitting.append(_with_network(container, path, config, f"the network is that of {place.name} beside it"))
+            if same_name(place, path):
+                return fitting[-1]
+    if len(fitting) == 1 or (fitting and all(file.spec == fitting[0].spec for file in fitting)):
+        return fitting[0]
+    others = "no description that fits lies beside them" if not fitting else "several that fit lie beside them"
+    raise KerasFileError(f"weights only, without a network, and {others}; accepted: convert {path.name} OUT --config "
+                         "NETWORK, with the network as a YAML file of this program, or as Keras' JSON or YAML "
+                         "(model.to_json())")
+
+
+def _has_weights(file: h5py.File) -> bool:
+    return "layer_names" in file.attrs or "layer_names0" in file.attrs or any(key in file for key in (
+        "model_weights", *ROOTS))
+
+
+def _weights_beside(network: Path) -> Path:
+    """Return the one file of weights in a description's folder: the one called like it, else the only one."""
+    files = [file for file in sorted(network.parent.iterdir()) if file.suffix.lower() in (".h5", ".hdf5", ".keras")]
+    alike = [file for file in files if same_name(network, file)] or files
+    if len(alike) != 1:
+        found = ", ".join(file.name for file in alike[:5]) or "none"
+        raise KerasFileError(f"{network}: a network's description without weights, and not one file of weights beside "
+                             f"it ({found}); accepted: convert WEIGHTS OUT --config {network.name}")
+    return alike[0]
 
 
 @contextmanager

@@ -56,20 +56,54 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Files without a seal (written by torch or Lightning) are read all the same. Raises CheckpointError
     naming file and reason.
     """
+    content = read_tensors(path)
+    if not isinstance(content.get("state_dict"), Mapping):
+        raise CheckpointError(f"{path}: {_bare(content)}")
+    return dict(content)
+
+
+def read_tensors(path: str | Path) -> Mapping[Any, Any]:
+    """Return the mapping that a file of torch.save holds, checked and without executing anything in it.
+
+    Raises CheckpointError that says what the file is instead, where its content tells.
+    """
     try:
         archive = Path(path).read_bytes()
         check_seal(archive)
         content = torch.load(io.BytesIO(archive), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path}: refused, it carries code or objects beyond plain weights "
-                              f"({_first_line(error)})") from error
+        raise CheckpointError(f"{path}: {_refused(Path(path), error)}") from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or _first_line(error)})") from error
     except Exception as error:  # torch's reader raises whatever the damage leads to
-        raise CheckpointError(f"{path}: not a readable checkpoint ({_first_line(error)})") from error
-    if not isinstance(content, Mapping) or not isinstance(content.get("state_dict"), Mapping):
+        known = _what_it_is(Path(path))
+        raise CheckpointError(f"{path}: {known or f'not a readable checkpoint ({_first_line(error)})'}") from error
+    if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: not a checkpoint of this program (no 'state_dict')")
-    return dict(content)
+    return content
+
+
+def _what_it_is(path: Path) -> str | None:
+    from ..keras_files.content import what_it_is  # h5py is needed for other files alone
+
+    known = what_it_is(path)
+    return None if known == "a file of torch.save" else known
+
+
+def _refused(path: Path, error: Exception) -> str:
+    """Say why a file is not opened: what it is, or that it is a pickle of more than weights."""
+    known = _what_it_is(path)
+    if known and not known.startswith("a pickle"):
+        return known
+    return (f"refused, it carries code or objects beyond plain weights ({_first_line(error)}), as a whole module does; "
+            "accepted: torch.save(model.state_dict(), FILE), and convert FILE OUT --config NETWORK")
+
+
+def _bare(content: Mapping[Any, Any]) -> str:
+    if content and all(isinstance(value, torch.Tensor) for value in content.values()):
+        return (f"a bare state dict ({len(content)} arrays: {', '.join(map(str, list(content)[:3]))}, ...) without its "
+                "network; accepted: convert FILE OUT --config NETWORK, where NETWORK describes it in YAML")
+    return "not a checkpoint of this program (no 'state_dict')"
 
 
 def read_newest(folder: Path) -> tuple[Path, dict[str, Any], CheckpointError | None]:

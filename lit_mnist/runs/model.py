@@ -172,7 +172,7 @@ def open_model(path: str | Path, standardize: str | None = None, root: str | Pat
                          f"a Keras file ({', '.join(KERAS_SUFFIXES)})")
     if path.is_dir():
         path = run_checkpoint(path)
-    if path.suffix.lower() in KERAS_SUFFIXES:
+    if path.suffix.lower() in KERAS_SUFFIXES or _is_keras(path):
         return _open_keras(path, standardize, root)
     content = load_checkpoint(path)
     if standardize is not None and not _is_unscaled(content):
@@ -189,9 +189,17 @@ def run_checkpoint(run: Path) -> Path:
     for name in names:
         if (run / "checkpoints" / str(name)).is_file():
             return run / "checkpoints" / str(name)
+    if (known := _folder_kind(run)) is not None:
+        raise ModelError(f"{run}: {known}")
     names = ", ".join(str(run / name) for name in names_in(run))
     raise ModelError(f"{run}: no checkpoint in this folder; accepted: a run folder with checkpoints/best.ckpt "
                      "or checkpoints/last.ckpt" + (f", such as the newest in one of these: {names}" if names else ""))
+
+
+def _folder_kind(folder: Path) -> str | None:
+    from ..keras_files.content import what_it_is  # h5py is needed for such folders alone
+
+    return what_it_is(folder)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -247,6 +255,15 @@ def _data_root(given: str | Path | None, record: Mapping[str, Any]) -> Path | No
         return expand(given)
     recorded = ((record.get("config") or {}).get("data") or {}).get("root")
     return expand(recorded) if recorded and expand(recorded).exists() else None
+
+
+def _is_keras(path: Path) -> bool:
+    """Whether a file without Keras' endings is one all the same; checkpoints are told without h5py."""
+    if path.suffix.lower() == ".ckpt":
+        return False
+    from ..keras_files.content import is_keras
+
+    return is_keras(path)
 
 
 def _open_keras(path: Path, standardize: str | None, root: str | Path | None) -> Model:

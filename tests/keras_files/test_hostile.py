@@ -164,9 +164,10 @@ def weights_of(shape: tuple[int, ...]) -> bytes:
 
 HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty": (content(b""), "empty"),
-    "text": (content(b"hello, weights"), "not an HDF5 file .it starts with b'hello, w'"),
-    "json": (content(b'{"class_name": "Sequential"}'), "not an HDF5 file"),
-    "pickle": (content(b"\x80\x04cos\nsystem\n(S'touch owned'\ntR.", "model.keras"), "not an HDF5 file"),
+    "text": (content(b"hello, weights"), "neither a .keras archive .* nor an HDF5 file: it starts with b'hell'"),
+    "json": (content(b'{"class_name": "Sequential"}'), "nor an HDF5 file"),
+    "pickle": (content(b"\x80\x04cos\nsystem\n(S'touch owned'\ntR.", "model.keras"),
+               "a pickle, which can hold code and is never opened"),
     "only the signature": (content(b"\x89HDF\r\n\x1a\n"), "damaged"),
     "h5, cut": (cut("model.h5", 0.5), "damaged"),
     "keras, cut": (cut("model.keras", 0.5), "damaged"),

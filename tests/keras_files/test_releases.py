@@ -91,7 +91,7 @@ def test_each_slot_belongs_to_the_weight_that_the_release_named(folder: Path, re
 def test_weights_alone_are_read_with_the_network_given(folder: Path, release: str) -> None:
     file = read_keras(folder / f"{release}_functional.h5")
     path = folder / (f"{release}.weights.h5" if release in ("k305", "k315") else f"{release}_weights.h5")
-    with pytest.raises(ValueError, match=f"{path.name}: weights only"):
+    with pytest.raises(ValueError, match=f"{path.name}: weights only, without a network, .* --config"):
         read_keras(path)
     weights = read_weights(path, file.spec)
     assert all(np.array_equal(weights[name], file.weights[name]) for name in file.weights)

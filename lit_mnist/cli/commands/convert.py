@@ -34,7 +34,8 @@ def convert(source: str, out: str, verify: bool = False, config: str | None = No
         out: a folder (model.ckpt or model.keras is written there), or a file's name; its ending says
             what is written: .ckpt, .keras, .h5, .hdf5.
         verify: compare every layer's output with Keras' own on random images (extra `keras`).
-        config: the YAML file with the network, for Keras files that hold weights alone.
+        config: the network of weights that come alone (Keras' weights, a torch state dict): a YAML file of this
+            program, or Keras' own JSON or YAML (model.to_json()). Keras' is also found beside the weights.
         standardize: how the Keras network's images were scaled (unit, none, per_pixel, ...); a Keras file
             does not say it. Default: none where the network starts by rescaling, else unit.
         data_root: where MNIST lies, for scalings that are fitted on it.
@@ -42,21 +43,28 @@ def convert(source: str, out: str, verify: bool = False, config: str | None = No
 
     Raises UserError where `verify` finds a layer that differs; what was written stays, for looking into.
     """
+    from ...keras_files.content import is_keras
     from ...runs.model import KERAS_SUFFIXES
 
     path, target = Path(source), Path(out)
-    from_keras = path.suffix.lower() in KERAS_SUFFIXES and not path.is_dir()
+    from_keras = path.is_file() and is_keras(path) or path.suffix.lower() in KERAS_SUFFIXES and not path.is_dir()
+    state_dict = config is not None and not from_keras and path.is_file()
     if target.suffix.lower() not in (".ckpt", *KERAS_SUFFIXES):
-        target = target / ("model.ckpt" if from_keras else "model.keras")
+        target = target / ("model.ckpt" if from_keras or state_dict else "model.keras")
     if target.exists() and path.exists() and target.samefile(path):
         raise UserError(f"out = {out!r} is the source itself; accepted: another file or a folder")
     to_keras = target.suffix.lower() in KERAS_SUFFIXES
-    if not from_keras and not to_keras:
+    if not from_keras and not to_keras and not state_dict:
         raise UserError(f"{source}: from a checkpoint to a checkpoint there is nothing to convert; accepted as out: "
                         f"a folder, or a file ending in {', '.join(KERAS_SUFFIXES)}")
-    if not from_keras and (config or standardize):
+    if not from_keras and not state_dict and (config or standardize):
         raise UserError(f"--config and --standardize are for Keras files; {source} carries its own network and scaling")
-    model, file = (_from_keras(path, config, standardize, data_root) if from_keras else _from_checkpoint(path))
+    if from_keras:
+        model, file = _from_keras(path, config, standardize, data_root)
+    elif state_dict:
+        model, file = _from_state_dict(path, str(config), standardize, data_root)
+    else:
+        model, file = _from_checkpoint(path)
     notes, optimizer = _write(model, file, target)
     errors = _verified(model, file, path if from_keras else target, target, seed) if verify else None
     record = _record(model, replace(file, optimizer=optimizer), path, target, notes, errors)
@@ -72,8 +80,10 @@ def _from_keras(path: Path, config: str | None, standardize: str | None, root: s
 
     if not path.is_file():
         raise ModelError(f"{path}: no such file; accepted: a Keras file, a checkpoint, or a run folder")
-    if config is None:
-        file = read_keras(path)
+    from ...keras_files.network_file import keras_config
+
+    if config is None or keras_config(Path(config)) is not None:
+        file = read_keras(path, config)
     else:
         from .summary import spec_of_config
 
@@ -81,6 +91,19 @@ def _from_keras(path: Path, config: str | None, standardize: str | None, root: s
         file = KerasFile(path, spec, read_weights(path, spec), None, False, notes=(f"the network is that of {config}",))
     model = keras_model(file.spec, file.weights, path, standardize, root, file.note)
     return replace(model, step=file.optimizer.iteration if file.optimizer else None), file
+
+
+def _from_state_dict(path: Path, config: str, standardize: str | None, root: str | None) -> tuple[Model, KerasFile]:
+    """Read a torch state dict, or a safetensors file, of a network that `config` describes."""
+    from ...keras_files import KerasFile
+    from ...runs.model import keras_model
+    from ...runs.state_dicts import named_weights
+    from .summary import spec_of_config
+
+    spec = spec_of_config(Path(config))
+    weights = named_weights(path, spec)
+    model = keras_model(spec, weights, path, standardize, root)
+    return model, KerasFile(path, spec, weights, None, False, notes=(f"the network is that of {config}",))
 
 
 def _from_checkpoint(path: Path) -> tuple[Model, KerasFile]:
