@@ -19,7 +19,7 @@ _REFUSED: tuple[tuple[type[Callback], str], ...] = (
     (cb.WeightAveraging, "model.average_decay, a moving average of the weights"),
     (cb.LearningRateFinder, "a learning rate of your own, in model.optimizer or model.schedule"),
     (cb.BatchSizeFinder, "data.batch_size"),
-    (cb.GradientAccumulationScheduler, "data.batch_size, the images of one update"),
+    (cb.GradientAccumulationScheduler, "trainer.accumulate_grad_batches, one number for the whole run"),
     (cb.BaseFinetuning, "model.initial_weights, and training all layers from there"),
     (cb.ModelPruning, "a smaller network"),
     (cb.SpikeDetection, "the program's own watch over NaN and infinity, which is always on"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ...outcome import Outcome
 from ..progress import progress
-from .results import Results
+from ..results import Results
 
 if TYPE_CHECKING:
     from ...inside.statistics import LayerStatistics, Silence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...outcome import Outcome
 from ..progress import note, work_bar
-from .results import Results
+from ..results import Results
 
 if TYPE_CHECKING:
     from ...attribution.records import Explanation, Verdict

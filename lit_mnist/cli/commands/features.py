@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...outcome import Outcome
-from .results import Results
+from ..results import Results
 
 if TYPE_CHECKING:
     from ...inside.maps import Answer, FeatureMaps

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...outcome import Outcome
 from ..numbers import read_numbers
-from .results import Results
+from ..results import Results
 
 if TYPE_CHECKING:
     from ...inside.filters import Filters

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ...errors import UserError
 from ...outcome import Outcome
 from ..numbers import read_numbers
+from ..results import Results
 from .features import answer_data, answer_text
-from .results import Results
 
 _LARGEST = 10**9  # maps; each layer says how many it has
 

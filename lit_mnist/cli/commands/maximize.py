@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from ...outcome import Outcome
 from ..numbers import read_numbers
 from ..progress import step_bar
-from .results import Results
+from ..results import Results
 
 if TYPE_CHECKING:
     from ...maximize.reference import Reference

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...outcome import Outcome
 from ..progress import step_bar
-from .results import Results
+from ..results import Results
 
 
 def style(ckpt_path: str, images: list[str], content_layer: str | None = None, style_layers: list[str] | None = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from ...outcome import Outcome
 from ..numbers import read_numbers
 from ..progress import note, progress
-from .results import Results
+from ..results import Results
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import UserError
-from ...files import file_name, write_bytes, write_json
-from ...outcome import Outcome
+from ..errors import UserError
+from ..files import file_name, write_bytes, write_json
+from ..outcome import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
