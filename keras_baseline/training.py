@@ -12,6 +12,7 @@ import numpy as np
 
 from lit_mnist.data import Part, Prepared, permutation
 from lit_mnist.data.prepare import channels_last
+from lit_mnist.environment import tensorflow_is_hidden
 from lit_mnist.files import expand
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.spec.weights import initial_weights
@@ -93,7 +94,7 @@ def train(recipe: Recipe, model: Any, prepared: Prepared, run: Path) -> dict[str
 
 
 def _tensorboard(keras: Any, run: Path) -> list[Any]:
-    if "tensorboard.compat.notf" not in sys.modules:
+    if not tensorflow_is_hidden():
         return [keras.callbacks.TensorBoard(run)]
     # fit hides TensorFlow from TensorBoard, to save 6 s; in such a process Keras' callback cannot write
     print("no TensorBoard logs of Keras: lit_mnist has trained in this process", file=sys.stderr)

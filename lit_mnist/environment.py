@@ -7,10 +7,15 @@ import importlib.metadata
 import os
 import platform
 import sys
+import types
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 _PACKAGES = ("lit-mnist", "torch", "torchvision", "lightning", "torchmetrics", "numpy", "captum", "tensorflow", "keras")
+_NO_TENSORFLOW = "tensorboard.compat.notf"
 # glibc's malloc.h
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LEAD_TO_TRITON = ("torch", "torchvision", "torchmetrics", "lightning", "lightning_fabric", "pytorch_lightning",
@@ -41,6 +46,27 @@ def keep_triton_apart() -> None:
     """Make ``import tensorflow`` before torchvision, torchmetrics and Lightning harmless in this process."""
     if not any(finder is _ApartFromTensorFlow for finder in sys.meta_path):
         sys.meta_path.insert(0, _ApartFromTensorFlow)
+
+
+def hide_tensorflow_from_tensorboard() -> None:
+    """Have TensorBoard do without TensorFlow, which its writers import where it is installed: that takes 6 s.
+
+    It asks for a module of its own that means "no TensorFlow"; call this before anything imports TensorBoard.
+    """
+    sys.modules.setdefault(_NO_TENSORFLOW, types.ModuleType(_NO_TENSORFLOW))
+
+
+def tensorflow_is_hidden() -> bool:
+    """Whether TensorBoard does without TensorFlow in this process; Keras' callback cannot write then."""
+    return _NO_TENSORFLOW in sys.modules
+
+
+def event_writer(folder: str | Path) -> SummaryWriter:
+    """Return a writer of TensorBoard's event files in `folder`; a context manager."""
+    hide_tensorflow_from_tensorboard()
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder))
 
 
 def versions() -> dict[str, str]:

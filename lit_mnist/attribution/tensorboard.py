@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from ..environment import event_writer
 from .records import Explanation
 
 Draw = Callable[[Explanation], Mapping[str, np.ndarray]]
@@ -20,11 +19,7 @@ def write_events(explanation: Explanation, folder: str | Path, draw: Draw, step:
     `draw` turns the explanation into named RGB pictures, uint8 (height, width, 3), so that nothing here
     imports a drawing library. Tags are ``explain/<picture>`` and ``explain/<method>/<check>``.
     """
-    # torch's writer imports TensorFlow where it is installed, unless TensorBoard's own marker says not to
-    sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))
-    from torch.utils.tensorboard import SummaryWriter
-
-    with SummaryWriter(str(folder)) as writer:
+    with event_writer(folder) as writer:
         for name, picture in draw(explanation).items():
             writer.add_image(f"explain/{name}", picture, step, dataformats="HWC")
         for attribution in explanation.attributions:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 import time
-import types
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-# With TensorFlow installed, torch's TensorBoard writer would import it (6 s) unless this module exists.
-sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))
+from ..environment import hide_tensorflow_from_tensorboard
+
+hide_tensorflow_from_tensorboard()
 # LightningCLI calls functions that newer releases of jsonargparse announce as deprecated.
 os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..environment import event_writer
 from .ascent import snapshot_steps
 from .wanted import WantedImages
 
@@ -74,12 +73,8 @@ def write_tensorboard(result: WantedImages, folder: str | Path, draw: Draw) -> P
 
     `draw` gives the pictures, tag -> uint8 (H, W, 3). Snapshots of the ascent are one image with a slider.
     """
-    # with TensorFlow installed, the writer would import it (6 s) unless this module exists
-    sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))
-    from torch.utils.tensorboard import SummaryWriter
-
     tag = f"maximize/{result.layer}/{result.settings.preset}"
-    with SummaryWriter(str(folder)) as writer:
+    with event_writer(folder) as writer:
         for name, picture in draw(result).items():
             writer.add_image(f"{tag}/{name}", picture, dataformats="HWC")
         for place, step in enumerate(result.ascent.snapshot_steps):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,8 +29,11 @@ def activation(layer: s.Activated | s.Activation, is_answer: bool) -> nn.Module:
 
 
 def as_float32(value: float) -> float:
-    """Round as Keras' TensorFlow backend does: it passes Python floats through float32, in float64 mode too."""
-    return torch.tensor(value, dtype=torch.float32).item()
+    """Round as Keras' TensorFlow backend does: it passes Python floats through float32, in float64 mode too.
+
+    Without a tensor, which a step captured in a CUDA graph could not read.
+    """
+    return float(np.float32(value))
 
 
 class Exponential(ActivationModule):

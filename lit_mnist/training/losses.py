@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..network import Network
+from ..network import Network, as_float32
 from ..spec.weights import penalties, torch_name
 
 
@@ -37,12 +36,7 @@ def penalty(network: Network) -> Tensor | None:
     terms = []
     for name, l1, l2 in penalties(network.spec):
         kernel = network.get_parameter(torch_name(network.spec, name))
-        terms += [_single(l1) * kernel.abs().sum()] if l1 else []
-        terms += [_single(l2) * kernel.square().sum()] if l2 else []
+        terms += [as_float32(l1) * kernel.abs().sum()] if l1 else []
+        terms += [as_float32(l2) * kernel.square().sum()] if l2 else []
     terms += [module.penalty for module in network.activity_layers]
     return torch.stack(terms).sum() if terms else None
-
-
-def _single(value: float) -> float:
-    """Round as Keras' TensorFlow backend does; without a tensor, which a captured step could not read."""
-    return float(np.float32(value))

@@ -8,7 +8,7 @@ schedulers work. ``lr`` may be a float or a 0-dim tensor on the parameters' devi
 device, so steps can be captured in a CUDA graph. Parameters are float32 or float64.
 
 Keras' TensorFlow backend casts some Python floats to float32 on their way to a float64 variable. These
-constants are rounded likewise (`_single`), always: in float32 it changes nothing, and in float64 parity is
+constants are rounded likewise (`as_float32`), always: in float32 it changes nothing, and in float64 parity is
 lost at 1e-9 without it. Source of the formulas: ``keras/src/optimizers/{rmsprop,sgd,adam,nadam,adamax}.py``.
 """
 
@@ -18,11 +18,11 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import UserError
+from ..network import as_float32
 
 Group = dict[str, Any]
 Tensors = list[Tensor]
@@ -119,7 +119,7 @@ class SGD(KerasOptimizer):
         super().__init__(params, learning_rate, weight_decay, momentum=momentum, nesterov=nesterov)
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
-        steps, mu = torch._foreach_mul(grads, group["lr"]), _single(group["momentum"])
+        steps, mu = torch._foreach_mul(grads, group["lr"]), as_float32(group["momentum"])
         if mu == 0:
             torch._foreach_sub_(params, steps)
             return
@@ -140,7 +140,7 @@ class Adam(KerasOptimizer):
         super().__init__(params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
-        count, beta_1, beta_2 = self._count(group), _single(group["beta_1"]), _single(group["beta_2"])
+        count, beta_1, beta_2 = self._count(group), as_float32(group["beta_1"]), as_float32(group["beta_2"])
         alpha = group["lr"] * (1 - beta_2**count).sqrt() / (1 - beta_1**count)
         momentum, velocity = self._slots(params, "momentum"), self._slots(params, "velocity")
         _approach(momentum, grads, 1 - group["beta_1"])
@@ -156,10 +156,10 @@ class Nadam(KerasOptimizer):
         super().__init__(params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
-        count, beta_1, beta_2 = self._count(group), _single(group["beta_1"]), _single(group["beta_2"])
+        count, beta_1, beta_2 = self._count(group), as_float32(group["beta_1"]), as_float32(group["beta_2"])
         # Keras rounds the constants of the factors to float32, but not those of their running product
         product = self._shared(group, "u_product", 1.0).mul_(group["beta_1"] * (1 - 0.5 * 0.96**count))
-        now, following = (beta_1 * (1 - 0.5 * _single(0.96)**t) for t in (count, count + 1))
+        now, following = (beta_1 * (1 - 0.5 * as_float32(0.96)**t) for t in (count, count + 1))
         momentum, velocity = self._slots(params, "momentum"), self._slots(params, "velocity")
         _approach(momentum, grads, 1 - beta_1)
         _approach(velocity, torch._foreach_mul(grads, grads), 1 - beta_2)
@@ -180,7 +180,7 @@ class Adamax(KerasOptimizer):
         super().__init__(params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
-        count, beta_1 = self._count(group), _single(group["beta_1"])
+        count, beta_1 = self._count(group), as_float32(group["beta_1"])
         momentum, norm = self._slots(params, "momentum"), self._slots(params, "norm")
         _approach(momentum, grads, 1 - group["beta_1"])
         torch._foreach_mul_(norm, group["beta_2"])
@@ -190,11 +190,6 @@ class Adamax(KerasOptimizer):
         step = torch._foreach_mul(momentum, group["lr"])
         torch._foreach_div_(step, denominator)
         torch._foreach_sub_(params, step)
-
-
-def _single(value: float) -> float:
-    """Return `value` as float32 holds it."""
-    return float(np.float32(value))
 
 
 def _average(slots: Tensors, values: Tensors, rho: float) -> None:
@@ -220,7 +215,7 @@ def _subtract_ratio(params: Tensors, numerator: Tensors, squares: Tensors, epsil
 
 def _decay(params: Tensors, group: Group) -> None:
     if group["weight_decay"] > 0:
-        shares = torch._foreach_mul(params, _single(group["weight_decay"]))
+        shares = torch._foreach_mul(params, as_float32(group["weight_decay"]))
         torch._foreach_mul_(shares, group["lr"])
         torch._foreach_sub_(params, shares)
 

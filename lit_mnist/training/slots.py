@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from ..keras_files.slots import Slots
 from ..network import Network
 from ..spec import NetworkSpec
 from ..spec.weights import Weights, from_torch, to_torch, torch_name, weight_shapes
 
-Slots = dict[str, Weights]  # slot -> {"Layer/kernel": array}
 SHARED = ("iteration", "u_product")  # 0-dim values that a group's first parameter carries
 
 
