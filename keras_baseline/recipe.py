@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import get_loader
 
@@ -47,7 +47,7 @@ class Clipping:
     """Limit of the gradients, by Lightning's algorithm: of the norm of all together, or of each value."""
 
     value: float
-    algorithm: str = "norm"
+    algorithm: Literal["norm", "value"] = "norm"
 
     @property
     def arguments(self) -> dict[str, float]:

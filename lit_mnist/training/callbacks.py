@@ -54,18 +54,18 @@ class EpochHistory(Callback):
         self._folder: Path | None = None
         self._next, self._undrawn = 0.0, False
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Learn where to draw: every process must ask at the same time."""
         self._folder = run_folder(trainer) if self.draw is not None else None
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Take the epoch's metrics; validation has already run."""
         self.history.add(trainer.current_epoch + 1, pl_module.epoch_metrics)
         self._undrawn = True
         if time.monotonic() >= self._next:
             self._draw(trainer)
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Draw the whole history."""
         self._draw(trainer)
 
@@ -90,15 +90,15 @@ class EpochReport(Callback):
     def __init__(self) -> None:
         self._started = 0.0
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Start the clock of an epoch that goes on."""
         self._started = time.perf_counter()
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Start the epoch's clock."""
         self._started = time.perf_counter()
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Print the line."""
         metrics = pl_module.epoch_metrics
         if not trainer.is_global_zero:
@@ -119,7 +119,7 @@ class StopAtAccuracy(Callback):
             raise UserError(f"StopAtAccuracy: threshold = {threshold!r} cannot work; accepted: a fraction up to 1")
         self.threshold, self.monitor = threshold, monitor
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Stop where the threshold is exceeded."""
         metrics = pl_module.epoch_metrics
         if self.monitor in ("val/acc", "val/loss") and trainer.enable_validation and not pl_module.validated_now:
@@ -143,15 +143,15 @@ class Clock(Callback):
         self.seconds, self.images, self.sessions, self._last = 0.0, 0, 1, 0.0
         self.epoch_seconds: list[float] = []
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Start counting within an epoch that goes on."""
         self._last = time.perf_counter()
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Start counting."""
         self._last = time.perf_counter()
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any,
                            batch_idx: int) -> None:
         """Count the block's images and the time since the last one; a GPU's work counts once it is done."""
         if trainer.is_last_batch and pl_module.device.type == "cuda":
@@ -160,11 +160,11 @@ class Clock(Callback):
         self.seconds, self._last = self.seconds + now - self._last, now
         self.images += getattr(batch, "total", 0) or len(batch[1])
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Note the epoch's seconds."""
         self.epoch_seconds.append(self.seconds - sum(self.epoch_seconds))
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Leave out the validation's time."""
         self._last = time.perf_counter()
 
@@ -186,19 +186,19 @@ class RunRecord(Callback):
     def __init__(self, config: dict[str, Any] | None = None) -> None:
         self.config, self.lock = config, None
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+    def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
         """Keep other processes out of the run's folder."""
         folder = run_folder(trainer)
         if stage == "fit" and folder and trainer.is_global_zero and self.lock is None:
             self.lock = Lock(Path(folder))
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Save the initial weights of a run that starts."""
         folder = run_folder(trainer)
         if folder and trainer.is_global_zero and trainer.global_step == 0:
             save_initial_weights(pl_module.network, Path(folder) / "initial_weights.safetensors")
 
-    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict) -> None:
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict) -> None:
         """Add the configuration; the module adds what opening the checkpoint takes."""
         checkpoint[RECORD] = {"config": self.config}
 
@@ -218,7 +218,7 @@ class StepProgress(ProgressBar):
         """Show the bar."""
         self._enabled = True
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Open the bar."""
         if not (self._enabled and trainer.is_global_zero and sys.stderr.isatty()):
             return
@@ -231,7 +231,7 @@ class StepProgress(ProgressBar):
         self._bar.start()
         self._task = self._bar.add_task("", total=pl_module.total_steps, completed=trainer.global_step)
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any,
                            batch_idx: int) -> None:
         """Move the bar, at most every `refresh_seconds`: only then are metrics read from the device."""
         if self._bar is None or (now := time.perf_counter()) < self._next:
@@ -242,7 +242,7 @@ class StepProgress(ProgressBar):
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} "
             f"loss {metrics['loss']:.4f} acc {metrics['acc']:.4f}"))
 
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+    def teardown(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
         """Close the bar, whatever ended the run."""
         if self._bar is not None:
             self._bar.stop()

@@ -57,7 +57,7 @@ class KeepLast(Checkpoint):
         if self._own:
             self.interruption.listen()
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Listen to signals and save the start, so that every run folder can be gone on from."""
         self.path = Path(trainer.strategy.broadcast(trainer.log_dir or ".")) / "checkpoints" / LAST
         self.interruption.listen()  # Lightning has put its own handler there
@@ -69,7 +69,7 @@ class KeepLast(Checkpoint):
         if trainer.ckpt_path is None:
             self._save(trainer, pl_module)
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any,
                            batch_idx: int) -> None:
         """Save where it is time to; where validation comes next, the end of the epoch saves."""
         interval = trainer.val_check_batch
@@ -86,7 +86,7 @@ class KeepLast(Checkpoint):
         if trainer.world_size == 1 and self.interruption.overdue:
             self._stop(self.interruption.noted)
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Save the epoch's end."""
         ends = trainer.should_stop or epochs_processed(trainer) == trainer.max_epochs \
             or trainer.global_step == trainer.max_steps
@@ -112,7 +112,7 @@ class KeepLast(Checkpoint):
         steps = self.every_steps is not None and trainer.global_step - self.step >= self.every_steps
         return steps or time.monotonic() - self._at >= self.every_seconds
 
-    def _save(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def _save(self, trainer: L.Trainer, pl_module: Any) -> None:
         pl_module.watch.check()
         for logger in trainer.loggers:
             logger.save()
@@ -131,7 +131,7 @@ class KeepBest(ModelCheckpoint):
         super().__init__(filename=Path(BEST).stem, monitor="val/acc", mode="max", save_top_k=1,
                          save_on_train_epoch_end=True, enable_version_counter=False)
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Save where the epoch was validated and is the best so far."""
         if self.monitor in trainer.callback_metrics:
             pl_module.watch.check()

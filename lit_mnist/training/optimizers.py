@@ -25,7 +25,7 @@ from ..errors import UserError
 from ..network import as_float32
 
 Group = dict[str, Any]
-Tensors = list[Tensor]
+Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
 class OptimizerError(UserError):
@@ -236,6 +236,6 @@ def _check(optimizer: KerasOptimizer, lr: float | Tensor, **settings: Any) -> No
             raise OptimizerError(f"{name}: {key} = {value!r} cannot work; accepted: true, false")
 
 
-def _number(value: object, low: float, high: float) -> bool:
+def _number(value: Any, low: float, high: float) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and math.isfinite(value) and low <= value <= high

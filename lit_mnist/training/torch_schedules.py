@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -67,7 +67,7 @@ class StepOnPlateau(Callback):
     def __init__(self, monitor: str | None = None) -> None:
         self.monitor = monitor
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Step where the epoch has the metric: an epoch without validation has none of ``val/...``."""
         metrics = pl_module.epoch_metrics
         monitor = self.monitor or ("val/loss" if trainer.enable_validation else "train/loss")

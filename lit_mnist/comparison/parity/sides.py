@@ -27,28 +27,39 @@ class State:
 class Side(Protocol):
     """A network with its optimiser. Images are (n, H, W, C), labels (n,); arrays are in Keras' layout."""
 
-    spec: NetworkSpec
+    @property
+    def spec(self) -> NetworkSpec:
+        """The network's description."""
+        ...
 
     def structure(self) -> dict[str, tuple[tuple[int, ...], int]]:
         """Return layer name -> (output shape, parameters)."""
+        ...
 
     def layers(self, images: Array) -> dict[str, Array]:
         """Return every layer's output in evaluation, the last one's after softmax or sigmoid."""
+        ...
 
     def loss_and_gradients(self, images: Array, labels: Array) -> tuple[float, Weights]:
         """Return the training loss, regularisers included, and its gradient by weight."""
+        ...
 
     def rates(self, steps: int) -> Array:
         """Return the learning rates of the first `steps` updates."""
+        ...
 
     def train_step(self, images: Array, labels: Array) -> float:
         """Make one update and return the loss before it."""
+        ...
 
     def evaluate(self, images: Array, labels: Array, batch_size: int) -> tuple[float, float]:
         """Return loss (regularisers included) and accuracy, weighted by batch size."""
+        ...
 
     def state(self) -> State:
         """Return a copy of weights and optimiser state."""
+        ...
 
     def load(self, state: State) -> None:
         """Take over weights and optimiser state; slots that `state` lacks become zero."""
+        ...

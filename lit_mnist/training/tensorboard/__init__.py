@@ -79,7 +79,7 @@ class InsideView(Callback):
 
     # ---- when
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Choose the digits, where there is a TensorBoard to write to."""
         logger = next((one for one in trainer.loggers if isinstance(one, TensorBoardLogger)), None)
         if logger is None or not trainer.is_global_zero or trainer.fast_dev_run:
@@ -90,24 +90,24 @@ class InsideView(Callback):
         self._seen = _Digits(part, _different(part.labels, self.digits), self.statistics_digits,
                              prepared.standardizer.invert, pl_module)
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Log the graph and the untrained network."""
         if self._events is not None and trainer.global_step == 0:
             self._events.graph(network_graph(pl_module.network))
             self._log(pl_module, 0)
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any,
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any,
                            batch_idx: int) -> None:
         """Log at the marked steps."""
         if self._events is not None and trainer.global_step in self.step_marks:
             self._log(pl_module, trainer.global_step)
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Log the epoch."""
         if self._events is not None:
             self._log(pl_module, trainer.global_step)
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Write the embedding of the trained network."""
         hidden = [info.name for info in pl_module.spec.table
                   if info.type == "dense" and info.name != pl_module.spec.output]
@@ -126,34 +126,35 @@ class InsideView(Callback):
                                        for guess in predicted_classes(logits).tolist()],
                          "image": [part.id(number) for number in chosen]})
 
-    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_validation_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Keep what the network answers, so that mistakes cost no further pass."""
         if not trainer.sanity_checking:
             self._listen(pl_module)
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Log the validation's mistakes."""
         self._log_mistakes(trainer, pl_module, "validation")
 
-    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_test_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Keep what the network answers."""
         self._listen(pl_module)
 
-    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_test_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Log the test's mistakes."""
         self._log_mistakes(trainer, pl_module, "test")
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+    def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
         """Leave no hook behind."""
         self._stop_listening()
 
     # ---- what
 
-    def _log(self, module: L.LightningModule, step: int) -> None:
+    def _log(self, module: Any, step: int) -> None:
         if step == self._logged:
             return
         self._logged = step
         network, layers, events = module.network, _layers(module.network), self._events
+        assert events is not None
         weights = dict(network.named_parameters())
         with _looking(network, layers) as values, torch.enable_grad():
             logits = network(self._seen.inputs)
@@ -183,7 +184,7 @@ class InsideView(Callback):
 
     # ---- mistakes
 
-    def _listen(self, module: L.LightningModule) -> None:
+    def _listen(self, module: Any) -> None:
         if self._events is not None and self.draw is not None:
             self._logits = []
             self._hook = module.network.register_forward_hook(lambda net, args, out: self._logits.append(out))
@@ -193,7 +194,7 @@ class InsideView(Callback):
             self._hook.remove()
             self._hook = None
 
-    def _log_mistakes(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
+    def _log_mistakes(self, trainer: L.Trainer, module: Any, stage: str) -> None:
         if self._hook is None:
             return
         self._stop_listening()
@@ -217,7 +218,7 @@ class InsideView(Callback):
 class _Digits:
     """The fixed digits: those that are drawn, then those that statistics are taken over."""
 
-    def __init__(self, part: Part, drawn: list[int], statistics: int, invert: Any, module: L.LightningModule) -> None:
+    def __init__(self, part: Part, drawn: list[int], statistics: int, invert: Any, module: Any) -> None:
         chosen = [*drawn, *range(min(statistics, len(part)))]
         self.inputs = _inputs(part, chosen, module)
         self.labels = torch.from_numpy(part.labels[chosen]).to(self.inputs.device)
@@ -238,7 +239,7 @@ def _different(labels: np.ndarray, count: int) -> list[int]:
     return [*firsts, *others][:count]
 
 
-def _inputs(part: Part, chosen: Sequence[int], module: L.LightningModule) -> Tensor:
+def _inputs(part: Part, chosen: Sequence[int], module: Any) -> Tensor:
     images = torch.from_numpy(part.images[list(chosen)]).unsqueeze(1)
     return images.to(next(module.network.parameters()))
 

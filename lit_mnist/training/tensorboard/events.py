@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# pyright: reportAttributeAccessIssue=false
+# (the names in protobuf's generated modules arise at run time)
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.attr_value_pb2 import AttrValue

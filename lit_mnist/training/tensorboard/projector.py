@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# pyright: reportAttributeAccessIssue=false
+# (the names in protobuf's generated modules arise at run time)
 import io
 import math
 from collections.abc import Mapping, Sequence
