@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from ..environment import memory_bytes
-from ..spec import NetworkSpec
+from ..spec import NetworkSpec, Shape
 from .dataset import Dataset
 from .idx import DataError
 
-Shape = tuple[int, int, int]
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode L
 
 
@@ -77,7 +76,7 @@ def _resized(images: np.ndarray, height: int, width: int) -> np.ndarray:
 
     result = np.empty((len(images), height, width, *images.shape[3:]), np.uint8)
     for number, image in enumerate(images):
-        result[number] = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+        result[number] = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
     return result
 
 

@@ -82,10 +82,11 @@ class Augmentation:
     def _keras_matrices(self, seed: int, epoch: int, n: int, height: int, width: int) -> np.ndarray:
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, epoch, 8])))
         right, down, shear, zoom_x, zoom_y = generator.uniform(-1, 1, (5, n))
-        flips = generator.random((2, n)) < np.array([[self.horizontal_flip], [self.vertical_flip]]) / 2
+        flipped = generator.random((2, n)) < np.array([[self.horizontal_flip], [self.vertical_flip]]) / 2
+        flip_x, flip_y = np.where(flipped, -1.0, 1.0)
         return keras_matrices(right * _pixels(self.width_shift, width), down * _pixels(self.height_shift, height),
                               shear * self.shear_angle, 1 + zoom_x * self.zoom, 1 + zoom_y * self.zoom,
-                              *(np.where(flip, -1.0, 1.0) for flip in flips), (height, width))
+                              flip_x, flip_y, (height, width))
 
 
 def keras_matrices(right: np.ndarray, down: np.ndarray, shear: np.ndarray, zoom_x: np.ndarray, zoom_y: np.ndarray,

@@ -15,10 +15,10 @@ import numpy as np
 
 from ..environment import memory_bytes
 from ..files import WriteError, write_json
+from ..spec import Shape
 from .dataset import cache_folder
 from .idx import DataError
 
-Shape = tuple[int, int, int]
 Pictures = Callable[[], Iterator[np.ndarray | DataError]]
 _CHUNK = 2**24  # bytes hashed at a time
 

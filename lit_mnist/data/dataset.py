@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files import expand
+from ..spec import Shape
 
 DIGITS = tuple(str(digit) for digit in range(10))
 
@@ -33,7 +34,7 @@ class Dataset:
     adapted: str | None = None
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
+    def image_shape(self) -> Shape:
         """Height, width and channels of every image."""
         height, width, *channels = self.train_images.shape[1:]
         return height, width, *(channels or [1])

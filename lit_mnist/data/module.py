@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -110,18 +111,23 @@ class MNISTDataModule(L.LightningDataModule):
         settings = getattr(module, "gradient_settings", None)
         return self.batch_size * (1 if settings is None else settings.accumulate)
 
+    @property
+    def _attached(self) -> Any:
+        """The trainer, of which this module reads attributes that Lightning does not declare."""
+        return self.trainer
+
     def setup(self, stage: str | None = None) -> None:
         """Read and check the files, for the network that is trained or tested."""
-        spec = getattr(self.trainer and self.trainer.lightning_module, "spec", None)
+        spec = getattr(self.trainer and self._attached.lightning_module, "spec", None)
         if isinstance(spec, NetworkSpec):
             self.for_network(spec)
         _ = self.prepared
         if self.trainer is not None:  # each epoch has blocks of its own
-            self.trainer.reload_dataloaders_every_n_epochs = 1
+            self._attached.reload_dataloaders_every_n_epochs = 1
 
     def train_dataloader(self) -> TrainingBlocks:
         """Return the current epoch's blocks (Lightning asks anew each epoch)."""
-        trainer = self.trainer
+        trainer = self._attached
         marks = {mark for callback in trainer.callbacks for mark in getattr(callback, "step_marks", ())}
         marks |= {trainer.max_steps} if trainer.max_steps > 0 else set()
         epoch = trainer.current_epoch
@@ -130,7 +136,7 @@ class MNISTDataModule(L.LightningDataModule):
 
     def _block_size(self) -> int:
         """One step where Lightning was asked to count batches, else BLOCK, or less to log more often."""
-        trainer = self.trainer
+        trainer = self._attached
         counted = (trainer.limit_train_batches, trainer.val_check_interval, trainer.overfit_batches)
         if trainer.fast_dev_run or any(type(value) is int and value for value in counted):
             return 1
@@ -155,14 +161,14 @@ class MNISTDataModule(L.LightningDataModule):
 
     def _evaluation(self, part: str) -> EvaluationBlocks:
         return EvaluationBlocks(self._on_device(part), self.eval_batch_size,
-                                self.trainer.global_rank, self.trainer.world_size)
+                                self._attached.global_rank, self._attached.world_size)
 
     def _dtype(self) -> torch.dtype:
-        parameter = next(iter(self.trainer.lightning_module.parameters()), None)
+        parameter = next(iter(self._attached.lightning_module.parameters()), None)
         return torch.float32 if parameter is None else parameter.dtype
 
     def _on_device(self, part: str) -> Resident:
-        device = self.trainer.strategy.root_device
+        device = self._attached.strategy.root_device
         if part not in self._resident or self._resident[part].device != device:
             self._resident[part] = resident(getattr(self.prepared, part), device, self._dtype())
         return self._resident[part]

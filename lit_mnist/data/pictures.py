@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..spec import Shape
 from .idx import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-Shape = tuple[int, int, int]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".heic", ".heif")
 _LARGEST = 50_000_000  # pixels; more than any photograph of a digit
 _HEIC = (b"heic", b"heix", b"heif", b"mif1", b"msf1", b"hevc")
@@ -73,7 +73,7 @@ def open_picture(path: Path, mode: str, smallest: tuple[int, int] | None = None)
 
 def _register_heic() -> None:
     try:
-        from pillow_heif import register_heif_opener
+        from pillow_heif import register_heif_opener  # pyright: ignore[reportMissingImports] - only where wanted
     except ImportError:
         return
     register_heif_opener()

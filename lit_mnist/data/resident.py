@@ -47,10 +47,13 @@ class ResidentBytes(Resident):
     def __init__(self, part: Part, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
         super().__init__(part, device, dtype)
         lazy = part.images
+        if not isinstance(lazy, LazyImages):
+            raise TypeError("images that are standardised already")
         self.bytes = torch.from_numpy(lazy.pixels(slice(None))).to(device)
         channels = lazy.shape[3] if len(lazy.shape) == 4 else 1
         ramp = np.arange(256, dtype=np.uint8)[:, None, None, None].repeat(channels, 3)
         table = lazy.standardizer.apply(ramp if channels > 1 else ramp[..., 0])
+        self.channels = (2, 1, 0) if lazy.standardizer.bgr else (0, 1, 2)
         self.table = torch.from_numpy(table.reshape(256, channels)).to(device, dtype)
 
     def take(self, places: Tensor | slice) -> Tensor:
@@ -58,8 +61,7 @@ class ResidentBytes(Resident):
         pixels = self.bytes[places].int()
         if self.table.shape[1] == 1:
             return self.table[:, 0][pixels].unsqueeze(1)
-        order = (2, 1, 0) if self.part.images.standardizer.bgr else (0, 1, 2)
-        return torch.stack([self.table[:, out][pixels[..., source]] for out, source in enumerate(order)], 1)
+        return torch.stack([self.table[:, out][pixels[..., source]] for out, source in enumerate(self.channels)], 1)
 
 
 def _on_host(places: Tensor | slice) -> np.ndarray | slice:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..dataset import Dataset
@@ -16,8 +18,8 @@ def load(options: DataOptions, note: str | None = None) -> Dataset:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
-    bunch = load_digits()
-    images = zoom(bunch.images, (1, 3.5, 3.5), order=1, grid_mode=True, mode="nearest")
+    bunch: Any = load_digits()
+    images: Any = zoom(bunch.images, (1, 3.5, 3.5), order=1, grid_mode=True, mode="nearest")
     images = np.clip(np.rint(images * (255 / 16)), 0, 255).astype(np.uint8)
     train, test = train_test_split(np.arange(len(images)), test_size=TEST_IMAGES, stratify=bunch.target,
                                    random_state=0)

@@ -31,11 +31,12 @@ def load(options: DataOptions) -> Dataset:
     Raises MissingError where the files are not there and cannot be had, DataError for a damaged file.
     """
     names, first = CLASS_NAMES[options.emnist_split], 1 if options.emnist_split == "letters" else 0
-    arrays: list[np.ndarray] = []
-    for images, labels in _paths(options):
-        arrays.append(np.ascontiguousarray(read_images(images, None).transpose(0, 2, 1)))
-        arrays.append(read_labels(labels, len(arrays[-1]), classes=len(names) + first).astype(np.int64) - first)
-    return Dataset("emnist", *arrays, names)
+    images, labels = [], []
+    for image_file, label_file in _paths(options):
+        images.append(np.ascontiguousarray(read_images(image_file, None).transpose(0, 2, 1)))
+        numbers = read_labels(label_file, len(images[-1]), classes=len(names) + first)
+        labels.append(numbers.astype(np.int64) - first)
+    return Dataset("emnist", images[0], labels[0], images[1], labels[1], names)
 
 
 def _paths(options: DataOptions) -> list[tuple[Path, Path]]:

@@ -53,7 +53,7 @@ def load(options: DataOptions, shape: Shape | None) -> Dataset:
         raise DataError(f"{root}: the pictures of a folder take the size of a network's input, {shape}; accepted: "
                         "height, width and 1 channel (grey) or 3 (colour)")
     names, parts = _listed(root)
-    train, validation, test = (parts.get(part) for part in _PARTS)
+    train, validation, test = parts["train"], parts.get("validation"), parts.get("test")
     notes = []
     if test is None:
         left, drawn = draw_test(train.labels, options)

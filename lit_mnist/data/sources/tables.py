@@ -7,11 +7,11 @@ import math
 
 import numpy as np
 
+from ...spec import Shape
 from ..dataset import Dataset
 from ..idx import DataError
 from ..options import DataOptions
 
-Shape = tuple[int, int, int]
 Table = tuple[np.ndarray, np.ndarray]  # images uint8, labels as they were written
 
 
