@@ -42,8 +42,9 @@ class Network(nn.Module):
         if self.spec.is_chain:
             for name in self.spec.names:
                 x = getattr(self, name)(x)
-            return x
-        return self.layer_values(x, *self.spec.kept)[self.spec.output]
+        else:
+            x = self.layer_values(x, *self.spec.kept)[self.spec.output]
+        return x if self.spec.inner_probabilities is None else self._logits(x)
 
     def __prepare_scriptable__(self) -> Network:
         """Raise UserError: `torch.jit.script`, which asks here, compiles no network that a description drives."""
@@ -74,7 +75,13 @@ class Network(nn.Module):
             values[step.name] = x
             for done in step.last_use_of:
                 del values[done]
-        return x
+        return x if self.spec.inner_probabilities is None else self._logits(x)
+
+    def _logits(self, probabilities: Tensor) -> Tensor:
+        """Return logits of what a network gives that already ends in probabilities, clipped as Keras' losses do."""
+        if self.spec.inner_probabilities == "sigmoid":
+            return probabilities.logit(eps=1e-7)
+        return probabilities.clamp(1e-7, 1 - 1e-7).log()
 
     def _training_steps(self) -> Iterator[tuple[s.Step, Sequence[nn.Module]]]:
         deferred: dict[str, nn.Module] = {}

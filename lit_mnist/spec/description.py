@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import nearest
 from . import wiring
 from .layer import INPUT, Layer, Shape, SpecError
-from .layers import Shared
+from .layers import SAME_VALUES, Shared
 from .serialize import frozen, layer_from_dict, without_defaults
 from .windows import Patch, in_pixels, merged
 from .wiring import Step
@@ -231,7 +231,29 @@ class NetworkSpec:
     @property
     def output_activation(self) -> str:
         """The answer's softmax, sigmoid or linear; networks return logits and leave it to loss and predict."""
-        return self[self.output].activation or "linear"
+        return self[self.output].activation or self.inner_probabilities or "linear"
+
+    @cached_property
+    def inner_probabilities(self) -> str | None:
+        """The softmax or sigmoid of an earlier layer whose probabilities reach the answer as they are, None for none.
+
+        They are passed on by averages over positions, by flattening one position, and by what rests in evaluation.
+        """
+        info = self[self.output]
+        while self._passes_on(info) and info.inputs != (INPUT,):
+            info = self[info.inputs[0]]
+            if info.activation in ("softmax", "sigmoid"):
+                return info.activation
+        return None
+
+    def _passes_on(self, info: LayerInfo) -> bool:
+        one_position = math.prod(info.input_shape[:-1]) == 1
+        match info.type:
+            case "flatten" | "reshape":
+                return one_position
+            case "global_pool":
+                return one_position or getattr(self.layer(info.name), "kind", "") == "average"
+        return info.type in (*SAME_VALUES, "activation") and info.activation in (None, "linear")
 
     @property
     def parameters(self) -> int:

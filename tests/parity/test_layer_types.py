@@ -22,7 +22,7 @@ from lit_mnist.spec import ACTIVATIONS, LAYER_TYPES, NetworkSpec
 from lit_mnist.spec.weights import weight_shapes
 from tests.networks import graphs
 
-from .layer_types import FAULTS, IN_FLOAT32, NETWORKS, planted
+from .layer_types import FAULTS, FIRST, IN_FLOAT32, NETWORKS, layer, planted
 from .test_parity import assert_passed
 
 pytestmark = pytest.mark.keras
@@ -66,11 +66,11 @@ def test_outputs_with_drawn_weights(name: str) -> None:
         assert_passed(forward(ours, theirs, probe, limits))
 
 
-@pytest.mark.parametrize(("network", "layer"), FAULTS)
-def test_a_fault_is_noticed(network: str, layer: str) -> None:
+@pytest.mark.parametrize(("network", "broken"), FAULTS)
+def test_a_fault_is_noticed(network: str, broken: str) -> None:
     recipe, probe, theirs, dtype = subject(network)
-    checks = parity(recipe, probe, dtype, plant=planted(layer), theirs=theirs)
-    noticed_by = FAULTS[network, layer][1]
+    checks = parity(recipe, probe, dtype, plant=planted(broken), theirs=theirs)
+    noticed_by = FAULTS[network, broken][1]
     assert any(check.name == noticed_by and not check.passed for check in checks)
 
 
@@ -85,6 +85,20 @@ def test_random_graphs(spec: NetworkSpec) -> None:
 @given(spec=graphs(max_layers=9))
 def test_many_random_graphs(spec: NetworkSpec) -> None:
     assert_passed(parity(plain_recipe(spec), random_probe(spec, 1, steps=1, batch=4)))
+
+
+@pytest.mark.parametrize("end", [
+    [layer("conv", "Scores", filters=3, activation="softmax"), layer("global_pool", "Global")],
+    [layer("global_pool", "Global", keepdims=True), layer("conv", "Scores", filters=3, kernel=1, activation="softmax"),
+     layer("flatten", "Flatten"), layer("dropout", "Dropout", rate=0.2)],
+])
+def test_probabilities_that_reach_the_answer(end: list[dict]) -> None:
+    """Softmax before pooling, or before a flatten: loss, gradients, steps and predictions are Keras'."""
+    spec = NetworkSpec.from_dict({"input_shape": [8, 7, 2], "layers": [FIRST, *end]})
+    assert spec.output_activation == spec.inner_probabilities == "softmax"
+    checks = assert_passed(check for check in parity(plain_recipe(spec), random_probe(spec, 1, steps=2))
+                           if "saturated" not in check.name)
+    assert {"forward", "loss", "gradient", "trajectory", "evaluation loss"} <= set(checks)
 
 
 def test_several_outputs_agree_and_are_not_trained_by_keras() -> None:

@@ -106,6 +106,28 @@ def test_several_outputs() -> None:
     assert NetworkSpec.from_dict(spec.to_dict()) == spec
 
 
+@pytest.mark.parametrize(("end", "found"), [
+    ([{"type": "global_pool", "name": "G"}], "softmax"),
+    ([{"type": "global_pool", "name": "G", "kind": "max"}], None),  # largest values are no distribution
+    ([{"type": "global_pool", "name": "G", "keepdims": True}, {"type": "flatten", "name": "F"}], "softmax"),
+    ([{"type": "flatten", "name": "F"}], None),  # positions and channels in one
+    ([{"type": "global_pool", "name": "G"}, {"type": "activation", "name": "A", "activation": "linear"},
+      {"type": "dropout", "name": "D", "rate": 0.1}], "softmax"),
+    ([{"type": "global_pool", "name": "G"}, {"type": "activation", "name": "A", "activation": "relu"}], None),
+    ([{"type": "global_pool", "name": "G"}, OUT], None),
+])
+def test_probabilities_from_within(end: list[dict], found: str | None) -> None:
+    """Where an earlier softmax reaches the answer unchanged, class probabilities are its values."""
+    spec = build(RESIDUAL[0] | {"activation": "softmax"}, *end)
+    assert spec.inner_probabilities == found
+    network, x = Network(spec, 2).eval(), torch.rand(3, 1, 12, 12)
+    values = network.layer_values(x, spec.output)[spec.output]
+    if found:
+        assert torch.allclose(network.probabilities(network(x)), values, atol=1e-6)
+    else:
+        assert torch.equal(network(x), values)
+
+
 def test_a_shared_layer_has_one_set_of_weights() -> None:
     twice = [{"type": "conv", "name": "A", "filters": 1, "padding": "same"},
              {"type": "shared", "name": "B", "shares": "A"}, FLATTEN, OUT]
