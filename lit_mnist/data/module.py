@@ -1,4 +1,4 @@
-"""The LightningDataModule: the whole data set as one tensor on the device, batches as slices of it."""
+"""The LightningDataModule: reads the data when they are needed and gives Lightning blocks of batches."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class MNISTDataModule(L.LightningDataModule):
         return self._evaluation("test")
 
     def transfer_batch_to_device(self, batch: object, device: torch.device, dataloader_idx: int) -> object:
-        """Leave blocks alone: they are on the device already."""
+        """Return blocks as they are: they lie on the device already."""
         return batch if isinstance(batch, Block) else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def _evaluation(self, part: str) -> EvaluationBlocks:
