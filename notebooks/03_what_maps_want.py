@@ -30,10 +30,9 @@ from lit_mnist.inside.filters import convolutions
 from lit_mnist.inside.passes import dataset_part
 from lit_mnist.maximize import Settings, maximize_classes, maximize_maps, reference, style_transfer
 from lit_mnist.maximize.ascent import Stage, ascend, rows_for
-from lit_mnist.maximize.constraint import constraint_for
-from lit_mnist.maximize.objectives import ChannelMean, Likeness, TotalVariation
+from lit_mnist.maximize.inputs import START, Fluctuations, constraint_for
+from lit_mnist.maximize.objectives import ChannelMean, Diversity, TotalVariation
 from lit_mnist.maximize.quality import assess
-from lit_mnist.maximize.starts import START, Fluctuations
 
 CKPT = os.environ.get("LIT_MNIST_CKPT", "../runs/cnn/version_0")  # a run folder, a checkpoint or a Keras file
 COUNT = int(os.environ.get("LIT_MNIST_COUNT", 60_000))  # training images to compare with; the tests take fewer
@@ -107,7 +106,7 @@ show(draw.grid(classes, columns=5))
 # Objectives add up. Here restarts of a map are driven apart while total variation is kept low.
 
 # %%
-objective = ChannelMean(layer) - 0.1 * TotalVariation() - 0.5 * Likeness()
+objective = ChannelMean(layer) - 0.1 * TotalVariation() - 0.5 * Diversity()
 rows = rows_for([0], 6)
 height, width, channels = model.spec.input_shape
 constraint = constraint_for(model)

@@ -7,8 +7,7 @@ import torch
 
 from lit_mnist.data import Standardizer
 from lit_mnist.maximize import ascent as a
-from lit_mnist.maximize.constraint import Standardised, constraint_for
-from lit_mnist.maximize.starts import START, Fluctuations
+from lit_mnist.maximize.inputs import START, Fluctuations, Standardised, constraint_for
 from lit_mnist.network import Network
 from lit_mnist.runs.model import Model
 from lit_mnist.spec import NetworkSpec

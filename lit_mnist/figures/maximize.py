@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..errors import UserError, nearest
-from ..maximize.publish import evolution as evolution_of
-from ..maximize.publish import grey_levels
+from ..maximize.maximization import MaximizationResult
+from ..maximize.result import evolution as evolution_of
+from ..maximize.result import grey_levels
 from ..maximize.transfer import Transfer
-from ..maximize.wanted import WantedImages
 from .canvas import GREY, colormap, grid_size, image_grid, new_figure, shown
 
 CMAP = "viridis"  # the source's choice for these images
@@ -22,14 +22,14 @@ ANIMATIONS = ("gif", "apng")
 _ENLARGED = 3  # screen pixels for a pixel of an animated image
 
 
-def grid(result: WantedImages, columns: int = 16) -> Figure:
+def grid(result: MaximizationResult, columns: int = 16) -> Figure:
     """Draw the best image of every target, labelled with the target and its ratio to the data's best."""
     images = [_values(result.ascent.images[row]) for row in result.best]
     labels = [_label(result, row) for row in result.best]
     return _pictures(_title(result, "best restart of each"), images, min(columns, len(images)), labels)
 
 
-def evolution(result: WantedImages, targets: Sequence[int] | None = None) -> Figure:
+def evolution(result: MaximizationResult, targets: Sequence[int] | None = None) -> Figure:
     """Draw one row a target (default: the first eight): its best image at the source's snapshot steps."""
     images, labels, steps = [], [], ()
     for target, row in _rows(result, targets):
@@ -39,7 +39,7 @@ def evolution(result: WantedImages, targets: Sequence[int] | None = None) -> Fig
     return _pictures(_title(result, "evolution"), images, len(steps), labels)
 
 
-def restarts(result: WantedImages, targets: Sequence[int] | None = None) -> Figure:
+def restarts(result: MaximizationResult, targets: Sequence[int] | None = None) -> Figure:
     """Draw one row a target (default: the first eight): all its restarts side by side, with their activations."""
     images, labels = [], []
     for target, best in _rows(result, targets):
@@ -50,7 +50,7 @@ def restarts(result: WantedImages, targets: Sequence[int] | None = None) -> Figu
     return _pictures(_title(result, "restarts, with their activations"), images, result.settings.restarts, labels)
 
 
-def beside_data(result: WantedImages, targets: Sequence[int] | None = None) -> Figure:
+def beside_data(result: MaximizationResult, targets: Sequence[int] | None = None) -> Figure:
     """Draw one row a target (default: the first eight): its best image, then the images of the data it likes most."""
     if result.data is None:
         raise UserError("no data were compared with, so none can be shown; accepted: a result made with data")
@@ -64,7 +64,7 @@ def beside_data(result: WantedImages, targets: Sequence[int] | None = None) -> F
     return _pictures(title, images, columns, labels, [bool(place % columns) for place in range(len(images))])
 
 
-def curves(result: WantedImages) -> Figure:
+def curves(result: MaximizationResult) -> Figure:
     """Draw the objective of every target's best image over the steps, and their median."""
     figure = new_figure(6.5, 4.2, _title(result, "objective per step"))
     axes = figure.add_subplot()
@@ -79,7 +79,7 @@ def curves(result: WantedImages) -> Figure:
     return figure
 
 
-def quality(result: WantedImages) -> Figure:
+def quality(result: MaximizationResult) -> Figure:
     """Draw how the best images' measures are spread over the targets that the data raise."""
     measures = {"ratio": "activation / largest of the data", "shift": "kept after the worst one-pixel shift",
                 "fine": "energy above 1/4 cycle per pixel", "spread": "spread of the restarts"}
@@ -96,7 +96,7 @@ def quality(result: WantedImages) -> Figure:
     return figure
 
 
-def pictures(result: WantedImages, targets: Sequence[int] | None = None) -> dict[str, Figure]:
+def pictures(result: MaximizationResult, targets: Sequence[int] | None = None) -> dict[str, Figure]:
     """Return every picture of a result under its name; `targets` are those with a row of their own."""
     drawn = {"grid": grid(result), "evolution": evolution(result, targets), "curves": curves(result),
              "quality": quality(result)}
@@ -114,7 +114,7 @@ def transfer(record: Transfer) -> Figure:
     return _pictures(title, [_values(image) for image in images], 6, labels)
 
 
-def animation(result: WantedImages, targets: Sequence[int] | None = None, format: str = "gif") -> bytes:
+def animation(result: MaximizationResult, targets: Sequence[int] | None = None, format: str = "gif") -> bytes:
     """Return the ascent of the best images of `targets` (default: all) at every snapshot, as GIF or APNG."""
     from PIL import Image
 
@@ -150,7 +150,7 @@ def _values(image: np.ndarray) -> np.ndarray:
     return image[0] if len(image) != 3 else grey_levels(image) / 255
 
 
-def _rows(result: WantedImages, targets: Sequence[int] | None) -> list[tuple[int, int]]:
+def _rows(result: MaximizationResult, targets: Sequence[int] | None) -> list[tuple[int, int]]:
     rows = dict(zip(result.targets, result.best.tolist(), strict=True))
     for target in targets or ():
         if target not in rows:
@@ -158,14 +158,14 @@ def _rows(result: WantedImages, targets: Sequence[int] | None) -> list[tuple[int
     return [(target, rows[target]) for target in (targets or list(rows)[:8])]
 
 
-def _label(result: WantedImages, row: int) -> str:
+def _label(result: MaximizationResult, row: int) -> str:
     target, ratio = result.name(int(result.ascent.rows.targets[row])), result.quality.ratio[row]
     if result.quality.activation[row] == 0:
         return f"{target} silent"
     return f"{target} ({ratio:.2g}x)" if np.isfinite(ratio) else f"{target}"
 
 
-def _title(result: WantedImages, what: str) -> str:
+def _title(result: MaximizationResult, what: str) -> str:
     kinds = _PLURAL[result.kind]
     settings = result.settings
     return f"{result.layer}: what its {kinds} want, {what} (preset {settings.preset}, seed {settings.seed})"

@@ -1,16 +1,13 @@
-"""Images that maps and classes want: activation maximisation. Nothing here draws."""
+"""Activation maximisation: the images that raise maps, units and classes most. Nothing here draws."""
 
 from .ascent import Ascent, Rows, Stage, ascend, rows_for
 from .checks import MaximizeError
-from .constraint import Box, Standardised, constraint_for
+from .inputs import Box, Fluctuations, Standardised, constraint_for
+from .maximization import MaximizationResult, Search, Settings, maximize_classes, maximize_maps, search
 from .presets import PRESETS, recipe
-from .quality import Quality, assess
-from .reference import Reference, reference
-from .search import Search, search
-from .starts import Fluctuations
+from .quality import Quality, Reference, assess, reference
 from .transfer import Transfer, style_transfer
-from .wanted import Settings, WantedImages, maximize_classes, maximize_maps
 
 __all__ = ["PRESETS", "Ascent", "Box", "Fluctuations", "MaximizeError", "Quality", "Reference", "Rows", "Search",
-           "Settings", "Stage", "Standardised", "Transfer", "WantedImages", "ascend", "assess", "constraint_for",
+           "Settings", "Stage", "Standardised", "Transfer", "MaximizationResult", "ascend", "assess", "constraint_for",
            "maximize_classes", "maximize_maps", "recipe", "reference", "rows_for", "search", "style_transfer"]

@@ -11,12 +11,10 @@ from torch import Tensor
 
 from ..network import Network
 from .checks import MaximizeError, need_positive, need_whole
-from .constraint import Constraint
-from .directions import Direction
 from .gradient import RowGradient, Scores
+from .inputs import CHANGE, Constraint, Fluctuations, generator
 from .objectives import Objective
-from .starts import CHANGE, Fluctuations, generator
-from .transformations import Transformation
+from .transformations import GradientFilter, Transformation
 
 CHUNK = 64  # rows computed together, always: results then cannot depend on how many are asked for
 TINY = 1e-7  # of the source: keeps a zero gradient from being divided by zero
@@ -58,7 +56,7 @@ def rows_for(targets: Sequence[int], restarts: int, seed: int = 0) -> Rows:
 class Stage:
     """A part of an ascent: `steps` steps of size `step` (in deviations, or in widths of the pixels' range).
 
-    `add` are fluctuations laid over the image before the stage begins; `directions` are applied to the
+    `add` are fluctuations laid over the image before the stage begins; `gradient_filters` are applied to the
     gradient in turn, before it is divided by its root mean square.
     """
 
@@ -66,7 +64,7 @@ class Stage:
     steps: int = 400
     step: float = 0.01
     transformations: tuple[Transformation, ...] = ()
-    directions: tuple[Direction, ...] = ()
+    gradient_filters: tuple[GradientFilter, ...] = ()
     add: Fluctuations | None = None
 
     def __post_init__(self) -> None:
@@ -152,15 +150,15 @@ def _chunks(rows: Rows, coupled: bool) -> list[np.ndarray]:
 
 
 def _climb_chunk(climbers: Sequence[_Climber], starts: Tensor, rows: Rows, index: np.ndarray,
-                 wanted: Sequence[int], report: Callable[[int], None]) -> dict[str, np.ndarray]:
+                 kept_steps: Sequence[int], report: Callable[[int], None]) -> dict[str, np.ndarray]:
     padded = np.concatenate([index, np.full(CHUNK - len(index), index[0])])
     chunk = _Chunk(rows[padded], len(index), starts[torch.from_numpy(padded).to(starts.device)])
     keep, before = {}, 0
     for number, climber in enumerate(climbers):
-        climber.climb(chunk, number, before, wanted, keep, report)
+        climber.climb(chunk, number, before, kept_steps, keep, report)
         before += climber.stage.steps
     return {"images": chunk.images, "objective": torch.stack(chunk.history, 1), "steps": chunk.steps,
-            "stops": np.array(chunk.stops), "snapshots": torch.stack([keep[step] for step in wanted], 1)} \
+            "stops": np.array(chunk.stops), "snapshots": torch.stack([keep[step] for step in kept_steps], 1)} \
         | {"size": len(index)}
 
 
@@ -191,7 +189,7 @@ class _Climber:
         self.gradient = RowGradient(network, stage.objective, stage.transformations)
         self.checked = False
 
-    def climb(self, chunk: _Chunk, number: int, before: int, wanted: Sequence[int], keep: dict[int, Tensor],
+    def climb(self, chunk: _Chunk, number: int, before: int, kept_steps: Sequence[int], keep: dict[int, Tensor],
               report: Callable[[int], None]) -> None:
         self._add(chunk, number)
         draws = self._draws(chunk, number)
@@ -206,7 +204,7 @@ class _Climber:
                 self._move(chunk, scores, watch, step)
             else:
                 chunk.history.append(torch.full_like(chunk.history[-1], torch.nan))
-            if before + step in wanted:
+            if before + step in kept_steps:
                 keep[before + step] = chunk.images
             report(before + step + 1)
         chunk.stops = watch.reasons()
@@ -215,7 +213,7 @@ class _Climber:
         chunk.history.append(scores.objective.where(watch.active, torch.nan))
         watch.see(scores, step, self.gradient.regularised)
         direction = scores.gradient
-        for change in self.stage.directions:
+        for change in self.stage.gradient_filters:
             direction = change(direction)
         size = direction.square().mean((1, 2, 3), keepdim=True).sqrt() + TINY
         moved = self.constraint.hold(chunk.images + direction / size * (self.stage.step * self.constraint.scale))
@@ -261,12 +259,13 @@ class _Watch:
                 for zeros, hits in zip(self.zeros.tolist(), self.hits.tolist(), strict=True)]
 
 
-def _joined(parts: Sequence[dict], order: np.ndarray, rows: Rows, starts: Tensor, wanted: tuple[int, ...]) -> Ascent:
+def _joined(parts: Sequence[dict], order: np.ndarray, rows: Rows, starts: Tensor,
+            kept_steps: tuple[int, ...]) -> Ascent:
     def together(key: str) -> np.ndarray:
         return np.concatenate([_array(part[key])[:part["size"]] for part in parts])[order]
 
     return Ascent(rows, _array(starts), together("images"), together("objective"), together("steps"),
-                  together("stops"), together("snapshots"), wanted)
+                  together("stops"), together("snapshots"), kept_steps)
 
 
 def _array(values: Tensor | np.ndarray) -> np.ndarray:

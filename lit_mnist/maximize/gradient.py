@@ -12,7 +12,7 @@ from torch import Tensor
 from ..network import Network
 from .checks import MaximizeError
 from .objectives import Objective, View, drive
-from .taps import Taps
+from .subnetwork import Subnetwork
 from .transformations import Transformation
 
 
@@ -28,24 +28,24 @@ class Scores:
 class RowGradient:
     """Scores and gradients of all rows in one forward and one backward pass.
 
-    Captum hooks `Taps.outputs`, calls the objective as its neuron selector and differentiates the scores'
+    Captum hooks `Subnetwork.outputs`, calls the objective as its neuron selector and differentiates the scores'
     sum; that equals every row's own gradient only if no score depends on another row, which `check` proves.
     """
 
     def __init__(self, network: Network, objective: Objective, transformations: Sequence[Transformation] = ()) -> None:
-        self.taps = Taps(network, objective.layers, transformations, own=objective.picks)
+        self.subnetwork = Subnetwork(network, objective.layers, transformations, own=objective.picks)
         self.objective, self.drive = objective, drive(objective)
         self.regularised = self.drive.terms != getattr(objective, "terms", ((1.0, objective),))
-        self.method = NeuronGradient(self.taps, self.taps.outputs)
+        self.method = NeuronGradient(self.subnetwork, self.subnetwork.outputs)
 
     def __call__(self, images: Tensor, targets: Tensor, groups: Tensor, draws: Sequence[Tensor] = (),
                  weights: Tensor | None = None) -> Scores:
         """Return the scores of `images`; `weights` (N,) multiply them before they are differentiated."""
         seen: dict[str, Tensor] = {}
-        columns = torch.zeros_like(targets) if self.taps.narrow else targets
+        columns = torch.zeros_like(targets) if self.subnetwork.narrow else targets
 
         def select(outputs: tuple[Tensor, ...]) -> Tensor:
-            view = View(outputs[0], dict(zip(self.taps.names, outputs[1:], strict=True)), columns, groups)
+            view = View(outputs[0], dict(zip(self.subnetwork.names, outputs[1:], strict=True)), columns, groups)
             scores = _checked(self.objective.score(view), len(targets), self.objective)
             seen["objective"] = scores.detach()
             seen["drive"] = self.drive.score(view).detach() if self.regularised else seen["objective"]
@@ -66,9 +66,9 @@ class RowGradient:
         weights = 1 + torch.arange(len(targets), dtype=images.dtype, device=images.device) / len(targets)
         plain = self(images, targets, groups, draws).gradient
         weighted = self(images, targets, groups, draws, weights).gradient
-        wanted = plain * weights.view(-1, 1, 1, 1)
-        tolerance = 1e3 * torch.finfo(images.dtype).eps * wanted.abs().max()
-        if (weighted - wanted).abs().max() > tolerance:
+        expected = plain * weights.view(-1, 1, 1, 1)
+        tolerance = 1e3 * torch.finfo(images.dtype).eps * expected.abs().max()
+        if (weighted - expected).abs().max() > tolerance:
             raise MaximizeError(f"objective {self.objective!r}: a row's score depends on another row's image; "
                                 "accepted: one score a row, from that row alone")
 

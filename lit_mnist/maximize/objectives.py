@@ -167,7 +167,7 @@ class LayerEnergy(Objective):
 
 
 @dataclass(frozen=True, eq=False)
-class Along(Objective):
+class Direction(Objective):
     """Mean over positions of the activations' component along a direction; `vectors` (T, C), one for each target."""
 
     layer: str
@@ -207,7 +207,7 @@ class TotalVariation(Objective):
 
 
 @dataclass(frozen=True)
-class Likeness(Objective):
+class Diversity(Objective):
     """Mean squared cosine between an image and the others of its group (a map's restarts); subtract it."""
 
     regularises = True
@@ -229,10 +229,10 @@ def gram(activations: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Features(Objective):
-    """Minus half the squared distance to `wanted` (1 or T, C, H, W): Gatys et al. (2015), content."""
+    """Minus half the squared distance to `features` (1 or T, C, H, W): Gatys et al. (2015), content."""
 
     layer: str
-    wanted: np.ndarray
+    features: np.ndarray
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -240,18 +240,18 @@ class Features(Objective):
 
     def score(self, view: View) -> Tensor:
         values = view.activations[self.layer]
-        return -(values - _wanted(self.wanted, values, view.targets)).square().flatten(1).sum(1) / 2
+        return -(values - _features(self.features, values, view.targets)).square().flatten(1).sum(1) / 2
 
 
 @dataclass(frozen=True, eq=False)
 class Gram(Objective):
     """Minus the squared distance of Gram matrices over ``4 C^2 (H W)^2``: Gatys et al. (2015), style of one layer.
 
-    `wanted` holds activations (1 or T, C, H, W) of the style image.
+    `features` holds activations (1 or T, C, H, W) of the style image.
     """
 
     layer: str
-    wanted: np.ndarray
+    features: np.ndarray
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -259,13 +259,13 @@ class Gram(Objective):
 
     def score(self, view: View) -> Tensor:
         values = view.activations[self.layer]
-        distance = gram(values) - gram(_wanted(self.wanted, values, view.targets))
+        distance = gram(values) - gram(_features(self.features, values, view.targets))
         channels, places = values.shape[1], values.shape[2] * values.shape[3]
         return -distance.square().sum((1, 2)) / (4 * channels**2 * places**2)
 
 
-def _wanted(wanted: np.ndarray, like: Tensor, targets: Tensor) -> Tensor:
-    values = torch.as_tensor(wanted, dtype=like.dtype, device=like.device)
+def _features(features: np.ndarray, like: Tensor, targets: Tensor) -> Tensor:
+    values = torch.as_tensor(features, dtype=like.dtype, device=like.device)
     return values if len(values) == 1 else values[targets]
 
 

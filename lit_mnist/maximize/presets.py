@@ -7,10 +7,9 @@ from collections.abc import Callable
 from ..errors import nearest
 from .ascent import Stage
 from .checks import MaximizeError
-from .directions import Blur
+from .inputs import SIZES, WEIGHTS, Fluctuations
 from .objectives import Objective, TotalVariation
-from .starts import SIZES, WEIGHTS, Fluctuations
-from .transformations import Jitter
+from .transformations import Blur, Jitter
 
 SMOOTH = 1.0  # weight of the total variation beside the objective
 
@@ -29,7 +28,7 @@ def staged(objective: Objective) -> tuple[Stage, ...]:
 
 def robust(objective: Objective) -> tuple[Stage, ...]:
     """Return an ascent under jitter along a blurred gradient, with a finer end: patterns that work wherever."""
-    changes = {"transformations": (Jitter(0.05),), "directions": (Blur(1.0),)}
+    changes = {"transformations": (Jitter(0.05),), "gradient_filters": (Blur(1.0),)}
     return (Stage(objective, 300, 0.02, **changes), Stage(objective, 100, 0.005, **changes))
 
 

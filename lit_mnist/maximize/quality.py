@@ -1,18 +1,63 @@
-"""How good each image is: measured the same way for every one, whatever made it."""
+"""How good each image is, and how strongly the data themselves drive each map: what an image must beat."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..inside.passes import as_array, by_map
+from ..inside.passes import as_array, batches, by_map, dataset_part
+from ..inside.top_images import top_images
 from ..network import Network
+from ..runs.model import Model
 from .ascent import CHUNK, Rows
-from .reference import Reference
-from .taps import Taps
+from .inputs import Constraint, constraint_for
+from .subnetwork import Subnetwork
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The images of a data set part that drive each target most, under the ascent's own constraint.
+
+    `values` and `index` (targets, k), best first; `pixels` (images, H, W) uint8 are all images.
+    """
+
+    layer: str
+    source: str
+    index: np.ndarray
+    values: np.ndarray
+    pixels: np.ndarray
+
+    @property
+    def largest(self) -> np.ndarray:
+        """The largest mean activation of each target over all images (targets,)."""
+        return self.values[:, 0]
+
+    def top(self, target: int) -> np.ndarray:
+        """Return the pixels (k, H, W) of the images that drive `target` most, best first."""
+        return self.pixels[self.index[target]]
+
+
+def reference(model: Model, layer: str, k: int = 8, root: str | Path | None = None,
+              pixels: np.ndarray | None = None) -> Reference:
+    """Return each map's (or unit's) best images of the network's training images, or of `pixels` (n, H, W).
+
+    Standardised networks see every image standardised as an ascent's images are, so that the two can
+    be compared. Raises DataError where the data set is not there.
+    """
+    source = f"{model.dataset} training images" if pixels is None else "given images"
+    pixels = dataset_part(model, "train", root)[0] if pixels is None else pixels
+    ranking = top_images(model.network, _allowed(model, pixels, constraint_for(model)), layer, k)[0].mean
+    return Reference(layer, f"{len(pixels)} {source}", ranking.index, ranking.values, pixels)
+
+
+def _allowed(model: Model, pixels: np.ndarray, constraint: Constraint) -> Iterator[Tensor]:
+    return (constraint.reference(batch) for batch in batches(model, pixels))
+
 
 SHIFTS = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right)
 FINE = 0.25  # cycles per pixel above which structure counts as fine
@@ -22,10 +67,10 @@ FINE = 0.25  # cycles per pixel above which structure counts as fine
 class Quality:
     """Of each image, all (N,).
 
-    `activation`: mean of the wanted map (a class: its logit). `ratio`: that over the largest that the data
+    `activation`: mean of the target map (a class: its logit). `ratio`: that over the largest that the data
     reach (NaN where they do not raise the map, or are not given). `rank`: 1 where no other map of the layer
     has a larger ratio (0 without data, or where the data do not raise the map). `shift`: share of the activation left
-    after the worst roll by one pixel in eight directions. `fine`: share of the spectral energy, mean left
+    after the worst roll by one pixel in eight gradient_filters. `fine`: share of the spectral energy, mean left
     out, above a quarter cycle per pixel. `spread`: (largest - smallest) / largest activation of its
     target's restarts. `likeness`: mean cosine with its target's other restarts (NaN for a single one).
     """
@@ -41,10 +86,10 @@ class Quality:
 
 def assess(network: Network, layer: str, images: np.ndarray, rows: Rows, data: Reference | None = None) -> Quality:
     """Measure `images` (N, C, H, W), made for `rows` of `layer`, against what the data reach."""
-    taps = Taps(network, [layer])
-    every = activations(taps, images)
+    subnetwork = Subnetwork(network, [layer])
+    every = activations(subnetwork, images)
     own = np.take_along_axis(every, rows.targets[:, None], 1)[:, 0]
-    shifted = [np.take_along_axis(activations(taps, np.roll(images, by, (2, 3))), rows.targets[:, None], 1)[:, 0]
+    shifted = [np.take_along_axis(activations(subnetwork, np.roll(images, by, (2, 3))), rows.targets[:, None], 1)[:, 0]
                for by in SHIFTS]
     ratio, rank = _against(every, own, rows, data)
     return Quality(own, ratio, rank, _share(np.min(shifted, 0), own), fine_share(images),
@@ -52,11 +97,11 @@ def assess(network: Network, layer: str, images: np.ndarray, rows: Rows, data: R
 
 
 @torch.no_grad()
-def activations(taps: Taps, images: np.ndarray | Tensor) -> np.ndarray:
+def activations(subnetwork: Subnetwork, images: np.ndarray | Tensor) -> np.ndarray:
     """Return the mean activation (N, targets) of each map, or the value of each unit, chunk by chunk."""
-    like = next((parameter for parameter in taps.parameters()), torch.zeros(()))
+    like = next((parameter for parameter in subnetwork.parameters()), torch.zeros(()))
     images = torch.as_tensor(images)
-    return np.concatenate([as_array(by_map(taps(images[start:start + CHUNK].to(like))[1]).mean(2))
+    return np.concatenate([as_array(by_map(subnetwork(images[start:start + CHUNK].to(like))[1]).mean(2))
                            for start in range(0, len(images), CHUNK)])
 
 

@@ -14,9 +14,9 @@ from ..runs.model import Model
 from ..spec import Conv
 from .ascent import Ascent, Progress, Stage, ascend, rows_for
 from .checks import MaximizeError, need_number
-from .constraint import rescaled
+from .inputs import rescaled
 from .objectives import Features, Gram, Objective, View, total
-from .taps import Taps
+from .subnetwork import Subnetwork
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,10 @@ def _input(model: Model, pixels: np.ndarray) -> torch.Tensor:
 
 def _losses(model: Model, images: torch.Tensor, content_layer: str, style_layers: tuple[str, ...]
             ) -> tuple[Objective, Objective]:
-    taps = Taps(model.network, (content_layer, *style_layers))
+    subnetwork = Subnetwork(model.network, (content_layer, *style_layers))
     with torch.no_grad():
-        seen = dict(zip(taps.names, map(as_array, taps(images)[1:]), strict=True))
-    flat = [name for name in taps.names if seen[name].ndim != 4]
+        seen = dict(zip(subnetwork.names, map(as_array, subnetwork(images)[1:]), strict=True))
+    flat = [name for name in subnetwork.names if seen[name].ndim != 4]
     if flat:
         raise MaximizeError(f"layer {flat[0]!r} has no feature maps; accepted: layers with maps")
     styles = total([(1 / len(style_layers)) * Gram(name, seen[name][1:]) for name in style_layers])
@@ -94,10 +94,10 @@ def _losses(model: Model, images: torch.Tensor, content_layer: str, style_layers
 
 
 def _values(model: Model, objectives: Sequence[Objective], images: np.ndarray) -> list[float]:
-    taps = Taps(model.network, tuple(name for one in objectives for name in one.layers))
+    subnetwork = Subnetwork(model.network, tuple(name for one in objectives for name in one.layers))
     like = next(model.network.parameters())
     with torch.no_grad():
-        outputs = taps(torch.as_tensor(images).to(like))
-        view = View(outputs[0], dict(zip(taps.names, outputs[1:], strict=True)), torch.zeros(1, dtype=torch.int64),
-                    torch.zeros(1, dtype=torch.int64))
+        outputs = subnetwork(torch.as_tensor(images).to(like))
+        first = torch.zeros(1, dtype=torch.int64)
+        view = View(outputs[0], dict(zip(subnetwork.names, outputs[1:], strict=True)), first, first)
         return [-float(one.score(view)[0]) for one in objectives]

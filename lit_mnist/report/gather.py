@@ -22,8 +22,8 @@ from ..inside.kept import kept_results
 from ..inside.maps import FeatureMaps, feature_maps
 from ..inside.passes import BATCH
 from ..inside.top_images import TopImages, top_images_once
-from ..maximize.reference import reference
-from ..maximize.wanted import Settings, WantedImages, maximize_classes, maximize_maps
+from ..maximize.maximization import MaximizationResult, Settings, maximize_classes, maximize_maps
+from ..maximize.quality import reference
 from ..runs.model import Model
 from ..spec import SAME_VALUES
 from .evaluation import Evaluation, evaluate
@@ -71,7 +71,7 @@ class Content:
     filters: tuple[Filters, ...] = ()
     maps: tuple[FeatureMaps, ...] = ()
     top_images: tuple[TopImages, ...] = ()
-    wanted: tuple[WantedImages, ...] = ()
+    wanted: tuple[MaximizationResult, ...] = ()
     explanation: Explanation | None = None
     missing: dict[str, str] = field(default_factory=dict)
 
@@ -124,7 +124,7 @@ class _Sections:
             self.model, "train", pixels, layers, self.options.k, self.kept, BATCH,
             lambda inputs: self.track(inputs, -(-len(pixels) // BATCH), "report: top images"))
 
-    def wanted(self) -> tuple[WantedImages, ...]:
+    def wanted(self) -> tuple[MaximizationResult, ...]:
         settings = Settings("source", restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0)
         found = []
         for layer in convolutions(self.model.network):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..attribution.records import Explanation
     from ..inside.maps import Answer, FeatureMaps
     from ..inside.top_images import TopImages
-    from ..maximize.wanted import WantedImages
+    from ..maximize.maximization import MaximizationResult
 
 RECORD = "lit_mnist"  # the key of our own part of a checkpoint
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
@@ -108,12 +108,12 @@ class Model:
         ranked = top_images(self.network, batches(self, pixels), layers, k)
         return Records(replace(record, pixels=pixels, part=part) for record in ranked)
 
-    def maximize(self, layer: str, maps: Sequence[int] | None = None, **settings: Any) -> WantedImages:
+    def maximize(self, layer: str, maps: Sequence[int] | None = None, **settings: Any) -> MaximizationResult:
         """Return the images that raise `maps` (default: all maps or units) of `layer` most.
 
         `settings` are those of `lit_mnist.maximize.Settings`: preset, restarts, steps, seed, ...
         """
-        from ..maximize.wanted import Settings, default_preset, maximize_maps, target_kind
+        from ..maximize.maximization import Settings, default_preset, maximize_maps, target_kind
 
         settings.setdefault("preset", default_preset(target_kind(self.network, layer)))
         return maximize_maps(self, layer, maps, Settings(**settings))

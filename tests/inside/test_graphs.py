@@ -18,7 +18,7 @@ from lit_mnist.attribution.zeiler import project_map
 from lit_mnist.inside.bounds import propagate
 from lit_mnist.inside.capture import points
 from lit_mnist.inside.lint import lint
-from lit_mnist.maximize.taps import Taps
+from lit_mnist.maximize.subnetwork import Subnetwork
 from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.training.tensorboard.events import network_graph
@@ -104,11 +104,11 @@ def test_taps_give_what_the_network_gives(name: str) -> None:
     asked = [point for point in points(network) if ":probabilities" not in point]
     with capture(network, asked) as values, torch.no_grad():
         network(images)
-    _, *tapped = Taps(network, asked)(images)
+    _, *tapped = Subnetwork(network, asked)(images)
     for point, value in zip(asked, tapped, strict=True):
         assert torch.allclose(value, values[point], atol=1e-5), point
     for point in asked[:-1]:
-        assert torch.allclose(Taps(network, [point])(images)[1], values[point], atol=1e-5), point
+        assert torch.allclose(Subnetwork(network, [point])(images)[1], values[point], atol=1e-5), point
 
 
 def test_gradient_methods_work_on_branches() -> None:

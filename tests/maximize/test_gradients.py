@@ -1,4 +1,4 @@
-"""Gradients of activation maximisation: Captum's, the checked selector, taps, and convolutions for images alone."""
+"""Gradients of activation maximisation: Captum's, the checked selector, subnetworks, their convolutions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from lit_mnist.inside.capture import capture
 from lit_mnist.maximize import ascent as a
 from lit_mnist.maximize import objectives as o
 from lit_mnist.maximize.checks import MaximizeError
-from lit_mnist.maximize.convolutions import OneChannel, OwnMap
 from lit_mnist.maximize.gradient import RowGradient
-from lit_mnist.maximize.taps import Taps
+from lit_mnist.maximize.subnetwork import OneChannel, OwnMap, Subnetwork
 from lit_mnist.runs.model import Model
 from tests.small_models import SMALL, climb, model_of, start
 
@@ -30,7 +29,7 @@ def small() -> Model:
 @pytest.mark.parametrize("objective", [
     o.ChannelMean("Conv_2"), o.ChannelMean("Conv_1:pre"), o.Neuron("Conv_2"), o.Neuron("Conv_2", (0, 1)),
     o.Neuron("Dense_1"), o.LayerEnergy("Conv_1"), o.difference("Conv_2", 2), o.Peak("Conv_2:pre"),
-    o.Along("Conv_2", np.random.default_rng(0).normal(size=(8, 8))),
+    o.Direction("Conv_2", np.random.default_rng(0).normal(size=(8, 8))),
     o.ChannelMean("Conv_2") - 0.3 * o.TotalVariation() - 0.1 * o.L2(),
     o.Features("Conv_1", np.ones((1, 6, 10, 10))), o.Gram("Conv_2", np.ones((8, 8, 4, 4)))])
 def test_captums_gradient_equals_plain_autograd(objective: o.Objective) -> None:
@@ -73,7 +72,7 @@ def test_taps_equal_the_network(small: Model, names: tuple[str, ...]) -> None:
     x = torch.randn(5, 1, 12, 12)
     with capture(small.network, list(names)) as seen:
         small.network(x)
-    for name, value in zip(names, Taps(small.network, names)(x)[1:], strict=True):
+    for name, value in zip(names, Subnetwork(small.network, names)(x)[1:], strict=True):
         assert torch.allclose(value, seen[name], atol=1e-6)
 
 
@@ -82,14 +81,14 @@ def test_taps_of_own_maps_equal_the_network(small: Model, layer: str) -> None:
     x, targets = torch.randn(5, 1, 12, 12), torch.tensor([3, 0, 5, 5, 1])
     with capture(small.network, [layer]) as seen:
         small.network(x)
-    taps = Taps(small.network, [layer], own=True)
-    assert taps.narrow
-    assert torch.allclose(taps(x, targets)[1], seen[layer][torch.arange(5), targets][:, None], atol=1e-6)
+    subnetwork = Subnetwork(small.network, [layer], own=True)
+    assert subnetwork.narrow
+    assert torch.allclose(subnetwork(x, targets)[1], seen[layer][torch.arange(5), targets][:, None], atol=1e-6)
 
 
 @pytest.mark.parametrize("names", [("Dense_1",), ("Conv_1", "Conv_2")])
 def test_taps_keep_all_maps_where_they_are_needed(small: Model, names: tuple[str, ...]) -> None:
-    assert not Taps(small.network, names, own=True).narrow
+    assert not Subnetwork(small.network, names, own=True).narrow
 
 
 @pytest.mark.parametrize(("channels", "options"), [

@@ -13,17 +13,13 @@ from lit_mnist.inside.capture import capture
 from lit_mnist.maximize import ascent as a
 from lit_mnist.maximize import objectives as o
 from lit_mnist.maximize.checks import MaximizeError
-from lit_mnist.maximize.constraint import Box, constraint_for, per_image_standardization
-from lit_mnist.maximize.directions import Blur, Fourier
+from lit_mnist.maximize.inputs import Box, Fluctuations, constraint_for, per_image_standardization
+from lit_mnist.maximize.maximization import Settings, maximize_classes, maximize_maps, search
 from lit_mnist.maximize.presets import PRESETS, recipe
-from lit_mnist.maximize.quality import assess, fine_share
-from lit_mnist.maximize.reference import Reference, reference
-from lit_mnist.maximize.search import search
-from lit_mnist.maximize.starts import Fluctuations
-from lit_mnist.maximize.taps import Taps
+from lit_mnist.maximize.quality import Reference, assess, fine_share, reference
+from lit_mnist.maximize.subnetwork import Subnetwork
 from lit_mnist.maximize.transfer import style_transfer
-from lit_mnist.maximize.transformations import Jitter, Rotation, Scale, roll
-from lit_mnist.maximize.wanted import Settings, maximize_classes, maximize_maps
+from lit_mnist.maximize.transformations import Blur, Fourier, Jitter, Rotation, Scale, roll
 from lit_mnist.network import Network
 from lit_mnist.runs.model import Model
 from lit_mnist.spec import NetworkSpec
@@ -98,8 +94,8 @@ def test_one_row_alone_equals_the_batch_in_float64(monkeypatch: pytest.MonkeyPat
 
 def test_memory_of_the_work_does_not_grow_with_rows(small: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
-    forward = Taps.forward
-    monkeypatch.setattr(Taps, "forward", lambda self, x, *d: sizes.append(len(x)) or forward(self, x, *d))
+    forward = Subnetwork.forward
+    monkeypatch.setattr(Subnetwork, "forward", lambda self, x, *d: sizes.append(len(x)) or forward(self, x, *d))
     climb(small, [a.Stage(o.ChannelMean("Conv_2"), 2)], a.rows_for(range(8), 20))
     assert set(sizes) == {a.CHUNK}
 
@@ -220,15 +216,15 @@ def test_fourier_is_ascent_in_scaled_fourier_coefficients() -> None:
 def test_diversity_parts_the_restarts(small: Model) -> None:
     """Rows of a target are coupled, so they share a chunk; other targets and the padding do not matter."""
     plain, diverse = (climb(small, [a.Stage(objective, 150)], a.rows_for(range(6), 5)) for objective in
-                      (o.ChannelMean("Conv_1"), o.ChannelMean("Conv_1") - 2.0 * o.Likeness()))
+                      (o.ChannelMean("Conv_1"), o.ChannelMean("Conv_1") - 2.0 * o.Diversity()))
     likeness = [np.nanmean(assess(small.network, "Conv_1", found.images, found.rows).likeness ** 2)
                 for found in (plain, diverse)]
     assert likeness[1] < 0.7 * likeness[0]
-    few = climb(small, [a.Stage(o.ChannelMean("Conv_1") - 2.0 * o.Likeness(), 5)], a.rows_for([0], 5))  # padded
-    many = climb(small, [a.Stage(o.ChannelMean("Conv_1") - 2.0 * o.Likeness(), 5)], a.rows_for(range(6), 5))
+    few = climb(small, [a.Stage(o.ChannelMean("Conv_1") - 2.0 * o.Diversity(), 5)], a.rows_for([0], 5))  # padded
+    many = climb(small, [a.Stage(o.ChannelMean("Conv_1") - 2.0 * o.Diversity(), 5)], a.rows_for(range(6), 5))
     assert np.allclose(few.images, many.images[many.rows.targets == 0], atol=1e-5)
     with pytest.raises(MaximizeError, match=f"restarts = {a.CHUNK + 1}"):
-        climb(small, [a.Stage(o.ChannelMean("Conv_1") - o.Likeness(), 5)], a.rows_for([5], a.CHUNK + 1))
+        climb(small, [a.Stage(o.ChannelMean("Conv_1") - o.Diversity(), 5)], a.rows_for([5], a.CHUNK + 1))
 
 
 def test_quality_by_hand(small: Model) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from benchmarks.maximize import WANTED
-from lit_mnist.maximize import Reference, Settings, WantedImages, maximize_classes, maximize_maps, reference
+from lit_mnist.maximize import MaximizationResult, Reference, Settings, maximize_classes, maximize_maps, reference
 from lit_mnist.runs.model import Model, open_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.mnist]
@@ -37,7 +37,7 @@ def data(model: Model) -> Reference:
     return reference(model, "Conv2D_3")
 
 
-def nothing_asleep(made: WantedImages) -> bool:
+def nothing_asleep(made: MaximizationResult) -> bool:
     """No map stays at zero, unless interval bounds prove that it must."""
     asleep = made.quality.activation[made.best] == 0
     return not (asleep & ~made.silence.unreachable[list(made.targets)]).any()

@@ -10,8 +10,8 @@ from ..progress import step_bar
 from ..results import Results
 
 if TYPE_CHECKING:
-    from ...maximize.reference import Reference
-    from ...maximize.wanted import WantedImages
+    from ...maximize.maximization import MaximizationResult
+    from ...maximize.quality import Reference
     from ...runs.model import Model
 
 
@@ -52,7 +52,7 @@ def maximize(ckpt_path: str, layer: str | None = None, maps: list[str] | None = 
     if classes is not None and (layer is not None or maps is not None):
         raise MaximizeError(f"--classes {' '.join(classes)} together with a layer or maps; accepted: one of the two")
     from ...inside.filters import last_convolution
-    from ...maximize.wanted import (
+    from ...maximize.maximization import (
         CLASSES,
         Settings,
         default_preset,
@@ -82,7 +82,7 @@ def maximize(ckpt_path: str, layer: str | None = None, maps: list[str] | None = 
 
 
 def _reference(model: Model, layer: str, compare: bool, root: str | None) -> Reference | None:
-    from ...maximize.reference import reference
+    from ...maximize.quality import reference
 
     return reference(model, layer, root=root) if compare else None
 
@@ -98,12 +98,12 @@ def _frames(preset: str, steps: int | None) -> tuple[int, ...]:
     return tuple(sorted({*snapshot_steps(total), *range(0, total, 12)}))
 
 
-def _finish(model: Model, results: Results, result: WantedImages, animate: str | None,
+def _finish(model: Model, results: Results, result: MaximizationResult, animate: str | None,
             tensorboard: str | None) -> Outcome:
     from ...figures.canvas import to_rgb
     from ...figures.maximize import animation, pictures
     from ...files import write_bytes
-    from ...maximize.publish import arrays, write_tensorboard
+    from ...maximize.result import arrays, write_tensorboard
 
     drawn = pictures(result)
     for name, figure in drawn.items():
@@ -120,7 +120,7 @@ def _finish(model: Model, results: Results, result: WantedImages, animate: str |
     return results.finish(data, _text(result))
 
 
-def _data(model: Model, result: WantedImages) -> dict:
+def _data(model: Model, result: MaximizationResult) -> dict:
     settings = {key: value for key, value in vars(result.settings).items() if key not in ("starts", "snapshots")}
     return {"network": model.path, "kind": result.kind, "layer": result.layer, "settings": settings,
             "constraint": result.constraint,
@@ -129,7 +129,7 @@ def _data(model: Model, result: WantedImages) -> dict:
             "summary": result.figures(), "best": result.best, "images": list(result.cards())}
 
 
-def _text(result: WantedImages) -> str:
+def _text(result: MaximizationResult) -> str:
     figures, kinds = result.figures(), {"map": "maps", "unit": "units", "class": "classes"}[result.kind]
     lines = [f"{result.layer}: {figures['targets']} {kinds} x {result.settings.restarts} restarts, preset "
              f"{result.settings.preset}, seed {result.settings.seed}, {result.constraint}"]

@@ -13,14 +13,14 @@ from PIL import Image
 
 from lit_mnist.figures import maximize as draw
 from lit_mnist.figures.canvas import to_rgb
-from lit_mnist.maximize.publish import arrays, entries, grey_levels, write_tensorboard
-from lit_mnist.maximize.reference import reference
-from lit_mnist.maximize.wanted import Settings, WantedImages, maximize_classes, maximize_maps
+from lit_mnist.maximize.maximization import MaximizationResult, Settings, maximize_classes, maximize_maps
+from lit_mnist.maximize.quality import reference
+from lit_mnist.maximize.result import grey_levels, write_tensorboard
 from lit_mnist.runs.model import Model
 
 
 @pytest.fixture(scope="module")
-def made(trained: Model, digits) -> WantedImages:
+def made(trained: Model, digits) -> MaximizationResult:
     data = reference(trained, "Conv2D_1", 3, pixels=digits.train_images[:200])
     return maximize_maps(trained, "Conv2D_1", [5, 0, 9], Settings(restarts=2, steps=12), data)
 
@@ -65,13 +65,13 @@ def test_command_makes_images_of_dense_units(run_cli, trained_run: Path, tmp_pat
 def test_bad_input_exits_with_2_and_one_message_before_any_work(
         run_cli, trained_run: Path, tmp_path: Path, options: tuple, message: str,
         monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["lit_mnist.maximize.reference"], "reference",
+    monkeypatch.setattr(sys.modules["lit_mnist.maximize.quality"], "reference",
                         lambda *_, **__: pytest.fail("a pass over the data"))
     code, out, err = run_cli("maximize", "--ckpt_path", trained_run, "--out", tmp_path, *options)
     assert code == 2 and message in err and "Traceback" not in err and not out and not list(tmp_path.iterdir())
 
 
-def test_every_picture_is_drawn(made: WantedImages) -> None:
+def test_every_picture_is_drawn(made: MaximizationResult) -> None:
     drawn = draw.pictures(made, [9, 5])
     assert set(drawn) == {"grid", "evolution", "curves", "quality", "restarts", "beside_data"}
     assert all(to_rgb(figure).std() > 5 for figure in drawn.values())
@@ -86,22 +86,11 @@ def test_classes_and_dead_maps_are_drawn(trained: Model) -> None:
     names = [f"digit {number}" for number in range(10)]
     made = maximize_classes(trained, [3], Settings("class", restarts=1, steps=2), names=names)
     assert draw.pictures(made).keys() == {"grid", "evolution", "curves", "quality"}
-    assert entries(made)[0].name == "digit 3"
+    assert made.card(0)["name"] == "digit 3"
     assert (grey_levels(np.zeros((1, 4, 4))) == 0).all()
 
 
-def test_entries_are_ready_for_a_page(made: WantedImages) -> None:
-    found = entries(made, top=2)
-    assert [entry.target for entry in found] == [5, 0, 9]
-    for entry, row in zip(found, made.best, strict=True):
-        assert entry.pixels.dtype == np.uint8 and entry.pixels.shape == (28, 28) and entry.pixels.max() == 255
-        assert entry.top.shape == (2, 28, 28) and len(entry.evolution) == len(entry.steps)
-        assert entry.card["activation"] == made.quality.activation[row] == made.quality.activation[
-            made.ascent.rows.targets == entry.target].max()
-    assert set(arrays(made)) >= {"images", "objective", "ratio", "shift", "fine"}
-
-
-def test_tensorboard_holds_the_ascent_with_a_slider(made: WantedImages, tmp_path: Path) -> None:
+def test_tensorboard_holds_the_ascent_with_a_slider(made: MaximizationResult, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     write_tensorboard(made, tmp_path, lambda result: {"grid": to_rgb(draw.grid(result))})

@@ -1,0 +1,188 @@
+"""What a maximisation gives: settings, images, quality cards; as arrays for a file, and as TensorBoard's events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..environment import event_writer
+from ..inside.statistics import Silence
+from .ascent import Ascent, snapshot_steps
+from .checks import MaximizeError, need_positive, need_whole
+from .inputs import Fluctuations
+from .presets import recipe
+from .quality import Quality, Reference
+
+MAPS, UNITS, CLASSES = "map", "unit", "class"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How images are made: preset, restarts a target, seed, and what departs from the preset.
+
+    `steps` replaces the last stage's, `step` every stage's size, `starts` the preset's start images;
+    `search` takes each map's starts from so many long-wave ones; `converge` stops rows early; `wake`
+    raises silent maps by their pre-activation.
+    """
+
+    preset: str = "source"
+    restarts: int = 4
+    seed: int = 0
+    steps: int | None = None
+    step: float | None = None
+    search: int = 0
+    converge: bool = False
+    wake: bool = True
+    snapshots: int | tuple[int, ...] = 6
+    starts: Fluctuations | None = None
+
+    def __post_init__(self) -> None:
+        recipe(self.preset)
+        if self.search and self.starts:
+            raise MaximizeError(f"search = {self.search} with start images of one's own; accepted: one of the two")
+        need_whole("restarts", self.restarts)
+        need_whole("seed", self.seed, 0)
+        need_whole("search", self.search, 0)
+        if self.steps is not None:
+            need_whole("steps", self.steps)
+        if self.step is not None:
+            need_positive("step", self.step)
+        if self.search and self.search < self.restarts:
+            raise MaximizeError(f"search = {self.search} cannot work for {self.restarts} restarts; accepted: 0 for no "
+                                f"search, or {self.restarts} and above")
+
+
+
+@dataclass(frozen=True)
+class MaximizationResult:
+    """Images that targets of one layer want, restarts of a target side by side, and all that was measured."""
+
+    kind: str
+    layer: str
+    settings: Settings
+    constraint: str
+    ascent: Ascent
+    quality: Quality
+    silence: Silence
+    data: Reference | None
+    names: tuple[str, ...]
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """The maps, units or classes, in the order in which they were asked for."""
+        return tuple(dict.fromkeys(self.ascent.rows.targets.tolist()))
+
+    @cached_property
+    def best(self) -> np.ndarray:
+        """The row (targets,) of each target's strongest restart; for `robust`, of the strongest when shifted."""
+        restarts, strength = self.settings.restarts, self.quality.activation
+        if self.settings.preset == "robust":
+            strength = strength * np.nan_to_num(self.quality.shift)
+        values = strength.reshape(-1, restarts)
+        return values.argmax(1) + np.arange(len(values)) * restarts
+
+    def name(self, target: int) -> str:
+        """Return the target's name: the number of a map or unit, a class's name."""
+        return self.names[target] if self.kind == CLASSES else str(target)
+
+    def outcome(self, row: int) -> str:
+        """Say in words how row `row` ended: the stop reason, and for a map that stayed silent, what is known of it."""
+        if self.quality.activation[row] != 0:
+            return str(self.ascent.stops[row])
+        return f"silent: {self.silence.state(int(self.ascent.rows.targets[row]))}"
+
+    def card(self, row: int) -> dict[str, Any]:
+        """Return the quality card of row `row` as plain values; NaN where a figure has no meaning."""
+        ascent, quality, target = self.ascent, self.quality, int(self.ascent.rows.targets[row])
+        return {self.kind: target, "name": self.name(target), "restart": int(ascent.rows.restarts[row]),
+                "seed": self.settings.seed, "steps": int(ascent.steps[row]), "outcome": self.outcome(row),
+                **{name: np.asarray(getattr(quality, name)[row]).item()
+                   for name in ("activation", "ratio", "rank", "shift", "fine", "spread", "likeness")},
+                "objective": ascent.objective[row].tolist()}
+
+    def cards(self) -> Iterator[dict[str, Any]]:
+        """Yield every row's card."""
+        return (self.card(row) for row in range(len(self.ascent)))
+
+    def _repr_png_(self) -> bytes:
+        from ..figures.canvas import to_bytes
+        from ..figures.maximize import grid
+
+        return to_bytes(grid(self))
+
+    def figures(self) -> dict[str, float]:
+        """Return what sums the best images up: counts, and medians and shares over targets that the data raise."""
+        best, quality = self.best, self.quality
+        live = best[np.isfinite(quality.ratio[best])]
+        shown = {"targets": len(best), "silent": int((quality.activation[best] == 0).sum()), "live": len(live)}
+        if len(live) == 0:
+            return shown
+        return shown | {
+            "median_ratio": float(np.median(quality.ratio[live])), "least_ratio": float(quality.ratio[live].min()),
+            "beats_data": float((quality.ratio[live] >= 1).mean()), "first": float((quality.rank[live] == 1).mean()),
+            "median_shift": float(np.nanmedian(quality.shift[live])),
+            "median_fine": float(np.median(quality.fine[live]))}
+
+
+
+Draw = Callable[[MaximizationResult], Mapping[str, np.ndarray]]
+
+
+def evolution(result: MaximizationResult, row: int) -> tuple[tuple[int, ...], np.ndarray]:
+    """Return the source's snapshot steps that were kept, and row `row`'s images (S, C, H, W) after them."""
+    ascent = result.ascent
+    source_steps = set(snapshot_steps(ascent.objective.shape[1]))
+    kept = [place for place, step in enumerate(ascent.snapshot_steps) if step in source_steps]
+    return tuple(ascent.snapshot_steps[place] for place in kept), ascent.snapshots[row, kept]
+
+
+def grey_levels(image: np.ndarray) -> np.ndarray:
+    """Return an image (C, H, W) of any scale as uint8 (H, W), or (H, W, 3): its least value 0, its largest 255."""
+    image = image.astype(np.float64)
+    low, high = image.min(), image.max()
+    levels = np.rint((image - low) * (255 / (high - low) if high > low else 0.0)).astype(np.uint8)
+    return levels.transpose(1, 2, 0) if len(levels) == 3 else levels[0]
+
+
+def arrays(result: MaximizationResult) -> dict[str, np.ndarray]:
+    """Return all arrays under names: rows, images and starts in the network's input, snapshots, objective, quality."""
+    ascent, quality = result.ascent, result.quality
+    return {"target": ascent.rows.targets, "restart": ascent.rows.restarts, "best": result.best,
+            "images": ascent.images, "starts": ascent.starts, "snapshots": ascent.snapshots,
+            "snapshot_steps": np.array(ascent.snapshot_steps), "objective": ascent.objective, "steps": ascent.steps,
+            "outcome": np.array([result.outcome(row) for row in range(len(ascent))]), **vars(quality)}
+
+
+def write_tensorboard(result: MaximizationResult, folder: str | Path, draw: Draw) -> Path:
+    """Write pictures, median objective per step and the quality of every image as events into `folder`; return it.
+
+    `draw` gives the pictures, tag -> uint8 (H, W, 3). Snapshots of the ascent are one image with a slider.
+    """
+    tag = f"maximize/{result.layer}/{result.settings.preset}"
+    with event_writer(folder) as writer:
+        for name, picture in draw(result).items():
+            writer.add_image(f"{tag}/{name}", picture, dataformats="HWC")
+        for place, step in enumerate(result.ascent.snapshot_steps):
+            images = _mosaic(result.ascent.snapshots[result.best, place])
+            writer.add_image(f"{tag}/ascent", images, step, dataformats="HW")
+        live = ~np.isnan(result.ascent.objective)
+        for step in np.flatnonzero(live.any(0)):
+            writer.add_scalar(f"{tag}/median_objective", np.median(result.ascent.objective[live[:, step], step]), step)
+        for name, values in vars(result.quality).items():
+            if (finite := values[np.isfinite(values)]).size:
+                writer.add_histogram(f"{tag}/{name}", finite)
+    return Path(folder)
+
+
+def _mosaic(images: np.ndarray) -> np.ndarray:
+    """Images (N, C, H, W) in rows of 16 or fewer, a dark line between them; colours as their mean."""
+    shown = np.stack([grey_levels(image.mean(0, keepdims=True)) for image in images])
+    columns = min(16, len(shown))
+    shown = np.pad(shown, ((0, -len(shown) % columns), (0, 1), (0, 1)))
+    count, height, width = shown.shape
+    return shown.reshape(count // columns, columns, height, width).transpose(0, 2, 1, 3).reshape(-1, columns * width)
