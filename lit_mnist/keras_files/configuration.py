@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from .. import spec as s
+from .layer_configs import Config, class_and_config, keras_object
 from .names import MODEL_NAME
 from .order import in_keras_order
-from .written import Config, class_and_config, keras_object
 
 
 def is_sequential(spec: s.NetworkSpec) -> bool:

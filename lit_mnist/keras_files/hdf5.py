@@ -33,7 +33,7 @@ def open_hdf5(source: Path | bytes) -> h5py.File:
     if start != SIGNATURE:
         raise KerasFileError(f"not an HDF5 file (it starts with {start!r})")
     file = h5py.File(BytesIO(source) if isinstance(source, bytes) else source, "r")
-    joined = [name for name in file if _BACKSLASH in name]
+    joined = [name for name in file.keys() if _BACKSLASH in name]  # noqa: SIM118 - a group's keys are typed, itself is not
     if not joined or "layer_names" in file.attrs or "model_weights" in file:  # the old layout: a layer's own name
         return file
     file.close()
@@ -50,17 +50,17 @@ def _first_bytes(path: Path) -> bytes:
 
 def find(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
     """Return what stands at `path` below `group`, step by step along hard links; None where nothing does."""
-    found: h5py.Group | h5py.Dataset = group
+    item: h5py.Group | h5py.Dataset | h5py.Datatype = group
     for part in path.split("/"):
         if part in ("", ".", ".."):
             raise KerasFileError(f"refused the path {path!r} inside the file; accepted: names below their group")
-        if not isinstance(found, h5py.Group) or (link := found.get(part, getlink=True)) is None:
+        if not isinstance(item, h5py.Group) or (link := item.get(part, getlink=True)) is None:
             return None
         if not isinstance(link, h5py.HardLink):
             raise KerasFileError(f"refused {path!r}: it is a {_kind(link)}, which may lead outside the file; "
                                  "accepted: data stored in the file itself")
-        found = found[part]
-    return found
+        item = item[part]
+    return None if isinstance(item, h5py.Datatype) else item
 
 
 def _kind(link: object) -> str:
@@ -70,10 +70,10 @@ def _kind(link: object) -> str:
 
 def group_at(group: h5py.Group, path: str) -> h5py.Group:
     """Return the group at `path`; raise KerasFileError where there is none."""
-    found = find(group, path)
-    if not isinstance(found, h5py.Group):
-        raise KerasFileError(f"group {path!r} is {'missing' if found is None else 'not a group'}")
-    return found
+    item = find(group, path)
+    if not isinstance(item, h5py.Group):
+        raise KerasFileError(f"group {path!r} is {'missing' if item is None else 'not a group'}")
+    return item
 
 
 def array_at(group: h5py.Group, path: str, shape: tuple[int, ...] | None = None) -> np.ndarray:

@@ -77,8 +77,10 @@ def _yaml(text: str) -> Any:
     class Loader(yaml.SafeLoader):
         pass
 
-    Loader.add_constructor("tag:yaml.org,2002:python/tuple",
-                           lambda loader, node: loader.construct_sequence(node, deep=True))
+    def sequence(loader: Any, node: Any) -> list[Any]:
+        return loader.construct_sequence(node, deep=True)
+
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", sequence)
     try:
         return yaml.load(text, Loader)
     except (yaml.YAMLError, RecursionError):

@@ -48,7 +48,8 @@ def refs(value: object) -> list[Ref]:
 
 
 def _new_call(node: Mapping[str, Any]) -> Call:
-    keywords = node.get("kwargs") if isinstance(node.get("kwargs"), Mapping) else {}
+    keywords = node.get("kwargs")
+    keywords = keywords if isinstance(keywords, Mapping) else {}
     others = {key: value for key, value in keywords.items() if key not in ("training", "mask")}
     return Call((*_new_arguments(node.get("args", [])), *_new_arguments(list(others.values()), tensors=True)),
                 bool(keywords.get("training")))

@@ -57,15 +57,15 @@ def _by_name(file: h5py.File, stored: Sequence[KerasLayer], counts: Counts) -> P
     prefix = "model_weights/" if "model_weights" in file else ""
     top = group_at(file, "model_weights") if prefix else file
     listed = {name: names(group_at(top, name), "weight_names") for name in names(top, "layer_names")}
-    wanted = [layer for layer in stored if _has_weights(layer, counts)]
+    weighted = [layer for layer in stored if _has_weights(layer, counts)]
     filled = [name for name, weights in listed.items() if weights]
-    by_name = all(layer.path[-1] in listed for layer in wanted)
-    if not by_name and len(filled) != len(wanted):
+    by_name = all(layer.path[-1] in listed for layer in weighted)
+    if not by_name and len(filled) != len(weighted):
         raise KerasFileError(f"layers with weights in the file: {', '.join(filled) or 'none'}; accepted: "
-                             f"{', '.join(layer.name for layer in wanted)}")
-    groups = [layer.path[-1] for layer in wanted] if by_name else filled
+                             f"{', '.join(layer.name for layer in weighted)}")
+    groups = [layer.path[-1] for layer in weighted] if by_name else filled
     places: Places = {}
-    for layer, group in zip(wanted, groups, strict=True):
+    for layer, group in zip(weighted, groups, strict=True):
         paths = [f"{prefix}{group}/{weight}" for weight in listed[group]]
         places |= _split(layer, paths, counts) if layer.children else {layer.name: paths}
     return places

@@ -14,17 +14,17 @@ import h5py
 from ..spec import NetworkSpec, Shape, Shared, SpecError
 from ..spec.weights import Weights, trainable_shapes
 from .container import Container, open_container
-from .described import Described, describe
 from .errors import KerasFileError, reading
 from .graph import KerasLayer, read_graph
 from .hdf5 import array_at, find, group_at, names, text
+from .layer_configs import class_and_config
 from .network_file import beside, keras_config, network_config, same_name
 from .order import in_keras_order
 from .places import ROOTS, in_stored_order, weight_places
 from .slots import OptimizerState, interpret
+from .to_spec import FileNetwork, describe
 from .trial import try_out
 from .vocabulary import RANDOM, SUPPORTED
-from .written import class_and_config
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,9 @@ def _weights_beside(network: Path) -> Path:
     files = [file for file in sorted(network.parent.iterdir()) if file.suffix.lower() in (".h5", ".hdf5", ".keras")]
     alike = [file for file in files if same_name(network, file)] or files
     if len(alike) != 1:
-        found = ", ".join(file.name for file in alike[:5]) or "none"
+        candidates = ", ".join(file.name for file in alike[:5]) or "none"
         raise KerasFileError(f"{network}: a network's description without weights, and not one file of weights beside "
-                             f"it ({found}); accepted: convert WEIGHTS OUT --config {network.name}")
+                             f"it ({candidates}); accepted: convert WEIGHTS OUT --config {network.name}")
     return alike[0]
 
 
@@ -169,7 +169,7 @@ def _counted(spec: NetworkSpec, name: str) -> tuple[int, int]:
     return moved, len(weights) - moved
 
 
-def _optimizer(container: Container, network: Described,
+def _optimizer(container: Container, network: FileNetwork,
                stored: Sequence[KerasLayer]) -> tuple[OptimizerState | None, list[str]]:
     """Return the optimiser's state, or None and why there is none."""
     training = container.training or {}
@@ -192,7 +192,7 @@ def _optimizer(container: Container, network: Described,
     return replace(state, slots={slot: network.turns.all_turned(arrays) for slot, arrays in state.slots.items()}), []
 
 
-def _moved(network: Described, stored: Sequence[KerasLayer]) -> dict[str, Shape]:
+def _moved(network: FileNetwork, stored: Sequence[KerasLayer]) -> dict[str, Shape]:
     """Return the weights that the optimiser moved and their shapes, in the order of the file's layers."""
     ours = {layer.name: name for name, layer in network.layers.items()}
     shapes = trainable_shapes(network.spec)

@@ -138,10 +138,10 @@ def _with_scalars(name: str, settings: Mapping[str, Any], scalars: Sequence[np.n
 
 def listed(state: OptimizerState, weights: Sequence[str]) -> list[tuple[str, np.ndarray]]:
     """Return (path, array) of every variable as Keras 3 writes them, for the trainable `weights` in its order."""
-    variables: list[tuple[str, np.ndarray]] = [("iteration", np.int64(state.iteration or 0))]
+    variables: list[tuple[str, np.ndarray]] = [("iteration", np.asarray(state.iteration or 0, np.int64))]
     if not isinstance(state.settings.get("learning_rate"), Mapping):
         rate = state.settings.get("learning_rate", 1e-3) if state.learning_rate is None else state.learning_rate
-        variables.append(("learning_rate", np.float32(rate)))
+        variables.append(("learning_rate", np.asarray(rate, np.float32)))
     for group in slot_groups(state.name, state.settings) or []:
         variables += [(f"{MODEL_NAME}_{weight.replace('/', '_')}_{slot}", state.slots[slot][weight])
                       for weight in weights for slot in group]
@@ -154,4 +154,4 @@ def nadam_product(state: OptimizerState) -> np.ndarray:
         return np.asarray(state.scalars["u_product"])
     beta = state.settings.get("beta_1", 0.9)
     steps = np.arange(1, (state.iteration or 0) + 1)
-    return np.float32(np.prod(beta * (1 - 0.5 * 0.96**steps)))
+    return np.asarray(np.prod(beta * (1 - 0.5 * 0.96**steps)), np.float32)

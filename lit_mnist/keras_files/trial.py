@@ -1,8 +1,8 @@
 """A first reading in a process of its own, which may hang or crash instead of this one.
 
-On some damaged files HDF5's own library never returns (a false length in a heap of texts is enough), and
-no check in Python can stand before it. So a worker reads everything that a reader could touch; only files
-that it comes through are opened here. The worker is started once, at the first file, and knows no torch.
+On some damaged files HDF5's library never returns (a wrong length in a heap of texts is enough), and no check
+in Python can come before it. So a worker process reads everything that a reader could touch; only files that it
+reads to the end are opened here. The worker is started once, at the first file, and imports no torch.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import threading
 from pathlib import Path
 
 import h5py
+from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue] - has no stub
 
 from .container import open_container
 from .errors import KerasFileError
@@ -38,15 +39,17 @@ class _Worker:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        for line in self.process.stdout:
+        for line in self.process.stdout or ():
             self.answers.put(line)
         self.answers.put("")  # it has ended
 
-    def comes_through(self, path: Path, patience: float) -> str | None:
-        """Return None where the worker read the file to its end, else what happened to the worker."""
+    def probe_failure(self, path: Path, patience: float) -> str | None:
+        """Return None where the worker read the file to its end, else what failure to the worker."""
+        requests = self.process.stdin
+        assert requests is not None
         try:
-            self.process.stdin.write(json.dumps(str(path.resolve())) + "\n")
-            self.process.stdin.flush()
+            requests.write(json.dumps(str(path.resolve())) + "\n")
+            requests.flush()
             return None if self.answers.get(timeout=patience) else "crashes"
         except queue.Empty:
             return f"does not return within {patience:.0f} s"
@@ -59,7 +62,8 @@ class _Worker:
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(OSError):
-                pipe.close()
+                if pipe is not None:
+                    pipe.close()
 
 
 _lock = threading.Lock()
@@ -74,10 +78,10 @@ def try_out(path: Path) -> None:
         if _worker is None:
             _worker = _Worker()
             atexit.register(_stop)
-        happened = _worker.comes_through(path, patience)
-        if happened is not None:
+        failure = _worker.probe_failure(path, patience)
+        if failure is not None:
             _stop()
-            raise KerasFileError(f"damaged: HDF5's library {happened} on it")
+            raise KerasFileError(f"damaged: HDF5's library {failure} on it")
 
 
 def _stop() -> None:
@@ -105,16 +109,16 @@ def _touch(group: h5py.Group) -> None:
                 text(group, name)
             with contextlib.suppress(Exception):
                 names(group, name)
-        for name in group:
+        for name in group.keys():  # noqa: SIM118 - a group's keys are typed, itself is not
             with contextlib.suppress(Exception):
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                     continue
-                found = group[name]
-                address = h5py.h5o.get_info(found.id).addr
-                if isinstance(found, h5py.Group) and address not in seen:
+                item = group[name]
+                address = h5o.get_info(item.id).addr
+                if isinstance(item, h5py.Group) and address not in seen:
                     seen.add(address)
-                    waiting.append(found)
-                elif isinstance(found, h5py.Dataset):
+                    waiting.append(item)
+                elif isinstance(item, h5py.Dataset):
                     array_at(group, name)
 
 

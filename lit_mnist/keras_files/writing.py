@@ -19,10 +19,10 @@ from ..spec.weights import Weights, check_weights, trainable_shapes
 from .configuration import compile_config, is_sequential, model_config
 from .container import CONFIG, METADATA, OWN, WEIGHTS
 from .errors import KerasFileError
+from .layer_configs import class_and_config
 from .names import MODEL_NAME, group_names, snake_case
 from .order import in_keras_order
 from .slots import OptimizerState, listed, slot_groups
-from .written import class_and_config
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 LAYOUT = "3.15.1"  # the release whose layout is written, and which the tests load the files with
@@ -91,10 +91,10 @@ def _check_slots(path: Path, weights: Mapping[str, Shape], optimizer: OptimizerS
                              "AdamW, Nadam, Adamax, Adadelta, Adagrad")
     for slot in (slot for group in groups for slot in group):
         for weight, shape in weights.items():
-            found = optimizer.slots.get(slot, {}).get(weight)
-            if found is None or found.shape != shape:
+            array = optimizer.slots.get(slot, {}).get(weight)
+            if array is None or array.shape != shape:
                 raise KerasFileError(f"{path}: slot {slot!r} of {weight!r} is "
-                                     f"{'missing' if found is None else found.shape}; accepted: an array {shape}")
+                                     f"{'missing' if array is None else array.shape}; accepted: an array {shape}")
 
 
 def _archive(content: _Content) -> bytes:

@@ -18,7 +18,7 @@ from .vocabulary.training import PASSED_ON, RANDOM
 
 
 @dataclass(frozen=True)
-class Described:
+class FileNetwork:
     """A file's network: its spec, the file's layers by their names here, what must be said, how weights turn.
 
     `renamed` maps layer -> its name in the file, where they differ; second calls count as layers there.
@@ -36,7 +36,7 @@ class Described:
         return tuple(name for name, layer in self.layers.items() if self.spec[name].weights and not layer.trainable)
 
 
-def describe(graph: Graph, keras_version: str | None, backend: str | None) -> Described:
+def describe(graph: Graph, keras_version: str | None, backend: str | None) -> FileNetwork:
     """Return the network of a graph; raise KerasFileError or SpecError, by name, for what has no counterpart."""
     first = is_channels_first(graph)
     building = _Building(graph, Turns(first, backend), _before_keras_3(graph, keras_version))
@@ -153,7 +153,7 @@ class _Building:
     def _shape_of(self, name: str) -> Shape:
         return next(self.shapes[value] for value, layer in self.values.items() if layer == name)
 
-    def finished(self) -> Described:
+    def finished(self) -> FileNetwork:
         """Return the whole network, with its first output that gives a vector as its answer."""
         outputs = [self.values[value] for value in self.graph.outputs]
         vectors = [self.values[value] for value in self.graph.outputs if len(self.shapes[value]) == 1]
@@ -166,4 +166,4 @@ class _Building:
         names = None if kept == (self.layers[-1].name,) else kept
         spec = NetworkSpec(tuple(self.layers), self.image, outputs=names)
         renamed = {new: name for name, new in self.names.items() if new != name}
-        return Described(spec, self.calls, renamed, tuple(self.notes), self.turns)
+        return FileNetwork(spec, self.calls, renamed, tuple(self.notes), self.turns)
