@@ -5,10 +5,12 @@ Shapes are written as Keras writes them: ``(height, width, channels)`` for image
 """
 
 from . import layers
-from .description import INITIALIZERS, LayerInfo, NetworkSpec, is_layer_name
+from .description import INITIALIZERS, NetworkSpec
 from .layer import ACTIVATIONS, ALIASES, INPUT, MONOTONE, PADDINGS, Activated, Layer, Shape, SpecError
 from .layers import *  # noqa: F403 - every layer type, by the list that the folder keeps
+from .names import is_layer_name
 from .serialize import layer_from_dict
+from .table import LayerInfo
 from .windows import Window, same_padding
 from .wiring import Step
 

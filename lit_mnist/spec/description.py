@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -14,61 +13,15 @@ from ..errors import nearest
 from . import wiring
 from .layer import INPUT, Layer, Shape, SpecError
 from .layers import SAME_VALUES, Shared
+from .names import is_layer_name
 from .serialize import frozen, layer_from_dict, without_defaults
-from .windows import Patch, in_pixels, merged
+from .table import LayerInfo, walk
 from .wiring import Step
 
 INITIALIZERS = ("glorot_uniform", "inverse_sqrt_uniform")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 # layers that treat all values of a vector alike, or are permuted with them
 _ORDER_FREE = ("dropout", "gaussian_dropout", "alpha_dropout", "gaussian_noise", "activity_regularization",
                "activation", "relu", "rescaling", "batch_norm")
-# A layer becomes an attribute of its network, so it cannot be called as something that every torch module has
-_RESERVED = frozenset("""
-    T_destination activity_layers add_module apply bfloat16 buffers call_super_init children compile
-    cpu cuda double dump_patches eval extra_repr float forward get_buffer get_extra_state
-    get_parameter get_submodule half ipu load_state_dict layer_values load_weights module_of modules
-    mtia named_buffers named_children named_modules named_parameters named_weights names parameters pool_after
-    probabilities register_backward_hook register_buffer register_forward_hook
-    register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
-    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
-    register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
-    set_extra_state set_submodule share_memory spec state_dict to to_empty train training
-    training_logits type xpu zero_grad
-""".split())
-
-
-@dataclass(frozen=True)
-class LayerInfo:
-    """One row of the layer table.
-
-    `receptive_field`, `jump` and `start` are (rows, columns) in input pixels: size of the patch one
-    unit sees, distance between neighbouring units' patches, and the first patch's top left corner
-    (negative where padding is seen). After layers that enlarge, these are of the smallest patch of whole
-    pixels that holds what any unit sees. What reaches all positions alike (an image's statistics, what
-    squeeze-and-excitation multiplies by) is not counted. `inputs` are the names of what the layer reads,
-    `input_shape` is the first one's shape. `maps` is the number of feature maps, None for vectors.
-    """
-
-    name: str
-    type: str
-    activation: str | None
-    input_shape: Shape
-    output_shape: Shape
-    weights: Mapping[str, Shape]
-    parameters: int
-    trainable_parameters: int
-    macs: int
-    receptive_field: tuple[int, int]
-    jump: tuple[int | float, int | float]
-    start: tuple[int, int]
-    inputs: tuple[str, ...]
-    input_shapes: tuple[Shape, ...]
-
-    @property
-    def maps(self) -> int | None:
-        """Number of feature maps, None where the output is a vector."""
-        return self.output_shape[2] if len(self.output_shape) == 3 else None
 
 
 @dataclass(frozen=True)
@@ -116,7 +69,7 @@ class NetworkSpec:
     @cached_property
     def table(self) -> tuple[LayerInfo, ...]:
         """One LayerInfo per layer, in order."""
-        return tuple(_walk(self))
+        return tuple(walk(self))
 
     @cached_property
     def _by_name(self) -> dict[str, LayerInfo]:
@@ -194,10 +147,11 @@ class NetworkSpec:
 
     def layer(self, name: str) -> Layer:
         """Return layer `name`; of one that shares another's weights, that other layer under this name and inputs."""
-        return self._called[self[name].name]
+        return self.definitions[self[name].name]
 
     @cached_property
-    def _called(self) -> dict[str, Layer]:
+    def definitions(self) -> dict[str, Layer]:
+        """Layer -> whose rules hold for it: itself, or the one whose weights it shares under its name and inputs."""
         by_name = {layer.name: layer for layer in self.layers}
         return {name: replace(by_name[layer.shares], name=name, inputs=layer.inputs)
                 if isinstance(layer, Shared) else layer for name, layer in by_name.items()}
@@ -271,11 +225,6 @@ class NetworkSpec:
         return sum(info.macs for info in self.table)
 
 
-def is_layer_name(name: object) -> bool:
-    """Whether a layer may be called `name`: an identifier that no torch module has as an attribute."""
-    return isinstance(name, str) and _NAME.match(name) is not None and name not in _RESERVED
-
-
 def _check_whole(spec: NetworkSpec) -> None:
     shape = spec.input_shape
     if not (isinstance(shape, tuple) and len(shape) == 3 and all(type(n) is int and n > 0 for n in shape)):
@@ -313,45 +262,3 @@ def _check_outputs(spec: NetworkSpec) -> None:
         if name not in spec.names:
             raise SpecError(f"network: no layer {name!r} to be an output; {nearest(str(name), spec.names)}")
     wiring.check_used(spec.sources, outputs)
-
-
-def _check_answer(spec: NetworkSpec, info: LayerInfo) -> None:
-    layer = spec.layers[spec.names.index(info.name)]
-    if len(info.output_shape) != 1:
-        which = "the last layer" if spec.outputs is None else "the first output"
-        raise layer.fail("output shape", info.output_shape, f"{which} must give a vector of class scores")
-    if info.activation in ("softmax", "sigmoid") and spec.readers[info.name]:
-        raise layer.fail("activation", info.activation, "it gives the network's answer, whose activation is left to "
-                         f"the loss, but {spec.readers[info.name][0]!r} reads it; accepted: an activation layer of "
-                         "its own for the answer")
-
-
-def _walk(spec: NetworkSpec) -> Iterator[LayerInfo]:
-    image = spec.input_shape[:2]
-    shapes = {INPUT: spec.input_shape}
-    patches = {INPUT: Patch((1, 1), (1, 1), (0, 0))}
-    rows: dict[str, LayerInfo] = {}
-    for layer in spec.layers:
-        inputs, called = spec.sources[layer.name], spec._called[layer.name]
-        given = tuple(shapes[name] for name in inputs)
-        output, weights = called.merged_shape(given), called.weights(given[0])
-        if isinstance(layer, Shared):
-            weights = _shared_weights(layer, weights, rows)
-        local = [name for name in inputs if shapes[name][:-1] == output[:-1]] or inputs  # the others are broadcast
-        seen = patches[inputs[0]] if len(inputs) == 1 else merged([patches[name] for name in local], image)
-        patch = seen.seen_through(called.window(given[0]), image)
-        trainable = sum(math.prod(shape) for name, shape in weights.items() if name in called.trainable)
-        rows[layer.name] = LayerInfo(layer.name, layer.type, getattr(called, "activation", None), given[0], output,
-                                     weights, sum(map(math.prod, weights.values())), trainable, called.macs(given[0]),
-                                     *in_pixels(patch), inputs, given)
-        shapes[layer.name], patches[layer.name] = output, patch
-        yield rows[layer.name]
-    _check_answer(spec, rows[spec.output])
-
-
-def _shared_weights(layer: Shared, weights: Mapping[str, Shape], rows: Mapping[str, LayerInfo]) -> dict[str, Shape]:
-    """Return no weights: they are the other layer's, of which the shapes must be those that this input needs."""
-    original = dict(rows[layer.shares].weights)
-    if original != weights:
-        raise layer.fail("shares", layer.shares, f"its input needs weights {weights}, that layer's are {original}")
-    return {}

@@ -1,0 +1,91 @@
+"""The layer table of a network: shapes, weights, work and receptive fields, worked out from the input on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .layer import INPUT, Shape
+from .layers import Shared
+from .windows import Patch, in_pixels, merged
+
+if TYPE_CHECKING:
+    from .description import NetworkSpec
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One row of the layer table.
+
+    `receptive_field`, `jump` and `start` are (rows, columns) in input pixels: size of the patch one
+    unit sees, distance between neighbouring units' patches, and the first patch's top left corner
+    (negative where padding is seen). After layers that enlarge, these are of the smallest patch of whole
+    pixels that holds what any unit sees. What reaches all positions alike (an image's statistics, what
+    squeeze-and-excitation multiplies by) is not counted. `inputs` are the names of what the layer reads,
+    `input_shape` is the first one's shape. `maps` is the number of feature maps, None for vectors.
+    """
+
+    name: str
+    type: str
+    activation: str | None
+    input_shape: Shape
+    output_shape: Shape
+    weights: Mapping[str, Shape]
+    parameters: int
+    trainable_parameters: int
+    macs: int
+    receptive_field: tuple[int, int]
+    jump: tuple[int | float, int | float]
+    start: tuple[int, int]
+    inputs: tuple[str, ...]
+    input_shapes: tuple[Shape, ...]
+
+    @property
+    def maps(self) -> int | None:
+        """Number of feature maps, None where the output is a vector."""
+        return self.output_shape[2] if len(self.output_shape) == 3 else None
+
+
+def walk(spec: NetworkSpec) -> Iterator[LayerInfo]:
+    """Yield the layers' rows in order; raise SpecError where shapes do not fit or the answer is no vector."""
+    image = spec.input_shape[:2]
+    shapes = {INPUT: spec.input_shape}
+    patches = {INPUT: Patch((1, 1), (1, 1), (0, 0))}
+    rows: dict[str, LayerInfo] = {}
+    for layer in spec.layers:
+        inputs, called = spec.sources[layer.name], spec.definitions[layer.name]
+        given = tuple(shapes[name] for name in inputs)
+        output, weights = called.merged_shape(given), called.weights(given[0])
+        if isinstance(layer, Shared):
+            weights = _shared_weights(layer, weights, rows)
+        local = [name for name in inputs if shapes[name][:-1] == output[:-1]] or inputs  # the others are broadcast
+        seen = patches[inputs[0]] if len(inputs) == 1 else merged([patches[name] for name in local], image)
+        patch = seen.seen_through(called.window(given[0]), image)
+        trainable = sum(math.prod(shape) for name, shape in weights.items() if name in called.trainable)
+        rows[layer.name] = LayerInfo(layer.name, layer.type, getattr(called, "activation", None), given[0], output,
+                                     weights, sum(map(math.prod, weights.values())), trainable, called.macs(given[0]),
+                                     *in_pixels(patch), inputs, given)
+        shapes[layer.name], patches[layer.name] = output, patch
+        yield rows[layer.name]
+    _check_answer(spec, rows[spec.output])
+
+
+def _shared_weights(layer: Shared, weights: Mapping[str, Shape], rows: Mapping[str, LayerInfo]) -> dict[str, Shape]:
+    """Return no weights: they are the other layer's, of which the shapes must be those that this input needs."""
+    original = dict(rows[layer.shares].weights)
+    if original != weights:
+        raise layer.fail("shares", layer.shares, f"its input needs weights {weights}, that layer's are {original}")
+    return {}
+
+
+def _check_answer(spec: NetworkSpec, info: LayerInfo) -> None:
+    layer = spec.layers[spec.names.index(info.name)]
+    if len(info.output_shape) != 1:
+        which = "the last layer" if spec.outputs is None else "the first output"
+        raise layer.fail("output shape", info.output_shape, f"{which} must give a vector of class scores")
+    if info.activation in ("softmax", "sigmoid") and spec.readers[info.name]:
+        raise layer.fail("activation", info.activation, "it gives the network's answer, whose activation is left to "
+                         f"the loss, but {spec.readers[info.name][0]!r} reads it; accepted: an activation layer of "
+                         "its own for the answer")
