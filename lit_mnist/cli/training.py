@@ -134,6 +134,10 @@ class Cli(LightningCLI):
         if self.command == "predict":
             parser.add_argument("--images", type=str, nargs="+", default=[],
                                 help="image files, or ids such as test:19 (default: the whole test set)")
+            parser.add_argument("--out", type=str | None, default=None,
+                                help="folder: draw each picture beside the network's input and the answer")
+            parser.add_argument("--many", action="store_true",
+                                help="find all digits of each picture, read by lines from the left")
         for target in ("model.seed", "data.seed"):
             parser.link_arguments("seed_everything", target, compute_fn=_as_seed)
 
@@ -296,10 +300,15 @@ class Cli(LightningCLI):
 
     def _predict(self) -> Outcome:
         if not self.settings.images:
+            for key in ("out", "many"):
+                if self.settings[key]:
+                    raise UserError(f"--{key}: works on --images; accepted: --images FILE ... beside it")
             return predict_test(self.trainer, self.model, self.datamodule)
         from .commands.predict import predict
 
-        return predict(self._opened(), self.settings.images, self.settings.data.dataset, self.settings.data.root)
+        settings = self.settings
+        return predict(self._opened(), settings.images, settings.data.dataset, settings.data.root,
+                       settings.out, settings.many)
 
 
 def _as_seed(value: bool | int) -> int:

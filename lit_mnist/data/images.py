@@ -19,7 +19,7 @@ from .reader import read_digit
 
 _ID = re.compile(r"(train|test):(\d+)\Z")
 _MNIST = (28, 28, 1)
-_HANDWRITTEN = ("mnist", "emnist")  # one character a picture, centred: `read_digit` makes it so
+HANDWRITTEN = ("mnist", "emnist")  # one character a picture, centred: `read_digit` makes it so
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def read_images(names: Sequence[str], dataset: str = "mnist", root: str | Path |
     """
     if not names:
         raise DataError("no image named; accepted: ids such as test:19 or train:31727, image files, or folders of them")
-    names = [each for name in names for each in _expanded(name)]
+    names = [each for name in names for each in expanded(name)]
     source = load_dataset(dataset, root, shape=input_shape) if any(_ID.match(name) for name in names) else None
     with quiet():
         read = [_one(name, source, input_shape, dataset) for name in names]
@@ -57,7 +57,13 @@ def read_images(names: Sequence[str], dataset: str = "mnist", root: str | Path |
                   _adapted(names, source, input_shape, dataset))
 
 
-def _expanded(name: str) -> list[str]:
+def is_id(name: str) -> bool:
+    """Whether `name` is an image's number in its data set, such as ``test:19``."""
+    return _ID.match(name) is not None
+
+
+def expanded(name: str) -> list[str]:
+    """Return the pictures in a folder, else `name` itself; raises DataError for a folder without pictures."""
     folder = expand(name)
     if _ID.match(name) or not folder.is_dir():
         return [name]
@@ -70,13 +76,18 @@ def _expanded(name: str) -> list[str]:
 def _adapted(names: Sequence[str], source: Dataset | None, shape: Shape, dataset: str) -> str | None:
     parts = [adaptation(source.image_shape, shape)] if source is not None else []
     if not all(_ID.match(name) for name in names):
-        if shape[2] != 1 or dataset == "folder":
-            parts.append(f"image files resized to {shape[0]} x {shape[1]}")
-        elif dataset in _HANDWRITTEN:
-            parts += ["image files read as MNIST's: light on dark, centred", adaptation(_MNIST, shape)]
-        else:
-            parts.append(f"image files laid light on dark into {shape[0]} x {shape[1]}, aspect kept")
+        parts.append(file_adaptation(shape, dataset))
     return "; ".join(filter(None, parts)) or None
+
+
+def file_adaptation(shape: Shape, dataset: str) -> str:
+    """Say how image files are brought to a network's input of `shape`."""
+    if shape[2] != 1 or dataset == "folder":
+        return f"image files resized to {shape[0]} x {shape[1]}"
+    if dataset in HANDWRITTEN:
+        resized = adaptation(_MNIST, shape)
+        return "; ".join(filter(None, ["image files read as MNIST's: light on dark, centred", resized]))
+    return f"image files laid light on dark into {shape[0]} x {shape[1]}, aspect kept"
 
 
 def _one(name: str, source: Dataset | None, shape: Shape, dataset: str) -> tuple[np.ndarray, int]:
@@ -102,12 +113,17 @@ def image_file(path: Path, shape: Shape = _MNIST, dataset: str = "mnist") -> np.
     if shape[2] != 1 or dataset == "folder":
         return picture(path, shape)
     grey = np.asarray(open_picture(path, "L"), np.float64)
-    if dataset not in _HANDWRITTEN:
+    if dataset not in HANDWRITTEN:
         return _framed(grey, shape)
     try:
         digit = read_digit(grey).pixels
     except DataError as error:
         raise DataError(f"image {str(path)!r}: {error}") from None
+    return in_shape(digit, shape)
+
+
+def in_shape(digit: np.ndarray, shape: Shape) -> np.ndarray:
+    """Return a digit (28, 28) in a grey network's `shape`; one of MNIST's shape keeps its fractions."""
     return digit if shape == _MNIST else adapt(np.rint(digit).astype(np.uint8)[None], shape)[0]
 
 

@@ -61,6 +61,13 @@ def softmax_bars(answer: Answer, class_names: Sequence[str] | None = None, title
     figure = new_figure(2.7 + width, 3, "\n".join(filter(None, [caption(answer, names), title])))
     picture, bars = figure.subplots(1, 2, width_ratios=[2.7, width])
     image_axes(picture).imshow(shown(answer.pixels), cmap=GREY)
+    draw_bars(bars, answer, names)
+    return figure
+
+
+def draw_bars(bars: Axes, answer: Answer, names: Sequence[str]) -> None:
+    """Draw a bar for each class's probability; the predicted class stands out, the label is marked."""
+    classes = len(answer.probabilities)
     drawn = bars.bar(range(classes), answer.probabilities, color="#b0b0b0")
     drawn[answer.prediction].set_color(REFERENCE)
     upright = 90 if max(map(len, names)) > 3 or classes > _LEVEL_CLASSES else 0
@@ -70,7 +77,6 @@ def softmax_bars(answer: Answer, class_names: Sequence[str] | None = None, title
     if 0 <= answer.label < classes:
         bars.get_xticklabels()[answer.label].set(color=TRAINING, weight="bold")
     bars.set(xlim=(-0.8, classes - 0.2), ylim=(0, 1.25 if upright else 1.08), ylabel="probability")
-    return figure
 
 
 def _curve(axes: Axes, name: str, epochs: Values, training: Values, validation: Values | None,

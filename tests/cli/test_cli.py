@@ -155,5 +155,5 @@ def test_predict_takes_image_files(run_cli: Run, trained_run: Path, digits, tmp_
     assert code == 0, err
     entry = json.loads(out)["images"][0]
     assert entry["label"] is None and 0 <= entry["predicted"] <= 9 and len(entry["probabilities"]) == 10
-    code, _, err = run_cli("predict", "--ckpt_path", trained_run, "--images", tmp_path / "none.png")
-    assert code == 2 and "none.png" in err
+    code, out, err = run_cli("predict", "--ckpt_path", trained_run, "--images", tmp_path / "none.png")
+    assert code == 1 and "none.png" in out, err

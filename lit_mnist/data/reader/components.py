@@ -2,52 +2,137 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import ndimage
 
-_EIGHT = np.ones((3, 3), int)
-_SPECK = 0.02  # of the writing's area: never a stroke
-_PIECE = 0.15  # of the writing's area: a stroke wherever it lies; between the two it must lie close
+from .resample import edge_distance, label
+
+_SPECK = 0.02  # of the writing's ink: never a stroke
+_PIECE = 0.15  # of the writing's ink: a stroke unless far away; between the two it must lie close
+_FAR, _CLOSE = 0.5, 0.15  # of the writing's size
+_BODY = 0.5  # of the tallest component's height: a digit by itself on a page of digits
+
+
+@dataclass(frozen=True)
+class Components:
+    """Connected pieces of ink, numbered from 1 in `labels` (H, W), with their `ink`, boxes and border pixels."""
+
+    labels: np.ndarray
+    ink: np.ndarray
+    boxes: np.ndarray
+    at_border: np.ndarray
+
+    @classmethod
+    def of(cls, mask: np.ndarray, contrast: np.ndarray) -> Components:
+        """Find the components of `mask` (H, W), neighbours by side or corner."""
+        labels = label(mask, corners=True)
+        count = int(labels.max())
+        border = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
+        ink = ndimage.sum_labels(contrast, labels, np.arange(1, count + 1))
+        slices = [part for part in ndimage.find_objects(labels) if part is not None]
+        boxes = [(rows.start, columns.start, rows.stop, columns.stop) for rows, columns in slices]
+        at_border = np.bincount(border, minlength=count + 1)[1:]
+        return cls(labels, np.asarray(ink), np.array(boxes).reshape(-1, 4), at_border)
+
+    @property
+    def heights(self) -> np.ndarray:
+        """Rows that each component spans."""
+        return self.boxes[:, 2] - self.boxes[:, 0]
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """The longer side of each component's box."""
+        return np.maximum(self.heights, self.boxes[:, 3] - self.boxes[:, 1])
+
+    def mask(self, indices: list[int]) -> np.ndarray:
+        """Return the pixels of the components with these indices, counted from 0."""
+        return np.isin(self.labels, np.asarray(indices) + 1)
 
 
 def writing(mask: np.ndarray, contrast: np.ndarray) -> np.ndarray:
-    """Return the part of `mask` (H, W) that belongs to one digit.
+    """Return the part of `mask` (H, W) that belongs to one digit, empty where nothing was written.
 
-    The heaviest component is the digit's body; what touches the border loses against a component that does not.
-    Pieces join it by size and closeness; empty where nothing was written.
+    The heaviest component is the digit's body; what touches the border loses against a component that
+    does not. Pieces join it by weight and closeness.
     """
-    labels, count = ndimage.label(mask, _EIGHT)
-    if not count:
+    pieces = Components.of(mask, contrast)
+    if not len(pieces.ink):
         return mask
-    numbers = np.arange(1, count + 1)
-    ink = ndimage.sum_labels(contrast, labels, numbers)
-    touching = border_contact(labels, count)
-    body = _body(ink, touching)
-    kept = _belonging(labels, count, ink, touching, body)
-    return np.isin(labels, kept)
+    body = int(np.argmax(np.where(pieces.at_border > 0, 0.1 * pieces.ink, pieces.ink)))
+    return pieces.mask([body, *_pieces_of(pieces, body)])
 
 
-def border_contact(labels: np.ndarray, count: int) -> np.ndarray:
-    """Return how many border pixels each component 1 to `count` of `labels` holds, (count,)."""
-    border = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
-    return np.bincount(border, minlength=count + 1)[1:]
+def _pieces_of(pieces: Components, body: int) -> list[int]:
+    if len(pieces.ink) == 1:
+        return []
+    gaps = _distances(pieces.labels, body + 1) / pieces.sizes[body]
+    weight = pieces.ink / pieces.ink[body]
+    near = np.where(weight >= _PIECE, _FAR, _CLOSE)
+    inside = (pieces.at_border == 0) | (pieces.at_border[body] > 0)
+    joins = (weight >= _SPECK) & inside & (gaps < near)
+    return [int(index) for index in np.flatnonzero(joins) if index != body]
 
 
-def _body(ink: np.ndarray, touching: np.ndarray) -> int:
-    """The number of the heaviest component; one that touches the border counts for a tenth."""
-    return 1 + int(np.argmax(np.where(touching > 0, 0.1 * ink, ink)))
+def _distances(labels: np.ndarray, body: int) -> np.ndarray:
+    """The shortest distance from each component, counted from 1, to the component `body`, in pixels."""
+    distance = edge_distance(labels != body)
+    gaps = np.full(labels.max() + 1, np.inf)
+    marked = labels > 0
+    np.minimum.at(gaps, labels[marked], distance[marked])
+    return gaps[1:]
 
 
-def _belonging(labels: np.ndarray, count: int, ink: np.ndarray, touching: np.ndarray, body: int) -> list[int]:
-    spans = ndimage.find_objects(labels)
-    size = max(part.stop - part.start for part in spans[body - 1])
-    distance = ndimage.distance_transform_edt(labels != body)
-    kept = [body]
-    for number in range(1, count + 1):
-        share = ink[number - 1] / ink[body - 1]
-        if number == body or share < _SPECK or (touching[number - 1] and not touching[body - 1]):
-            continue
-        gap = distance[labels == number].min() / size
-        if gap < (0.5 if share >= _PIECE else 0.15):
-            kept.append(number)
-    return kept
+def digits_of_page(mask: np.ndarray, contrast: np.ndarray) -> list[list[np.ndarray]]:
+    """Return a mask (H, W) for each digit of a page: lines from the top, each with its digits from the left.
+
+    Tall components are digits; smaller pieces join the digit next to them (the bar of a five), if any.
+    """
+    pieces = Components.of(mask, contrast)
+    inside = np.flatnonzero((pieces.at_border == 0) & (pieces.sizes >= 6))
+    if not len(inside):
+        return []
+    height = _usual_height(pieces.heights[inside])
+    bodies = [int(index) for index in inside if pieces.heights[index] >= _BODY * height]
+    owners = {body: [body] for body in bodies}
+    for index in set(inside.tolist()) - set(bodies):
+        owner, gap = _nearest(pieces.boxes, index, bodies)
+        if gap < _CLOSE * height and pieces.ink[index] >= _SPECK * pieces.ink[owner]:
+            owners[owner].append(index)
+    return [[pieces.mask(owners[body]) for body in line] for line in lines_of(pieces.boxes, bodies)]
+
+
+def _usual_height(heights: np.ndarray) -> float:
+    """The median of what is at least half as tall as the tallest component."""
+    return float(np.median(heights[heights >= _BODY * heights.max()]))
+
+
+def _nearest(boxes: np.ndarray, index: int, bodies: list[int]) -> tuple[int, float]:
+    """The body whose box lies nearest to a piece's, and the gap between the two."""
+    top, left, bottom, right = boxes[index]
+    others = boxes[bodies]
+    down = np.maximum(0, np.maximum(others[:, 0] - bottom, top - others[:, 2]))
+    across = np.maximum(0, np.maximum(others[:, 1] - right, left - others[:, 3]))
+    gaps = np.hypot(down, across)
+    return bodies[int(gaps.argmin())], float(gaps.min())
+
+
+def lines_of(boxes: np.ndarray, indices: list[int]) -> list[list[int]]:
+    """Sort boxes (top, left, bottom, right) into lines from the top, and each line from the left.
+
+    Two boxes are neighbours in a line where the middle of each lies between the other's top and bottom.
+    """
+    lines: list[list[int]] = []
+    for index in sorted(indices, key=lambda index: boxes[index][1]):
+        line = next((line for line in lines if _side_by_side(boxes[line[-1]], boxes[index])), None)
+        if line is None:
+            lines.append([index])
+        else:
+            line.append(index)
+    return sorted(lines, key=lambda line: float(np.mean(boxes[line][:, [0, 2]])))
+
+
+def _side_by_side(first: np.ndarray, second: np.ndarray) -> bool:
+    middles = (first[0] + first[2]) / 2, (second[0] + second[2]) / 2
+    return bool(second[0] <= middles[0] < second[2] and first[0] <= middles[1] < first[2])

@@ -1,4 +1,4 @@
-"""One digit in one picture: from grey levels to MNIST's 28 x 28."""
+"""One digit, or all digits, of one picture: from grey levels to MNIST's 28 x 28."""
 
 from __future__ import annotations
 
@@ -7,26 +7,32 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..idx import DataError
-from .components import writing
-from .ink import find_ink
+from .components import digits_of_page, writing
+from .ink import Ink, find_ink
 from .page import cut_out_page
 from .resample import shrink
-from .strokes import BOX, SIZE, extent, in_detail, in_frame, with_width
+from .strokes import BOX, SIZE, Strokes, cropped, extent, in_detail, in_frame, measure, with_width
 
-_LONGEST = 1024  # pixels of the longest side that is worked on
+_LONGEST = 1024  # pixels of the longest side that is worked on for one digit
+_LONGEST_PAGE = 2048  # the same for a page of digits
 _SMALLEST = 8  # pixels of a picture's shorter side
 _LEAST = 0.03  # of the picture's longest side; what is smaller is grain
 
 
 @dataclass(frozen=True)
 class Digit:
-    """`pixels` (28, 28), 0 to 255, light on dark."""
+    """`pixels` (28, 28), 0 to 255, light on dark; `box` (top, left, bottom, right) in the picture's pixels.
+
+    `strokes` describes the writing before its width was changed.
+    """
 
     pixels: np.ndarray
+    box: tuple[float, float, float, float]
+    strokes: Strokes
 
 
 def is_mnist(grey: np.ndarray) -> bool:
-    """Whether `grey` has MNIST's form already: a box of 20 pixels with its centre of mass in the middle of 28.
+    """Whether `grey` has MNIST's form: a box of 20 pixels with its centre of mass in the middle of 28.
 
     All 70,000 images of MNIST have it: longest side 20 (19 in 16 of them), centre of mass at 13.48 to
     14.5, brightest pixel 254 or 255.
@@ -42,17 +48,53 @@ def is_mnist(grey: np.ndarray) -> bool:
 
 
 def read_digit(grey: np.ndarray) -> Digit:
-    """Return the digit of a grey picture (H, W), 0 to 255; an image of MNIST comes back as it is.
+    """Return the digit of a grey picture (H, W), 0 to 255; an image of MNIST keeps its pixels.
 
     Raises DataError where the picture holds nothing but background, or is too small to hold a digit.
     """
     grey = np.asarray(grey, float)
-    if is_mnist(grey):
-        return Digit(grey)
-    if min(grey.shape) < _SMALLEST:
-        raise DataError(f"{grey.shape[1]} x {grey.shape[0]} pixels; accepted: at least {_SMALLEST} x {_SMALLEST}")
-    ink = find_ink(cut_out_page(shrink(grey, _LONGEST)))
+    if is_mnist(grey):  # known by its form, measured as it is
+        digit = _digit(Ink(grey, 127.5, 0.0), grey > 0, (0, 0, 1))
+        return Digit(grey, digit.box, digit.strokes)
+    ink, place = _ink_on_page(grey, _LONGEST)
     kept = writing(ink.contrast >= ink.threshold, ink.contrast)
     if not kept.any() or max(extent(kept)) < max(_SMALLEST - 2, _LEAST * max(kept.shape)):
         raise DataError("nothing but background; accepted: a digit that differs from its border")
-    return Digit(in_frame(with_width(in_detail(ink.contrast, kept, ink.threshold))))
+    inked = np.where(ink.contrast >= ink.threshold, ink.contrast, 0)
+    return _digit(ink, kept, place, 1 - float(inked[kept].sum() / inked.sum()))
+
+
+def read_digits(grey: np.ndarray) -> list[list[Digit]]:
+    """Return all digits of a grey picture (H, W): lines from the top, each with its digits from the left.
+
+    Digits must not touch each other. Raises DataError as `read_digit`.
+    """
+    ink, place = _ink_on_page(grey, _LONGEST_PAGE)
+    lines = digits_of_page(ink.contrast >= ink.threshold, ink.contrast)
+    if not lines:
+        raise DataError("nothing but background; accepted: digits that differ from their border")
+    return [[_digit(ink, mask, place) for mask in line] for line in lines]
+
+
+def _ink_on_page(grey: np.ndarray, longest: int) -> tuple[Ink, tuple[float, float, float]]:
+    """Return the ink of the sheet, and its place: top and left in pixels worked on, and the scale of those."""
+    grey = np.asarray(grey, float)
+    if min(grey.shape) < _SMALLEST:
+        raise DataError(f"{grey.shape[1]} x {grey.shape[0]} pixels; accepted: at least {_SMALLEST} x {_SMALLEST}")
+    small = shrink(grey, longest)
+    page, (top, left) = cut_out_page(small)
+    return find_ink(page), (top, left, max(grey.shape) / max(small.shape))
+
+
+def _digit(ink: Ink, kept: np.ndarray, place: tuple[float, float, float], dropped: float = 0.0) -> Digit:
+    rows, columns = cropped(kept)
+    top, left, scale = place
+    box = (scale * float(rows.start + top), scale * float(columns.start + left),
+           scale * float(rows.stop + top), scale * float(columns.stop + left))
+    edge = kept[0].sum() + kept[-1].sum() + kept[1:-1, 0].sum() + kept[1:-1, -1].sum()
+    border = float(edge) / (2 * sum(kept.shape))
+    around = tuple(slice(max(0, side.start - 2), side.stop + 2) for side in (rows, columns))
+    contrast, kept = ink.contrast[around], kept[around]
+    mask = in_detail(contrast, kept, ink.threshold)
+    strokes = measure(mask, contrast, border, dropped)
+    return Digit(in_frame(with_width(mask)), box, strokes)

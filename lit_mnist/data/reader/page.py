@@ -7,7 +7,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 
 from .ink import otsu
-from .resample import shrink
+from .resample import label, shrink
 
 _GRID = 128  # pixels of the reduced picture in which the sheet is looked for
 _SMALLEST = 0.15  # of the picture; smaller things are digits
@@ -16,33 +16,35 @@ _STRAIGHT = 0.85  # of its smallest upright or turned rectangle; an ellipse fill
 _MARGIN = 0.03  # of the sheet's size is cut off: its edge casts a shadow
 
 
-def cut_out_page(grey: np.ndarray) -> np.ndarray:
-    """Return the sheet's part of `grey` (H, W), continued to a rectangle; `grey` itself where there is no sheet.
+def cut_out_page(grey: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return the sheet's part of `grey` (H, W), continued to a rectangle, and that part's top and left.
 
+    Where there is no sheet that is `grey` itself.
     A sheet is a straight-edged area with marks on it, of another brightness than most of the picture's border.
     """
     page = _page(shrink(grey, _GRID))
     if page is None:
-        return grey
+        return grey, (0, 0)
     margin = max(1, round(_MARGIN * np.sqrt(page.sum())))
-    page = ndimage.binary_erosion(page, np.ones((3, 3)), margin)
+    page = np.asarray(ndimage.binary_erosion(page, np.ones((3, 3)), margin))
     if not page.any():
-        return grey
+        return grey, (0, 0)
     rows = np.arange(grey.shape[0]) * page.shape[0] // grey.shape[0]
     columns = np.arange(grey.shape[1]) * page.shape[1] // grey.shape[1]
     mask = page[np.ix_(rows, columns)]
-    box = ndimage.find_objects(mask.astype(int))[0]
-    return _continued(grey[box], mask[box])
+    (top, left), (bottom, right) = np.argwhere(mask).min(0), np.argwhere(mask).max(0) + 1
+    box = slice(top, bottom), slice(left, right)
+    return _continued(grey[box], mask[box]), (int(top), int(left))
 
 
 def _page(small: np.ndarray) -> np.ndarray | None:
     bright = small > otsu(small)
     border = np.concatenate([bright[0], bright[-1], bright[1:-1, 0], bright[1:-1, -1]])
-    labels, count = ndimage.label(bright != (border.mean() > 0.5))
-    if not count:
+    labels = label(bright != (border.mean() > 0.5))
+    if not labels.any():
         return None
     largest = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
-    filled = ndimage.binary_fill_holes(largest)
+    filled = np.asarray(ndimage.binary_fill_holes(largest))
     marked = largest.sum() < filled.sum()
     sheet = marked and filled.mean() > _SMALLEST and largest.sum() > _SOLID * filled.sum()
     return filled if sheet and filled.sum() > _STRAIGHT * _smallest_rectangle(filled) else None
@@ -64,5 +66,6 @@ def _smallest_rectangle(mask: np.ndarray) -> float:
 
 def _continued(grey: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Return `grey` with what lies outside `mask` replaced by the nearest pixel inside."""
-    rows, columns = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
+    nearest = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
+    rows, columns = np.asarray(nearest)
     return grey[rows, columns]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 
 def area_mean(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -34,3 +35,15 @@ def shrink(image: np.ndarray, longest: int) -> np.ndarray:
         return image
     height, width = (max(1, round(size * factor)) for size in image.shape)
     return resize(image, (height, width))
+
+
+def edge_distance(mask: np.ndarray) -> np.ndarray:
+    """Return each pixel's distance to the nearest one outside `mask` (H, W), 0 there."""
+    return np.asarray(ndimage.distance_transform_edt(mask))
+
+
+def label(mask: np.ndarray, corners: bool = False) -> np.ndarray:
+    """Return the number of each pixel's component in `mask` (H, W), from 1, 0 outside; by sides, or `corners` too."""
+    labels = np.zeros(mask.shape, np.int32)
+    ndimage.label(mask, np.ones((3, 3)) if corners else None, output=labels)
+    return labels
