@@ -17,7 +17,7 @@ from lit_mnist.errors import UserError
 
 from .measure import conditions, markdown, write
 
-_NONE = ("measure", "performance", "record")
+_NONE = ("measure", "own_digits", "performance", "record")
 NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem not in _NONE)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from .adapt import Shape
 from .idx import DataError
 from .images import HANDWRITTEN, expanded, file_adaptation, in_shape, is_id, read_images
 from .pictures import open_picture, quiet

@@ -8,7 +8,7 @@ from .strokes import Strokes
 
 # Logistic regression of MNIST's training digits, plain and on synthetic papers, against training images of
 # Fashion-MNIST and training photographs of cats and dogs, with the probabilities of two networks
-# (`python -m benchmarks own_digits --fit` makes it again); the intercept is moved by 0.5 towards digits.
+# (`python -m benchmarks.own_digits --fit` makes it again); the intercept is moved by 0.5 towards digits.
 INTERCEPT = -29.19
 WEIGHTS = {"variation": -17.48, "separability": 42.19, "fill": -16.29, "border": -34.62, "dropped": -13.43,
            "pieces": -1.22, "holes": 0.67, "uncertainty": -5.98}
