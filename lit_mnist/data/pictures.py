@@ -112,5 +112,6 @@ def _on_paper(opened: Picture) -> Picture:
         return opened
     rgba = opened.convert("RGBA")
     opacity, grey = np.asarray(rgba.getchannel("A"), np.float64), np.asarray(rgba.convert("RGB").convert("L"))
-    light = opacity.min() < 255 and (grey * opacity).sum() > 127.5 * opacity.sum()
+    # dark ink may come with a white sheet of its own: ink is light only where hardly anything is dark
+    light = opacity.min() < 255 and opacity[grey < 128].sum() <= 0.02 * opacity.sum()
     return Image.alpha_composite(Image.new("RGBA", rgba.size, "black" if light else "white"), rgba)

@@ -117,3 +117,14 @@ def test_other_data_sets_files_are_laid_light_on_dark(tmp_path: Path) -> None:
     images = read_images([str(tmp_path / "a.png")], "fashion_mnist")
     assert images.pixels[0].max() > 200 and images.pixels[0][0].max() == 0
     assert images.adapted == "image files laid light on dark into 28 x 28, aspect kept"
+
+
+def test_dark_ink_on_a_white_sheet_in_transparent_surroundings(tmp_path: Path) -> None:
+    """The opaque part is mostly white, yet its ink is dark."""
+    pixels = np.zeros((40, 40, 4), np.uint8)
+    pixels[8:32, 8:32] = 255
+    pixels[12:28, 18:22] = (0, 0, 0, 255)
+    Image.fromarray(pixels).save(tmp_path / "sheet.png")
+    grey = np.asarray(open_picture(tmp_path / "sheet.png", "L"))
+    assert grey[0, 0] == grey[10, 10] == 255
+    assert grey[20, 20] == 0

@@ -14,7 +14,7 @@ from ...data.readings import Reading, Source, Unread, read_each
 from ...inside.maps import Answer
 from ...outcome import Outcome
 from ...runs.model import Model
-from .results import Results
+from ..results import Results
 
 
 @dataclass(frozen=True)
