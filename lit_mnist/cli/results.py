@@ -27,7 +27,7 @@ class Results:
 
     def picture(self, figure: Figure, *parts: object) -> None:
         """Write a figure under a name made of `parts`."""
-        from ...figures.canvas import save
+        from ..figures.canvas import save
 
         for suffix in self.formats:
             self.files.append(save(figure, self.folder / f"{file_name(*parts)}.{suffix}"))
