@@ -33,7 +33,7 @@ class OptimizerError(UserError):
 
 
 class KerasOptimizer(torch.optim.Optimizer):
-    """What all five share: decoupled weight decay first, then the rule, one parameter group after another.
+    """The parts common to all five: decoupled weight decay first, then the rule, one parameter group after another.
 
     `weight_decay` follows Keras and torch's AdamW: ``w -= w * weight_decay * lr`` before the update, for the
     groups whose ``weight_decay`` is above 0.
@@ -198,10 +198,10 @@ def _average(slots: Tensors, values: Tensors, rho: float) -> None:
     torch._foreach_add_(slots, torch._foreach_mul(values, 1 - rho))
 
 
-def _approach(slots: Tensors, values: Tensors, share: float) -> None:
-    """``slots += share (values - slots)``, in Keras' order of operations."""
+def _approach(slots: Tensors, values: Tensors, weight: float) -> None:
+    """``slots += weight (values - slots)``, in Keras' order of operations."""
     difference = torch._foreach_sub(values, slots)
-    torch._foreach_mul_(difference, share)
+    torch._foreach_mul_(difference, weight)
     torch._foreach_add_(slots, difference)
 
 
@@ -215,9 +215,9 @@ def _subtract_ratio(params: Tensors, numerator: Tensors, squares: Tensors, epsil
 
 def _decay(params: Tensors, group: Group) -> None:
     if group["weight_decay"] > 0:
-        shares = torch._foreach_mul(params, as_float32(group["weight_decay"]))
-        torch._foreach_mul_(shares, group["lr"])
-        torch._foreach_sub_(params, shares)
+        decay = torch._foreach_mul(params, as_float32(group["weight_decay"]))
+        torch._foreach_mul_(decay, group["lr"])
+        torch._foreach_sub_(params, decay)
 
 
 def _check(optimizer: KerasOptimizer, lr: float | Tensor, **settings: Any) -> None:

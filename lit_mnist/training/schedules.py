@@ -138,8 +138,8 @@ class Cosine(Schedule):
         total, warmup = _total(self), self.warmup_steps
         if step < warmup:
             return self.initial_learning_rate * (step + 1) / (warmup + 1)
-        share = min((step - warmup) / (total - warmup), 1.0)
-        return _between(self.initial_learning_rate, self.end_learning_rate, share, "cos")
+        fraction = min((step - warmup) / (total - warmup), 1.0)
+        return _between(self.initial_learning_rate, self.end_learning_rate, fraction, "cos")
 
     def for_run(self, total_steps: int) -> Cosine:
         return replace(self, total_steps=total_steps) if self.total_steps is None else self
@@ -162,7 +162,7 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         self._need_positive("max_lr", "div_factor", "final_div_factor")
-        self._need(_finite(self.pct_start) and 0 < self.pct_start < 1, "pct_start", "0 < share < 1")
+        self._need(_finite(self.pct_start) and 0 < self.pct_start < 1, "pct_start", "0 < fraction < 1")
         if self.anneal_strategy not in ANNEALINGS:
             raise ScheduleError(f"OneCycle: unknown anneal_strategy {self.anneal_strategy!r}; "
                                 f"{nearest(str(self.anneal_strategy), ANNEALINGS)}")
@@ -173,8 +173,8 @@ class OneCycle(Schedule):
         peak = self.pct_start * _total(self) - 1
         if step <= peak:
             return _between(start, self.max_lr, step / peak, self.anneal_strategy)
-        share = min((step - peak) / (last - peak), 1.0)
-        return _between(self.max_lr, start / self.final_div_factor, share, self.anneal_strategy)
+        fraction = min((step - peak) / (last - peak), 1.0)
+        return _between(self.max_lr, start / self.final_div_factor, fraction, self.anneal_strategy)
 
     def for_run(self, total_steps: int) -> OneCycle:
         return replace(self, total_steps=total_steps) if self.total_steps is None else self
@@ -185,10 +185,10 @@ def learning_rates(schedule: Schedule, steps: int) -> list[float]:
     return schedule.for_run(max(steps, 2)).table(steps + 1).tolist()
 
 
-def _between(start: float, end: float, share: float, strategy: str) -> float:
+def _between(start: float, end: float, fraction: float, strategy: str) -> float:
     if strategy == "linear":
-        return (end - start) * share + start
-    return end + (start - end) / 2 * (1 + math.cos(math.pi * share))
+        return (end - start) * fraction + start
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * fraction))
 
 
 def _total(schedule: Cosine | OneCycle) -> int:

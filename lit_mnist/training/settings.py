@@ -48,7 +48,7 @@ def check_sharing(network: Network, processes: int) -> None:
     """Raise TrainingError where the network cannot be trained by several processes."""
     if any(isinstance(module, BatchNorm) for module in network.modules()):
         raise TrainingError(f"trainer.devices: {processes} processes cannot train batch_norm layers, each would "
-                            "normalise by its own share of the batch; accepted: one process")
+                            "normalise by its own part of the batch; accepted: one process")
 
 
 def _decouples(optimizer: torch.optim.Optimizer) -> bool:

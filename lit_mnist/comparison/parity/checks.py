@@ -54,20 +54,20 @@ def difference(ours: np.ndarray | float, theirs: np.ndarray | float) -> Differen
 
 def absolute(name: str, part: str, ours: np.ndarray | float, theirs: np.ndarray | float, limit: float) -> Check:
     """Check the largest absolute difference."""
-    found = difference(ours, theirs)
-    return Check(name, part, found.absolute, limit, found)
+    measured = difference(ours, theirs)
+    return Check(name, part, measured.absolute, limit, measured)
 
 
 def relative(name: str, part: str, ours: np.ndarray | float, theirs: np.ndarray | float, limit: float) -> Check:
     """Check the largest difference relative to the reference's largest value."""
-    found = difference(ours, theirs)
-    return Check(name, part, found.relative, limit, found)
+    measured = difference(ours, theirs)
+    return Check(name, part, measured.relative, limit, measured)
 
 
 def equal(name: str, part: str, ours: object, theirs: object) -> Check:
     """Check that two plain values are equal."""
-    found = Difference(*[0.0 if ours == theirs else math.inf] * 2)
-    return Check(name, part, found.absolute, 0.0, found)
+    measured = Difference(*[0.0 if ours == theirs else math.inf] * 2)
+    return Check(name, part, measured.absolute, 0.0, measured)
 
 
 def moved(name: str, part: str, ours: np.ndarray, theirs: np.ndarray, start: np.ndarray, limit: float) -> Check:
@@ -76,14 +76,14 @@ def moved(name: str, part: str, ours: np.ndarray, theirs: np.ndarray, start: np.
     `travelled` is Euclidean, ``|ours - theirs| / |theirs - start|``: of single elements the last place alone can
     be more than 1e-5 of a float32 step (2^-25 of a step of 0.002).
     """
-    found = difference(ours, theirs)
-    if found.absolute == 0:
-        return Check(name, part, 0.0, limit, found, 0.0)
-    travelled = found.absolute  # infinite or NaN
+    measured = difference(ours, theirs)
+    if measured.absolute == 0:
+        return Check(name, part, 0.0, limit, measured, 0.0)
+    travelled = measured.absolute  # infinite or NaN
     if math.isfinite(travelled):
         apart, way = (float(np.linalg.norm(np.float64(end) - np.float64(theirs))) for end in (ours, start))
         travelled = apart / way if way else math.inf
-    return Check(name, part, found.absolute, limit, found, travelled)
+    return Check(name, part, measured.absolute, limit, measured, travelled)
 
 
 def same_keys(name: str, ours: Mapping[str, object], theirs: Mapping[str, object]) -> Check:
@@ -93,11 +93,11 @@ def same_keys(name: str, ours: Mapping[str, object], theirs: Mapping[str, object
 
 def worst(checks: Iterable[Check]) -> dict[str, Check]:
     """Return the check of each name that comes closest to its limit, or misses it most; the largest without limit."""
-    found: dict[str, Check] = {}
+    closest: dict[str, Check] = {}
     for check in checks:
-        if check.name not in found or _badness(check) > _badness(found[check.name]):
-            found[check.name] = check
-    return found
+        if check.name not in closest or _badness(check) > _badness(closest[check.name]):
+            closest[check.name] = check
+    return closest
 
 
 def _badness(check: Check) -> tuple[float, float]:

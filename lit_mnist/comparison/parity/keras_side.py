@@ -115,14 +115,14 @@ class KerasSide:
 
     def _slot_variables(self) -> dict[tuple[str, str], Any]:
         """Return (slot, weight) -> variable: Keras names a slot's variable ``<path of the weight>_<slot>``."""
-        found = {}
+        variables = {}
         by_name = {variable.name: variable for variable in self.model.optimizer.variables}
         for name, weight in zip(trainable_names(self.spec), self._trained, strict=True):
             stem = weight.path.replace("/", "_")
             for slot in ("velocity", "momentum", "average_gradient", "norm"):
                 if f"{stem}_{slot}" in by_name:
-                    found[slot, name] = by_name[f"{stem}_{slot}"]
-        return found
+                    variables[slot, name] = by_name[f"{stem}_{slot}"]
+        return variables
 
     def _scalars(self, step: int) -> dict[str, float]:
         if self.recipe.optimizer.name in ("RMSprop", "SGD"):  # ours count no steps: their rules need none

@@ -112,8 +112,8 @@ def forward(ours: Side, theirs: Side, probe: Probe, limits: Limits) -> Iterator[
 
 def one_by_one(side: Side, images: Array) -> dict[str, Array]:
     """Return every layer's output of `images`, each passed alone: frameworks choose other kernels then."""
-    found = [side.layers(images[i:i + 1]) for i in range(len(images))]
-    return {name: np.concatenate([outputs[name] for outputs in found]) for name in found[0]}
+    alone = [side.layers(images[i:i + 1]) for i in range(len(images))]
+    return {name: np.concatenate([outputs[name] for outputs in alone]) for name in alone[0]}
 
 
 def _outputs(how: str, a: Mapping[str, Array], b: Mapping[str, Array], limits: Limits, maps: float) -> Iterator[Check]:
@@ -210,11 +210,11 @@ def _slots(name: str, ours: State, theirs: State, limit: float) -> Iterator[Chec
 
 def different_predictions(ours: Side, theirs: Side, probe: Probe) -> int:
     """Return the number of test images that the two classify differently."""
-    last, found = ours.spec.output, 0
+    last, count = ours.spec.output, 0
     for start in range(0, len(probe.test_labels), 1000):
         images = probe.test_images[start:start + 1000]
-        found += int((_classes(ours.layers(images)[last]) != _classes(theirs.layers(images)[last])).sum())
-    return found
+        count += int((_classes(ours.layers(images)[last]) != _classes(theirs.layers(images)[last])).sum())
+    return count
 
 
 def _classes(probabilities: Array) -> Array:

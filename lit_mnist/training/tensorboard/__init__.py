@@ -50,7 +50,7 @@ class InsideView(Callback):
 
     For a fixed set of validation digits (training digits where nothing is validated): every layer's maps
     for the first `digits` of them, all of different classes; over `statistics_digits` of them each layer's
-    histogram and share of zeros, and the gradient of the loss for each weight; histograms of the weights and
+    histogram and fraction of zeros, and the gradient of the loss for each weight; histograms of the weights and
     the first layer's filters. After each validation, and after the test, the confusion matrix and the most
     confident mistakes; after training, the last hidden layer's values for `projector_digits` of them.
     Drawing is handed in: pictures are made where `draw` has been set (the program sets it). Random numbers
@@ -58,7 +58,7 @@ class InsideView(Callback):
 
     Args:
         digits: digits whose maps are drawn.
-        statistics_digits: digits that histograms, shares of zeros and gradients are taken over.
+        statistics_digits: digits that histograms, fractions of zeros and gradients are taken over.
         projector_digits: digits in the embedding projector; 0: no projector.
         step_marks: optimiser steps after which to look, beside the end of every epoch.
     """
@@ -200,11 +200,11 @@ class InsideView(Callback):
         self._stop_listening()
         step, prepared = trainer.global_step, trainer.datamodule.prepared
         part, names = getattr(prepared, stage), prepared.dataset.class_names
-        shares, guesses = module.network.probabilities(torch.cat(self._logits).float()).max(1)
-        shares, guesses = shares.cpu().numpy(), guesses.cpu().numpy()
+        confidences, guesses = module.network.probabilities(torch.cat(self._logits).float()).max(1)
+        confidences, guesses = confidences.cpu().numpy(), guesses.cpu().numpy()
         wrong = np.flatnonzero(guesses != part.labels[:len(guesses)])  # other processes' images follow
-        worst = wrong[np.argsort(-shares[wrong], kind="stable")][:_MISTAKES]
-        labels = [f"{part.id(i)}\n{names[part.labels[i]]} as {names[guesses[i]]}\n{shares[i]:.1%}" for i in worst]
+        worst = wrong[np.argsort(-confidences[wrong], kind="stable")][:_MISTAKES]
+        labels = [f"{part.id(i)}\n{names[part.labels[i]]} as {names[guesses[i]]}\n{confidences[i]:.1%}" for i in worst]
         when = "test" if stage == "test" else f"validation, step {step}"  # the tested weights may be an earlier step's
         caption = f"{when}: {int(module.confusion.sum() - module.confusion.trace())} mistakes"
         pixels = prepared.standardizer.invert(part.images[worst])
@@ -225,11 +225,11 @@ class _Digits:
         self.statistics = slice(len(drawn), None)
         self.pixels = invert(part.images[drawn])
         self.names = [f"{part.labels[i]}_{part.id(i).replace(':', '_')}" for i in drawn]
-        self._told = [f"{part.id(i)} is {part.labels[i]}" for i in drawn]
+        self._captions = [f"{part.id(i)} is {part.labels[i]}" for i in drawn]
 
     def caption(self, digit: int, probabilities: Tensor) -> str:
-        share, guess = probabilities[digit].max(0)
-        return f"{self._told[digit]}, seen as {int(guess)} ({float(share):.1%})"
+        probability, guess = probabilities[digit].max(0)
+        return f"{self._captions[digit]}, seen as {int(guess)} ({float(probability):.1%})"
 
 
 def _different(labels: np.ndarray, count: int) -> list[int]:

@@ -95,9 +95,9 @@ def network_graph(network: Network) -> GraphDef:
     return GraphDef(node=nodes, versions=VersionDef(producer=22))
 
 
-def _node(name: str, kind: str, inputs: list[str], shape: Shape, told: str = "") -> NodeDef:
+def _node(name: str, kind: str, inputs: list[str], shape: Shape, text: str = "") -> NodeDef:
     sizes = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in shape])
     attributes = {"_output_shapes": AttrValue(list=AttrValue.ListValue(shape=[sizes]))}
-    if told:
-        attributes["module"] = AttrValue(s=told.encode())
+    if text:
+        attributes["module"] = AttrValue(s=text.encode())
     return NodeDef(name=name, op=kind, input=inputs, attr=attributes)
