@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -11,6 +12,7 @@ import torch
 
 from lit_mnist.keras_files import KerasFile, OptimizerState, layout, read_keras, write_keras
 from lit_mnist.network import Network, as_images
+from lit_mnist.runs.model import open_model
 from tests.keras_files.files import DATA, unpacked
 from tests.keras_files.images import some_images
 
@@ -89,6 +91,20 @@ def test_nested_models_are_unfolded_and_second_calls_share_weights(graphs: Path,
     assert file.renamed["nested_inside"] == "nested/inside"
     assert file.spec["twice_call2"].type == "shared" and file.spec.kept == ("out", "side")
     assert any("2 outputs (out, side); 'out' is its answer" in note for note in file.notes)
+
+
+def test_another_output_is_chosen_by_name(graphs: Path, tmp_path: Path, run_cli: Callable) -> None:
+    path = graphs / "k315_graph.keras"
+    code, _, err = run_cli("convert", path, tmp_path / "side.ckpt", "--output", "side")
+    assert code == 0, err
+    model = open_model(tmp_path / "side.ckpt")
+    assert model.spec.kept == ("side", "out")
+    with torch.no_grad():
+        probabilities = model.network.probabilities(model.network(as_images(some_images(3)))).numpy()
+    with np.load(graphs / "k315.npz") as record:
+        assert np.abs(probabilities - record["graph_1"]).max() < 1e-6
+    code, out, err = run_cli("convert", path, tmp_path / "x.ckpt", "--output", "sied")
+    assert code == 2 and not out and "no output 'sied' in this network; did you mean 'side'?" in err
 
 
 @pytest.mark.parametrize("name", GRAPHS)

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
 
 from lit_mnist.keras_files import read_keras, write_keras
-from lit_mnist.network import Network
+from lit_mnist.network import Network, as_images
 from lit_mnist.spec import LAYER_TYPES, NetworkSpec, Shared
 from lit_mnist.spec.weights import Weights, weight_shapes
 from tests.keras_files.conftest import needs_keras
+from tests.networks import graphs
 from tests.parity.layer_types import IN_FLOAT32, NETWORKS
 
 SPECS = {name: NetworkSpec.from_dict(network) for name, network in (NETWORKS | IN_FLOAT32).items()}
@@ -40,6 +43,33 @@ def test_what_is_written_is_read_again(tmp_path: Path, case: str, ending: str) -
         == {info.name: (info.type, info.output_shape, info.parameters) for info in file.spec.table}
     assert all(np.array_equal(file.weights[name], weights[name]) for name in weights)
     assert not [note for note in file.notes if "called" not in note]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(spec=graphs())
+def test_random_graphs_come_back_with_the_same_answer(tmp_path: Path, spec: NetworkSpec) -> None:
+    weights = some_weights(spec)
+    images = as_images(np.random.default_rng(1).uniform(0, 1, (2, *spec.input_shape)).astype(np.float32))
+    for ending in ENDINGS:
+        file = read_keras(write_keras(tmp_path / f"model{ending}", spec, weights))
+        answers = []
+        for description, arrays in ((spec, weights), (file.spec, file.weights)):
+            network = Network(description).eval()
+            network.load_weights(arrays)
+            with torch.no_grad():
+                answers.append(network(images))
+        assert torch.allclose(*answers, rtol=1e-5, atol=1e-6)
+
+
+@needs_keras
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_keras_loads_random_graphs(tmp_path: Path, keras: Any, ending: str) -> None:
+    @settings(max_examples=6, deadline=None, database=None, derandomize=True)
+    @given(spec=graphs())
+    def check(spec: NetworkSpec) -> None:
+        check_layers(write_keras(tmp_path / f"model{ending}", spec, some_weights(spec)))
+
+    check()
 
 
 @needs_keras

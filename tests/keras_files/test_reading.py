@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -286,3 +287,30 @@ def test_the_documentation_lists_what_is_read() -> None:
     passed_on = {kind for kind in RANDOM if f"{kind}," not in page and f"{kind};" not in page}
     assert [kind for kind in SUPPORTED if kind not in operations | passed_on and kind not in page] == []
     assert len(passed_on) == 18  # "other random layers of Keras"
+
+
+@pytest.mark.parametrize("entry", [layer("RandomBrightness", "k", factor=0.2), layer("RandAugment", "k"),
+                                   layer("RandomZoom", "k", height_factor=-3.0),  # beyond what is known here
+                                   layer("Dropout", "k", rate=0.2, noise_shape=[None, 1, 1, 1])])
+def test_layers_that_act_in_training_alone_pass_with_a_note(tmp_path: Path, entry: dict[str, Any]) -> None:
+    """The last one is how EfficientNet drops whole branches."""
+    file = read_keras(configured(tmp_path / "model.keras", [
+        layer("Conv2D", "a", **INPUT, **CONV), entry, layer("Conv2D", "b", **(CONV | {"filters": 3})),
+        layer("Flatten", "f"), layer("Dense", "d", units=4)]))
+    assert file.spec["k"].type == "activation" and file.spec["k"].activation == "linear"
+    assert any("layer 'k' of type" in note and "acts in training alone" in note for note in file.notes)
+
+
+@pytest.mark.parametrize(("shape", "size"), [((None, None, None, 1), 28), ((None, None, None, 3), 224),
+                                             ((None, 64, None, 3), 64)])
+def test_an_input_of_open_size_gets_one(tmp_path: Path, shape: tuple[int | None, ...], size: int) -> None:
+    spec = NetworkSpec.from_dict({"input_shape": [8, 8, shape[3]], "layers": [
+        {"type": "conv", "name": "c", "filters": 2}, {"type": "global_pool", "name": "g"},
+        {"type": "dense", "name": "d", "units": 3}]})
+    path, _ = fresh(tmp_path / "model.h5", spec)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][0]["config"]["batch_shape"] = list(shape)
+        file.attrs["model_config"] = json.dumps(config)
+    file = read_keras(path)
+    assert file.spec.input_shape == (size, size, shape[3]) and "is taken as an image" in file.notes[0]

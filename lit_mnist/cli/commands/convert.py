@@ -24,7 +24,7 @@ _VALUES = 2**19  # of all images: every layer's outputs are kept, so large image
 
 
 def convert(source: str, out: str, verify: bool = False, config: str | None = None, standardize: str | None = None,
-            data_root: str | None = None, seed: int = 0) -> Outcome:
+            data_root: str | None = None, seed: int = 0, output: str | None = None) -> Outcome:
     """Turn a Keras file into a checkpoint that every command accepts, or a checkpoint or run into a Keras file.
 
     Example: python -m lit_mnist convert model.h5 out/ --verify
@@ -40,6 +40,7 @@ def convert(source: str, out: str, verify: bool = False, config: str | None = No
             does not say it. Default: none where the network starts by rescaling, else unit.
         data_root: where MNIST lies, for scalings that are fitted on it.
         seed: draws the images of `verify`.
+        output: which of the network's outputs is its answer, by name (default: the first that gives a vector).
 
     Raises UserError where `verify` finds a layer that differs; what was written stays, for looking into.
     """
@@ -65,6 +66,8 @@ def convert(source: str, out: str, verify: bool = False, config: str | None = No
         model, file = _from_state_dict(path, str(config), standardize, data_root)
     else:
         model, file = _from_checkpoint(path)
+    if output is not None:
+        model, file = _with_output(model, file, output)
     notes, optimizer = _write(model, file, target)
     errors = _verified(model, file, path if from_keras else target, target, seed) if verify else None
     record = _record(model, replace(file, optimizer=optimizer), path, target, notes, errors)
@@ -91,6 +94,17 @@ def _from_keras(path: Path, config: str | None, standardize: str | None, root: s
         file = KerasFile(path, spec, read_weights(path, spec), None, False, notes=(f"the network is that of {config}",))
     model = keras_model(file.spec, file.weights, path, standardize, root, file.note)
     return replace(model, step=file.optimizer.iteration if file.optimizer else None), file
+
+
+def _with_output(model: Model, file: KerasFile, output: str) -> tuple[Model, KerasFile]:
+    """Return the network with another of its outputs, named as here or as in the file, as its answer."""
+    from ...network import Network
+
+    here = {original: name for name, original in file.renamed.items()}
+    spec = file.spec.with_output(here.get(output, output))
+    network = Network(spec)
+    network.load_state_dict(model.network.state_dict())
+    return replace(model, network=network.eval()), replace(file, spec=spec)
 
 
 def _from_state_dict(path: Path, config: str, standardize: str | None, root: str | None) -> tuple[Model, KerasFile]:
