@@ -21,6 +21,7 @@ INPUT = "input"  # the network's input, where a layer names its inputs
 MONOTONE = ("relu", "elu", "leaky_relu", "tanh", "sigmoid", "linear", "relu6", "selu")
 ACTIVATIONS = (*MONOTONE, "softplus", "softsign", "exponential", "hard_sigmoid", "hard_sigmoid_keras2", "silu",
                "hard_swish", "gelu", "gelu_tanh", "mish")
+SEVERAL = ("kernel", "stride", "dilation", "size", "shape")  # keys that take a number for each axis
 ALIASES = {"swish": "silu", "hard_silu": "hard_swish"}
 PADDINGS = ("valid", "same")
 
@@ -93,10 +94,12 @@ class Layer:
             raise SpecError(f"layer {self.name!r}: unknown {key} {value!r}; {nearest(str(value), accepted)}")
 
     def _need_positive(self, **values: object) -> None:
+        """Raise SpecError for what is no whole number above 0, or, where a layer takes several, no tuple of them."""
         for key, value in values.items():
-            numbers = value if isinstance(value, tuple) else (value,)
+            several = isinstance(value, tuple) and key in SEVERAL
+            numbers = value if isinstance(value, tuple) and several else (value,)
             if not all(type(number) is int and number > 0 for number in numbers):
-                raise self.fail(key, value, "accepted: whole numbers above 0")
+                raise self.fail(key, value, f"accepted: {'whole numbers' if several else 'a whole number'} above 0")
 
     def _need_factors(self, **values: object) -> None:
         for key, value in values.items():

@@ -20,7 +20,7 @@ def layer_from_dict(index: int, entry: object) -> Layer:
         raise SpecError(f"layer {index + 1} = {entry!r} cannot work; accepted: a mapping with 'type' and 'name'")
     values = {key: frozen(value) for key, value in entry.items()}
     kind, name = values.pop("type", None), values.get("name", f"number {index + 1}")
-    if kind not in LAYER_TYPES:
+    if not isinstance(kind, str) or kind not in LAYER_TYPES:
         raise SpecError(f"layer {name!r}: unknown type {kind!r}; {nearest(str(kind), LAYER_TYPES)}")
     cls = LAYER_TYPES[kind]
     _check_keys(cls, name, values)
@@ -29,9 +29,11 @@ def layer_from_dict(index: int, entry: object) -> Layer:
 
 def _check_keys(cls: type[Layer], name: object, values: Mapping[str, Any]) -> None:
     accepted = [f.name for f in fields(cls)]
-    for key in values:
+    for key, value in values.items():
         if key not in accepted:
-            raise SpecError(f"layer {name!r}: unknown key {key!r}; {nearest(key, accepted)}")
+            raise SpecError(f"layer {name!r}: unknown key {key!r}; {nearest(str(key), accepted)}")
+        if isinstance(value, Mapping):
+            raise SpecError(f"layer {name!r}: {key} = {value!r} cannot work; accepted: no mapping")
     for f in fields(cls):
         if f.default is MISSING and f.default_factory is MISSING and f.name not in values:
             raise SpecError(f"layer {name!r}: the key {f.name!r} is missing; {cls.type} takes {', '.join(accepted)}")
@@ -43,9 +45,13 @@ def _completed(cls: type[Layer], name: object, values: dict[str, Any]) -> dict[s
     for key in _PAIRS:
         if values.get(key) is not None:
             values[key] = _pair(name, key, values[key])
+    if values.get("shared_axes", ()) is None:  # as Keras writes it
+        values["shared_axes"] = ()
     for key in _TUPLES:
         if type(values.get(key)) in (str, int):
             values[key] = (values[key],)
+        if key in values and not isinstance(values[key], tuple | None):
+            raise SpecError(f"layer {name!r}: {key} = {values[key]!r} cannot work; accepted: a list")
     for key in ("padding", "cropping"):
         if key in values and cls.type in ("zero_pad", "cropping"):
             values[key] = _sides(name, key, values[key])
