@@ -1,7 +1,8 @@
-"""``python -m benchmarks.own_digits RUN... [--every N] [--fit] [--out docs/results]``: people's digits, and no digits.
+"""``python -m benchmarks.own_digits [RUN...] [--every N] [--fit] [--picture FILE] [--out FOLDER]``: people's digits.
 
 Reads the pictures of ``$LIT_MNIST_DATA/own_digits`` with the networks of the run folders, by kind, and measures the
-rule for "no digit" on test images that it was not chosen on. `--fit` makes the rule's weights again.
+rule for "no digit" on test images that it was not chosen on. `--fit` makes the rule's weights again, `--picture`
+draws test digits on synthetic papers above what a network sees of them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from lit_mnist.data import DataError, load_dataset
@@ -22,6 +24,7 @@ from lit_mnist.data.pictures import open_picture
 from lit_mnist.data.reader import Digit, doubt, read_digit
 from lit_mnist.data.reader.no_digit import WEIGHTS, measurements
 from lit_mnist.errors import UserError
+from lit_mnist.figures.canvas import GREY, grid_figure, save
 from lit_mnist.files import write_text
 from lit_mnist.runs.model import Model, open_model
 
@@ -35,11 +38,15 @@ def main(argv: list[str] | None = None) -> int:
     """Measure the named runs and write ``own_digits.md``; return the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="python -m benchmarks.own_digits", description=__doc__.split("\n\n")[0])
-    parser.add_argument("runs", nargs="+", type=Path, help="run folders of MNIST networks")
+    parser.add_argument("runs", nargs="*", type=Path, help="run folders of MNIST networks")
     parser.add_argument("--every", type=int, default=1, help="take every Nth test image (default: all)")
     parser.add_argument("--fit", action="store_true", help="fit the rule's weights on training images and print them")
+    parser.add_argument("--picture", type=Path, help="draw papers and what is read of them; no run is needed")
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
     options = parser.parse_args(argv)
+    if options.picture:
+        save(papers_and_inputs(), options.picture)
+        return 0
     try:
         models = {path.parent.name: open_model(path) for path in options.runs}
         if options.fit:
@@ -147,6 +154,22 @@ def papers(count: int) -> Pictures:
     generator = np.random.default_rng(0)
     digits = load_dataset("mnist").train_images[:count]
     return (PAPERS[number % len(PAPERS)](digit, generator) for number, digit in enumerate(digits))
+
+
+def papers_and_inputs() -> Figure:
+    """Draw a digit on each synthetic paper, and under each row the 28 x 28 that a network sees."""
+    from tests.data.reader.papers import PAPERS
+
+    generator, digits = np.random.default_rng(0), load_dataset("mnist").test_images
+    drawn = [kind(digit, generator) for kind, digit in zip(PAPERS, digits, strict=False)]
+    inputs = [read_digit(picture).pixels for picture in drawn]
+    half = len(PAPERS) // 2
+    cells = [*drawn[:half], *inputs[:half], *drawn[half:], *inputs[half:]]
+    images = [np.asarray(Image.fromarray(cell.astype(np.float32)).resize((112, 112))) for cell in cells]
+    names = [kind.__name__.replace("_", " ") for kind in PAPERS]
+    seen = ["28 x 28"] * half
+    return grid_figure(images, half, [*names[:half], *seen, *names[half:], *seen], (0, 255), cmap=GREY, cell=1.3,
+                       colour_bar=False)
 
 
 def letters() -> list[np.ndarray]:
