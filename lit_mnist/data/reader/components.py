@@ -12,6 +12,7 @@ from .resample import edge_distance, label
 _SPECK = 0.02  # of the writing's ink: never a stroke
 _PIECE = 0.15  # of the writing's ink: a stroke unless far away; between the two it must lie close
 _FAR, _CLOSE = 0.5, 0.15  # of the writing's size
+_ALONG = 0.5  # of its size: what touches so much of the border is a shadow or a desk
 _BODY = 0.5  # of the tallest component's height: a digit by itself on a page of digits
 
 
@@ -70,7 +71,8 @@ def _pieces_of(pieces: Components, body: int) -> list[int]:
     gaps = _distances(pieces.labels, body + 1) / pieces.sizes[body]
     weight = pieces.ink / pieces.ink[body]
     near = np.where(weight >= _PIECE, _FAR, _CLOSE)
-    inside = (pieces.at_border == 0) | (pieces.at_border[body] > 0)
+    along = pieces.at_border >= _ALONG * pieces.sizes  # a stroke that is cut off crosses the border
+    inside = ~along | (pieces.at_border[body] > 0)
     joins = (weight >= _SPECK) & inside & (gaps < near)
     return [int(index) for index in np.flatnonzero(joins) if index != body]
 

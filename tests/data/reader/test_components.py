@@ -30,8 +30,9 @@ BODY = (15, 20, 45, 26)
     ((30, 37, 44, 41), True),  # a heavy stroke further away
     ((2, 2, 4, 6), False),  # a speck in the corner
     ((5, 50, 8, 55), False),  # a blot far away
-    ((0, 0, 3, 60), False),  # the border's shadow
-], ids=["bar", "stroke", "speck", "blot", "shadow"])
+    ((12, 28, 15, 60), True),  # a stroke that the picture cuts off
+    ((0, 0, 13, 60), False),  # the border's shadow
+], ids=["bar", "stroke", "speck", "blot", "cut", "shadow"])
 def test_pieces_of_one_digit(piece: tuple[int, int, int, int], kept: bool) -> None:
     mask = blocks(BODY, piece)
     result = writing(mask, mask.astype(float))
