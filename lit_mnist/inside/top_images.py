@@ -69,8 +69,7 @@ def top_images(network: Network, inputs: Iterable[Tensor], layers: str | Sequenc
     `inputs` are batches (N, C, H, W); they are seen once, and only the k best of each map are kept.
     Of equal values the earlier image comes first. With fewer than k images there are as many as there are.
     """
-    if k < 1:
-        raise UserError(f"k = {k!r} cannot work; accepted: a whole number above 0")
+    _check_count(k)
     names = select(network, layers)
     best = {name: _Best(k) for name in names}
 
@@ -84,6 +83,11 @@ def top_images(network: Network, inputs: Iterable[Tensor], layers: str | Sequenc
     return Records(best[name].result(network.spec, name) for name in names)
 
 
+def _check_count(k: int) -> None:
+    if k < 1:
+        raise UserError(f"k = {k!r} cannot work; accepted: a whole number above 0")
+
+
 def top_images_once(model: Model, part: str, pixels: np.ndarray, layers: Sequence[str], k: int,
                     kept: KeptResults | None, batch: int = BATCH,
                     track: Callable[[Iterator[Tensor]], Iterable[Tensor]] = lambda inputs: inputs
@@ -92,6 +96,7 @@ def top_images_once(model: Model, part: str, pixels: np.ndarray, layers: Sequenc
 
     `track` shows how far the pass is. At least eight images a map are kept, so that commands share them.
     """
+    _check_count(k)
     settings = {name: {"layer": name, "part": part, "pixels": arrays_hash(pixels)} for name in layers}
     records = {name: _read(kept, settings[name], k) for name in layers} if kept else dict.fromkeys(layers)
     missing = [name for name in layers if records[name] is None]
