@@ -74,14 +74,22 @@ def require_known_pools(network: Network, method: str, until: str | None = None)
     maximum pools have no rule at all and would silently count as linear.
     """
     for name, module in flat_modules(network, until):
-        global_max = isinstance(module, nn.AdaptiveMaxPool2d)
-        padded = isinstance(module, SamePool) and module.kind == "max"
-        overlap = isinstance(module, nn.MaxPool2d) and any(s < k for s, k in zip(module.stride, module.kernel_size,
-                                                                                 strict=True))
-        if global_max or padded or overlap:
-            what = "global maximum" if global_max else "padded maximum" if padded else "overlapping maximum"
+        what = _pool_without_rule(module)
+        if what is not None:
             raise AttributionError(f"method {method!r} has no rule for the {what} of layer {name!r}; accepted: "
                                    "maximum pools that do not overlap, with padding 'valid', or another method")
+
+
+def _pool_without_rule(module: nn.Module) -> str | None:
+    if isinstance(module, nn.AdaptiveMaxPool2d):
+        return "global maximum"
+    if isinstance(module, SamePool) and module.kind == "max":
+        return "padded maximum"
+    if isinstance(module, nn.MaxPool2d):
+        pairs = zip(module.stride, module.kernel_size, strict=True)
+        if any(stride < size for stride, size in pairs):
+            return "overlapping maximum"
+    return None
 
 
 @dataclass(frozen=True)

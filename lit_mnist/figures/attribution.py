@@ -137,7 +137,9 @@ def _cell(verdict: Verdict) -> str:
 
 
 def _number(value: float) -> str:
-    return "0" if value == 0 else f"{value:.1e}" if abs(value) < 1e-3 else f"{value:.3g}"
+    if value == 0:
+        return "0"
+    return f"{value:.1e}" if abs(value) < 1e-3 else f"{value:.3g}"
 
 
 def _colour(verdict: Verdict) -> str:

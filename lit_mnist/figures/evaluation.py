@@ -49,7 +49,8 @@ def caption(answer: Answer, class_names: Sequence[str] | None = None) -> str:
     """Say which image it is, its label where known, and the network's answer: ``test:19 (4): 4, 99.98 %``."""
     names = class_names or [str(number) for number in range(1 + max(answer.label, len(answer.probabilities)))]
     known = 0 <= answer.label < len(names)  # a network of fewer classes than its images have
-    label = f" ({names[answer.label] if known else answer.label})" if answer.label >= 0 else ""
+    name = names[answer.label] if known else str(answer.label)
+    label = f" ({name})" if answer.label >= 0 else ""
     return f"{answer.image}{label}: {names[answer.prediction]}, {100 * answer.probability:.2f} %"
 
 

@@ -49,7 +49,10 @@ def feature_grid(record: FeatureMaps, columns: int = 8, standardize: bool = Fals
         return _units(record, title)
     values = deprocess(record.values) if standardize else record.values
     signed = low < 0 and not standardize
-    limits = (0.0, 255.0) if standardize else None if own_scale else (signed_range if signed else value_range)(values)
+    shared_range = signed_range(values) if signed else value_range(values)
+    limits = None if own_scale else shared_range
+    if standardize:
+        limits = (0.0, 255.0)
     columns = min(columns, len(values))
     width, height = grid_size(len(values), columns, values.shape[1] / values.shape[2])
     figure = new_figure(_INPUT + width + 1, max(height, _INPUT) + 0.7, title)

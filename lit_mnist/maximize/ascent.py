@@ -255,8 +255,15 @@ class _Watch:
         self.active = (self.zeros <= PATIENCE) & (self.hits < HITS)
 
     def reasons(self) -> list[str]:
-        return [SILENT if zeros > PATIENCE else CONVERGENCE if hits >= HITS else STEPS
-                for zeros, hits in zip(self.zeros.tolist(), self.hits.tolist(), strict=True)]
+        counts = zip(self.zeros.tolist(), self.hits.tolist(), strict=True)
+        return [_reason(zeros, hits) for zeros, hits in counts]
+
+
+def _reason(zeros: int, hits: int) -> str:
+    """Say why a row ended, from its steps without a gradient and its steps with hardly any change."""
+    if zeros > PATIENCE:
+        return SILENT
+    return CONVERGENCE if hits >= HITS else STEPS
 
 
 def _joined(parts: Sequence[dict], order: np.ndarray, rows: Rows, starts: Tensor,

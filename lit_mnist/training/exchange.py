@@ -73,8 +73,14 @@ def _name(settings: Mapping[str, Any], states: list[Mapping[str, Any]]) -> str |
     if "nesterov" in settings and "dampening" not in settings:
         return "SGD"
     if "beta_1" in settings:
-        return "Adamax" if "norm" in slots else "Nadam" if "u_product" in slots else "Adam"
+        return _of_adams_family(slots)
     return None
+
+
+def _of_adams_family(slots: set[str]) -> str:
+    if "norm" in slots:
+        return "Adamax"
+    return "Nadam" if "u_product" in slots else "Adam"
 
 
 def _groups(network: Network, number: int) -> list[dict[str, Any]]:

@@ -69,7 +69,8 @@ def convert(source: str, out: str, verify: bool = False, config: str | None = No
     if output is not None:
         model, file = _with_output(model, file, output)
     notes, optimizer = _write(model, file, target)
-    errors = _verified(model, file, path if from_keras else target, target, seed) if verify else None
+    reference = path if from_keras else target
+    errors = _verified(model, file, reference, target, seed) if verify else None
     record = _record(model, replace(file, optimizer=optimizer), path, target, notes, errors)
     write_json(target.parent / "convert.json", record)
     if errors is not None and not record["verified"]["ok"]:

@@ -94,7 +94,11 @@ def compare_means(first: Sequence[float], second: Sequence[float], margin: float
     p_equivalent = max(_above(margin - difference, error, freedom), _above(margin + difference, error, freedom))
     p_different = 2 * _above(abs(difference), error, freedom) if difference else 1.0
     reach = float(stats.t.ppf(1 - alpha, freedom)) * error
-    verdict = EQUIVALENT if p_equivalent < alpha else DIFFERENT if p_different < alpha else UNDECIDED
+    verdict = UNDECIDED
+    if p_equivalent < alpha:
+        verdict = EQUIVALENT
+    elif p_different < alpha:
+        verdict = DIFFERENT
     return Equivalence(a, b, difference, error, freedom, (difference - reach, difference + reach), p_equivalent,
                        p_different, tost_power(error, freedom, margin, alpha), margin, alpha, verdict)
 

@@ -49,7 +49,7 @@ def difference(ours: np.ndarray | float, theirs: np.ndarray | float) -> Differen
         return Difference(math.nan, math.nan)
     absolute = float(np.abs(ours - theirs).max(initial=0.0))
     scale = float(np.abs(theirs).max(initial=0.0))
-    return Difference(absolute, 0.0 if absolute == 0 else absolute / scale if scale else math.inf)
+    return Difference(absolute, _ratio(absolute, scale))
 
 
 def absolute(name: str, part: str, ours: np.ndarray | float, theirs: np.ndarray | float, limit: float) -> Check:
@@ -103,4 +103,11 @@ def worst(checks: Iterable[Check]) -> dict[str, Check]:
 def _badness(check: Check) -> tuple[float, float]:
     if math.isnan(check.error):
         return math.inf, math.inf
-    return check.error / check.limit if check.limit else check.error * math.inf if check.error else 0.0, check.error
+    return _ratio(check.error, check.limit), check.error
+
+
+def _ratio(value: float, scale: float) -> float:
+    """Return `value` over `scale`; infinity where something is over nothing."""
+    if value == 0:
+        return 0.0
+    return value / scale if scale else math.inf

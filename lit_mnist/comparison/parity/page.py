@@ -88,7 +88,9 @@ def number(value: float | None) -> str:
     """Return two digits of `value`, all of a count, a dash where there is none."""
     if value is None:
         return "-"
-    return "0" if value == 0 else f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+    if value == 0:
+        return "0"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def finite(value: float | None) -> str:
@@ -112,4 +114,6 @@ def _plain(check: Check) -> Mapping[str, Any]:
 
 
 def _verdict(row: Row) -> str:
-    return f"FAILED ({row.failed:,})" if row.failed else "reported" if math.isinf(row.closest.limit) else "passed"
+    if row.failed:
+        return f"FAILED ({row.failed:,})"
+    return "reported" if math.isinf(row.closest.limit) else "passed"
