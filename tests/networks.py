@@ -1,9 +1,20 @@
-"""Random, valid NetworkSpecs for property tests."""
+"""Small networks for tests: random descriptions, a tiny network that carries all, starts of ascents."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+import torch
 from hypothesis import strategies as st
 
+from lit_mnist import capture
+from lit_mnist.data import Standardizer
+from lit_mnist.inside.passes import batches
+from lit_mnist.maximize import ascent as a
+from lit_mnist.maximize.inputs import START, Fluctuations, Standardised, constraint_for
+from lit_mnist.network import Network
+from lit_mnist.runs.model import Model
 from lit_mnist.spec import NetworkSpec, SpecError
 
 _ACTIVATIONS = ("relu", "elu", "tanh", "sigmoid", "linear", "leaky_relu")
@@ -113,3 +124,63 @@ def _shapes(layers: list[dict]) -> NetworkSpec | None:
         return NetworkSpec.from_dict({"input_shape": _GRAPH_SHAPE, "layers": [*layers, *_joined(layers)]})
     except SpecError:
         return None
+
+
+# ---- a tiny untrained network
+
+LAYERS = [
+    {"type": "conv", "name": "Conv2D_1", "filters": 5, "kernel": 3, "activation": "relu"},
+    {"type": "pool", "name": "Max_Pool_1", "size": 2},
+    {"type": "conv", "name": "Conv2D_2", "filters": 9, "kernel": 3, "activation": "tanh"},
+    {"type": "flatten", "name": "Flatten"},
+    {"type": "dense", "name": "Dense_1", "units": 10, "activation": "softmax"},
+]
+
+
+def model_of(spec: NetworkSpec, seed: int = 0, dataset: str = "digits") -> Model:
+    """A model of `spec` with pixels divided by 255."""
+    standardizer = Standardizer.fit("unit", np.zeros((1, *spec.input_shape[:2]), np.uint8))
+    return Model(Network(spec, seed).eval(), standardizer, dataset, Path("tiny.ckpt"), seed)
+
+
+def all_values(model: Model, pixels: np.ndarray, size: int, layer: str) -> np.ndarray:
+    """Return a layer's values (images, maps, positions) from passes of `size` images, whose rounding depends on it."""
+    parts = []
+    for batch in batches(model, pixels, size):
+        with torch.no_grad(), capture(model.network, layer) as maps:
+            model.network(batch)
+        parts.append(maps[layer].numpy())
+    values = np.concatenate(parts)
+    return values.reshape(*values.shape[:2], -1)
+
+
+def tiny_model(seed: int = 0) -> Model:
+    """Two convolutions on 28 x 28, said to be trained on the embedded digits."""
+    return model_of(NetworkSpec.from_dict({"layers": LAYERS}), seed)
+
+
+# ---- for activation maximisation
+
+SMALL = {"input_shape": [12, 12, 1], "layers": [
+    {"type": "conv", "name": "Conv_1", "filters": 6, "activation": "relu"},
+    {"type": "pool", "name": "Pool_1"},
+    {"type": "conv", "name": "Conv_2", "filters": 8, "kernel": 2, "activation": "relu"},
+    {"type": "flatten", "name": "Flatten"},
+    {"type": "dense", "name": "Dense_1", "units": 10, "activation": "softmax"}]}
+LINEAR = {"input_shape": [28, 28, 1], "layers": [
+    {"type": "flatten", "name": "Flatten"}, {"type": "dense", "name": "Output", "units": 10, "activation": "softmax"}]}
+
+
+def small_model(description: dict, kind: str = "global", double: bool = False) -> Model:
+    spec = NetworkSpec.from_dict(description)
+    images = np.random.default_rng(0).integers(0, 256, (20, *spec.input_shape[:2])).astype(np.uint8)
+    network = Network(spec, seed=3).eval()
+    return Model(network.double() if double else network, Standardizer.fit(kind, images), "digits", None, seed=3)
+
+
+def small_start(rows: a.Rows, size: int = 12, constraint=Standardised()) -> torch.Tensor:  # noqa: B008 - frozen value
+    return constraint.begin(Fluctuations().draw(rows.chances(START), (1, size, size)))
+
+
+def climb(model: Model, stages, rows: a.Rows, **more) -> a.Ascent:
+    return a.ascend(model.network, stages, small_start(rows, model.spec.input_shape[0]), rows, constraint_for(model), **more)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lit_mnist.errors import UserError
-from tests.tiny import tiny_model
+from tests.networks import tiny_model
 
 
 def test_trace_and_export_give_the_same_outputs() -> None:

@@ -19,7 +19,7 @@ from lit_mnist.figures.canvas import to_rgb
 from lit_mnist.inside.kept import kept_results
 from lit_mnist.runs.model import Model, open_model, save_model
 from lit_mnist.spec import NetworkSpec
-from tests.tiny import model_of, tiny_model
+from tests.networks import model_of, tiny_model
 
 RELU = NetworkSpec.from_dict({"layers": [
     {"type": "conv", "name": "Conv2D_1", "filters": 4, "activation": "relu"}, {"type": "pool", "name": "Max_Pool_1"},

@@ -33,7 +33,7 @@ from lit_mnist.data import Dataset
 from lit_mnist.network import Network
 from lit_mnist.runs.model import Model
 from lit_mnist.spec import NetworkSpec
-from tests.tiny import tiny_model
+from tests.networks import tiny_model
 
 
 @dataclass(frozen=True)

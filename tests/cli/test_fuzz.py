@@ -25,7 +25,7 @@ from lit_mnist.runs.model import ModelError, open_model, save_model
 from lit_mnist.spec import NetworkSpec
 from tests.conftest import run_program
 from tests.forked import CONFIG
-from tests.tiny import LAYERS, model_of
+from tests.networks import LAYERS, model_of
 
 CASES = settings(max_examples=150, deadline=None, derandomize=True, database=None,
                  suppress_health_check=list(HealthCheck))

@@ -16,7 +16,7 @@ from lit_mnist.runs.model import open_model, save_model
 from lit_mnist.spec import NetworkSpec
 from tests.conftest import Run
 from tests.data.files import bars
-from tests.tiny import model_of
+from tests.networks import model_of
 
 
 def spec_of(shape: tuple[int, int, int] = (28, 28, 1), units: int = 10, activation: str = "softmax",

@@ -20,7 +20,7 @@ from lit_mnist.inside.maps import Answer, FeatureMaps, feature_maps, journey
 from lit_mnist.inside.passes import batches
 from lit_mnist.inside.statistics import activation_statistics, silence
 from lit_mnist.inside.top_images import top_images
-from tests.tiny import tiny_model
+from tests.networks import tiny_model
 
 ANSWER = Answer("test:19", np.random.default_rng(0).uniform(0, 255, (28, 28)), 4, np.eye(10)[4] * 0.9 + 0.01)
 

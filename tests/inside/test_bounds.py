@@ -15,8 +15,7 @@ from lit_mnist.inside.passes import as_array, batches
 from lit_mnist.network import BatchNorm
 from lit_mnist.runs.model import Model
 from lit_mnist.spec import NetworkSpec
-from tests.networks import specs
-from tests.tiny import model_of
+from tests.networks import model_of, specs
 
 
 def shaken(spec: NetworkSpec, seed: int) -> Model:

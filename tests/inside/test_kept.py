@@ -13,7 +13,7 @@ import torch
 
 from lit_mnist.inside import kept as k
 from lit_mnist.runs.model import Model, open_model, save_model
-from tests.tiny import tiny_model
+from tests.networks import tiny_model
 
 CONTENT = {"values": np.array([0.1, np.nan, np.inf], np.float32),
            "nested": {"empty": np.zeros((0, 3)), "list": [1, 0.1]},

@@ -12,7 +12,7 @@ from lit_mnist.inside.capture import CaptureError
 from lit_mnist.inside.filters import filters
 from lit_mnist.inside.maps import answers, deprocess, feature_maps, journey
 from lit_mnist.spec import NetworkSpec
-from tests.tiny import all_values, model_of, tiny_model
+from tests.networks import all_values, model_of, tiny_model
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from lit_mnist.inside.passes import batches, dataset_part
 from lit_mnist.inside.statistics import activation_statistics, random_pixels, silence
 from lit_mnist.runs.model import Model
 from lit_mnist.spec import NetworkSpec
-from tests.tiny import all_values, model_of, tiny_model
+from tests.networks import all_values, model_of, tiny_model
 
 
 @pytest.mark.parametrize("size", [1, 13, 500])

@@ -20,8 +20,7 @@ from lit_mnist.inside.passes import batches
 from lit_mnist.inside.top_images import boxes, top_images
 from lit_mnist.runs.model import open_model, save_model
 from lit_mnist.spec import NetworkSpec
-from tests.networks import specs
-from tests.tiny import all_values, model_of, tiny_model
+from tests.networks import all_values, model_of, specs, tiny_model
 
 LAYERS = ["Conv2D_1", "Max_Pool_1", "Conv2D_2:pre", "Dense_1"]
 

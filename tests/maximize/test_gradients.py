@@ -13,7 +13,7 @@ from lit_mnist.maximize.checks import MaximizeError
 from lit_mnist.maximize.gradient import RowGradient
 from lit_mnist.maximize.subnetwork import OneChannel, OwnMap, Subnetwork
 from lit_mnist.runs.model import Model
-from tests.small_models import SMALL, climb, model_of, start
+from tests.networks import SMALL, climb, small_model, small_start
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def _seeded() -> None:
 
 @pytest.fixture
 def small() -> Model:
-    return model_of(SMALL)
+    return small_model(SMALL)
 
 
 @pytest.mark.parametrize("objective", [
@@ -33,9 +33,9 @@ def small() -> Model:
     o.ChannelMean("Conv_2") - 0.3 * o.TotalVariation() - 0.1 * o.L2(),
     o.Features("Conv_1", np.ones((1, 6, 10, 10))), o.Gram("Conv_2", np.ones((8, 8, 4, 4)))])
 def test_captums_gradient_equals_plain_autograd(objective: o.Objective) -> None:
-    model = model_of(SMALL, double=True)
+    model = small_model(SMALL, double=True)
     rows = a.rows_for([0, 3, 5], 2)
-    x, targets = start(rows), torch.from_numpy(rows.targets)
+    x, targets = small_start(rows), torch.from_numpy(rows.targets)
     scores = RowGradient(model.network, objective)(x, targets, targets)
     for row in range(len(rows)):
         one = x[row:row + 1].clone().requires_grad_()

@@ -23,7 +23,7 @@ from lit_mnist.maximize.transformations import Blur, Fourier, Jitter, Rotation, 
 from lit_mnist.network import Network
 from lit_mnist.runs.model import Model
 from lit_mnist.spec import NetworkSpec
-from tests.small_models import LINEAR, SMALL, climb, model_of, start
+from tests.networks import LINEAR, SMALL, climb, small_model, small_start
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def _seeded() -> None:
 
 @pytest.fixture
 def small() -> Model:
-    return model_of(SMALL)
+    return small_model(SMALL)
 
 
 def silenced(model: Model, layer: str, maps: list[int]) -> Model:
@@ -51,7 +51,7 @@ def test_first_layer_map_before_its_activation_reaches_the_standardised_gradient
         cnn_spec: NetworkSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps of 0.03: standardising throws the gradient's mean away, which for some maps is 96 % of its length, so
     that 1,000 steps of 0.01 would still be on their way (cosine 0.9987 in the worst of these)."""
-    model = Model(Network(cnn_spec, seed=1).eval(), model_of(LINEAR).standardizer, "mnist", None)
+    model = Model(Network(cnn_spec, seed=1).eval(), small_model(LINEAR).standardizer, "mnist", None)
     monkeypatch.setattr(a, "CHUNK", 4)  # no padding: these are many steps
     ascent = climb(model, [a.Stage(o.ChannelMean("Conv2D_1:pre"), 1000, 0.03)], a.rows_for([0, 5, 17, 31], 1))
     for target, image in zip(ascent.rows.targets, ascent.images, strict=True):
@@ -61,7 +61,7 @@ def test_first_layer_map_before_its_activation_reaches_the_standardised_gradient
 
 
 def test_logit_of_a_linear_model_reaches_its_standardised_weights() -> None:
-    model = model_of(LINEAR)
+    model = small_model(LINEAR)
     made = maximize_classes(model, settings=Settings("source", restarts=1, steps=1000))
     for image, weights in zip(made.ascent.images, model.network.Output.dense.weight.detach().numpy(), strict=True):
         assert cosine(image[0], (weights - weights.mean()).reshape(28, 28)) >= 0.999
@@ -84,7 +84,7 @@ def test_same_bits_whatever_is_asked_for_together(small: Model, preset: str) -> 
 
 
 def test_one_row_alone_equals_the_batch_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = model_of(SMALL, double=True)
+    model = small_model(SMALL, double=True)
     stages = recipe("source")(o.ChannelMean("Conv_2"))
     together = climb(model, stages, a.rows_for(range(8), 2))
     monkeypatch.setattr(a, "CHUNK", 1)
@@ -121,7 +121,7 @@ def test_the_sources_numbers() -> None:
 
 def test_one_step_is_the_written_formula(small: Model) -> None:
     rows = a.rows_for([2], 1)
-    x = start(rows).float().requires_grad_()
+    x = small_start(rows).float().requires_grad_()
     with capture(small.network, "Conv_2") as seen:
         small.network(x)
     g, = torch.autograd.grad(seen["Conv_2"][0, 2].mean(), x)
@@ -138,7 +138,7 @@ def test_standardise_follows_tensorflows_rule() -> None:
 
 @pytest.mark.parametrize(("kind", "low", "high"), [("unit", 0, 1), ("none", 0, 255)])
 def test_networks_on_plain_pixels_stay_in_their_range(kind: str, low: float, high: float) -> None:
-    model = model_of(SMALL, kind)
+    model = small_model(SMALL, kind)
     assert isinstance(constraint_for(model), Box)
     made = maximize_maps(model, "Conv_2", [1, 2], Settings(steps=60, restarts=2))
     assert made.ascent.images.min() >= low and made.ascent.images.max() <= high
@@ -165,7 +165,7 @@ def test_a_sleeping_map_is_woken(small: Model) -> None:
 
 
 def test_convergence_stops_rows_one_by_one() -> None:
-    model = model_of(LINEAR)
+    model = small_model(LINEAR)
     made = maximize_classes(model, settings=Settings("source", restarts=1, converge=True))
     assert (made.ascent.stops == "converged").all() and len(set(made.ascent.steps)) > 1
     for row, steps in enumerate(made.ascent.steps):
@@ -231,7 +231,7 @@ def test_quality_by_hand(small: Model) -> None:
     pixels = np.random.default_rng(5).integers(0, 256, (30, 12, 12)).astype(np.uint8)
     data = reference(small, "Conv_2", 3, pixels=pixels)
     rows = a.rows_for([4], 12)
-    images = start(rows).float()
+    images = small_start(rows).float()
     quality = assess(small.network, "Conv_2", images.numpy(), rows, data)
     with capture(small.network, "Conv_2") as seen:
         small.network(per_image_standardization(small.tensor(pixels)))
@@ -296,9 +296,9 @@ def small_reference(model: Model, layer: str) -> Reference:
 @pytest.mark.parametrize("layer", ["Conv_2", "Dense_1"])
 def test_images_do_not_depend_on_where_the_scaling_sits(preset: str, search: int, layer: str) -> None:
     """The same weights, pixels divided by 255 before the network or by its own first layer."""
-    outside = model_of(SMALL, "unit")
+    outside = small_model(SMALL, "unit")
     scale = {"type": "rescaling", "name": "Scale", "factor": 1 / 255}
-    inside = model_of({**SMALL, "layers": [scale, *SMALL["layers"]]}, "none")
+    inside = small_model({**SMALL, "layers": [scale, *SMALL["layers"]]}, "none")
     assert torch.equal(inside.network.Conv_2.conv.weight, outside.network.Conv_2.conv.weight)
     settings = Settings(preset, restarts=2, steps=30, search=search)
     first, second = (maximize_maps(model, layer, [1, 4], settings, small_reference(model, layer))
@@ -316,7 +316,7 @@ def test_style_does_not_depend_on_where_the_scaling_sits() -> None:
     scale = {"type": "rescaling", "name": "Scale", "factor": 1 / 255}
     content, style = np.random.default_rng(2).uniform(0, 255, (2, 12, 12))
     first, second = (style_transfer(model, content, style, steps=10) for model in (
-        model_of(SMALL, "unit"), model_of({**SMALL, "layers": [scale, *SMALL["layers"]]}, "none")))
+        small_model(SMALL, "unit"), small_model({**SMALL, "layers": [scale, *SMALL["layers"]]}, "none")))
     np.testing.assert_allclose(second.image, 255 * first.image, atol=0.1)
     np.testing.assert_allclose(second.content, 255 * first.content, atol=1e-3)
     np.testing.assert_allclose(second.style_loss, first.style_loss, rtol=1e-3)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.attribution.test_explain import RELU
+from tests.networks import model_of
 from tests.notebooks.test_notebooks import execute
-from tests.tiny import model_of
 
 
 def test_explain_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

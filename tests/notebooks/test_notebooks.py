@@ -10,7 +10,7 @@ import pytest
 
 from lit_mnist.runs.model import save_model
 from tests.conftest import ROOT
-from tests.tiny import tiny_model
+from tests.networks import tiny_model
 
 jupytext = pytest.importorskip("jupytext")
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))

@@ -10,7 +10,7 @@ import pytest
 
 from lit_mnist.runs.model import save_model
 from tests.conftest import run_program
-from tests.tiny import tiny_model
+from tests.networks import tiny_model
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed")
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]

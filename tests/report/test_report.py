@@ -19,7 +19,7 @@ from lit_mnist.report.evaluation import evaluate
 from lit_mnist.report.gather import SECTIONS, Options, _history
 from lit_mnist.runs.model import Model, save_model
 from tests.conftest import run_program
-from tests.tiny import tiny_model
+from tests.networks import tiny_model
 
 
 def page_data(html: str) -> dict:
@@ -183,7 +183,7 @@ def test_options_are_checked() -> None:
 def test_images_of_another_shape_need_files(tmp_path: Path) -> None:
     from lit_mnist.report.gather import gather
     from lit_mnist.spec import NetworkSpec
-    from tests.tiny import model_of
+    from tests.networks import model_of
 
     layers = [{"type": "flatten", "name": "Flatten"}, {"type": "dense", "name": "Dense_1", "units": 10,
                                                        "activation": "softmax"}]
@@ -195,7 +195,7 @@ def test_images_of_another_shape_need_files(tmp_path: Path) -> None:
 def test_dense_network_shows_what_it_can(tmp_path: Path) -> None:
     """No convolution: no filters and no top images, but maps (units), class images and attributions."""
     from lit_mnist.spec import NetworkSpec
-    from tests.tiny import model_of
+    from tests.networks import model_of
 
     layers = [{"type": "flatten", "name": "Flatten"},
               {"type": "dense", "name": "Dense_1", "units": 12, "activation": "relu"},

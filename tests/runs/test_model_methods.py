@@ -17,7 +17,7 @@ from lit_mnist.inside.passes import batches
 from lit_mnist.inside.top_images import top_images
 from lit_mnist.outcome import Records
 from lit_mnist.runs.model import Model
-from tests.tiny import tiny_model
+from tests.networks import tiny_model
 
 PNG = b"\x89PNG"
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lit_mnist.spec import NetworkSpec, SpecError
-from tests.tiny import LAYERS, model_of
+from tests.networks import LAYERS, model_of
 
 
 def test_another_output_gives_the_answer() -> None:

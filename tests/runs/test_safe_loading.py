@@ -14,7 +14,7 @@ import torch
 
 from lit_mnist.runs.model import ModelError, open_model, save_model
 from lit_mnist.spec import NetworkSpec
-from tests.tiny import LAYERS, model_of
+from tests.networks import LAYERS, model_of
 
 Run = Callable[..., tuple[int, str, str]]
 

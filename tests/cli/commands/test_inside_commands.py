@@ -13,7 +13,7 @@ from lit_mnist.network import Network
 from lit_mnist.runs.model import Model, save_model
 from lit_mnist.spec import NetworkSpec
 from tests.conftest import ROOT, Run
-from tests.tiny import all_values, tiny_model
+from tests.networks import all_values, tiny_model
 
 COMMANDS = ("features", "filters", "journey", "top_images", "activation_stats")
 

@@ -9,7 +9,7 @@ import pytest
 from lit_mnist.runs.model import save_model
 from lit_mnist.spec import NetworkSpec
 from tests.conftest import Run
-from tests.tiny import model_of
+from tests.networks import model_of
 
 COMMANDS = {"features": ["--images", "test:1"], "journey": ["--layer", "C"], "filters": [],
             "top_images": ["--part", "test", "--k", 2], "activation_stats": ["--attempts", 2],

@@ -21,7 +21,7 @@ from lit_mnist.training.tensorboard import InsideView, _looking
 from lit_mnist.training.tensorboard.events import Events, network_graph
 from lit_mnist.training.tensorboard.projector import write_projector
 from tests.conftest import ROOT, run_program
-from tests.tiny import tiny_model
+from tests.networks import tiny_model
 
 CONFIG = """
 model:
