@@ -9,7 +9,14 @@ import torch
 from captum import attr
 from torch import Tensor
 
-from lit_mnist.attribution import Baseline, GradCam, GuidedBackprop, InputXGradient, IntegratedGradients, Saliency
+from lit_mnist.attribution import (
+    Baseline,
+    GradCam,
+    GuidedBackprop,
+    InputXGradient,
+    IntegratedGradients,
+    Saliency,
+)
 from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.data import DataError, load_dataset
 from lit_mnist.data.standardize import Standardizer
@@ -39,9 +46,11 @@ def run(rounds: int, quick: bool, device: str) -> Report:
 
 def _images(count: int, device: str) -> tuple[Tensor, str]:
     try:
-        pixels, source = load_dataset("mnist", download=False).test_images[:count], "MNIST test images"
+        pixels = load_dataset("mnist", download=False).test_images[:count]
+        source = "MNIST test images"
     except DataError:
-        pixels, source = np.random.default_rng(0).integers(0, 256, (count, 28, 28), np.uint8), "random images"
+        pixels = np.random.default_rng(0).integers(0, 256, (count, 28, 28), np.uint8)
+        source = "random images"
     return as_images(Standardizer.fit("unit", pixels).apply(pixels)).to(device), source
 
 

@@ -103,7 +103,8 @@ def _keras(network: Network, steps: int, compiled: bool) -> Callable[[], object]
                       if info.type == "conv" else keras.layers.MaxPooling2D(2, name=info.name))
         if info.name == LAYER:
             break
-    model, weights = keras.Sequential(layers), network.named_weights()
+    model = keras.Sequential(layers)
+    weights = network.named_weights()
     for layer in model.layers:
         if layer.weights:
             layer.set_weights([weights[f"{layer.name}/{name}"] for name in ("kernel", "bias")])

@@ -160,7 +160,8 @@ def papers_and_inputs() -> Figure:
     """Draw a digit on each synthetic paper, and under each row the 28 x 28 that a network sees."""
     from tests.data.reader.papers import PAPERS
 
-    generator, digits = np.random.default_rng(0), load_dataset("mnist").test_images
+    generator = np.random.default_rng(0)
+    digits = load_dataset("mnist").test_images
     drawn = [kind(digit, generator) for kind, digit in zip(PAPERS, digits, strict=False)]
     inputs = [read_digit(picture).pixels for picture in drawn]
     half = len(PAPERS) // 2
@@ -198,7 +199,8 @@ def fitted(models: list[Model], every: int) -> dict[str, float]:
     readings = {name: read_all(pictures()) for name, pictures in sources("train", every).items()}
     sides = readings["MNIST"] + read_all(papers(600)), readings["Fashion-MNIST"] + readings["cats and dogs"]
     values = [np.concatenate([_values(model, side) for model in models]) for side in sides]
-    inputs, scale = np.concatenate(values), np.concatenate(values).std(0)
+    inputs = np.concatenate(values)
+    scale = np.concatenate(values).std(0)
     targets = np.repeat([1, 0], [len(side) for side in values])
     rule = LogisticRegression(max_iter=5000, class_weight="balanced").fit(inputs / scale, targets)
     weights = dict(zip(WEIGHTS, (rule.coef_[0] / scale).round(2).tolist(), strict=True))

@@ -83,7 +83,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def page(folder: Path) -> str:
     """Return the page; raise UserError where `folder` holds no benchmark's result."""
-    tables, sections = {}, []
+    tables = {}
+    sections = []
     for name in ORDER:
         try:
             tables[name] = json.loads((folder / f"{name}.json").read_text())["rows"]

@@ -104,7 +104,8 @@ class Plain(L.LightningModule):
 def plain(device: str, epochs: int, images, labels) -> float:  # noqa: ANN001 - arrays
     """Return the seconds that default Lightning trains for."""
     data = TensorDataset(torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels))
-    module, quiet = Plain(), io.StringIO()
+    module = Plain()
+    quiet = io.StringIO()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), contextlib.redirect_stdout(quiet), \
             contextlib.redirect_stderr(quiet):
         warnings.simplefilter("ignore")

@@ -20,7 +20,9 @@ from lit_mnist.training.steps import BlockRunner, Step
 from .measure import Report
 
 _CONFIG = Path(__file__).parent.parent / "configs" / "cnn.yaml"
-_BATCH, _STEPS, _SHOWN = 64, 25, 20
+_BATCH = 64
+_STEPS = 25
+_SHOWN = 20
 
 
 def run(rounds: int, quick: bool, device: str) -> Report:
@@ -42,7 +44,9 @@ def _rows(rounds: int, device: str, dtype: torch.dtype) -> list[dict[str, Any]]:
                 runner(block, _STEPS * number)
             if device == "cuda":
                 torch.cuda.synchronize()
-    steps, times, calls = _STEPS * rounds, Counter(), Counter()
+    steps = _STEPS * rounds
+    times = Counter()
+    calls = Counter()
     for event in found.key_averages():
         on_gpu = event.device_type == torch.autograd.DeviceType.CUDA
         if on_gpu == (device == "cuda"):

@@ -30,7 +30,8 @@ def run(rounds: int, quick: bool, device: str) -> Report:
 def fit(config: Path, device: str, *options: str) -> dict[str, Any]:
     """Run ``fit`` in this process and return its summary."""
     with tempfile.TemporaryDirectory() as folder:
-        out, err = io.StringIO(), io.StringIO()
+        out = io.StringIO()
+        err = io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main(["fit", "--config", str(config), "--runs_dir", folder, "--trainer.accelerator", device,
                          "--data.download", "false", "--json", *options])

@@ -51,7 +51,9 @@ def run(rounds: int, quick: bool, device: str) -> Report:
 
 class _Runs:
     def __init__(self, folder: Path, quick: bool, device: str) -> None:
-        self.folder, self.quick, self.device = folder, quick, device
+        self.folder = folder
+        self.quick = quick
+        self.device = device
         self.found: dict[str, list[Mapping[str, Any]]] = {}
 
     def run(self, name: str, case: Case) -> None:

@@ -58,7 +58,8 @@ class Training:
     """The cases, and the seconds of training alone that each reports."""
 
     def __init__(self, steps: int, device: str) -> None:
-        self.steps, self.device = steps, device
+        self.steps = steps
+        self.device = device
         self.images = steps * _BATCH
         self.spec = NetworkSpec.from_dict(yaml.safe_load((_CONFIGS / "cnn.yaml").read_text())["model"]["network"])
         self.seconds: dict[str, list[float]] = {}
@@ -77,7 +78,8 @@ class Training:
         with tempfile.TemporaryDirectory() as folder:
             options = ["--runs_dir", folder, "--data.download", "false", "--trainer.accelerator", self.device]
             options += ["--trainer.max_epochs", "2"] if self.whole else ["--trainer.max_steps", str(self.steps)]
-            start, quiet = time.perf_counter(), io.StringIO()
+            start = time.perf_counter()
+            quiet = io.StringIO()
             with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
                 code = main(["fit", "--config", str(_CONFIGS / config), *options])
             whole = time.perf_counter() - start
@@ -111,7 +113,8 @@ class Training:
     def product(self, dtype: torch.dtype, size: int = 2048) -> None:
         """A large matrix product: the floating-point peak that this machine reaches in this minute."""
         a = torch.randn(size, size, device=self.device).to(dtype)
-        start, products = time.perf_counter(), 0
+        start = time.perf_counter()
+        products = 0
         while time.perf_counter() - start < 1.0:
             a @ a
             self._wait()
@@ -183,7 +186,8 @@ def keras_process(steps: int) -> None:
 
     recipe = read_recipe(read_config(_CONFIGS / "cnn.yaml"), "cnn")
     recipe = replace(recipe, data=replace(recipe.data, fallback="digits", download=False), epochs=10**6)
-    pipeline, model = batches(recipe, prepare(recipe.data).train), compiled_model(recipe)
+    pipeline = batches(recipe, prepare(recipe.data).train)
+    model = compiled_model(recipe)
     model.fit(pipeline, steps_per_epoch=10, epochs=1, verbose=0, shuffle=False)
     for _ in sys.stdin:
         start = time.perf_counter()

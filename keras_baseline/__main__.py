@@ -53,7 +53,8 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 def _overrides(parser: argparse.ArgumentParser, rest: Sequence[str]) -> list[str]:
     """Return ``key=value`` of ``--key value`` and ``--key=value``."""
-    found, words = [], iter(rest)
+    found = []
+    words = iter(rest)
     for word in words:
         if not word.startswith("--") or ("." not in word and not word.startswith("--seed_everything")):
             parser.error(f"unknown option {word!r}; accepted beside those of --help: a key of the configuration, "

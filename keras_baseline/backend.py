@@ -50,7 +50,8 @@ def quiet() -> Iterator[None]:
     It logs about processors and CUDA before its own setting for logs is read, and again at its first use.
     """
     sys.stderr.flush()
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    kept = os.dup(2)
+    nothing = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nothing, 2)
         yield

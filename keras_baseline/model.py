@@ -18,7 +18,8 @@ def build_model(spec: s.NetworkSpec, dtype: str = "float32"):  # noqa: ANN201 - 
     the spec keeps several.
     """
     keras = load_keras()
-    make, entrance = Factory(keras, dtype), keras.Input(spec.input_shape, dtype=dtype)
+    make = Factory(keras, dtype)
+    entrance = keras.Input(spec.input_shape, dtype=dtype)
     layers = {layer.name: build(layer, make) for layer in spec.layers if not isinstance(layer, s.Shared)}
     if spec.is_chain and len(layers) == len(spec.layers):
         return keras.Sequential([entrance, *layers.values()])
@@ -37,7 +38,8 @@ def layer_tensors(model: Any, spec: s.NetworkSpec) -> dict[str, Any]:
     result = {}
     for layer in spec.layers:
         owner = layer.shares if isinstance(layer, s.Shared) else layer.name
-        keras_layer, call = model.get_layer(owner), calls.setdefault(owner, 0)
+        keras_layer = model.get_layer(owner)
+        call = calls.setdefault(owner, 0)
         alone = len(keras_layer._inbound_nodes) == 1
         result[layer.name] = keras_layer.output if alone else keras_layer._inbound_nodes[call].output_tensors[0]
         calls[owner] += 1

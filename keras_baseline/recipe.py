@@ -170,7 +170,8 @@ def _positive(section: Mapping[str, Any], key: str, default: int) -> int:
 
 
 def _clipping(trainer: Mapping[str, Any]) -> Clipping | None:
-    value, algorithm = trainer.get("gradient_clip_val"), trainer.get("gradient_clip_algorithm") or "norm"
+    value = trainer.get("gradient_clip_val")
+    algorithm = trainer.get("gradient_clip_algorithm") or "norm"
     if not value:
         return None
     if algorithm not in ("norm", "value"):

@@ -49,7 +49,8 @@ def fit(recipe: Recipe, runs_dir: Path) -> dict[str, Any]:
 
 def evaluate(model: Any, recipe: Recipe, part: Part) -> dict[str, Any]:
     """Return ``loss`` (regularisers included, weighted by batch size, as Keras reports it) and ``predicted``."""
-    images, size = channels_last(part.images), recipe.eval_batch_size
+    images = channels_last(part.images)
+    size = recipe.eval_batch_size
     loss = model.evaluate(images, targets(recipe, part.labels), batch_size=size, verbose=0, return_dict=True)["loss"]
     outputs = model.predict(images, batch_size=size, verbose=0)
     return {"loss": loss, "predicted": predicted_classes(recipe.spec, outputs)}
@@ -72,7 +73,9 @@ def open_run(path: Path) -> tuple[Any, Path]:
 
 
 def _summary(recipe: Recipe, prepared: Prepared, trained: Mapping[str, Any]) -> dict[str, Any]:
-    log, options, dataset = trained["history"], recipe.data, prepared.dataset
+    log = trained["history"]
+    options = recipe.data
+    dataset = prepared.dataset
     history = {"epochs": list(range(1, len(log["loss"]) + 1)), "train_acc": log["accuracy"],
                "val_acc": log.get("val_accuracy", []), "train_loss": log["loss"], "val_loss": log.get("val_loss", [])}
     best = int(np.argmax(history["val_acc"])) if history["val_acc"] else None
@@ -99,7 +102,8 @@ def _summary(recipe: Recipe, prepared: Prepared, trained: Mapping[str, Any]) -> 
 def _test_figures(figures: Mapping[str, Any], recipe: Recipe, part: Part) -> dict[str, Any]:
     matrix = np.zeros((recipe.spec.classes, recipe.spec.classes), np.int64)
     np.add.at(matrix, (part.labels, figures["predicted"]), 1)
-    correct, images = int(matrix.trace()), len(part)
+    correct = int(matrix.trace())
+    images = len(part)
     each = [int(row[i]) / int(row.sum()) if row.sum() else None for i, row in enumerate(matrix)]
     return {"test/acc": correct / images, "test/correct": correct, "images": images, "test/loss": figures["loss"],
             "test/acc_per_class": each, "confusion_matrix": matrix.tolist()}

@@ -105,7 +105,8 @@ def batches(recipe: Recipe, part: Part) -> Any:
     """Return a tf.data pipeline of all epochs' batches, in the order that `lit_mnist` takes them."""
     import tensorflow as tf
 
-    images, labels = tf.constant(channels_last(part.images)), tf.constant(targets(recipe, part.labels))
+    images = tf.constant(channels_last(part.images))
+    labels = tf.constant(targets(recipe, part.labels))
 
     def orders() -> Iterator[np.ndarray]:
         for epoch in range(recipe.epochs):
@@ -173,7 +174,8 @@ def _clock(keras: Any, recipe: Recipe) -> Any:
     """Return a callback that times training without validation, says how it goes, and stops where asked to."""
 
     class Clock(keras.callbacks.Callback):
-        seconds, _last = 0.0, 0.0
+        seconds = 0.0
+        _last = 0.0
 
         def __init__(self) -> None:
             super().__init__()

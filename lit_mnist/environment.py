@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _PACKAGES = ("lit-mnist", "torch", "torchvision", "lightning", "torchmetrics", "numpy", "captum", "tensorflow", "keras")
 _NO_TENSORFLOW = "tensorboard.compat.notf"
 # glibc's malloc.h
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
 _LEAD_TO_TRITON = ("torch", "torchvision", "torchmetrics", "lightning", "lightning_fabric", "pytorch_lightning",
                    "triton")
 _LARGEST = 32 * 2**20  # bytes; glibc accepts no larger block for its heap

@@ -166,7 +166,8 @@ def _yaml_loader() -> type:
 def shipped_configurations() -> dict[str, Path]:
     """Return the configurations that come with the package by name: ``cnn`` is ``configs/cnn.yaml``."""
     package = Path(__file__).parent
-    installed, checkout = package / "configs", package.parent / "configs"
+    installed = package / "configs"
+    checkout = package.parent / "configs"
     folder = installed if installed.is_dir() else checkout
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 

@@ -46,7 +46,8 @@ def _before(network: Network, target: Target) -> list[str]:
 
 def _require_maps(network: Network, target: Target, layer: str, method: str) -> None:
     """Raise AttributionError where `layer` has no maps, or no gradient of the target."""
-    info, before = network.spec[layer], _before(network, target)
+    info = network.spec[layer]
+    before = _before(network, target)
     maps = [name for name in before if has_positions(network.spec[name])]
     if layer not in before:
         raise AttributionError(f"method {method!r}: layer {layer!r} has no gradient of {target.names[0]!r}, which "

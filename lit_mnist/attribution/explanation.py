@@ -49,7 +49,9 @@ def explain(model: Model, images: Images, methods: str | Sequence[str] = "all", 
     inputs = model.tensor(images.pixels).to(like)
     logits = network_logits(model.network, inputs)
     order = _mistakes_first(logits, images.labels)
-    images, inputs, logits = _reordered(images, order), inputs[order], logits[order]
+    images = _reordered(images, order)
+    inputs = inputs[order]
+    logits = logits[order]
     resolved = resolve(model.network, inputs, target, images.labels)
     setting = make_setting(model, dataset, baseline, layer, seed)
     sample = Sample(model.network, inputs, resolved, background(model), _ink(model),
@@ -106,7 +108,8 @@ def _verdict_sample(model: Model, dataset: Dataset | None, target: str, count: i
     """The first test digits to which the target's question can be put, or the explained images without a data set."""
     if dataset is None or model.spec.input_shape != (*dataset.test_images.shape[1:], 1):
         return shown
-    pixels, labels = dataset.test_images[:1000], dataset.test_labels[:1000]
+    pixels = dataset.test_images[:1000]
+    labels = dataset.test_labels[:1000]
     inputs = model.tensor(pixels).to(shown.images)
     first = target.split("-")[0].strip()
     if first.isdecimal():
@@ -124,7 +127,8 @@ def _verdict_sample(model: Model, dataset: Dataset | None, target: str, count: i
 def _attributions(methods: tuple[Method, ...], sample: Sample, judge: Judge | None, lenient: bool,
                   progress: Progress, target: str) -> tuple[tuple[Attribution, ...], dict[str, str]]:
     work = [_work(method, len(sample.images), judge) for method in methods]
-    found, skipped = [], {}
+    found = []
+    skipped = {}
     for number, method in enumerate(methods):
         progress(method.name, sum(work[:number]), sum(work))
         try:

@@ -87,7 +87,8 @@ def infidelity(network: Network, images: Tensor, target: Target, attributions: T
                                       additional_forward_args=(target.directions,), n_perturb_samples=samples,
                                       max_examples_per_batch=min(max(EVALUATIONS, len(images)), samples * len(images)))
 
-    left, whole = measured(attributions, True), measured(torch.zeros_like(attributions), False)
+    left = measured(attributions, True)
+    whole = measured(torch.zeros_like(attributions), False)
     return (left / whole.clamp_min(torch.finfo(whole.dtype).tiny)).clamp(0, 1).double().cpu().numpy()
 
 

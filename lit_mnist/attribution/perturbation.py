@@ -26,7 +26,9 @@ class _Even:
     """
 
     def __init__(self, network: Network, target: Target, images: Tensor, size: int) -> None:
-        self.score, self.images, self.size = fast_score_of(network, target), images, size
+        self.score = fast_score_of(network, target)
+        self.images = images
+        self.size = size
         self.reach = torch.from_numpy(reach(network.spec, target.layer)).to(images.device)
         self.original = self._outputs(images)
 

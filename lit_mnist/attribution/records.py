@@ -104,7 +104,8 @@ class Explanation:
 
     def caption(self, image: int) -> str:
         """Say in a few words which image this is and what the network thinks of it."""
-        label, guess = int(self.labels[image]), int(self.predicted[image])
+        label = int(self.labels[image])
+        guess = int(self.predicted[image])
         name = self.class_names[guess] if guess < len(self.class_names) else str(guess)
         true = "" if label < 0 or label == guess else f", is {self._name(label)}"
         return f"{self.names[image]}\n{name} {self.probabilities[image, guess]:.0%}{true}"

@@ -69,7 +69,9 @@ class Score(nn.Module):
 
     def __init__(self, network: Network, target: Target) -> None:
         super().__init__()
-        self.network, self.layer, self.position = network, target.layer, target.position
+        self.network = network
+        self.layer = target.layer
+        self.position = target.position
 
     def forward(self, images: Tensor, directions: Tensor) -> Tensor:
         return (self.outputs(images) * directions).sum(1)
@@ -112,7 +114,8 @@ class _RowScores(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor, directions: Tensor,
                 score: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        scores, gradients = [], []
+        scores = []
+        gradients = []
         for part, side in _parts(images, directions):
             with torch.enable_grad():
                 part = part.detach().requires_grad_()

@@ -113,7 +113,8 @@ class Judge:
     """
 
     def __init__(self, sample: Sample, settings: Mapping[str, Any], kept: KeptResults | None = None) -> None:
-        self.sample, self.kept = sample, kept
+        self.sample = sample
+        self.kept = kept
         self.settings = {**settings, "seed": sample.seed, "draws": sample.draws, "stage_draws": sample.stage_draws,
                          "digits": list(sample.names), "sha256": arrays_hash(sample.images.cpu().numpy())}
         self.record: dict[str, Any] = (kept.read(RECORD, self.settings) if kept else None) or {}
@@ -191,7 +192,8 @@ def _curve(kind: str, sample: Sample, found: Curve | None) -> Verdict:
     if found is None:
         return Verdict(kind, None, None, None, "a map has no probability")
     rivals = {name: float(rival.figures.mean()) for name, rival in sample.rivals[kind].items()}
-    value, at_most = float(found.figures.mean()), kind == "deletion"
+    value = float(found.figures.mean())
+    at_most = kind == "deletion"
     threshold = min(rivals.values()) if at_most else max(rivals.values())
     return Verdict(kind, value, threshold, value <= threshold if at_most else value >= threshold,
                    f"random order {rivals['random']:.3f}, intensity order {rivals['intensity']:.3f}", at_most)
@@ -213,7 +215,8 @@ def _sensitivity(method: Method, sample: Sample) -> Verdict:
 
 
 def _randomization(method: Method, sample: Sample, found: Randomization) -> Verdict:
-    value, passed = found.figure, abs(found.figure) <= RANDOMIZATION
+    value = found.figure
+    passed = abs(found.figure) <= RANDOMIZATION
     note = f"signed rank correlation after all weights are drawn anew, {sample.draws} draws"
     if not passed and method.name in _EXPECTED:
         note += "; expected: this method restores the image more than it explains the network"

@@ -87,7 +87,8 @@ def project(network: Network, images: Tensor, layer: str, seed: Tensor) -> Tenso
 
 
 def _forward(network: Network, images: Tensor, layer: str) -> list[tuple[nn.Module, Tensor]]:
-    steps, x = [], images
+    steps = []
+    x = images
     for _, module in flat_modules(network, layer):
         x = module(x)
         steps.append((module, x))

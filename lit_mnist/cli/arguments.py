@@ -40,7 +40,8 @@ def read_early(argv: Sequence[str]) -> argparse.Namespace:
 
 def configs_first(argv: Sequence[str]) -> list[str]:
     """Return `argv` with its configuration files in front: what is read later wins, and flags win over files."""
-    configs, flags = [], []
+    configs = []
+    flags = []
     words = iter(argv)
     for word in words:
         option, equals, value = word.partition("=")
@@ -69,7 +70,8 @@ def apply_layer_flags(argv: Sequence[str], configs: Sequence[str], base: Mapping
 
     The network is that of the last of `configs` that has one, else that of `base`. Raises UserError.
     """
-    kept, changes = [], []
+    kept = []
+    changes = []
     words = iter(argv)
     for word in words:
         if not word.startswith(f"--{LAYERS}"):

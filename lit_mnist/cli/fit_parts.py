@@ -49,7 +49,8 @@ def open_run(trainer: L.Trainer, origin: Origin | None, runs_dir: str, name: str
 
     Only the first process claims a folder; Lightning tells the others which.
     """
-    run, lock = (origin.run if origin else None), None
+    run = origin.run if origin else None
+    lock = None
     step = origin.model.step if origin and run else None
     folder = expand(runs_dir) / name
     if run is None and trainer.is_global_zero:

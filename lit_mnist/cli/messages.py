@@ -38,7 +38,8 @@ def explain(message: str, known: Iterable[str]) -> str:
 
 def _choice(message: str) -> str | None:
     """Return the message for a value that should have been one of several words; None for any other."""
-    match, kinds = _VALUE.search(message), _KINDS.search(message)
+    match = _VALUE.search(message)
+    kinds = _KINDS.search(message)
     accepted = kinds[1] or kinds[2] if kinds else ""
     if match is None or re.sub(r"<class 'NoneType'>|[,\s]", "", _WORDS.sub("", accepted)) or not accepted:
         return None

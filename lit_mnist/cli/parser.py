@@ -70,7 +70,9 @@ def _folded(function: Callable, argv: list[str]) -> list[str]:
     """Return ``--images a b --images c`` as ``--images=["a", "b", "c"]``, the form that jsonargparse takes."""
     parameters = inspect.signature(function).parameters.values()
     kinds = {f"--{each.name}": str(each.annotation) for each in parameters if "list[" in str(each.annotation)}
-    folded, lists, current = [], {}, None
+    folded = []
+    lists = {}
+    current = None
     for argument in argv:
         option, equals, value = argument.partition("=")
         if argument.startswith("--"):

@@ -20,7 +20,9 @@ class Results:
     """Writes into folder `out`; every picture as PNG, and as SVG too where `svg`."""
 
     def __init__(self, command: str, out: str, svg: bool = False) -> None:
-        self.command, self.folder, self.files = command, Path(out), []
+        self.command = command
+        self.folder = Path(out)
+        self.files = []
         self.formats = ("png", "svg") if svg else ("png",)
         if self.folder.exists() and not self.folder.is_dir():  # said before anything is computed
             raise UserError(f"--out {out}: is a file; accepted: a folder, which is made where it is missing")

@@ -92,9 +92,11 @@ class Cli(LightningCLI):
     def __init__(self, command: str, argv: list[str], interruption: Interruption) -> None:
         type(self).command = command
         self.interruption = interruption
-        self.started, self.outcome = time.perf_counter(), Outcome({}, "")
+        self.started = time.perf_counter()
+        self.outcome = Outcome({}, "")
         early = read_early(argv)
-        self.configs, self.stem = early.config, stem(early.config)
+        self.configs = early.config
+        self.stem = stem(early.config)
         self.origin = None if early.asks else \
             find_origin(command, early.ckpt_path, early.runs_dir, early.name or self.stem)
         super().__init__(
@@ -180,7 +182,8 @@ class Cli(LightningCLI):
             self._resume_unfinished()
 
     def _resume_unfinished(self) -> None:
-        runs_dir, name = expand(self.settings.runs_dir), self.settings.name
+        runs_dir = expand(self.settings.runs_dir)
+        name = self.settings.name
         unfinished, remarks = find_unfinished(runs_dir, name, self.config_dump, self._completed)
         for remark in remarks:
             cb.say(f"WARNING: {remark}")
@@ -208,7 +211,8 @@ class Cli(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Build the trainer with this program's loggers and callbacks."""
-        settings, user = self._get(self.config_init, "trainer"), self._user_callbacks()
+        settings = self._get(self.config_init, "trainer")
+        user = self._user_callbacks()
         fitting = self.command == "fit" and not settings.get("fast_dev_run")
         self.keeps_run = fitting and settings.get("logger") in (None, True)
         if settings.get("logger") in (None, True):
@@ -261,7 +265,8 @@ class Cli(LightningCLI):
     def _refuse_other_data(self) -> None:
         if not self.origin:
             return
-        here, there = self.datamodule.prepared.dataset.name, self.origin.model.dataset
+        here = self.datamodule.prepared.dataset.name
+        there = self.origin.model.dataset
         if here != there:
             raise UserError(f"{self.origin.path}: was trained on {there}, but {here} is at hand now; accepted: the "
                             "same data, or a new run with --resume false")

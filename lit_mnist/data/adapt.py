@@ -24,7 +24,8 @@ def adapt(images: np.ndarray, shape: Shape) -> np.ndarray:
     height, width, channels = shape
     if channels not in (1, 3):
         raise DataError(f"this network takes {_text(shape)}; accepted for pictures: 1 channel (grey) or 3 (colour)")
-    needed, memory = len(images) * height * width * channels, memory_bytes()
+    needed = len(images) * height * width * channels
+    memory = memory_bytes()
     if needed > memory // 2:
         raise DataError(f"{len(images)} images of {_text(shape)} take {needed / 2**30:.0f} GiB of "
                         f"{memory / 2**30:.0f}; accepted: a network of smaller images, or single images by name")

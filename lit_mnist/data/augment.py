@@ -69,7 +69,9 @@ class Augmentation:
         angle, scale, shear, right, down = generator.uniform(-1, 1, (5, n))
         angle = angle * math.radians(self.rotation)
         zoom = 1 / (1 + scale * self.scale)
-        cos, sin, shear = np.cos(angle) * zoom, np.sin(angle) * zoom, shear * self.shear
+        cos = np.cos(angle) * zoom
+        sin = np.sin(angle) * zoom
+        shear = shear * self.shear
         matrix = np.stack([cos, cos * shear - sin, right * (2 * self.shift / width),
                            sin, sin * shear + cos, down * (2 * self.shift / height)], axis=1).reshape(n, 2, 3)
         if width != height:  # turned and sheared in pixels, not in fractions of two unequal sides
@@ -97,7 +99,8 @@ def keras_matrices(right: np.ndarray, down: np.ndarray, shear: np.ndarray, zoom_
     from the centre goes through flip, zoom, ``[[1, -sin], [0, cos]]`` and shift to a place in the input.
     """
     shear = np.deg2rad(shear)
-    x, y = flip_x * zoom_x, flip_y * zoom_y
+    x = flip_x * zoom_x
+    y = flip_y * zoom_y
     height, width = size
     zero = np.zeros_like(x)
     return np.stack([x, -np.sin(shear) * y * (height / width), right * (2 / width),

@@ -29,7 +29,9 @@ class Block:
     """The batches of some successive steps, on the device; `first` is the first one's number in its epoch."""
 
     def __init__(self, images: Tensor, labels: Tensor, sizes: list[tuple[int, int]], first: int = 0) -> None:
-        self.images, self.labels, self.first = images, labels, first
+        self.images = images
+        self.labels = labels
+        self.first = first
         self._sizes = sizes  # (this process's images, all processes' images) of each step
 
     def __len__(self) -> int:
@@ -78,8 +80,11 @@ class ShuffledBlock(Block):
 
     def __init__(self, data: Resident, chosen: Tensor, sizes: list[tuple[int, int]], first: int,
                  distortion: Distortion | None = None) -> None:
-        self.data, self.chosen, self.distortion = data, chosen, distortion
-        self.first, self._sizes = first, sizes
+        self.data = data
+        self.chosen = chosen
+        self.distortion = distortion
+        self.first = first
+        self._sizes = sizes
 
     @property
     def images(self) -> Tensor:
@@ -113,8 +118,12 @@ class TrainingBlocks:
 
     def __init__(self, module: MNISTDataModule, data: Resident, epoch: int, steps_before: int, marks: set[int],
                  block: int, rank: int, world: int) -> None:
-        self.module, self.data, self.epoch = module, data, epoch
-        self.block, self.rank, self.world = block, rank, world
+        self.module = module
+        self.data = data
+        self.epoch = epoch
+        self.block = block
+        self.rank = rank
+        self.world = world
         self._done = 0  # steps handed out
         self.step_size = module.step_size
         self.steps = -(-len(data.part) // self.step_size)
@@ -155,7 +164,8 @@ class TrainingBlocks:
             self._done = state["step"]
 
     def _distortion(self, n: int) -> Distortion | None:
-        augment, data = self.module.augment, self.data
+        augment = self.module.augment
+        data = self.data
         if not augment:
             return None
         matrices = augment.draw(self.module.seed, self.epoch, n, *data.size)
@@ -163,9 +173,11 @@ class TrainingBlocks:
         return Distortion(matrices.to(data.device), background.to(data.device, data.dtype), augment.fill_mode)
 
     def _take(self, order: Tensor, first: int, last: int, distortion: Distortion | None = None) -> ShuffledBlock:
-        parts, sizes = [], []
+        parts = []
+        sizes = []
         for step in range(first, last):
-            start, stop = step * self.step_size, min((step + 1) * self.step_size, len(order))
+            start = step * self.step_size
+            stop = min((step + 1) * self.step_size, len(order))
             cut = [start + (stop - start) * rank // self.world for rank in (self.rank, self.rank + 1)]
             parts.append(slice(*cut))
             sizes.append((cut[1] - cut[0], stop - start))
@@ -179,8 +191,10 @@ class EvaluationBlocks:
 
     def __init__(self, data: Resident, batch_size: int, rank: int, world: int) -> None:
         n = len(data.part)
-        self.data, self.batch_size = data, batch_size
-        self.start, self.stop = n * rank // world, n * (rank + 1) // world
+        self.data = data
+        self.batch_size = batch_size
+        self.start = n * rank // world
+        self.stop = n * (rank + 1) // world
 
     def __len__(self) -> int:
         return -(-(self.stop - self.start) // self.batch_size)

@@ -46,7 +46,8 @@ def decode_or_map(paths: Sequence[Path], shape: Shape, pictures: Pictures, fract
 
 
 def _filled(array: np.ndarray, pictures: Pictures) -> Decoded:
-    kept, damaged = [], []
+    kept = []
+    damaged = []
     for number, picture in enumerate(pictures()):
         if isinstance(picture, DataError):
             damaged.append(str(picture))

@@ -12,7 +12,9 @@ import numpy as np
 
 from ..errors import UserError
 
-IMAGES, LABELS = 2051, 2049  # the magic numbers
+# the magic numbers
+IMAGES = 2051
+LABELS = 2049
 
 
 class DataError(UserError):

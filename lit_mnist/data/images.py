@@ -94,7 +94,8 @@ def _one(name: str, source: Dataset | None, shape: Shape, dataset: str) -> tuple
     match = _ID.match(name)
     if match is None or source is None:
         return image_file(expand(name), shape, dataset), -1
-    part, index = match[1], int(match[2])
+    part = match[1]
+    index = int(match[2])
     images, labels = ((source.train_images, source.train_labels) if part == "train"
                       else (source.test_images, source.test_labels))
     if index >= len(labels):
@@ -137,6 +138,7 @@ def _framed(grey: np.ndarray, shape: Shape) -> np.ndarray:
     height, width = (max(1, round(scale * size)) for size in grey.shape)
     small = Image.fromarray(light.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
     frame = np.zeros(shape[:2])
-    top, left = (shape[0] - height) // 2, (shape[1] - width) // 2
+    top = (shape[0] - height) // 2
+    left = (shape[1] - width) // 2
     frame[top:top + height, left:left + width] = np.asarray(small)
     return frame

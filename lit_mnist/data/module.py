@@ -70,8 +70,10 @@ class MNISTDataModule(L.LightningDataModule):
         self.options = DataOptions(dataset, Path(root) if root else None, fallback, download, standardize, clip,
                                    split, split_seed, validation_fraction, validation, validate_on, mirror,
                                    test_fraction, on_damaged, memory_fraction, emnist_split)
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.augment, self.seed = augment or Augmentation(), seed
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.augment = augment or Augmentation()
+        self.seed = seed
         self._prepared: Prepared | None = None
         self._given: Standardizer | None = None
         self._network: NetworkSpec | None = None
@@ -87,7 +89,8 @@ class MNISTDataModule(L.LightningDataModule):
     def for_network(self, network: NetworkSpec) -> None:
         """Bring images to the size that `network` takes and compare classes, when the arrays are read."""
         if network != self._network:
-            self._network, self._prepared = network, None
+            self._network = network
+            self._prepared = None
             self._resident.clear()
 
     def use(self, standardizer: Standardizer) -> None:

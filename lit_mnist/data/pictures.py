@@ -95,7 +95,8 @@ def _eight_bits(opened: Picture) -> Picture:
     values = np.asarray(opened, np.float64)
     if not np.isfinite(values).all():
         raise DataError("its pixels hold NaN or infinite values")
-    low, high = float(values.min()), float(values.max())
+    low = float(values.min())
+    high = float(values.max())
     if low < 0:
         raise DataError(f"its pixels reach from {low:g} to {high:g}; accepted: 0 or above")
     if opened.mode == "F" and high <= 1:
@@ -111,7 +112,8 @@ def _on_paper(opened: Picture) -> Picture:
     if "A" not in opened.getbands() and "transparency" not in opened.info:
         return opened
     rgba = opened.convert("RGBA")
-    opacity, grey = np.asarray(rgba.getchannel("A"), np.float64), np.asarray(rgba.convert("RGB").convert("L"))
+    opacity = np.asarray(rgba.getchannel("A"), np.float64)
+    grey = np.asarray(rgba.convert("RGB").convert("L"))
     # dark ink may come with a white sheet of its own: ink is light only where hardly anything is dark
     light = opacity.min() < 255 and opacity[grey < 128].sum() <= 0.02 * opacity.sum()
     return Image.alpha_composite(Image.new("RGBA", rgba.size, "black" if light else "white"), rgba)

@@ -29,7 +29,9 @@ class LazyImages:
     dtype = np.dtype(np.float32)
 
     def __init__(self, parts: Sequence[np.ndarray], index: np.ndarray, standardizer: Standardizer) -> None:
-        self._parts, self._index, self.standardizer = parts, index, standardizer
+        self._parts = parts
+        self._index = index
+        self.standardizer = standardizer
         self.shape = (len(index), *parts[0].shape[1:])
 
     def __len__(self) -> int:
@@ -166,7 +168,8 @@ def split_indices(options: DataOptions, train_size: int, total: int, own_validat
     order = np.arange(total)
     if options.split == "reshuffled":
         order = _generator(options.split_seed, 0).permutation(total)
-    train, test = order[:train_size], order[train_size:]
+    train = order[:train_size]
+    test = order[train_size:]
     if own_validation and options.split == "official":
         return train[:-own_validation], train[-own_validation:], test
     # Keras' rule: the split point is int(n (1 - fraction)); rounding first keeps 1 - 0.9 from losing an image

@@ -14,7 +14,9 @@ class Resident:
     """One part of the data, standardised, on one device, in the network's precision."""
 
     def __init__(self, part: Part, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
-        self.part, self.device, self.dtype = part, device, dtype
+        self.part = part
+        self.device = device
+        self.dtype = dtype
         self.labels = torch.from_numpy(part.labels).to(device)
         self.images = None if isinstance(part.images, LazyImages) else as_images(part.images).to(device, dtype)
 

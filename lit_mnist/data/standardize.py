@@ -53,22 +53,31 @@ class Standardizer:
         if kind in ("imagenet", "caffe") and images.shape[3:] != (3,):
             raise DataError(f"data.standardize = {kind!r} is for pictures in red, green and blue; these have one "
                             "channel; accepted: tf, unit, global, per_pixel, none")
-        zero, one, full = np.float64(0), np.float64(1), np.float64(255)
+        zero = np.float64(0)
+        one = np.float64(1)
+        full = np.float64(255)
         match kind:
             case "none":
-                mean, scale = zero, one
+                mean = zero
+                scale = one
             case "unit":
-                mean, scale = zero, full
+                mean = zero
+                scale = full
             case "mean_removed":
-                mean, scale = images.mean(axis=0, dtype=np.float64), full
+                mean = images.mean(axis=0, dtype=np.float64)
+                scale = full
             case "global":
-                mean, scale = images.mean(dtype=np.float64), images.std(dtype=np.float64)
+                mean = images.mean(dtype=np.float64)
+                scale = images.std(dtype=np.float64)
             case "imagenet":
-                mean, scale = _IMAGENET_MEAN, _IMAGENET_SCALE
+                mean = _IMAGENET_MEAN
+                scale = _IMAGENET_SCALE
             case "caffe":
-                mean, scale = _CAFFE_MEAN, one
+                mean = _CAFFE_MEAN
+                scale = one
             case "tf":
-                mean, scale = full / 2, full / 2
+                mean = full / 2
+                scale = full / 2
             case "per_channel":
                 mean, scale = _channel_moments(images)
             case _:

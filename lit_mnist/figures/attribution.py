@@ -13,7 +13,9 @@ from .canvas import SIGNED, colormap, grid_figure, new_figure, to_bytes, to_rgb
 
 _INK = 0.4  # how dark the digit shines through the map
 _SATURATION = 99.5  # percentile of magnitudes at which the colour scale ends: single outliers would blank the rest
-_PASS, _FAIL, _NONE = "#d5efd5", "#f7d4d4", "#eeeeee"
+_PASS = "#d5efd5"
+_FAIL = "#f7d4d4"
+_NONE = "#eeeeee"
 _EXPECTED_TO_FAIL = ("guided_backprop", "deconvolution", "guided_grad_cam")
 
 
@@ -50,7 +52,8 @@ def methods_figure(explanation: Explanation, title: str | None = None) -> Figure
     The heading of a column says whether the method passed its checks.
     """
     limits = [scale_of(attribution.values.sum(1)) for attribution in explanation.attributions]
-    pictures, labels = [], []
+    pictures = []
+    labels = []
     for i, pixels in enumerate(explanation.pixels):
         pictures.append(digit_picture(pixels))
         labels.append(explanation.caption(i))
@@ -94,7 +97,8 @@ def contrast_figure(explanation: Explanation) -> Figure | None:
     """
     if explanation.contrast is None:
         return None
-    pictures, labels = [], []
+    pictures = []
+    labels = []
     for i, (pixels, target) in enumerate(zip(explanation.pixels, explanation.targets, strict=True)):
         maps = explanation.contrast[:, i]
         first, second = target.split("-")

@@ -17,11 +17,18 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .canvas import SEQUENTIAL, SIGNED, colormap, signed_range, value_range
 
-_COLOURS, _GREYS = 200, 48
-_GROUND, _TEXT, _MARK = 253, 254, 255
+_COLOURS = 200
+_GREYS = 48
+_GROUND = 253
+_TEXT = 254
+_MARK = 255
 _FIXED = ((255, 255, 255), (32, 32, 36), (198, 40, 40))
-_LETTER, _LINE = 6, 11  # pixels: width and height of the font's letters
-_CELL, _GAP = 52, 4  # pixels: wanted width of a map, width of the gap between maps
+# pixels: width and height of the font's letters
+_LETTER = 6
+_LINE = 11
+# pixels: wanted width of a map, width of the gap between maps
+_CELL = 52
+_GAP = 4
 _UNITS = 20  # units of a vector in a row
 
 
@@ -44,7 +51,8 @@ class Picture:
 
     def png(self) -> bytes:
         """Return the picture as a PNG file's content."""
-        image, buffer = Image.fromarray(self.pixels), io.BytesIO()
+        image = Image.fromarray(self.pixels)
+        buffer = io.BytesIO()
         image.putpalette(self.palette.tobytes())
         image.save(buffer, "PNG", compress_level=3)
         return buffer.getvalue()
@@ -86,7 +94,9 @@ def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], caption: st
     counts = np.asarray(matrix)
     names = [name[:5] for name in class_names]
     wrong = np.where(np.eye(len(counts), dtype=bool), 0, counts)
-    width, height, left = 5 * _LETTER + 6, 2 * _LINE, 6 * _LETTER
+    width = 5 * _LETTER + 6
+    height = 2 * _LINE
+    left = 6 * _LETTER
     shades = (wrong * (_COLOURS / 2 - 1) / max(1, wrong.max())).round().astype(np.uint8)
     body = shades.repeat(height, 0).repeat(width, 1)
     body[:, ::width] = body[::height] = _COLOURS + _GREYS * 3 // 4

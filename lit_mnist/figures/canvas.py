@@ -29,10 +29,15 @@ SEQUENTIAL = "magma"  # the sources' choice for activations
 SIGNED = "RdBu_r"  # blue below zero, white at zero, red above
 GREY = "gray"
 LINE = "#d8d8d8"  # the lines between the images of a grid
-TRAINING, VALIDATION, REFERENCE = "#2a9d2a", "#d62728", "#1f4fd8"  # green, red, blue as in the sources
+# green, red, blue as in the sources
+TRAINING = "#2a9d2a"
+VALIDATION = "#d62728"
+REFERENCE = "#1f4fd8"
 _BAD = "#00a0a0"  # NaN and infinity: a colour that no scale here holds
 _UNIT = 50  # pixels of a mosaic for the width of one image
-_LINE_OF_TEXT, _GAP = 0.15, 0.06  # height of a label's line, width of the gap between images, in image widths
+# height of a label's line, width of the gap between images, in image widths
+_LINE_OF_TEXT = 0.15
+_GAP = 0.06
 
 
 class FigureError(UserError):
@@ -177,7 +182,8 @@ def _resized(image: np.ndarray, height: int) -> np.ndarray:
 
 def _frame(axes: Axes, count: int, columns: int, aspect: float, strip: float) -> None:
     """Limits of the grid, and the lines between its rows and columns."""
-    rows, height = math.ceil(count / columns), aspect + _GAP + strip
+    rows = math.ceil(count / columns)
+    height = aspect + _GAP + strip
     image_axes(axes)
     axes.set_xlim(-_GAP, columns * (1 + _GAP))
     axes.set_ylim(rows * height, -_GAP)

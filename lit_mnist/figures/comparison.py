@@ -40,7 +40,8 @@ def accuracy_distributions(groups: Mapping[str, Sequence[float]], title: str | N
     figure = new_figure(8, 0.8 * len(groups) + 1.2, title)
     axes = figure.subplots()
     for row, ((_, values), colour) in enumerate(zip(groups.items(), COLOURS, strict=False)):
-        mean, deviation = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else 0.0
+        mean = np.mean(values)
+        deviation = np.std(values, ddof=1) if len(values) > 1 else 0.0
         axes.fill_between([mean - deviation, mean + deviation], row - 0.3, row + 0.3, color=colour, alpha=0.15, lw=0)
         axes.vlines(mean, row - 0.3, row + 0.3, color=colour, linewidth=2)
         offsets = np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else [0.0]

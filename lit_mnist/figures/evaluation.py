@@ -10,7 +10,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .canvas import GREY, REFERENCE, TRAINING, VALIDATION, grid_figure, image_axes, new_figure, save, shown
+from .canvas import (
+    GREY,
+    REFERENCE,
+    TRAINING,
+    VALIDATION,
+    grid_figure,
+    image_axes,
+    new_figure,
+    save,
+    shown,
+)
 
 if TYPE_CHECKING:
     from ..inside.maps import Answer
@@ -20,7 +30,9 @@ Values = np.ndarray | Sequence[float]
 _GOOD_ACCURACY = 0.992  # the sources' dashed line
 _CLASS = 0.2  # inches of the soft-max axis for one class: an upright name's height and a gap
 _LEVEL_CLASSES = 20  # with more of them, names are written upright
-_ACCURACY_AXIS, _LOSS_AXIS = (0.97, 1.001), (0.0, 0.2)  # the sources' axes
+# the sources' axes
+_ACCURACY_AXIS = (0.97, 1.001)
+_LOSS_AXIS = (0.0, 0.2)
 
 
 def training_curves(epochs: Values, train_acc: Values, val_acc: Values | None, train_loss: Values,

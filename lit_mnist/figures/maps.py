@@ -96,7 +96,8 @@ def _units(record: FeatureMaps, title: str) -> Figure:
 
 def journey(record: Journey, class_names: Sequence[str] | None = None) -> Figure:
     """Draw one map of every layer for each image: images in rows, layers in columns, one scale a column."""
-    rows, columns = len(record.answers), 1 + len(record.layers)
+    rows = len(record.answers)
+    columns = 1 + len(record.layers)
     figure = new_figure(1.45 * columns, 1.6 * rows + 0.6, f"map {record.map} of each layer{_seed(record.seed)}")
     grid = figure.subplots(rows, columns, squeeze=False)
     for row, answer in zip(grid, record.answers, strict=True):
@@ -125,10 +126,12 @@ def top_images(record: TopImages, measure: str, maps: Sequence[int], pixels: np.
     """
     ranking: Ranking = getattr(record, measure)
     ranking = Ranking(*(values[list(maps)] for values in (ranking.index, ranking.values, ranking.boxes)))
-    k, size = ranking.index.shape[1], pixels.shape[1:3]
+    k = ranking.index.shape[1]
+    size = pixels.shape[1:3]
     whole = bool((ranking.boxes == (0, 0, *size)).all())  # a unit that sees everything needs no patch beside it
     step = 1 if whole else 2
-    pictures, labels = [], []
+    pictures = []
+    labels = []
     for image, value, box in zip(ranking.index.flat, ranking.values.flat, ranking.boxes.reshape(-1, 4), strict=True):
         pictures += [shown(pixels[image]), patch(shown(pixels[image]), box)][:step]
         labels += [f"{names[image]}\n{value:.3g}", ""][:step]
@@ -151,7 +154,8 @@ def patch(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     outside = [max(0, -top), max(0, bottom - image.shape[0]), max(0, -left), max(0, right - image.shape[1])]
     padding = [outside[:2], outside[2:], *[(0, 0)] * (image.ndim - 2)]
     padded = np.pad(image, padding, constant_values=np.nan)
-    top, left = top + outside[0], left + outside[2]
+    top = top + outside[0]
+    left = left + outside[2]
     return padded[top:top + box[2] - box[0], left:left + box[3] - box[1]]
 
 

@@ -31,7 +31,9 @@ def grid(result: MaximizationResult, columns: int = 16) -> Figure:
 
 def evolution(result: MaximizationResult, targets: Sequence[int] | None = None) -> Figure:
     """Draw one row a target (default: the first eight): its best image at the source's snapshot steps."""
-    images, labels, steps = [], [], ()
+    images = []
+    labels = []
+    steps = ()
     for target, row in _rows(result, targets):
         steps, found = evolution_of(result, row)
         images += [_values(image) for image in found]
@@ -41,7 +43,8 @@ def evolution(result: MaximizationResult, targets: Sequence[int] | None = None) 
 
 def restarts(result: MaximizationResult, targets: Sequence[int] | None = None) -> Figure:
     """Draw one row a target (default: the first eight): all its restarts side by side, with their activations."""
-    images, labels = [], []
+    images = []
+    labels = []
     for target, best in _rows(result, targets):
         for row in np.flatnonzero(result.ascent.rows.targets == target):
             images.append(_values(result.ascent.images[row]))
@@ -54,7 +57,8 @@ def beside_data(result: MaximizationResult, targets: Sequence[int] | None = None
     """Draw one row a target (default: the first eight): its best image, then the images of the data it likes most."""
     if result.data is None:
         raise UserError("no data were compared with, so none can be shown; accepted: a result made with data")
-    images, labels = [], []
+    images = []
+    labels = []
     for target, row in _rows(result, targets):
         values = [result.quality.activation[row], *result.data.values[target]]
         images += [_values(result.ascent.images[row]), *map(shown, result.data.top(target))]
@@ -159,7 +163,8 @@ def _rows(result: MaximizationResult, targets: Sequence[int] | None) -> list[tup
 
 
 def _label(result: MaximizationResult, row: int) -> str:
-    target, ratio = result.name(int(result.ascent.rows.targets[row])), result.quality.ratio[row]
+    target = result.name(int(result.ascent.rows.targets[row]))
+    ratio = result.quality.ratio[row]
     if result.quality.activation[row] == 0:
         return f"{target} silent"
     return f"{target} ({ratio:.2g}x)" if np.isfinite(ratio) else f"{target}"

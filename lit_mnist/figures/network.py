@@ -7,7 +7,9 @@ from html import escape
 
 from ..spec import INPUT, LayerInfo, NetworkSpec
 
-_BOX, _GAP = (190, 46), (26, 30)  # width and height of a box, distances across and down
+# width and height of a box, distances across and down
+_BOX = (190, 46)
+_GAP = (26, 30)
 _MARGIN = 16
 _COLORS = {"conv": "#dbe9f6", "depthwise_conv": "#dbe9f6", "separable_conv": "#dbe9f6", "transposed_conv": "#dbe9f6",
            "dense": "#e3dcf2", "pool": "#fdebd3", "global_pool": "#fdebd3", "batch_norm": "#e2f0d9",
@@ -64,11 +66,15 @@ def _edge(places: Mapping[str, Place], source: str, target: str) -> str:
     (x1, y1), (x2, y2) = places[source], places[target]
     rows = (y2 - y1) / (_BOX[1] + _GAP[1])
     if rows > 1.5 and abs(x1 - x2) < _BOX[0]:
-        start, end, bend = (x1 + _BOX[0], y1 + _BOX[1] / 2), (x2 + _BOX[0], y2 + _BOX[1] / 2), _bend(rows)
+        start = (x1 + _BOX[0], y1 + _BOX[1] / 2)
+        end = (x2 + _BOX[0], y2 + _BOX[1] / 2)
+        bend = _bend(rows)
         path = f"M{start[0]:g} {start[1]:g}C{start[0] + bend:g} {start[1]:g} {end[0] + bend:g} {end[1]:g} " \
                f"{end[0]:g} {end[1]:g}"
     else:
-        start, end, half = (x1 + _BOX[0] / 2, y1 + _BOX[1]), (x2 + _BOX[0] / 2, y2), (y2 - y1 - _BOX[1]) / 2
+        start = (x1 + _BOX[0] / 2, y1 + _BOX[1])
+        end = (x2 + _BOX[0] / 2, y2)
+        half = (y2 - y1 - _BOX[1]) / 2
         path = f"M{start[0]:g} {start[1]:g}C{start[0]:g} {start[1] + half:g} {end[0]:g} {end[1] - half:g} " \
                f"{end[0]:g} {end[1]:g}"
     return f'<path d="{path}" fill="none" stroke="#666" marker-end="url(#end)"/>'

@@ -109,7 +109,9 @@ class _Box:
     """Lowest and highest values (1, C, ...) of one layer; `unbounded` names what has no rule."""
 
     def __init__(self, low: Tensor, high: Tensor, unbounded: str | None = None) -> None:
-        self.low, self.high, self.unbounded = low, high, unbounded
+        self.low = low
+        self.high = high
+        self.unbounded = unbounded
 
     def record(self) -> Bounds:
         """Return the bounds without the axis of images."""
@@ -140,7 +142,8 @@ def _merged(network: Network, name: str, boxes: list[_Box]) -> _Box:
     if not isinstance(module, Merge | Concatenate):
         return boxes[0]
     unbounded = next((box.unbounded for box in boxes if box.unbounded is not None), None)
-    lows, highs = [box.low for box in boxes], [box.high for box in boxes]
+    lows = [box.low for box in boxes]
+    highs = [box.high for box in boxes]
     if unbounded is not None or isinstance(module, Concatenate):
         return _Box(module(*lows), module(*highs), unbounded)
     low, high, size = _RULES[type(network.spec.layer(name))](aligned(tuple(lows)), aligned(tuple(highs)))
@@ -162,20 +165,24 @@ def _difference(lows: list[Tensor], highs: list[Tensor]) -> tuple[Tensor, Tensor
 
 
 def _product(lows: list[Tensor], highs: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    low, high = lows[0], highs[0]
+    low = lows[0]
+    high = highs[0]
     for other_low, other_high in zip(lows[1:], highs[1:], strict=True):
         ends = [a * b for a in (low, high) for b in (other_low, other_high)]
-        low, high = reduce(torch.minimum, ends), reduce(torch.maximum, ends)
+        low = reduce(torch.minimum, ends)
+        high = reduce(torch.maximum, ends)
     return low, high, torch.maximum(low.abs(), high.abs())
 
 
 def _largest(lows: list[Tensor], highs: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    low, high = reduce(torch.maximum, lows), reduce(torch.maximum, highs)
+    low = reduce(torch.maximum, lows)
+    high = reduce(torch.maximum, highs)
     return low, high, torch.zeros_like(low)  # nothing is rounded
 
 
 def _smallest(lows: list[Tensor], highs: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    low, high = reduce(torch.minimum, lows), reduce(torch.minimum, highs)
+    low = reduce(torch.minimum, lows)
+    high = reduce(torch.minimum, highs)
     return low, high, torch.zeros_like(low)
 
 
@@ -187,7 +194,9 @@ def _steps(layer: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def _through(module: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    centre, radius, largest = (low + high) / 2, (high - low) / 2, torch.maximum(low.abs(), high.abs())
+    centre = (low + high) / 2
+    radius = (high - low) / 2
+    largest = torch.maximum(low.abs(), high.abs())
     match module:
         case nn.Conv2d() | nn.Linear() | nn.ConvTranspose2d():
             size = _absolute(module, largest) + (0 if module.bias is None else _per_channel(module.bias.abs(), low))
@@ -209,7 +218,9 @@ def _through(module: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tens
             return torch.zeros_like(low), torch.ones_like(high)
         case nn.SiLU() | nn.Hardswish() | nn.GELU() | nn.Mish():
             return _valley(module, low, high)
-    low, high = module(low), module(high)  # every other layer is monotone in each of its inputs
+    # every other layer is monotone in each of its inputs
+    low = module(low)
+    high = module(high)
     if isinstance(module, _EXACT):
         return low, high  # these move values without rounding them
     return _widened(low, high, torch.maximum(low.abs(), high.abs()), _FEW)
@@ -228,7 +239,9 @@ def _valley(module: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tenso
     """A function with one lowest value: that, where the box holds its place, else the lower end; the higher end."""
     grid = torch.linspace(-4.0, 0.0, 40_001, dtype=low.dtype)
     values = module(grid)
-    lowest, place = values.min() - 1e-6, grid[values.argmin()]  # off the grid by less: slopes there are below 1e-4
+    # off the grid by less: slopes there are below 1e-4
+    lowest = values.min() - 1e-6
+    place = grid[values.argmin()]
     ends = module(low), module(high)
     inside = (low <= place + 1e-3) & (high >= place - 1e-3)
     bottom = torch.where(inside, lowest, torch.minimum(*ends))
@@ -239,7 +252,8 @@ def _bent(module: PReLU, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     """Two straight lines that meet at zero: the extremes lie at the ends, or there."""
     at_zero = torch.zeros_like(low).clamp(low, high)
     values = [module(low), module(high), module(at_zero)]
-    bottom, top = reduce(torch.minimum, values), reduce(torch.maximum, values)
+    bottom = reduce(torch.minimum, values)
+    top = reduce(torch.maximum, values)
     return _widened(bottom, top, torch.maximum(bottom.abs(), top.abs()), _FEW)
 
 

@@ -14,7 +14,8 @@ from ..network import Network, Shared
 from ..spec import Activated, Activation, PReLU, ReLU
 from .lint import require_capturable
 
-PRE, PROBABILITIES = ":pre", ":probabilities"
+PRE = ":pre"
+PROBABILITIES = ":probabilities"
 WITH_ACTIVATION = (Activated, Activation, ReLU, PReLU)  # layers that have a value before their activation
 
 

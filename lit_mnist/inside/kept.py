@@ -87,7 +87,8 @@ def kept_results(model: Model, say: Callable[[str], None] = lambda text: None) -
     """Return the place of a model's results; None for a model that was not opened from a file."""
     if model.path is None or not model.path.is_file():
         return None
-    network, run = network_hash(model), model.run
+    network = network_hash(model)
+    run = model.run
     checkpoint = {"file": model.path.name, "sha256": hashlib.sha256(model.path.read_bytes()).hexdigest()}
     folders = ([run / FOLDER] if run else []) + [cache_folder() / network[:32]]
     return KeptResults(network, checkpoint, tuple(folders), say)

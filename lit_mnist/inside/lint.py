@@ -130,7 +130,8 @@ def _follow(network: nn.Module, example: Tensor) -> Iterator[Finding]:
 
 def _run(network: nn.Module, example: Tensor) -> tuple[_Calls, dict[str, int]]:
     """One pass in evaluation mode; modes and hooks are as before afterwards, whatever happens."""
-    calls, counts = _Calls(), defaultdict(int)
+    calls = _Calls()
+    counts = defaultdict(int)
     modes = {module: module.training for module in network.modules()}
     handles = []
 

@@ -16,7 +16,10 @@ from .bounds import layer_bounds
 from .capture import Captured, select
 from .passes import as_array, batches, by_map, sweep
 
-ACTIVE, ON_DATA, ON_NOISE, UNREACHABLE = "active", "silent on this data", "silent for random input", "unreachable"
+ACTIVE = "active"
+ON_DATA = "silent on this data"
+ON_NOISE = "silent for random input"
+UNREACHABLE = "unreachable"
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,17 @@ class _Sums:
         wide = torch.promote_types(maps.dtype, torch.float32)
         is_zero = torch.eq(maps, 0, out=torch.empty(maps.shape, dtype=wide, device=maps.device))
         total, zeros = (values.sum(2, dtype=wide).sum(0, dtype=torch.float64) for values in (maps, is_zero))
-        low, high = maps.amin(2).amin(0), maps.amax(2).amax(0)
+        low = maps.amin(2).amin(0)
+        high = maps.amax(2).amax(0)
         if self.images:
-            total, zeros = self.total + total, self.zeros + zeros
-            low, high = self.low.minimum(low), self.high.maximum(high)
-        self.total, self.zeros, self.low, self.high = total, zeros, low, high
+            total = self.total + total
+            zeros = self.zeros + zeros
+            low = self.low.minimum(low)
+            high = self.high.maximum(high)
+        self.total = total
+        self.zeros = zeros
+        self.low = low
+        self.high = high
         self.images += len(maps)
         self.values += len(maps) * maps.shape[2]
 

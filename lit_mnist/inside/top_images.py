@@ -127,7 +127,8 @@ class _Best:
     """The k best of each of a layer's maps so far, on the pass's device."""
 
     def __init__(self, k: int) -> None:
-        self.k, self.images = k, 0
+        self.k = k
+        self.images = 0
         self.kept: dict[str, tuple[Tensor, ...]] = {}  # measure -> value, image, peak position, each (k, maps)
 
     def update(self, maps: Tensor) -> None:  # (N, maps, positions)

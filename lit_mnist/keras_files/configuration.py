@@ -86,7 +86,8 @@ def _described(layer: s.Layer, names: Mapping[str, str], dtype: str, zipped: boo
 
 
 def _input_name(spec: s.NetworkSpec, names: Mapping[str, str]) -> str:
-    taken, name = {names.get(layer, layer) for layer in spec.names}, "input_layer"
+    taken = {names.get(layer, layer) for layer in spec.names}
+    name = "input_layer"
     while name in taken:
         name += "_"
     return name

@@ -17,7 +17,9 @@ from .errors import KerasFileError
 from .hdf5 import LARGEST_RATIO, SIGNATURE, open_hdf5, text
 
 OWN = "lit_mnist"  # our own note in a file: how its images were scaled; Keras passes over it
-CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+CONFIG = "config.json"
+METADATA = "metadata.json"
+WEIGHTS = "model.weights.h5"
 LARGEST_FILE = 2**31  # bytes
 _LARGEST_TEXT = 2**24
 _SMALL = 2**20  # a megabyte of zeros packs well and harms nobody

@@ -93,7 +93,8 @@ def read_graph(model: Mapping[str, Any], supported: Collection[str], random: Col
 
 def _entries(model: Mapping[str, Any], path: tuple[str, ...], trainable: bool = True) -> tuple[KerasLayer, ...]:
     """Return a model's layers, with those of models inside it as their children."""
-    kind, config = model.get("class_name"), model.get("config")
+    kind = model.get("class_name")
+    config = model.get("config")
     if kind not in MODELS:
         raise KerasFileError(f"the model is of the class {kind!r}, whose code is not in the file; "
                              "accepted: Sequential and functional models")
@@ -115,7 +116,8 @@ def _layer(entry: object, number: int, path: tuple[str, ...], trainable: bool) -
     if not isinstance(entry, Mapping) or not isinstance(config, Mapping | list):
         raise KerasFileError(f"layer {number + 1} is {str(entry)[:80]!r}; accepted: an object with class_name, config")
     settings = config if isinstance(config, Mapping) else {}
-    kind, name = entry.get("class_name"), settings.get("name", entry.get("name"))
+    kind = entry.get("class_name")
+    name = settings.get("name", entry.get("name"))
     if not (isinstance(kind, str) and isinstance(name, str) and 0 < len(name) <= 200):
         raise KerasFileError(f"layer {number + 1} has the class {str(kind)[:80]!r} and the name {str(name)[:80]!r}; "
                              "accepted: texts")
@@ -127,7 +129,8 @@ def _layer(entry: object, number: int, path: tuple[str, ...], trainable: bool) -
 
 
 def _foreign(entry: Mapping[str, Any]) -> str | None:
-    module, registered = entry.get("module"), entry.get("registered_name")
+    module = entry.get("module")
+    registered = entry.get("registered_name")
     if isinstance(registered, str) and registered != entry.get("class_name"):
         return registered
     if isinstance(module, str) and module.split(".")[0] not in _OWN_MODULES:
@@ -143,7 +146,8 @@ def _leaves(layers: Sequence[KerasLayer]) -> Iterator[KerasLayer]:
 def _refuse_unsupported(layers: Sequence[KerasLayer], supported: Collection[str], random: Collection[str]) -> None:
     bad = [layer for layer in layers if layer.kind not in supported or layer.foreign]
     if bad:
-        first, reason = bad[0], "it has no counterpart here"
+        first = bad[0]
+        reason = "it has no counterpart here"
         if first.foreign:
             reason = f"its class comes from {first.foreign!r}, and code of others is never run"
         elif first.kind == "Lambda":
@@ -212,7 +216,8 @@ class _Functional:
 
     def __init__(self, unfolded: _Unfolded, model: Mapping[str, Any], layers: Sequence[KerasLayer],
                  given: Mapping[str, str]) -> None:
-        self.unfolded, self.config = unfolded, model["config"]
+        self.unfolded = unfolded
+        self.config = model["config"]
         self.layers = {layer.path[-1]: layer for layer in layers}
         self.values = {(name, 0, 0): value for name, value in given.items()}
         self.starts = self._starts()
@@ -265,7 +270,8 @@ class _Functional:
 
 def _ordered(nodes: Sequence[Node], entrance: str) -> Iterator[Node]:
     """Yield nodes after all that they read; a layer's first call before its others."""
-    known, left = {entrance}, list(nodes)
+    known = {entrance}
+    left = list(nodes)
     while left:
         for node in left:
             if set(node.inputs) <= known and (node.shares is None or node.shares in known):

@@ -70,7 +70,8 @@ class Turns:
     """How each weight of a file is turned into ours; by layer, since dense layers may follow flattened images."""
 
     def __init__(self, first: bool, backend: str | None) -> None:
-        self.first, self.flipped = first, backend == "theano"
+        self.first = first
+        self.flipped = backend == "theano"
         self.orders: dict[str, np.ndarray] = {}
         self._images: dict[str, Shape] = {}  # nodes whose vectors are images flattened channels first
 

@@ -32,7 +32,8 @@ def _cleaned(name: str) -> str:
 
 
 def _free(name: str, taken: set[str]) -> str:
-    number, candidate = 2, name
+    number = 2
+    candidate = name
     while candidate in taken:
         number, candidate = number + 1, f"{name}_{number}"
     return candidate

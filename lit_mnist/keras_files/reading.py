@@ -153,7 +153,8 @@ def _weights(file: h5py.File, spec: NetworkSpec, stored: Sequence[KerasLayer],
     for info in spec.table:
         if not info.weights or info.name not in layers:
             continue
-        layer, shapes = layers[info.name], info.weights
+        layer = layers[info.name]
+        shapes = info.weights
         paths = places[layer.name]
         if len(paths) != len(shapes):
             raise KerasFileError(f"{layer} has {len(paths)} weights in the file; accepted, by the "
@@ -164,7 +165,8 @@ def _weights(file: h5py.File, spec: NetworkSpec, stored: Sequence[KerasLayer],
 
 
 def _counted(spec: NetworkSpec, name: str) -> tuple[int, int]:
-    weights, trainable = spec[name].weights, spec.layer(name).trainable
+    weights = spec[name].weights
+    trainable = spec.layer(name).trainable
     moved = sum(weight in trainable for weight in weights)
     return moved, len(weights) - moved
 
@@ -179,7 +181,8 @@ def _optimizer(container: Container, network: FileNetwork,
         return None, []
     if not isinstance(described, Mapping):
         return None, ["optimiser state left out: the file does not say which optimiser it belongs to"]
-    name, settings = str(described.get("class_name")).removeprefix("Custom>"), described.get("config")
+    name = str(described.get("class_name")).removeprefix("Custom>")
+    settings = described.get("config")
     settings = settings if isinstance(settings, Mapping) else {}
     moved = _moved(network, stored)
     if len(places) > 4 * len(moved) + 8:

@@ -101,7 +101,8 @@ def _serve() -> None:
 
 def _touch(group: h5py.Group) -> None:
     """Read what a reader may read, along hard links; what it would refuse is passed over."""
-    waiting, seen = [group], set()
+    waiting = [group]
+    seen = set()
     while waiting and len(seen) < _MOST_OBJECTS:
         group = waiting.pop()
         for name in _ATTRIBUTES:

@@ -98,7 +98,8 @@ def _check_slots(path: Path, weights: Mapping[str, Shape], optimizer: OptimizerS
 
 
 def _archive(content: _Content) -> bytes:
-    config, optimizer = content.config(zipped=True), content.optimizer
+    config = content.config(zipped=True)
+    optimizer = content.optimizer
     if optimizer is not None:
         config["compile_config"] = compile_config(content.spec, optimizer.name, optimizer.settings, zipped=True)
     members = {METADATA: json.dumps({"keras_version": LAYOUT} | content.own), CONFIG: json.dumps(config),
@@ -112,7 +113,8 @@ def _archive(content: _Content) -> bytes:
 
 def _store(content: _Content) -> bytes:
     """Keras 3's own layout: groups called after classes, arrays by number."""
-    spec, buffer = content.spec, io.BytesIO()
+    spec = content.spec
+    buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         layers = in_keras_order(spec)
         groups = group_names(class_and_config(layer)[0] for layer in layers)
@@ -129,8 +131,11 @@ def _store(content: _Content) -> bytes:
 
 def _legacy(content: _Content) -> bytes:
     """The HDF5 layout of Keras 2 as Keras 3 writes it: a group for each layer, which lists its weights."""
-    spec, names, optimizer = content.spec, content.names, content.optimizer
-    layers, prefix = in_keras_order(spec), f"{MODEL_NAME}/" if is_sequential(spec) else ""
+    spec = content.spec
+    names = content.names
+    optimizer = content.optimizer
+    layers = in_keras_order(spec)
+    prefix = f"{MODEL_NAME}/" if is_sequential(spec) else ""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.attrs["backend"], file.attrs["keras_version"] = "tensorflow", LAYOUT

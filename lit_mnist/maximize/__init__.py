@@ -3,7 +3,14 @@
 from .ascent import Ascent, Rows, Stage, ascend, rows_for
 from .checks import MaximizeError
 from .inputs import Box, Fluctuations, Standardised, constraint_for
-from .maximization import MaximizationResult, Search, Settings, maximize_classes, maximize_maps, search
+from .maximization import (
+           MaximizationResult,
+           Search,
+           Settings,
+           maximize_classes,
+           maximize_maps,
+           search,
+)
 from .presets import PRESETS, recipe
 from .quality import Quality, Reference, assess, reference
 from .transfer import Transfer, style_transfer

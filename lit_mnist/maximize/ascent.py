@@ -19,8 +19,14 @@ from .transformations import GradientFilter, Transformation
 CHUNK = 64  # rows computed together, always: results then cannot depend on how many are asked for
 TINY = 1e-7  # of the source: keeps a zero gradient from being divided by zero
 PATIENCE = 10  # zero steps after which a start counts as not waking the map
-CONVERGED, HITS, WARM_UP = 5e-4, 4, 10  # relative change, successive steps, and steps before they count
-STEPS, SILENT, CONVERGENCE = "steps", "silent", "converged"  # why a row stopped
+# relative change, successive steps, and steps before they count
+CONVERGED = 5e-4
+HITS = 4
+WARM_UP = 10
+# why a row stopped
+STEPS = "steps"
+SILENT = "silent"
+CONVERGENCE = "converged"
 
 Progress = Callable[[int, int], None]
 
@@ -123,7 +129,8 @@ def ascend(network: Network, stages: Sequence[Stage], starts: Tensor, rows: Rows
     starts = starts.to(weight.device, weight.dtype)
     total = sum(stage.steps for stage in stages)
     climbers = [_Climber(network, stage, constraint, converge) for stage in stages]
-    parts, work = [], _chunks(rows, coupled=any(stage.objective.couples for stage in stages))
+    parts = []
+    work = _chunks(rows, coupled=any(stage.objective.couples for stage in stages))
     for done, index in enumerate(work):
         def report(steps: int, done: int = done, size: int = len(index)) -> None:
             if progress:
@@ -153,7 +160,8 @@ def _climb_chunk(climbers: Sequence[_Climber], starts: Tensor, rows: Rows, index
                  kept_steps: Sequence[int], report: Callable[[int], None]) -> dict[str, np.ndarray]:
     padded = np.concatenate([index, np.full(CHUNK - len(index), index[0])])
     chunk = _Chunk(rows[padded], len(index), starts[torch.from_numpy(padded).to(starts.device)])
-    keep, before = {}, 0
+    keep = {}
+    before = 0
     for number, climber in enumerate(climbers):
         climber.climb(chunk, number, before, kept_steps, keep, report)
         before += climber.stage.steps
@@ -185,7 +193,9 @@ class _Climber:
     """One stage on one chunk after another."""
 
     def __init__(self, network: Network, stage: Stage, constraint: Constraint, converge: bool) -> None:
-        self.stage, self.constraint, self.converge = stage, constraint, converge
+        self.stage = stage
+        self.constraint = constraint
+        self.converge = converge
         self.gradient = RowGradient(network, stage.objective, stage.transformations)
         self.checked = False
 
@@ -240,9 +250,11 @@ class _Watch:
 
     def __init__(self, chunk: _Chunk, converge: bool) -> None:
         options = {"dtype": torch.int64, "device": chunk.images.device}
-        self.zeros, self.hits = torch.zeros(CHUNK, **options), torch.zeros(CHUNK, **options)
+        self.zeros = torch.zeros(CHUNK, **options)
+        self.hits = torch.zeros(CHUNK, **options)
         self.active = torch.ones(CHUNK, dtype=torch.bool, device=chunk.images.device)
-        self.converge, self.last = converge, None
+        self.converge = converge
+        self.last = None
 
     def see(self, scores: Scores, step: int, regularised: bool) -> None:
         """Count zero steps and small changes; rows that have enough of them stop before this step."""

@@ -34,7 +34,8 @@ class RowGradient:
 
     def __init__(self, network: Network, objective: Objective, transformations: Sequence[Transformation] = ()) -> None:
         self.subnetwork = Subnetwork(network, objective.layers, transformations, own=objective.picks)
-        self.objective, self.drive = objective, drive(objective)
+        self.objective = objective
+        self.drive = drive(objective)
         self.regularised = self.drive.terms != getattr(objective, "terms", ((1.0, objective),))
         self.method = NeuronGradient(self.subnetwork, self.subnetwork.outputs)
 

@@ -109,7 +109,8 @@ def constraint_for(model: Model) -> Constraint:
     standardizer = model.standardizer
     if standardizer.kind in ("per_pixel", "per_pixel_all", "per_channel", "global"):
         return Standardised()
-    mean, scale = channels_first(standardizer.mean), channels_first(standardizer.scale)
+    mean = channels_first(standardizer.mean)
+    scale = channels_first(standardizer.scale)
     low, high = ((level - mean) / scale for level in (0.0, 255.0))
     return Box(np.asarray(low), np.asarray(high))
 
@@ -151,11 +152,13 @@ def rescaled(model: Model, layers: tuple[str, ...] = ()) -> Rescaled:
     asked = {name.partition(":")[0] for name in layers}
     if not first or asked & set(first) or isinstance(constraint_for(model), Standardised):
         return Rescaled(model)
-    factor, offset = 1.0, 0.0
+    factor = 1.0
+    offset = 0.0
     network = copy.deepcopy(model.network)
     for name in first:
         module = network.module_of(name)
-        factor, offset = factor * module.factor, offset * module.factor + module.offset
+        factor = factor * module.factor
+        offset = offset * module.factor + module.offset
         setattr(network, name, nn.Identity())
     return Rescaled(replace(model, network=network), factor, offset) if factor else Rescaled(model)
 
@@ -163,7 +166,8 @@ def rescaled(model: Model, layers: tuple[str, ...] = ()) -> Rescaled:
 def _first_rescalings(network: Network) -> list[str]:
     """Names of the Rescaling layers that everything else sees the image through."""
     names: list[str] = []
-    steps, source = network.spec.plan(*network.spec.names), INPUT
+    steps = network.spec.plan(*network.spec.names)
+    source = INPUT
     while True:
         readers = [step.name for step in steps if source in step.inputs]
         if len(readers) != 1 or not isinstance(getattr(network, readers[0], None), Rescaling):

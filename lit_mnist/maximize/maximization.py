@@ -20,7 +20,16 @@ from ..network import Network
 from ..runs.model import Model
 from .ascent import CHUNK, SILENT, Ascent, Progress, Rows, Stage, ascend, rows_for, with_steps
 from .checks import MaximizeError, need_whole
-from .inputs import LONG_WAVES, SEARCH, START, Constraint, Fluctuations, constraint_for, generator, rescaled
+from .inputs import (
+    LONG_WAVES,
+    SEARCH,
+    START,
+    Constraint,
+    Fluctuations,
+    constraint_for,
+    generator,
+    rescaled,
+)
 from .objectives import ChannelMean, Neuron, Objective, Peak
 from .presets import STARTS, recipe
 from .quality import Reference, activations, assess
@@ -36,7 +45,8 @@ def maximize_maps(model: Model, layer: str, maps: Sequence[int] | None = None, s
     `data` (`reference(model, layer)`) is what they are compared with. Raises MaximizeError for a map out of
     range and settings that cannot work; CaptureError for an unknown layer.
     """
-    count, kind = target_count(model.network, layer), target_kind(model.network, layer)
+    count = target_count(model.network, layer)
+    kind = target_kind(model.network, layer)
     objective = ChannelMean(layer) if kind == MAPS else Neuron(layer)
     settings = settings or Settings(default_preset(kind))
     return _maximized(model, kind, layer, _chosen(maps, count, kind, layer), objective, settings, data,
@@ -47,7 +57,8 @@ def maximize_classes(model: Model, classes: Sequence[int] | None = None, setting
                      data: Reference | None = None, progress: Progress | None = None,
                      names: Sequence[str] = ()) -> MaximizationResult:
     """Make the images with the highest logit (softmax left out) of `classes` (default: all); as `maximize_maps`."""
-    layer, count = model.spec.output, model.spec.units
+    layer = model.spec.output
+    count = model.spec.units
     chosen = _chosen(classes, count, CLASSES, layer)
     return _maximized(model, CLASSES, layer, chosen, Neuron(layer), settings or Settings(default_preset(CLASSES)), data,
                       tuple(names) or tuple(map(str, range(count))), progress)
@@ -83,7 +94,8 @@ def _maximized(original: Model, kind: str, layer: str, targets: tuple[int, ...],
                settings: Settings, data: Reference | None, names: tuple[str, ...],
                progress: Progress | None) -> MaximizationResult:
     scaling = rescaled(original, (layer,))
-    network, constraint = scaling.model.network, scaling.constraint()
+    network = scaling.model.network
+    constraint = scaling.constraint()
     stages = with_steps(recipe(settings.preset)(objective), settings.steps, settings.step)
     rows = rows_for(targets, settings.restarts, settings.seed)
     starts = _starts(network, layer, rows, settings, constraint)

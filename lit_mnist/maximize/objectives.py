@@ -201,7 +201,8 @@ class TotalVariation(Objective):
 
     def score(self, view: View) -> Tensor:
         x = view.images
-        down, right = x[:, :, 1:, :-1] - x[:, :, :-1, :-1], x[:, :, :-1, 1:] - x[:, :, :-1, :-1]
+        down = x[:, :, 1:, :-1] - x[:, :, :-1, :-1]
+        right = x[:, :, :-1, 1:] - x[:, :, :-1, :-1]
         smooth = torch.finfo(x.dtype).eps  # keeps the root's derivative finite where the image is flat
         return (down.square() + right.square() + smooth).sqrt().mean((1, 2, 3))
 
@@ -260,7 +261,8 @@ class Gram(Objective):
     def score(self, view: View) -> Tensor:
         values = view.activations[self.layer]
         distance = gram(values) - gram(_features(self.features, values, view.targets))
-        channels, places = values.shape[1], values.shape[2] * values.shape[3]
+        channels = values.shape[1]
+        places = values.shape[2] * values.shape[3]
         return -distance.square().sum((1, 2)) / (4 * channels**2 * places**2)
 
 

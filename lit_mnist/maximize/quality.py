@@ -127,7 +127,8 @@ def _between_restarts(images: np.ndarray, own: np.ndarray, rows: Rows) -> tuple[
     flat = images.reshape(len(images), -1).astype(np.float64)
     flat = flat - flat.mean(1, keepdims=True)
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
-    spread, likeness = np.full(len(own), np.nan), np.full(len(own), np.nan)
+    spread = np.full(len(own), np.nan)
+    likeness = np.full(len(own), np.nan)
     for target in np.unique(rows.targets):
         group = np.flatnonzero(rows.targets == target)
         if len(group) > 1:

@@ -18,7 +18,9 @@ from .inputs import Fluctuations
 from .presets import recipe
 from .quality import Quality, Reference
 
-MAPS, UNITS, CLASSES = "map", "unit", "class"
+MAPS = "map"
+UNITS = "unit"
+CLASSES = "class"
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class MaximizationResult:
     @cached_property
     def best(self) -> np.ndarray:
         """The row (targets,) of each target's strongest restart; for `robust`, of the strongest when shifted."""
-        restarts, strength = self.settings.restarts, self.quality.activation
+        restarts = self.settings.restarts
+        strength = self.quality.activation
         if self.settings.preset == "robust":
             strength = strength * np.nan_to_num(self.quality.shift)
         values = strength.reshape(-1, restarts)
@@ -98,7 +101,9 @@ class MaximizationResult:
 
     def card(self, row: int) -> dict[str, Any]:
         """Return the quality card of row `row` as plain values; NaN where a figure has no meaning."""
-        ascent, quality, target = self.ascent, self.quality, int(self.ascent.rows.targets[row])
+        ascent = self.ascent
+        quality = self.quality
+        target = int(self.ascent.rows.targets[row])
         return {self.kind: target, "name": self.name(target), "restart": int(ascent.rows.restarts[row]),
                 "seed": self.settings.seed, "steps": int(ascent.steps[row]), "outcome": self.outcome(row),
                 **{name: np.asarray(getattr(quality, name)[row]).item()
@@ -117,7 +122,8 @@ class MaximizationResult:
 
     def figures(self) -> dict[str, float]:
         """Return what sums the best images up: counts, and medians and shares over targets that the data raise."""
-        best, quality = self.best, self.quality
+        best = self.best
+        quality = self.quality
         live = best[np.isfinite(quality.ratio[best])]
         shown = {"targets": len(best), "silent": int((quality.activation[best] == 0).sum()), "live": len(live)}
         if len(live) == 0:
@@ -144,14 +150,16 @@ def evolution(result: MaximizationResult, row: int) -> tuple[tuple[int, ...], np
 def grey_levels(image: np.ndarray) -> np.ndarray:
     """Return an image (C, H, W) of any scale as uint8 (H, W), or (H, W, 3): its least value 0, its largest 255."""
     image = image.astype(np.float64)
-    low, high = image.min(), image.max()
+    low = image.min()
+    high = image.max()
     levels = np.rint((image - low) * (255 / (high - low) if high > low else 0.0)).astype(np.uint8)
     return levels.transpose(1, 2, 0) if len(levels) == 3 else levels[0]
 
 
 def arrays(result: MaximizationResult) -> dict[str, np.ndarray]:
     """Return all arrays under names: rows, images and starts in the network's input, snapshots, objective, quality."""
-    ascent, quality = result.ascent, result.quality
+    ascent = result.ascent
+    quality = result.quality
     return {"target": ascent.rows.targets, "restart": ascent.rows.restarts, "best": result.best,
             "images": ascent.images, "starts": ascent.starts, "snapshots": ascent.snapshots,
             "snapshot_steps": np.array(ascent.snapshot_steps), "objective": ascent.objective, "steps": ascent.steps,

@@ -166,7 +166,8 @@ class _Parts:
         deferred: dict[str, nn.Module] = {}
         for step in network.spec.plan(*dict.fromkeys(name.removesuffix(PRE) for name in names)):
             inputs = tuple(source + PRE if source in self._cut else source for source in step.inputs)
-            module, pool = network.module_of(step.name), network.pool_after.get(step.name)
+            module = network.module_of(step.name)
+            pool = network.pool_after.get(step.name)
             parts = _parts(module, step.name)
             if pool is not None and step.name not in names and len(parts) > 1:
                 deferred[pool] = parts.pop()[0]

@@ -60,7 +60,8 @@ def style_transfer(model: Model, content: np.ndarray, style: np.ndarray, content
     if not convolutions:
         raise MaximizeError("this network has no convolution, so no style; accepted: a network with at least one")
     scaling = rescaled(model, (content_layer or "", *(style_layers or ())))
-    model, constraint = scaling.model, scaling.constraint()
+    model = scaling.model
+    constraint = scaling.constraint()
     like = next(model.network.parameters())
     inputs = scaling.inputs(torch.cat([_input(model, content), _input(model, style)])).to(like)
     images = constraint.reference(inputs)
@@ -75,7 +76,8 @@ def style_transfer(model: Model, content: np.ndarray, style: np.ndarray, content
 
 
 def _input(model: Model, pixels: np.ndarray) -> torch.Tensor:
-    shape, pixels = model.spec.input_shape, np.asarray(pixels, np.float32)
+    shape = model.spec.input_shape
+    pixels = np.asarray(pixels, np.float32)
     if pixels.shape not in (shape, shape[:2] if shape[2] == 1 else shape):
         raise MaximizeError(f"image of shape {pixels.shape}; accepted: {shape}, this network's input")
     return as_images(model.standardizer.apply(pixels[None]))

@@ -70,7 +70,8 @@ class Rotation:
         return np.radians(chance.uniform(-self.degrees, self.degrees, (steps, 1)))
 
     def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
-        cos, sin = drawn[:, 0].cos(), drawn[:, 0].sin()
+        cos = drawn[:, 0].cos()
+        sin = drawn[:, 0].sin()
         return _resample(images, torch.stack([cos, -sin, sin, cos], dim=1).view(-1, 2, 2))
 
 

@@ -1,6 +1,14 @@
 """From a description to the PyTorch network."""
 
-from .activations import ActivationModule, Exponential, GeneralReLU, HardSigmoid, HardSigmoidKeras2, PReLU, as_float32
+from .activations import (
+    ActivationModule,
+    Exponential,
+    GeneralReLU,
+    HardSigmoid,
+    HardSigmoidKeras2,
+    PReLU,
+    as_float32,
+)
 from .merging import Concatenate, Merge, Shared, aligned
 from .network import Network, as_images, predicted_classes
 from .noise import GaussianDropout, GaussianNoise, RandomChange

@@ -62,7 +62,8 @@ class GeneralReLU(ActivationModule):
 
     def __init__(self, slope: float, threshold: float, maximum: float | None) -> None:
         super().__init__()
-        self.slope, self.threshold = slope, threshold
+        self.slope = slope
+        self.threshold = threshold
         self.maximum = None if maximum is None else as_float32(maximum)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,21 +10,25 @@ Affine = Tensor  # (N, 6): an output pixel (x, y) reads the input at (a0 x + a1 
 
 def rotation(angle: Tensor, height: int, width: int) -> Affine:
     """Return rotations by `angle` (N, 1), in radians, about the images' centre."""
-    cosine, sine = angle.cos(), angle.sin()
-    x, y = (width - 1) / 2, (height - 1) / 2
+    cosine = angle.cos()
+    sine = angle.sin()
+    x = (width - 1) / 2
+    y = (height - 1) / 2
     return torch.cat([cosine, -sine, x - (cosine * x - sine * y), sine, cosine, y - (sine * x + cosine * y)], 1)
 
 
 def translation(down: Tensor, right: Tensor) -> Affine:
     """Return shifts of the content by pixels (N, 1)."""
-    one, zero = torch.ones_like(down), torch.zeros_like(down)
+    one = torch.ones_like(down)
+    zero = torch.zeros_like(down)
     return torch.cat([one, zero, -right, zero, one, -down], 1)
 
 
 def zoom(vertical: Tensor, horizontal: Tensor, height: int, width: int) -> Affine:
     """Return zooms (N, 1) about the images' centre; above 1 the content shrinks."""
     zero = torch.zeros_like(vertical)
-    x, y = (1 - horizontal) * (width - 1) / 2, (1 - vertical) * (height - 1) / 2
+    x = (1 - horizontal) * (width - 1) / 2
+    y = (1 - vertical) * (height - 1) / 2
     return torch.cat([horizontal, zero, x, zero, vertical, y], 1)
 
 
@@ -38,8 +42,10 @@ def resampled(images: Tensor, transforms: Affine, fill_mode: str, fill_value: fl
     down = _folded(b0 * x + b1 * y + b2, height, fill_mode)
     if interpolation == "nearest":
         return _read(images, down.round(), across.round(), fill_value)
-    top, left = down.floor(), across.floor()
-    weight_down, weight_right = (down - top)[:, None].to(images), (across - left)[:, None].to(images)
+    top = down.floor()
+    left = across.floor()
+    weight_down = (down - top)[:, None].to(images)
+    weight_right = (across - left)[:, None].to(images)
     rows = [_read(images, row, left, fill_value) * (1 - weight_right)
             + _read(images, row, left + 1, fill_value) * weight_right for row in (top, top + 1)]
     return rows[0] * (1 - weight_down) + rows[1] * weight_down

@@ -44,7 +44,8 @@ class Shared(nn.Module):
 
     def __init__(self, twin: nn.Module, owner: nn.Module) -> None:
         super().__init__()
-        self.twin, self._owner = twin, (owner,)
+        self.twin = twin
+        self._owner = (owner,)
         for module in twin.modules():
             for weights in (module._parameters, module._buffers):
                 persistent = [name for name in weights if name not in module._non_persistent_buffers_set]

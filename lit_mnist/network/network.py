@@ -86,7 +86,8 @@ class Network(nn.Module):
     def _training_steps(self) -> Iterator[tuple[s.Step, Sequence[nn.Module]]]:
         deferred: dict[str, nn.Module] = {}
         for step in self.spec.plan(self.spec.output):
-            module, follower = getattr(self, step.name), self.pool_after.get(step.name)
+            module = getattr(self, step.name)
+            follower = self.pool_after.get(step.name)
             if follower is not None:
                 *before, deferred[follower] = module
                 yield step, before
@@ -137,7 +138,8 @@ def predicted_classes(logits: Tensor) -> Tensor:  # (N, units) -> (N,)
 def _commute(spec: s.NetworkSpec, name: str, reader: str) -> bool:
     if name == s.INPUT:
         return False
-    layer, pool = spec.layers[spec.names.index(name)], spec.layer(reader)
+    layer = spec.layers[spec.names.index(name)]
+    pool = spec.layer(reader)
     return isinstance(layer, s.Conv) and layer.activation in s.MONOTONE and isinstance(pool, s.Pool) \
         and pool.kind == "max" and name not in spec.kept
 

@@ -57,7 +57,8 @@ class RandomContrast(RandomChange):
     def __init__(self, layer: s.RandomContrast) -> None:
         super().__init__()
         lower, upper = layer.sides
-        self.range, self.value_range = (1 - lower, 1 + upper), layer.value_range
+        self.range = (1 - lower, 1 + upper)
+        self.value_range = layer.value_range
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> the same
         return self.changed(x, uniform(x, self.range)[:, :, None, None]) if self.training else x

@@ -15,7 +15,9 @@ class SamePool(nn.Module):
     def __init__(self, kind: str, size: tuple[int, int], stride: tuple[int, int],
                  padding: tuple[tuple[int, int], ...]) -> None:
         super().__init__()
-        self.kind, self.size, self.stride = kind, size, stride
+        self.kind = kind
+        self.size = size
+        self.stride = stride
         (top, bottom), (left, right) = padding
         self.padding = (left, right, top, bottom)
 
@@ -66,7 +68,8 @@ class Reshape(nn.Module):
 
     def __init__(self, image: s.Shape | None, shape: s.Shape) -> None:
         super().__init__()
-        self.image, self.shape = image, shape
+        self.image = image
+        self.shape = shape
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) or (N, D) -> (N, channels, height, width)
         if self.image is not None:

@@ -20,7 +20,8 @@ class BatchNorm(nn.Module):
 
     def __init__(self, channels: int, momentum: float, epsilon: float, center: bool, scale: bool) -> None:
         super().__init__()
-        self.momentum, self.epsilon = momentum, epsilon
+        self.momentum = momentum
+        self.epsilon = epsilon
         self.weight = nn.Parameter(torch.ones(channels)) if scale else None
         self.bias = nn.Parameter(torch.zeros(channels)) if center else None
         self.register_buffer("running_mean", torch.zeros(channels))
@@ -42,7 +43,8 @@ class LayerNorm(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], epsilon: float, center: bool, scale: bool) -> None:
         super().__init__()
-        self.shape, self.epsilon = shape, epsilon
+        self.shape = shape
+        self.epsilon = epsilon
         self.weight = nn.Parameter(torch.ones(shape)) if scale else None
         self.bias = nn.Parameter(torch.zeros(shape)) if center else None
 
@@ -58,7 +60,8 @@ class GroupNorm(nn.Module):
 
     def __init__(self, channels: int, groups: int, epsilon: float, center: bool, scale: bool) -> None:
         super().__init__()
-        self.groups, self.epsilon = channels if groups == -1 else groups, epsilon
+        self.groups = channels if groups == -1 else groups
+        self.epsilon = epsilon
         self.weight = nn.Parameter(torch.ones(channels)) if scale else None
         self.bias = nn.Parameter(torch.zeros(channels)) if center else None
 
@@ -93,7 +96,8 @@ class Rescaling(nn.Module):
 
     def __init__(self, factor: float, offset: float) -> None:
         super().__init__()
-        self.factor, self.offset = as_float32(factor), as_float32(offset)
+        self.factor = as_float32(factor)
+        self.offset = as_float32(offset)
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.factor + self.offset
@@ -119,7 +123,8 @@ class ActivityRegularization(nn.Module):
 
     def __init__(self, l1: float, l2: float) -> None:
         super().__init__()
-        self.l1, self.l2 = as_float32(l1), as_float32(l2)
+        self.l1 = as_float32(l1)
+        self.l2 = as_float32(l2)
         self.penalty = torch.zeros(())
 
     def __getstate__(self) -> dict[str, Any]:

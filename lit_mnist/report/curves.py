@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 420, 240, 52, 30, 12
+WIDTH = 420
+HEIGHT = 240
+LEFT = 52
+BOTTOM = 30
+TOP = 12
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ def limits(values: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.nd
     Ranges that reach below zero are widened to be symmetric, so that zero lies in a signed scale's middle.
     """
     finite = np.where(np.isfinite(values), values, 0)
-    low, high = finite.min(axes, keepdims=True), finite.max(axes, keepdims=True)
+    low = finite.min(axes, keepdims=True)
+    high = finite.max(axes, keepdims=True)
     largest = np.maximum(np.abs(low), np.abs(high))
     signed = (low < 0).any()
     return (-largest, largest) if signed else (np.minimum(low, 0), high)

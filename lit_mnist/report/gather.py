@@ -105,8 +105,12 @@ class _Sections:
 
     def __init__(self, model: Model, options: Options, dataset: Dataset | None, digits: Images, track: Track,
                  say: Callable[[str], None]) -> None:
-        self.model, self.options, self.dataset, self.digits = model, options, dataset, digits
-        self.track, self.say = track, say
+        self.model = model
+        self.options = options
+        self.dataset = dataset
+        self.digits = digits
+        self.track = track
+        self.say = say
         self.kept = kept_results(model, say)
 
     def filters(self) -> tuple[Filters, ...]:

@@ -40,7 +40,8 @@ def render(content: Content) -> str:
 
 
 def _shown(content: Content) -> dict[str, Any]:
-    model, summary = content.model, content.summary
+    model = content.model
+    summary = content.summary
     evaluation = content.evaluation
     return {
         "title": _title(content), "path": model.path.name, "dataset": model.dataset, "note": summary.get("note"),
@@ -81,7 +82,8 @@ def _figure(key: str, value: float) -> str:
 
 def _facts(content: Content) -> list[tuple[str, str]]:
     """What says where the figures come from."""
-    summary, model = content.summary, content.model
+    summary = content.summary
+    model = content.model
     rows = [("Weights", summary.get("weights") or model.path.name), ("Data set", model.dataset),
             ("Split", summary.get("split")), ("Standardised", model.standardizer.kind), ("Seed", model.seed),
             ("Steps", summary.get("steps")), ("Validated on", summary.get("validated_on")),
@@ -204,7 +206,8 @@ def _card(card: dict[str, Any]) -> dict[str, Any]:
 
 def _stretched(images: np.ndarray) -> np.ndarray:  # (n, C, H, W) -> (n, H, W), 0 to 255
     grey = images.mean(1)
-    low, high = grey.min((1, 2), keepdims=True), grey.max((1, 2), keepdims=True)
+    low = grey.min((1, 2), keepdims=True)
+    high = grey.max((1, 2), keepdims=True)
     return (grey - low) / np.where(high > low, high - low, 1) * 255
 
 

@@ -21,7 +21,9 @@ import torch
 from ..errors import UserError
 from ..files import WriteError, write_bytes
 
-LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+LAST = "last.ckpt"
+PREVIOUS = "previous.ckpt"
+BEST = "best.ckpt"
 _LABEL = b"sha256:"
 _COMMENT = len(_LABEL) + 64  # the digest in hexadecimal
 _END = b"PK\x05\x06"  # an archive's end record: 22 bytes, the last two the length of the comment after it
@@ -36,7 +38,8 @@ def write_checkpoint(path: str | Path, content: Mapping[str, Any], keep: str | N
 
     Raises WriteError naming file and reason; `path` and `keep` are then as they were.
     """
-    path, buffer = Path(path), io.BytesIO()
+    path = Path(path)
+    buffer = io.BytesIO()
     torch.save(dict(content), buffer)
     kept = _link(path, path.with_name(f".{keep}.{os.getpid()}.part")) if keep else None
     try:
@@ -132,7 +135,8 @@ def check_seal(archive: bytes) -> None:
     end = archive.rfind(_END, -2 * _COMMENT - 22)
     if end < 0 or len(archive) == end + 22:
         return
-    body, comment = archive[:end + 22], archive[end + 22:]
+    body = archive[:end + 22]
+    comment = archive[end + 22:]
     if comment != _LABEL + hashlib.sha256(body).hexdigest().encode():
         raise zipfile.BadZipFile("its content does not match its SHA-256: damaged")
 

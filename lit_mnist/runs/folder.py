@@ -9,7 +9,10 @@ from pathlib import Path
 from ..files import WriteError, expand
 from .lock import LOCK, Lock, LockedError
 
-CONFIG, SUMMARY, METRICS, CHECKPOINTS = "config.yaml", "summary.json", "metrics.csv", "checkpoints"
+CONFIG = "config.yaml"
+SUMMARY = "summary.json"
+METRICS = "metrics.csv"
+CHECKPOINTS = "checkpoints"
 _PREFIX = "version_"
 
 

@@ -79,7 +79,8 @@ class Model:
 
         Classes of an output that the data set does not name are numbers.
         """
-        network, like = Network(self.spec.with_output(name)), next(self.network.parameters(), torch.zeros(()))
+        network = Network(self.spec.with_output(name))
+        like = next(self.network.parameters(), torch.zeros(()))
         network.load_weights(self.network.named_weights())
         return replace(self, network=network.to(like.device, like.dtype).eval(), stored_names=())
 
@@ -230,7 +231,8 @@ def model_from_checkpoint(content: Mapping[str, Any], path: Path, standardize: s
         spec = NetworkSpec.from_dict(record["spec"])
         standardizer = Standardizer.from_dict(record["standardizer"]) if standardize is None else \
             _fitted(standardize, root, spec)
-        dataset, seed = str(record["dataset"] or "mnist"), record.get("seed")
+        dataset = str(record["dataset"] or "mnist")
+        seed = record.get("seed")
         names = tuple(map(str, record.get("class_names", ())))
     except (TypeError, KeyError, ValueError) as error:
         raise ModelError(f"{path}: does not say which network and scaling it belongs to "

@@ -14,7 +14,15 @@ from ..files import expand
 from ..spec import NetworkSpec
 from .checkpoint import CheckpointError, read_newest
 from .folder import find_run
-from .model import KERAS_SUFFIXES, RECORD, Model, ModelError, keras_model, load_checkpoint, model_from_checkpoint
+from .model import (
+    KERAS_SUFFIXES,
+    RECORD,
+    Model,
+    ModelError,
+    keras_model,
+    load_checkpoint,
+    model_from_checkpoint,
+)
 from .model import run_checkpoint as _run_checkpoint
 from .resume import Unfinished
 
@@ -47,7 +55,8 @@ class Origin:
 
     def refuse_contradictions(self, settings: Mapping[str, Any]) -> None:
         """Raise UserError where `settings` give a fixed key another value than the checkpoint's."""
-        here, there = dict(_flat(settings)), dict(_flat(self.config))
+        here = dict(_flat(settings))
+        there = dict(_flat(self.config))
         for key in there:
             if key in here and key.startswith(self.fixed) and not key.startswith(tuple(_FREE)) \
                     and _differ(key, here[key], there[key]):

@@ -6,7 +6,17 @@ Shapes are written as Keras writes them: ``(height, width, channels)`` for image
 
 from . import layers
 from .description import INITIALIZERS, NetworkSpec
-from .layer import ACTIVATIONS, ALIASES, INPUT, MONOTONE, PADDINGS, Activated, Layer, Shape, SpecError
+from .layer import (
+    ACTIVATIONS,
+    ALIASES,
+    INPUT,
+    MONOTONE,
+    PADDINGS,
+    Activated,
+    Layer,
+    Shape,
+    SpecError,
+)
 from .layers import *  # noqa: F403 - every layer type, by the list that the folder keeps
 from .names import is_layer_name
 from .serialize import layer_from_dict

@@ -19,7 +19,8 @@ def layer_from_dict(index: int, entry: object) -> Layer:
     if not isinstance(entry, Mapping):
         raise SpecError(f"layer {index + 1} = {entry!r} cannot work; accepted: a mapping with 'type' and 'name'")
     values = {key: frozen(value) for key, value in entry.items()}
-    kind, name = values.pop("type", None), values.get("name", f"number {index + 1}")
+    kind = values.pop("type", None)
+    name = values.get("name", f"number {index + 1}")
     if not isinstance(kind, str) or kind not in LAYER_TYPES:
         raise SpecError(f"layer {name!r}: unknown type {kind!r}; {nearest(str(kind), LAYER_TYPES)}")
     cls = LAYER_TYPES[kind]

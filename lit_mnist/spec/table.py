@@ -55,9 +55,11 @@ def walk(spec: NetworkSpec) -> Iterator[LayerInfo]:
     patches = {INPUT: Patch((1, 1), (1, 1), (0, 0))}
     rows: dict[str, LayerInfo] = {}
     for layer in spec.layers:
-        inputs, called = spec.sources[layer.name], spec.definitions[layer.name]
+        inputs = spec.sources[layer.name]
+        called = spec.definitions[layer.name]
         given = tuple(shapes[name] for name in inputs)
-        output, weights = called.merged_shape(given), called.weights(given[0])
+        output = called.merged_shape(given)
+        weights = called.weights(given[0])
         if isinstance(layer, Shared):
             weights = _shared_weights(layer, weights, rows)
         local = [name for name in inputs if shapes[name][:-1] == output[:-1]] or inputs  # the others are broadcast

@@ -49,7 +49,8 @@ def trainable_shapes(spec: NetworkSpec) -> dict[str, Shape]:
 def penalties(spec: NetworkSpec) -> Iterator[tuple[str, float, float]]:
     """Yield ``("<layer>/<weight>", l1, l2)`` of every weight that a layer regularises."""
     for layer in spec.layers:
-        l1, l2 = getattr(layer, "l1", 0.0), getattr(layer, "l2", 0.0)
+        l1 = getattr(layer, "l1", 0.0)
+        l2 = getattr(layer, "l2", 0.0)
         if l1 or l2:  # all else costs a step nothing
             yield from ((f"{layer.name}/{name}", l1, l2) for name in layer.regularized)
 
@@ -88,7 +89,8 @@ def _initial(spec: NetworkSpec, name: str, shape: Shape, entropy: list[int]) -> 
 
 def _limit(initializer: str, kernel: Shape) -> float:
     field = math.prod(kernel[:-2])
-    fan_in, fan_out = field * kernel[-2], field * kernel[-1]
+    fan_in = field * kernel[-2]
+    fan_out = field * kernel[-1]
     return math.sqrt(6 / (fan_in + fan_out)) if initializer == "glorot_uniform" else 2 / math.sqrt(fan_in)
 
 
@@ -162,7 +164,8 @@ def _axes(spec: NetworkSpec, name: str) -> tuple[int, ...]:
 
 def _to_torch(spec: NetworkSpec, name: str, array: np.ndarray) -> np.ndarray:
     layer, weight = name.split("/")
-    info, axes = spec[layer], _axes(spec, name)
+    info = spec[layer]
+    axes = _axes(spec, name)
     order = _permutation(spec, info)
     if order is not None and (weight == "kernel" or info.type == "batch_norm"):
         array = array[order]
@@ -172,7 +175,8 @@ def _to_torch(spec: NetworkSpec, name: str, array: np.ndarray) -> np.ndarray:
 
 def _from_torch(spec: NetworkSpec, name: str, array: np.ndarray) -> np.ndarray:
     layer, weight = name.split("/")
-    info, axes = spec[layer], _axes(spec, name)
+    info = spec[layer]
+    axes = _axes(spec, name)
     if axes == _DEPTHWISE:
         array = array.reshape(tuple(info.weights[weight][axis] for axis in axes))
     array = array.transpose(tuple(np.argsort(axes)))

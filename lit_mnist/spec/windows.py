@@ -94,7 +94,8 @@ def enlarging(size: tuple[int, int], bilinear: bool) -> Window:
     Of a factor ``u``, unit i lies at ``(i + 0.5) / u - 0.5`` of the units below. Bilinear reads the two
     around it; nearest reads ``floor(i / u)``. Both stand at ``i / u`` but for less than a unit.
     """
-    kernel, before = [], []
+    kernel = []
+    before = []
     for u in size:
         spread = Fraction(u - 1, u)
         if bilinear and u > 1:

@@ -25,7 +25,8 @@ def sources_of(layers: Sequence[Layer]) -> dict[str, tuple[str, ...]]:
     names = [layer.name for layer in layers]
     if INPUT in names and any(INPUT in (layer.inputs or ()) for layer in layers):
         raise SpecError(f"layer name {INPUT!r} cannot work where a layer names its inputs: it is the network's input")
-    before, result = INPUT, {}
+    before = INPUT
+    result = {}
     for place, layer in enumerate(layers):
         inputs = (before,) if layer.inputs is None else layer.inputs
         _check_names(layer, inputs, names, place)
@@ -48,7 +49,8 @@ def _check_names(layer: Layer, inputs: tuple[str, ...], names: Sequence[str], pl
 
 
 def _check_count(layer: Layer, inputs: tuple[str, ...]) -> None:
-    fewest, most = layer.fewest_inputs, layer.most_inputs
+    fewest = layer.fewest_inputs
+    most = layer.most_inputs
     if len(inputs) >= fewest and (most is None or len(inputs) <= most):
         return
     accepted = str(fewest) if most == fewest else f"at least {fewest}"
@@ -58,7 +60,8 @@ def _check_count(layer: Layer, inputs: tuple[str, ...]) -> None:
 
 def needed(sources: Sources, outputs: Collection[str]) -> set[str]:
     """Return the layers that the `outputs` depend on, themselves among them."""
-    result, left = set(), [name for name in outputs if name != INPUT]
+    result = set()
+    left = [name for name in outputs if name != INPUT]
     while left:
         name = left.pop()
         if name not in result:

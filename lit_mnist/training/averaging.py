@@ -16,7 +16,8 @@ class Average:
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        self.network, self.decay = network, decay
+        self.network = network
+        self.decay = decay
         self.names = list(network.state_dict())
         self.values = [tensor.detach().clone() for tensor in network.state_dict().values()]
 
@@ -50,7 +51,8 @@ class Average:
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Take the average out of a checkpoint and put the trained weights in its place."""
-        state, trained = checkpoint["state_dict"], checkpoint["trained_state"]
+        state = checkpoint["state_dict"]
+        trained = checkpoint["trained_state"]
         self.values = [state[f"network.{name}"].clone().to(value.device)
                        for name, value in zip(self.names, self.values, strict=True)]
         state.update(trained["weights"])

@@ -50,9 +50,11 @@ class EpochHistory(Callback):
     """
 
     def __init__(self, draw: Callable[[History, Path], None] | None = None) -> None:
-        self.history, self.draw = History(), draw
+        self.history = History()
+        self.draw = draw
         self._folder: Path | None = None
-        self._next, self._undrawn = 0.0, False
+        self._next = 0.0
+        self._undrawn = False
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Learn where to draw: every process must ask at the same time."""
@@ -73,7 +75,8 @@ class EpochHistory(Callback):
         if self._undrawn and self._folder and trainer.is_global_zero:
             start = time.monotonic()
             self.draw(self.history, self._folder / "training_curves.png")
-            self._next, self._undrawn = time.monotonic() + 20 * (time.monotonic() - start), False
+            self._next = time.monotonic() + 20 * (time.monotonic() - start)
+            self._undrawn = False
 
     def state_dict(self) -> dict[str, Any]:
         """Return the history as plain lists."""
@@ -117,7 +120,8 @@ class StopAtAccuracy(Callback):
     def __init__(self, threshold: float, monitor: str = "train/acc") -> None:
         if not 0 < threshold <= 1:
             raise UserError(f"StopAtAccuracy: threshold = {threshold!r} cannot work; accepted: a fraction up to 1")
-        self.threshold, self.monitor = threshold, monitor
+        self.threshold = threshold
+        self.monitor = monitor
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Stop where the threshold is exceeded."""
@@ -140,7 +144,10 @@ class Clock(Callback):
     """
 
     def __init__(self) -> None:
-        self.seconds, self.images, self.sessions, self._last = 0.0, 0, 1, 0.0
+        self.seconds = 0.0
+        self.images = 0
+        self.sessions = 1
+        self._last = 0.0
         self.epoch_seconds: list[float] = []
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
@@ -157,7 +164,8 @@ class Clock(Callback):
         if trainer.is_last_batch and pl_module.device.type == "cuda":
             torch.cuda.synchronize(pl_module.device)
         now = time.perf_counter()
-        self.seconds, self._last = self.seconds + now - self._last, now
+        self.seconds = self.seconds + now - self._last
+        self._last = now
         self.images += getattr(batch, "total", 0) or len(batch[1])
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
@@ -175,7 +183,8 @@ class Clock(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on counting."""
-        self.seconds, self.images = state["seconds"], state["images"]
+        self.seconds = state["seconds"]
+        self.images = state["images"]
         self.sessions = state.get("sessions", 1) + 1
         self.epoch_seconds = list(state.get("epoch_seconds", []))
 
@@ -184,7 +193,8 @@ class RunRecord(Callback):
     """Locks the run folder, writes the initial weights, and puts the configuration into every checkpoint."""
 
     def __init__(self, config: dict[str, Any] | None = None) -> None:
-        self.config, self.lock = config, None
+        self.config = config
+        self.lock = None
 
     def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
         """Keep other processes out of the run's folder."""
@@ -208,7 +218,10 @@ class StepProgress(ProgressBar):
 
     def __init__(self, refresh_seconds: float = 0.5) -> None:
         super().__init__()
-        self._refresh, self._bar, self._enabled, self._next = refresh_seconds, None, True, 0.0
+        self._refresh = refresh_seconds
+        self._bar = None
+        self._enabled = True
+        self._next = 0.0
 
     def disable(self) -> None:
         """Show nothing."""
@@ -223,7 +236,13 @@ class StepProgress(ProgressBar):
         if not (self._enabled and trainer.is_global_zero and sys.stderr.isatty()):
             return
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
         self._bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"),
                              TimeRemainingColumn(), console=Console(file=sys.stderr), transient=True,

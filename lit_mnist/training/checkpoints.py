@@ -47,9 +47,12 @@ class KeepLast(Checkpoint):
 
     def __init__(self, every_seconds: float = 60.0, every_steps: int | None = None,
                  interruption: Interruption | None = None) -> None:
-        self.every_seconds, self.every_steps = every_seconds, every_steps
-        self.interruption, self._own = interruption or Interruption(), interruption is None
-        self.path, self.step = Path(), 0
+        self.every_seconds = every_seconds
+        self.every_steps = every_steps
+        self.interruption = interruption or Interruption()
+        self._own = interruption is None
+        self.path = Path()
+        self.step = 0
         self._at = 0.0
 
     def setup(self, *_: Any, **__: Any) -> None:
@@ -62,7 +65,8 @@ class KeepLast(Checkpoint):
         self.path = Path(trainer.strategy.broadcast(trainer.log_dir or ".")) / "checkpoints" / LAST
         self.interruption.listen()  # Lightning has put its own handler there
         self.interruption.waits = True
-        self.step, self._at = trainer.global_step, time.monotonic()
+        self.step = trainer.global_step
+        self._at = time.monotonic()
         if trainer.is_global_zero:
             for left in self.path.parent.glob(".*.part"):  # by a process that was killed while it saved
                 left.unlink(missing_ok=True)
@@ -117,7 +121,8 @@ class KeepLast(Checkpoint):
         for logger in trainer.loggers:
             logger.save()
         trainer.save_checkpoint(self.path)
-        self.step, self._at = trainer.global_step, time.monotonic()
+        self.step = trainer.global_step
+        self._at = time.monotonic()
 
     def _stop(self, signum: int) -> None:
         raise Interrupted(signum, f"interrupted; step {self.step} is saved in {self.path}; the same command goes on "

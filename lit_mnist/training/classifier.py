@@ -21,7 +21,13 @@ from .cuda.copies import HostCopies
 from .cuda.graphs import refuse_without_cuda, runner_for
 from .devices import check_precision, precision_warning
 from .evaluation import Evaluation
-from .gradients import BatchCollector, GradientSettings, give_back_settings, settings_of, withhold_settings
+from .gradients import (
+    BatchCollector,
+    GradientSettings,
+    give_back_settings,
+    settings_of,
+    withhold_settings,
+)
 from .initial import load_initial_weights
 from .lightning_internals import bypass_ddp, count_logged_steps, count_steps
 from .nan_watch import FiniteWatch
@@ -74,14 +80,19 @@ class LitClassifier(L.LightningModule):
         self.network = Network(spec, seed)
         if initial_weights is not None:
             load_initial_weights(self.network, initial_weights)
-        self.optimizer_callable, self.schedule, self.seed = optimizer, schedule, seed
-        self.weight_decay, self.label_smoothing = weight_decay, label_smoothing
+        self.optimizer_callable = optimizer
+        self.schedule = schedule
+        self.seed = seed
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
         self.cuda_graphs = cuda_graphs
         self.rates = RunRates(schedule, schedule_interval)
         self.average = Average(self.network, average_decay) if average_decay else None
         self.example_input_array = torch.zeros(1, spec.input_shape[2], *spec.input_shape[:2])
-        self.sums, self.evaluation = Sums(), Evaluation(spec.classes)
-        self.watch, self.host_copies = FiniteWatch(), HostCopies()
+        self.sums = Sums()
+        self.evaluation = Evaluation(spec.classes)
+        self.watch = FiniteWatch()
+        self.host_copies = HostCopies()
         self.step_log = StepLog(self.sums, self.host_copies)
         self.resume_state = ResumeState(self.sums, self.step_log)
         self.gradient_settings = GradientSettings()
@@ -143,11 +154,14 @@ class LitClassifier(L.LightningModule):
         self.resume_state.start(self.trainer)
 
     def _make_runner(self) -> BlockRunner:
-        optimizer, precision = self.optimizers(), str(self.trainer.precision)
+        optimizer = self.optimizers()
+        precision = str(self.trainer.precision)
         step = Step(self.network, optimizer.optimizer, self.average, self.label_smoothing, self.trainer.world_size,
                     self.gradient_settings.clipping, self._images_per_pass)
         if precision == _LIGHTNING_COUNTS:  # it calls `on_before_optimizer_step` once gradients are unscaled
-            step.optimizer, step.backward, step.clipping = optimizer, self.manual_backward, None
+            step.optimizer = optimizer
+            step.backward = self.manual_backward
+            step.clipping = None
         return runner_for(step, self.rates.at, self.cuda_graphs, precision, say)
 
     @property
@@ -177,7 +191,8 @@ class LitClassifier(L.LightningModule):
     def training_step(self, batch: Block | tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Run the block's optimiser steps; on a GPU this does not wait for the device."""
         block = batch if isinstance(batch, Block) else self.collector.add(batch, self.trainer.is_last_batch)
-        first, steps = self.global_step, 0 if block is None else len(block)
+        first = self.global_step
+        steps = 0 if block is None else len(block)
         self.host_copies.deliver()
         if block is not None:
             self._run(block, first)

@@ -47,7 +47,8 @@ class Evaluation(nn.Module):
             sums.add(summed(self._results, tuple(self._sizes)).sums)
             self.metrics.update(predicted_classes(torch.cat([result.logits for result in self._results])),
                                 torch.cat([result.labels for result in self._results]))
-        counted, values = sums.metrics(world), self.metrics.compute()
+        counted = sums.metrics(world)
+        values = self.metrics.compute()
         metrics = {f"{stage}/loss": counted["loss"], f"{stage}/acc": float(values["acc"])}
         if stage == "test":
             metrics |= {"test/correct": counted["correct"], "test/images": counted["images"]}

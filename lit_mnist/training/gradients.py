@@ -87,7 +87,8 @@ def withhold_settings(trainer: L.Trainer) -> GradientSettings:
 
 def give_back_settings(trainer: L.Trainer, settings: GradientSettings) -> None:
     """Put a Trainer's settings back into it."""
-    trainer.gradient_clip_val, trainer.gradient_clip_algorithm = settings.clip_val, settings.clip_algorithm
+    trainer.gradient_clip_val = settings.clip_val
+    trainer.gradient_clip_algorithm = settings.clip_algorithm
     trainer.accumulate_grad_batches = settings.accumulate
 
 

@@ -18,7 +18,8 @@ class Interrupted(BaseException):  # as KeyboardInterrupt: what catches errors m
 
     def __init__(self, signum: int, message: str) -> None:
         super().__init__(message)
-        self.signum, self.code = signum, 128 + signum
+        self.signum = signum
+        self.code = 128 + signum
 
 
 class Interruption:
@@ -29,7 +30,9 @@ class Interruption:
     """
 
     def __init__(self) -> None:
-        self.noted, self.since, self.waits = 0, 0.0, False
+        self.noted = 0
+        self.since = 0.0
+        self.waits = False
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Interruption:
@@ -72,4 +75,5 @@ class Interruption:
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if self.noted or not self.waits:
             raise Interrupted(signum, "interrupted")
-        self.noted, self.since = signum, time.monotonic()
+        self.noted = signum
+        self.since = time.monotonic()

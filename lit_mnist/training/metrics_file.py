@@ -25,7 +25,9 @@ class MetricsFile(Logger):
     def __init__(self, folder: Path, resumed_at: int | None = None) -> None:
         super().__init__()
         self.path = Path(folder) / "metrics.csv"
-        self._resumed_at, self._rows, self._keys = resumed_at, [], []
+        self._resumed_at = resumed_at
+        self._rows = []
+        self._keys = []
         self._written = 0  # rows that the file holds
         self._loaded = False
 

@@ -45,7 +45,9 @@ class FiniteWatch:
 
     def start(self, runner: BlockRunner, optimizer: torch.optim.Optimizer, copies: HostCopies) -> None:
         """Watch the blocks that `runner` will run; the flag is copied to the host by `copies`."""
-        self._runner, self._optimizer, self._host_copies = runner, optimizer, copies
+        self._runner = runner
+        self._optimizer = optimizer
+        self._host_copies = copies
         self.forget()
 
     def forget(self) -> None:
@@ -91,7 +93,8 @@ class FiniteWatch:
 
         Network and optimiser are saved: they are good if the answer, when it is read, is NEVER.
         """
-        self._asked, self._steps = (self._save(), len(self._blocks)), 0
+        self._asked = (self._save(), len(self._blocks))
+        self._steps = 0
         return self._flag()
 
     @property
@@ -122,7 +125,8 @@ class FiniteWatch:
             return step
         if self._asked is not None:
             self._saved, before = self._asked
-            self._blocks, self._asked = self._blocks[before:], None
+            self._blocks = self._blocks[before:]
+            self._asked = None
         return None
 
     def _first_bad(self, weights_too: bool) -> int | None:
@@ -151,7 +155,8 @@ class FiniteWatch:
 
         Afterwards network and optimiser are as they were in that state.
         """
-        blocks, saved = self._blocks, self._saved
+        blocks = self._blocks
+        saved = self._saved
         assert saved is not None
         _restore(saved, self._network, self._optimizer)
         place = self._repeat(blocks) or "nothing went wrong when the steps were made again"

@@ -119,7 +119,8 @@ class SGD(KerasOptimizer):
         super().__init__(params, learning_rate, weight_decay, momentum=momentum, nesterov=nesterov)
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
-        steps, mu = torch._foreach_mul(grads, group["lr"]), as_float32(group["momentum"])
+        steps = torch._foreach_mul(grads, group["lr"])
+        mu = as_float32(group["momentum"])
         if mu == 0:
             torch._foreach_sub_(params, steps)
             return
@@ -140,9 +141,12 @@ class Adam(KerasOptimizer):
         super().__init__(params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
-        count, beta_1, beta_2 = self._count(group), as_float32(group["beta_1"]), as_float32(group["beta_2"])
+        count = self._count(group)
+        beta_1 = as_float32(group["beta_1"])
+        beta_2 = as_float32(group["beta_2"])
         alpha = group["lr"] * (1 - beta_2**count).sqrt() / (1 - beta_1**count)
-        momentum, velocity = self._slots(params, "momentum"), self._slots(params, "velocity")
+        momentum = self._slots(params, "momentum")
+        velocity = self._slots(params, "velocity")
         _approach(momentum, grads, 1 - group["beta_1"])
         _approach(velocity, torch._foreach_mul(grads, grads), 1 - group["beta_2"])
         _subtract_ratio(params, torch._foreach_mul(momentum, alpha), velocity, group["epsilon"])
@@ -156,11 +160,14 @@ class Nadam(KerasOptimizer):
         super().__init__(params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
-        count, beta_1, beta_2 = self._count(group), as_float32(group["beta_1"]), as_float32(group["beta_2"])
+        count = self._count(group)
+        beta_1 = as_float32(group["beta_1"])
+        beta_2 = as_float32(group["beta_2"])
         # Keras rounds the constants of the factors to float32, but not those of their running product
         product = self._shared(group, "u_product", 1.0).mul_(group["beta_1"] * (1 - 0.5 * 0.96**count))
         now, following = (beta_1 * (1 - 0.5 * as_float32(0.96)**t) for t in (count, count + 1))
-        momentum, velocity = self._slots(params, "momentum"), self._slots(params, "velocity")
+        momentum = self._slots(params, "momentum")
+        velocity = self._slots(params, "velocity")
         _approach(momentum, grads, 1 - beta_1)
         _approach(velocity, torch._foreach_mul(grads, grads), 1 - beta_2)
         estimate = torch._foreach_mul(momentum, following)
@@ -180,8 +187,10 @@ class Adamax(KerasOptimizer):
         super().__init__(params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
-        count, beta_1 = self._count(group), as_float32(group["beta_1"])
-        momentum, norm = self._slots(params, "momentum"), self._slots(params, "norm")
+        count = self._count(group)
+        beta_1 = as_float32(group["beta_1"])
+        momentum = self._slots(params, "momentum")
+        norm = self._slots(params, "norm")
         _approach(momentum, grads, 1 - group["beta_1"])
         torch._foreach_mul_(norm, group["beta_2"])
         torch._foreach_maximum_(norm, torch._foreach_abs(grads))

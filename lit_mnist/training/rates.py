@@ -31,7 +31,8 @@ class RunRates:
 
     def with_scheduler(self, optimizer: torch.optim.Optimizer) -> Any:
         """Return what `configure_optimizers` returns: with ReduceLROnPlateau, whose state Lightning then keeps."""
-        self._optimizer, self._first_rate = optimizer, float(optimizer.param_groups[0]["lr"])
+        self._optimizer = optimizer
+        self._first_rate = float(optimizer.param_groups[0]["lr"])
         if self.plateau is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self._schedule(optimizer)}

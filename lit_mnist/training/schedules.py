@@ -135,7 +135,8 @@ class Cosine(Schedule):
         _need_total(self, self.warmup_steps + 1)
 
     def __call__(self, step: int) -> float:
-        total, warmup = _total(self), self.warmup_steps
+        total = _total(self)
+        warmup = self.warmup_steps
         if step < warmup:
             return self.initial_learning_rate * (step + 1) / (warmup + 1)
         fraction = min((step - warmup) / (total - warmup), 1.0)
@@ -169,7 +170,8 @@ class OneCycle(Schedule):
         _need_total(self, 2)
 
     def __call__(self, step: int) -> float:
-        start, last = self.max_lr / self.div_factor, _total(self) - 1
+        start = self.max_lr / self.div_factor
+        last = _total(self) - 1
         peak = self.pct_start * _total(self) - 1
         if step <= peak:
             return _between(start, self.max_lr, step / peak, self.anneal_strategy)

@@ -78,7 +78,8 @@ class ResumeState:
     """
 
     def __init__(self, sums: Sums, step_log: StepLog) -> None:
-        self._sums, self._step_log = sums, step_log
+        self._sums = sums
+        self._step_log = step_log
         self.validated: dict[str, float] = {}  # the last validation's metrics
         self.validated_in: int | None = None  # the epoch in which it was made
         self.random: dict[str, Any] | None = None
@@ -99,7 +100,8 @@ class ResumeState:
             return
         processes = kept["processes"]
         self._step_log.unlogged = kept["unlogged"]
-        self.validated, self.validated_in = kept["validated"], kept.get("validated_in")
+        self.validated = kept["validated"]
+        self.validated_in = kept.get("validated_in")
         trainer.should_stop = kept["stopped"]
         if len(processes) == trainer.world_size:
             self.random = processes[trainer.global_rank]["random"]
@@ -113,4 +115,5 @@ class ResumeState:
             start_next_epoch(trainer)
         if self.random is not None:
             restore_random_states(self.random)
-        self.fresh_epoch, self.random = False, None
+        self.fresh_epoch = False
+        self.random = None

@@ -15,7 +15,8 @@ class StepLog:
     """Sends running metrics to the loggers; from a GPU once they have been copied, so that no step waits for them."""
 
     def __init__(self, sums: Sums, copies: HostCopies) -> None:
-        self.sums, self.copies = sums, copies
+        self.sums = sums
+        self.copies = copies
         self.unlogged = 0  # steps since metrics were last sent
 
     def add(self, trainer: L.Trainer, steps: int, rate: float) -> None:

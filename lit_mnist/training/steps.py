@@ -91,11 +91,14 @@ class BlockRunner:
     prepare_seconds = 0.0
 
     def __init__(self, step: Step, rate: Rate, on_device: bool = False) -> None:
-        self.step, self.rate, self.on_device = step, rate, on_device
+        self.step = step
+        self.rate = rate
+        self.on_device = on_device
 
     def __call__(self, block: Block, first: int) -> BlockResult:
         """Make the block's steps, of which the first follows `first` updates."""
-        rates, ema_weights = self._rates(first, len(block)), self._ema_weights(first, len(block))
+        rates = self._rates(first, len(block))
+        ema_weights = self._ema_weights(first, len(block))
         table = None
         if self.on_device:
             table = self._table(rates, ema_weights).to(device_of(self.step), non_blocking=True)

@@ -27,7 +27,8 @@ from .classifier import LitClassifier
 
 def warn_of_data(prepared: Prepared, spec: NetworkSpec) -> None:
     """Say loudly what was done to the images, and where other images or another scaling are used than one may think."""
-    dataset, kind = prepared.dataset, prepared.standardizer.kind
+    dataset = prepared.dataset
+    kind = prepared.standardizer.kind
     for remark in (dataset.note, dataset.adapted):
         if remark:
             say(f"WARNING: {remark}")
@@ -71,7 +72,8 @@ def _chosen(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, fol
 def _training_metrics(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> dict[str, Any]:
     history = next(c.history for c in trainer.callbacks if isinstance(c, EpochHistory))
     clock = next(c for c in trainer.callbacks if isinstance(c, Clock))
-    options, dataset = data.options, data.prepared.dataset
+    options = data.options
+    dataset = data.prepared.dataset
     validated = [pair for pair in zip(history.val_acc, history.epochs, strict=False) if pair[0] is not None]
     best = max(validated, key=itemgetter(0), default=(None, None))  # the first of equals
     return {
@@ -96,7 +98,8 @@ def _training_metrics(trainer: L.Trainer, model: LitClassifier, data: MNISTDataM
 def _test_metrics(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> dict[str, Any]:
     metrics = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("test/")}
     matrix = model.confusion.tolist()
-    correct, images = sum(matrix[i][i] for i in range(len(matrix))), sum(map(sum, matrix))
+    correct = sum(matrix[i][i] for i in range(len(matrix)))
+    images = sum(map(sum, matrix))
     return {"test/acc": correct / images, "test/correct": correct, "images": images, "test/loss": metrics["test/loss"],
             "test/acc_per_class": [row[i] / sum(row) if sum(row) else None for i, row in enumerate(matrix)],
             "confusion_matrix": matrix}
@@ -168,7 +171,8 @@ def raise_without_validation(opened: Model) -> None:
 def predict_test(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> Outcome:
     """Predict the whole test set and return classes, probabilities of the predicted class, and how many are right."""
     probabilities = torch.cat(trainer.predict(model, data)).numpy()
-    predicted, labels = probabilities.argmax(1), data.prepared.test.labels
+    predicted = probabilities.argmax(1)
+    labels = data.prepared.test.labels
     counts = Counter(predicted.tolist())
     names = data.prepared.dataset.class_names
     data_out = {"predictions": predicted.tolist(), "probabilities": probabilities.max(1).round(6).tolist(),

@@ -127,7 +127,8 @@ class Sums:
         self._pending = []
 
     def _so_far(self) -> Tensor | None:
-        pending, self._pending = self._pending, []
+        pending = self._pending
+        self._pending = []
         for values in pending:
             self.add(values.sums())
         return self._sums

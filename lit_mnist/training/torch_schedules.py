@@ -40,7 +40,8 @@ def scheduled_rates(make: Make, rate: float, updates: int) -> list[float]:
     Raises ScheduleError where the scheduler ends before, or would change more than the learning rate.
     """
     optimizer, scheduler = _built(make, rate)
-    group, rates = optimizer.param_groups[0], []
+    group = optimizer.param_groups[0]
+    rates = []
     with warnings.catch_warnings(action="ignore"):  # that the optimiser has made no step, and schedulers' own notes
         for number in range(updates + 1):
             rates.append(float(group["lr"]))

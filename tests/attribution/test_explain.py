@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from lit_mnist.attribution import METHODS, AttributionError, background, explain, interesting, make_baseline, verdicts
+from lit_mnist.attribution import (
+    METHODS,
+    AttributionError,
+    background,
+    explain,
+    interesting,
+    make_baseline,
+    verdicts,
+)
 from lit_mnist.attribution.records import Attribution, Explanation, Verdict
 from lit_mnist.attribution.tensorboard import write_events
 from lit_mnist.data import Dataset

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.preprocessing import StandardScaler
 
-from lit_mnist.data import DataError, DataOptions, Dataset, Standardizer, load_dataset, permutation, prepare
+from lit_mnist.data import (
+    DataError,
+    DataOptions,
+    Dataset,
+    Standardizer,
+    load_dataset,
+    permutation,
+    prepare,
+)
 from lit_mnist.data.augment import Augmentation, distort
 from lit_mnist.data.images import read_images
 from lit_mnist.data.prepare import split_indices

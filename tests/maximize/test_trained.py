@@ -17,7 +17,14 @@ import numpy as np
 import pytest
 
 from benchmarks.maximize import WANTED
-from lit_mnist.maximize import MaximizationResult, Reference, Settings, maximize_classes, maximize_maps, reference
+from lit_mnist.maximize import (
+    MaximizationResult,
+    Reference,
+    Settings,
+    maximize_classes,
+    maximize_maps,
+    reference,
+)
 from lit_mnist.runs.model import Model, open_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.mnist]

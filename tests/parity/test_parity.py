@@ -13,7 +13,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from keras_baseline.recipe import Clipping, Component, Recipe, read_config
 from lit_mnist.comparison.parity.checks import Check, absolute, difference, moved, worst
 from lit_mnist.comparison.parity.levels import FLOAT32, FLOAT64, keras_sides, parity
-from lit_mnist.comparison.parity.probes import Probe, comparable_recipe, plain_recipe, probe_of, random_probe
+from lit_mnist.comparison.parity.probes import (
+    Probe,
+    comparable_recipe,
+    plain_recipe,
+    probe_of,
+    random_probe,
+)
 from lit_mnist.comparison.parity.rules import optimizer_rules, schedule_rules
 from lit_mnist.comparison.parity.torch_side import TorchSide
 from lit_mnist.data import prepare

@@ -15,7 +15,13 @@ import torch
 
 from lit_mnist.files import WriteError
 from lit_mnist.runs import checkpoint as checkpoint_files
-from lit_mnist.runs.checkpoint import CheckpointError, check_seal, read_checkpoint, read_newest, write_checkpoint
+from lit_mnist.runs.checkpoint import (
+    CheckpointError,
+    check_seal,
+    read_checkpoint,
+    read_newest,
+    write_checkpoint,
+)
 from tests.forked import CONFIG, shared_server
 
 

@@ -43,7 +43,8 @@ def activation_stats(ckpt_path: str, layer: list[str] | None = None, part: Liter
 
     if attempts < 1:
         raise UserError(f"attempts = {attempts!r} cannot work; accepted: a whole number above 0")
-    model, results = open_model(ckpt_path, root=data_root), Results("activation_stats", out, svg)
+    model = open_model(ckpt_path, root=data_root)
+    results = Results("activation_stats", out, svg)
     pixels, _ = dataset_part(model, part)
     inputs = batches(model, pixels, batch_size)
     passed = progress(inputs, math.ceil(len(pixels) / batch_size), "images")

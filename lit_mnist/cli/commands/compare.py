@@ -45,7 +45,8 @@ def compare(config: str, seeds: int = 12, epochs: int = 12, options: list[str] |
     chosen = tuple(options or ())
     _check(config, seeds, epochs, chosen)
     compare_means([0.0], [0.0], margin, alpha)  # refuses a bad margin now, not after hours
-    plan, folder = Plan(Path(config), seeds, epochs, chosen, Path(out)), Path(out)
+    plan = Plan(Path(config), seeds, epochs, chosen, Path(out))
+    folder = Path(out)
     records = _trained(plan)
     found = results(plan, records, layers(plan), margin, alpha)
     drawn = pictures(found)
@@ -83,7 +84,8 @@ def _trained(plan: Plan) -> dict[tuple[str, int], dict[str, Any]]:
 
     from ...comparison.equivalence.runs import finished, train_missing
 
-    records, missing = finished(plan), len(plan.trainings)
+    records = finished(plan)
+    missing = len(plan.trainings)
     columns = (TextColumn("trainings"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("", total=missing, completed=len(records))

@@ -47,7 +47,8 @@ def convert(source: str, out: str, verify: bool = False, config: str | None = No
     from ...keras_files.content import is_keras
     from ...runs.model import KERAS_SUFFIXES
 
-    path, target = Path(source), Path(out)
+    path = Path(source)
+    target = Path(out)
     from_keras = path.is_file() and is_keras(path) or path.suffix.lower() in KERAS_SUFFIXES and not path.is_dir()
     state_dict = config is not None and not from_keras and path.is_file()
     if target.suffix.lower() not in (".ckpt", *KERAS_SUFFIXES):
@@ -126,7 +127,8 @@ def _from_checkpoint(path: Path) -> tuple[Model, KerasFile]:
     from ...runs.model import keras_note, load_checkpoint, open_model, run_checkpoint
 
     model = open_model(path)
-    optimizer, notes = None, []
+    optimizer = None
+    notes = []
     states = load_checkpoint(run_checkpoint(path) if path.is_dir() else path).get("optimizer_states") or []
     if len(states) == 1:
         from ...training.exchange import from_state_dict
@@ -150,7 +152,8 @@ def _write(model: Model, file: KerasFile, target: Path) -> tuple[list[str], Opti
         return list(file.notes), file.optimizer
     from ...runs.model import save_model
 
-    notes, states = list(file.notes), []
+    notes = list(file.notes)
+    states = []
     if any(array.dtype == np.float64 for array in file.weights.values()):
         notes.append("float64 weights are rounded to float32")
     if file.optimizer is not None:

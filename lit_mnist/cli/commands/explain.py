@@ -47,7 +47,8 @@ def explain(ckpt_path: str, images: list[str] | None = None, methods: list[str] 
 
     if count < 1:
         raise AttributionError(f"count = {count}; accepted: 1 or more")
-    model, results = open_model(ckpt_path, root=data_root), Results("explain", out)
+    model = open_model(ckpt_path, root=data_root)
+    results = Results("explain", out)
     dataset = None
     try:
         dataset = load_dataset(model.dataset, model.data_root, network=model.spec)

@@ -44,7 +44,8 @@ def features(ckpt_path: str, images: list[str] | None = None, layer: list[str] |
     model = open_model(ckpt_path, root=data_root)
     read = read_images(images or ["test:19"], model.dataset, model.data_root, model.spec.input_shape)
     records = feature_maps(model, read, layer or "*")
-    names, results = model.class_names, Results("features", out, svg)
+    names = model.class_names
+    results = Results("features", out, svg)
     answers = list({record.answer.image: record.answer for record in records}.values())
     for answer in answers:
         results.picture(softmax_bars(answer, names), "softmax", answer.image)

@@ -37,7 +37,8 @@ def filters(ckpt_path: str, layer: list[str] | None = None, maps: list[str] | No
 
     if columns < 1:
         raise UserError(f"columns = {columns!r} cannot work; accepted: a whole number above 0")
-    model, results = open_model(ckpt_path), Results("filters", out, svg)
+    model = open_model(ckpt_path)
+    results = Results("filters", out, svg)
     records = [kernels_of(model.network, name, model.seed) for name in layer or convolutions(model.network)]
     if not records:
         raise UserError(f"{ckpt_path}: this network has no convolution; accepted: one that has")

@@ -36,7 +36,8 @@ def journey(ckpt_path: str, images: list[str] | None = None, maps: list[str] | N
     (number, *more) = read_numbers(maps, _LARGEST, "maps") or [0]
     if more:
         raise UserError(f"--maps {' '.join(maps or [])}: journey draws one map of every layer; accepted: one number")
-    model, results = open_model(ckpt_path, root=data_root), Results("journey", out, svg)
+    model = open_model(ckpt_path, root=data_root)
+    results = Results("journey", out, svg)
     names = images or ["test:0", "test:23", "test:28"]
     read = read_images(names, model.dataset, model.data_root, model.spec.input_shape)
     record = travel(model, read, number, layer)

@@ -48,7 +48,8 @@ def maximize(ckpt_path: str, layer: str | None = None, maps: list[str] | None = 
     from ...maximize.checks import MaximizeError
     from ...runs.model import open_model
 
-    model, results = open_model(ckpt_path, root=data_root), Results("maximize", out, svg)
+    model = open_model(ckpt_path, root=data_root)
+    results = Results("maximize", out, svg)
     if classes is not None and (layer is not None or maps is not None):
         raise MaximizeError(f"--classes {' '.join(classes)} together with a layer or maps; accepted: one of the two")
     from ...inside.filters import last_convolution
@@ -130,7 +131,8 @@ def _data(model: Model, result: MaximizationResult) -> dict:
 
 
 def _text(result: MaximizationResult) -> str:
-    figures, kinds = result.figures(), {"map": "maps", "unit": "units", "class": "classes"}[result.kind]
+    figures = result.figures()
+    kinds = {"map": "maps", "unit": "units", "class": "classes"}[result.kind]
     lines = [f"{result.layer}: {figures['targets']} {kinds} x {result.settings.restarts} restarts, preset "
              f"{result.settings.preset}, seed {result.settings.seed}, {result.constraint}"]
     if figures["live"] and result.data:

@@ -83,7 +83,8 @@ def _subject(config: str, steps: int, seed: int | None, options: list[str] | Non
         if "." not in option.partition("=")[0] or "=" not in option:
             raise UserError(f"--options {option}: cannot work; accepted: key=value, such as data.dataset=digits")
     content = read_config(config, [*(options or ()), *([] if seed is None else [f"seed_everything={seed}"])])
-    recipe, training = comparable_recipe(content, Path(config).stem), content.get("recipe") == "keras"
+    recipe = comparable_recipe(content, Path(config).stem)
+    training = content.get("recipe") == "keras"
     prepared = prepare(recipe.data, network=recipe.spec)
     return recipe, probe_of(prepared, recipe, steps if training else 0), prepared.dataset, training
 
@@ -105,7 +106,9 @@ def _shown(checks: Iterable[Any], steps: int) -> Iterator[Any]:
 
     columns = (TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TextColumn("{task.description}"))
-    seen, started, on_terminal = set(), time.perf_counter(), sys.stderr.isatty()
+    seen = set()
+    started = time.perf_counter()
+    on_terminal = sys.stderr.isatty()
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not on_terminal) as bar:
         task = bar.add_task("", total=steps)
         for item in checks:
@@ -134,7 +137,9 @@ def _outcome(checks: list[Check], floor: list[dict[str, Any]] | None, about: lis
     from ...environment import hardware, versions
     from ...files import write_json, write_text
 
-    found, software, machine = rows(checks), versions(), hardware()
+    found = rows(checks)
+    software = versions()
+    machine = hardware()
     files = [folder / "parity.md", folder / "parity.json"]
     data = {"command": command, "about": about, "versions": software, "hardware": machine,
             **record(found, checks), "floor": floor, "files": [str(path) for path in files]}

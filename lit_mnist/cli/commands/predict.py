@@ -102,7 +102,8 @@ def _line(replies: list[Reply] | Unread, many: bool) -> str:
         return f"error: {replies.reason}"
     if many:
         return f"{replies[0].answer.image}: {' / '.join(_written(replies))}"
-    reply, answer = replies[0], replies[0].answer
+    reply = replies[0]
+    answer = replies[0].answer
     label = f", label {reply.label_name or answer.label}" if answer.label >= 0 else ""
     guess = f"{reply.class_name} ({100 * answer.probability:.2f} %){label}"
     if reply.no_digit:
@@ -126,7 +127,8 @@ def _draw(results: Results, model: Model, replies: Sequence[list[Reply] | Unread
         picture = first.reading.pixels if first.reading.picture is None else first.reading.picture
         boxes = [reply.reading.digit.box for reply in each if reply.reading.digit]
         if many and boxes:
-            texts, known = [reply.symbol for reply in each], [not reply.no_digit for reply in each]
+            texts = [reply.symbol for reply in each]
+            known = [not reply.no_digit for reply in each]
             figure = page(picture, boxes, texts, known, _line(each, many))
         else:
             remark = f"no digit: {first.no_digit}" if first.no_digit else None

@@ -35,7 +35,8 @@ def style(ckpt_path: str, images: list[str], content_layer: str | None = None, s
 
     if len(images) != 2:
         raise UserError(f"--images {' '.join(images)}: cannot work; accepted: two images, content and style")
-    model, results = open_model(ckpt_path, root=data_root), Results("style", out, svg)
+    model = open_model(ckpt_path, root=data_root)
+    results = Results("style", out, svg)
     pixels = read_images(images, model.dataset, model.data_root, model.spec.input_shape).pixels
     with step_bar() as progress:
         record = style_transfer(model, pixels[0], pixels[1], content_layer, style_layers, content_weight, style_weight,

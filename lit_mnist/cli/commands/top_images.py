@@ -46,7 +46,8 @@ def top_images(ckpt_path: str, layer: list[str] | None = None, maps: list[str] |
     from ...inside.top_images import top_images_once
     from ...runs.model import open_model
 
-    model, results = open_model(ckpt_path, root=data_root), Results("top_images", out, svg)
+    model = open_model(ckpt_path, root=data_root)
+    results = Results("top_images", out, svg)
     layers = select(model.network, layer or last_convolution(model.network))
     drawn = {name: _chosen(model, name, maps) for name in layers}
     pixels, _ = dataset_part(model, part)

@@ -30,7 +30,8 @@ def layer_table(config: Path, options: Sequence[str]) -> list[dict[str, Any]]:
     recipe = read_recipe(read_config(config, options), config.stem)
     images = channels_last(prepare(recipe.data, network=recipe.spec).test.images[:_IMAGES])
     with floatx("float32"):
-        ours, theirs = build_torch_side(recipe, "float32"), KerasSide(recipe, "float32")
+        ours = build_torch_side(recipe, "float32")
+        theirs = KerasSide(recipe, "float32")
         theirs.load(ours.state())
         return _rows(ours.structure(), theirs.structure(), ours.layers(images), theirs.layers(images))
 

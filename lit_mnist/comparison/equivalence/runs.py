@@ -16,7 +16,9 @@ from ...data import DataOptions, prepare
 from ...errors import UserError
 from ...files import read_yaml, write_json
 
-OURS, KERAS, CONTROL = "ours", "keras", "control"
+OURS = "ours"
+KERAS = "keras"
+CONTROL = "control"
 SIDES = (OURS, KERAS, CONTROL)
 _KEPT = ("test/acc", "test/correct", "images", "test/loss", "val/acc", "epochs", "steps", "weights", "dataset", "note",
          "parameters", "train_seconds", "wall_seconds", "history", "versions", "hardware")
@@ -64,7 +66,8 @@ class Plan:
 
 def finished(plan: Plan) -> dict[tuple[str, int], dict[str, Any]]:
     """Return the records that are there; raise TrainingError where one belongs to other settings."""
-    found, settings = {}, json.loads(json.dumps(plan.settings))
+    found = {}
+    settings = json.loads(json.dumps(plan.settings))
     for side, seed in plan.trainings:
         path = plan.record(seed, side)
         if path.is_file():

@@ -18,7 +18,9 @@ from ...errors import UserError
 
 MARGIN = 0.1  # percentage points of test accuracy, fixed before any run was made
 ALPHA = 0.05
-EQUIVALENT, DIFFERENT, UNDECIDED = "equivalent", "different", "undecided"
+EQUIVALENT = "equivalent"
+DIFFERENT = "different"
+UNDECIDED = "undecided"
 _CELLS = 4000  # of the integral over the standard error's distribution
 
 
@@ -85,7 +87,8 @@ def compare_means(first: Sequence[float], second: Sequence[float], margin: float
     if not (math.isfinite(margin) and margin > 0 and 0 < alpha < 0.5):
         raise EquivalenceError(f"margin {margin!r}, alpha {alpha!r}: cannot work; accepted: margin above 0, alpha "
                                "between 0 and 0.5")
-    a, b = summarize(first), summarize(second)
+    a = summarize(first)
+    b = summarize(second)
     difference = a.mean - b.mean
     error, freedom = welch(a, b)
     if min(a.n, b.n) < 2:
@@ -105,7 +108,8 @@ def compare_means(first: Sequence[float], second: Sequence[float], margin: float
 
 def welch(a: Summary, b: Summary) -> tuple[float, float]:
     """Return the standard error of the difference of means and Welch-Satterthwaite's degrees of freedom."""
-    x, y = a.deviation**2 / a.n, b.deviation**2 / b.n
+    x = a.deviation**2 / a.n
+    y = b.deviation**2 / b.n
     if x + y == 0:  # no spread at all: the limit of equal, vanishing deviations
         return 0.0, float(a.n + b.n - 2)
     return math.sqrt(x + y), (x + y)**2 / (x**2 / max(a.n - 1, 1) + y**2 / max(b.n - 1, 1))
@@ -129,8 +133,10 @@ def tost_power(error: float, freedom: float, margin: float = MARGIN, alpha: floa
 
 def mcnemar(first_wrong: Collection[int], second_wrong: Collection[int]) -> McNemar:
     """Compare two networks by the images (numbers) that each gets wrong; p = 1 where they err alike."""
-    first, second = set(first_wrong), set(second_wrong)
-    only_first, only_second = len(first - second), len(second - first)
+    first = set(first_wrong)
+    second = set(second_wrong)
+    only_first = len(first - second)
+    only_second = len(second - first)
     total = only_first + only_second
     p = float(stats.binomtest(only_first, total, 0.5).pvalue) if total else 1.0
     return McNemar(only_first, only_second, p)

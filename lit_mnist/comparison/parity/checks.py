@@ -42,7 +42,8 @@ class Check:
 
 def difference(ours: np.ndarray | float, theirs: np.ndarray | float) -> Difference:
     """Compare two arrays (or numbers), `theirs` being the reference."""
-    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    ours = np.asarray(ours, np.float64)
+    theirs = np.asarray(theirs, np.float64)
     if ours.shape != theirs.shape:
         return Difference(math.inf, math.inf)
     if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):

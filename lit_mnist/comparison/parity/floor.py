@@ -16,14 +16,26 @@ from keras_baseline.recipe import Recipe
 
 from .checks import Check, absolute, moved, relative, worst
 from .keras_side import KerasSide, floatx
-from .levels import ALONE, FLOAT32, LIMITS, Limits, different_predictions, forward, losses_and_gradients, one_by_one
+from .levels import (
+    ALONE,
+    FLOAT32,
+    LIMITS,
+    Limits,
+    different_predictions,
+    forward,
+    losses_and_gradients,
+    one_by_one,
+)
 from .page import finite, number
 from .probes import Probe, without_dropout
 from .remote import Remote
 from .sides import Side, State
 from .torch_side import build_torch_side
 
-OURS, KERAS, AGAIN, EXACT = "ours", "Keras", "Keras again", "float64"
+OURS = "ours"
+KERAS = "Keras"
+AGAIN = "Keras again"
+EXACT = "float64"
 PAIRS = ((OURS, KERAS), (AGAIN, KERAS), (OURS, EXACT), (KERAS, EXACT))
 Pair = tuple[str, str]
 _MARKS = (1, 3, 10, 30, 100, 300, 1000)  # steps of the free run that are looked at, and the last
@@ -36,7 +48,8 @@ def floor(recipe: Recipe, probe: Probe, dtype: str = "float32") -> Iterator[tupl
     single steps avoid.
     """
     recipe = without_dropout(recipe)
-    start, limits = build_torch_side(recipe, dtype).state(), LIMITS[dtype]
+    start = build_torch_side(recipe, dtype).state()
+    limits = LIMITS[dtype]
     with floatx(dtype), Remote(recipe, dtype, threads=1) as again:
         sides: dict[str, Side] = {OURS: build_torch_side(recipe, dtype, probe.rates), KERAS: KerasSide(recipe, dtype),
                                   AGAIN: again}
@@ -80,7 +93,8 @@ def _at_the_start(a: Side, b: Side, probe: Probe, limits: Limits) -> Iterator[Ch
 
 
 def _alone_and_among(side: Side, probe: Probe, limits: Limits) -> Iterator[Check]:
-    alone, among = one_by_one(side, probe.images[:ALONE]), side.layers(probe.images)
+    alone = one_by_one(side, probe.images[:ALONE])
+    among = side.layers(probe.images)
     for name, outputs in alone.items():
         yield relative("forward, images alone", name, outputs, among[name][:ALONE], limits.forward)
         if outputs.ndim == 4:

@@ -36,7 +36,9 @@ class KerasSide:
         self.keras = load_keras()
         import tensorflow as tf
 
-        self.recipe, self.spec, self.dtype = recipe, recipe.spec, dtype
+        self.recipe = recipe
+        self.spec = recipe.spec
+        self.dtype = dtype
         self.model = compiled_model(recipe, dtype)
         self.model.optimizer.build(self.model.trainable_variables)
         self._tensors = layer_tensors(self.model, self.spec)

@@ -88,13 +88,15 @@ def parity(recipe: Recipe, probe: Probe, dtype: str = "float64", plant: Plant = 
 def keras_sides(recipe: Recipe, dtype: str) -> tuple[Side, Side]:
     """Return Keras' side of the recipe, and of the recipe without dropout (the same where there is none)."""
     with floatx(dtype):
-        whole, plain = KerasSide(recipe, dtype), without_dropout(recipe)
+        whole = KerasSide(recipe, dtype)
+        plain = without_dropout(recipe)
         return whole, whole if plain == recipe else KerasSide(plain, dtype)
 
 
 def structure(ours: Side, theirs: Side) -> Iterator[Check]:
     """Layer names, output shapes and parameter counts are equal, in order."""
-    a, b = ours.structure(), theirs.structure()
+    a = ours.structure()
+    b = theirs.structure()
     yield same_keys("structure", a, b)
     for name in b:
         yield equal("structure", name, a.get(name), b[name])
@@ -102,7 +104,8 @@ def structure(ours: Side, theirs: Side) -> Iterator[Check]:
 
 def forward(ours: Side, theirs: Side, probe: Probe, limits: Limits) -> Iterator[Check]:
     """Every layer's output is equal, in evaluation, on a batch of images and on images that come alone."""
-    a, b = ours.layers(probe.images), theirs.layers(probe.images)
+    a = ours.layers(probe.images)
+    b = theirs.layers(probe.images)
     yield from _outputs("", a, b, limits, limits.maps)
     differ = sum(not np.array_equal(a.get(name), b[name]) for name in b)
     yield absolute("layers not bit-equal", f"{len(probe.images)} images", differ, 0, np.inf)
@@ -152,7 +155,8 @@ def evaluation(ours: Side, theirs: Side, probe: Probe, limits: Limits) -> Iterat
 
 def schedule(ours: Side, theirs: Side, steps: int, dtype: str) -> Iterator[Check]:
     """The learning rates of all steps are equal, bit for bit, as the update uses them."""
-    a, b = ours.rates(steps).astype(dtype), theirs.rates(steps).astype(dtype)
+    a = ours.rates(steps).astype(dtype)
+    b = theirs.rates(steps).astype(dtype)
     yield absolute("schedule", f"{steps} steps", a, b, 0.0)
 
 
@@ -161,10 +165,12 @@ def trajectory(ours: Side, theirs: Side, probe: Probe, start: State, limits: Lim
     ours.load(start)
     theirs.load(start)
     for step, (images, labels) in enumerate(probe.batches):
-        a, b = ours.train_step(images, labels), theirs.train_step(images, labels)
+        a = ours.train_step(images, labels)
+        b = theirs.train_step(images, labels)
         limit = limits.loss if step < LATE else limits.late_loss
         yield absolute("loss by step", f"step {step + 1}", a, b, limit)
-    a, b = ours.state(), theirs.state()
+    a = ours.state()
+    b = theirs.state()
     yield same_keys("trajectory", a.weights, b.weights)
     for name in b.weights:
         yield moved("trajectory", name, a.weights[name], b.weights[name], start.weights[name], limits.weights)
@@ -178,9 +184,11 @@ def teacher_forced(ours: Side, theirs: Side, probe: Probe, start: State, limits:
     before = start
     for step, (images, labels) in enumerate(probe.batches):
         ours.load(before)
-        a, b = ours.train_step(images, labels), theirs.train_step(images, labels)
+        a = ours.train_step(images, labels)
+        b = theirs.train_step(images, labels)
         yield absolute("teacher-forced loss", f"step {step + 1}", a, b, limits.loss)
-        after, mine = theirs.state(), ours.state().weights
+        after = theirs.state()
+        mine = ours.state().weights
         for name in after.weights:
             arrays = mine[name], after.weights[name], before.weights[name]
             check = moved("teacher-forced", f"{name}, step {step + 1}", *arrays, limits.weights)
@@ -210,7 +218,8 @@ def _slots(name: str, ours: State, theirs: State, limit: float) -> Iterator[Chec
 
 def different_predictions(ours: Side, theirs: Side, probe: Probe) -> int:
     """Return the number of test images that the two classify differently."""
-    last, count = ours.spec.output, 0
+    last = ours.spec.output
+    count = 0
     for start in range(0, len(probe.test_labels), 1000):
         images = probe.test_images[start:start + 1000]
         count += int((_classes(ours.layers(images)[last]) != _classes(theirs.layers(images)[last])).sum())

@@ -33,7 +33,8 @@ class Probe:
 def probe_of(prepared: Prepared, recipe: Recipe, steps: int, seed: int | None = None,
              test_images: int = 10_000) -> Probe:
     """Return the first `steps` batches that training takes under `seed` (default: the recipe's), and the test set."""
-    images, labels = channels_last(prepared.train.images), prepared.train.labels
+    images = channels_last(prepared.train.images)
+    labels = prepared.train.labels
     per_epoch = -(-len(labels) // recipe.batch_size)
     batches = []
     for epoch in range(-(-steps // per_epoch)):

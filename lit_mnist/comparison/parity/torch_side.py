@@ -131,7 +131,8 @@ def build_torch_side(recipe: Recipe, dtype: str, total_steps: int = 10_000) -> T
 
 def layer_outputs(network: Network, images: Array) -> dict[str, Array]:
     """Return every named module's output in evaluation, in Keras' layout, the last one's as probabilities."""
-    spec, outputs = network.spec, {}
+    spec = network.spec
+    outputs = {}
     hooks = [getattr(network, name).register_forward_hook(
         lambda module, args, output, name=name: outputs.__setitem__(name, output)) for name in spec.names]
     pixels = as_images(images).to(next(network.parameters()).dtype)

@@ -11,7 +11,9 @@ from .resample import edge_distance, label
 
 _SPECK = 0.02  # of the writing's ink: never a stroke
 _PIECE = 0.15  # of the writing's ink: a stroke unless far away; between the two it must lie close
-_FAR, _CLOSE = 0.5, 0.15  # of the writing's size
+# of the writing's size
+_FAR = 0.5
+_CLOSE = 0.15
 _ALONG = 0.5  # of its size: what touches so much of the border is a shadow or a desk
 _BODY = 0.5  # of the tallest component's height: a digit by itself on a page of digits
 

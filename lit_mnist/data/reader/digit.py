@@ -94,7 +94,8 @@ def _digit(ink: Ink, kept: np.ndarray, place: tuple[float, float, float], droppe
     edge = kept[0].sum() + kept[-1].sum() + kept[1:-1, 0].sum() + kept[1:-1, -1].sum()
     border = float(edge) / (2 * sum(kept.shape))
     around = tuple(slice(max(0, side.start - 2), side.stop + 2) for side in (rows, columns))
-    contrast, kept = ink.contrast[around], kept[around]
+    contrast = ink.contrast[around]
+    kept = kept[around]
     mask = in_detail(contrast, kept, ink.threshold)
     strokes = measure(mask, contrast, border, dropped)
     return Digit(in_frame(with_width(mask)), box, strokes)

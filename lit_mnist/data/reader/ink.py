@@ -48,7 +48,8 @@ def _border_plane(grey: np.ndarray) -> np.ndarray:
     margin = max(1, min(grey.shape) // 28)
     ring[margin:-margin, margin:-margin] = False
     terms = np.stack([np.ones(grey.shape), y / height, x / width], axis=-1)
-    values, design = grey[ring], terms[ring]
+    values = grey[ring]
+    design = terms[ring]
     kept = np.abs(values - np.median(values)) <= 3 * 1.4826 * _mad(values) + 8
     slopes, *_ = np.linalg.lstsq(design[kept], values[kept], rcond=None)
     return terms @ slopes
@@ -100,7 +101,8 @@ def _from_paper(contrast: np.ndarray) -> tuple[np.ndarray, float]:
 
 def separability(values: np.ndarray, lighter: np.ndarray) -> float:
     """Return the part of the variance of `values` that lies between the classes: 0.64 for Gaussian noise in halves."""
-    share, variance = lighter.mean(), values.var()
+    share = lighter.mean()
+    variance = values.var()
     if variance == 0 or share in (0, 1):
         return 0.0
     return float(share * (1 - share) * (values[~lighter].mean() - values[lighter].mean()) ** 2 / variance)

@@ -12,7 +12,9 @@ from .resample import area_mean, edge_distance, label
 
 BOX = 20  # MNIST's digits fill a box of 20 pixels, placed by their centre of mass in 28 x 28 (LeCun et al. 1998)
 SIZE = 28
-THINNEST, THICKEST = 2.0, 2.6  # stroke widths in the box that stay as they are, pixels
+# stroke widths in the box that stay as they are, pixels
+THINNEST = 2.0
+THICKEST = 2.6
 _DETAIL = 160  # pixels of the longest side in which strokes are measured and changed
 
 
@@ -41,7 +43,8 @@ def measure(mask: np.ndarray, contrast: np.ndarray, border: float, dropped: floa
     widths = depth[_ridge(depth)]
     raised = contrast - contrast.min()
     least = 0.002 * max(extent(mask)) ** 2  # pixels; smaller ones are ragged edges
-    holes, pieces = _count(depth == 0, least) - 1, _count(mask, least, corners=True)
+    holes = _count(depth == 0, least) - 1
+    pieces = _count(mask, least, corners=True)
     return Strokes(float(widths.std() / widths.mean()), separability(raised, raised < otsu(raised)),
                    float(mask[cropped(mask)].mean()), border, dropped, pieces, holes)
 
@@ -68,7 +71,8 @@ def with_width(mask: np.ndarray) -> np.ndarray:
     Widening by d on each side turns a digit of length L with strokes w into L + 2 d and w + 2 d; the
     wanted ratio of the two gives d.
     """
-    length, width = max(extent(mask)), stroke_width(mask)
+    length = max(extent(mask))
+    width = stroke_width(mask)
     target = float(np.clip(width * BOX / length, THINNEST, THICKEST))
     change = (target * length - BOX * width) / (2 * (BOX - target))
     if abs(change) < 0.5:
@@ -88,13 +92,15 @@ def _narrowed(mask: np.ndarray, change: float) -> np.ndarray:
 
 def extent(mask: np.ndarray) -> tuple[int, int]:
     """Return height and width of what is set in `mask`."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    rows = np.flatnonzero(mask.any(1))
+    columns = np.flatnonzero(mask.any(0))
     return int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1)
 
 
 def cropped(mask: np.ndarray) -> tuple[slice, slice]:
     """Return the box that holds all that is set in `mask`."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    rows = np.flatnonzero(mask.any(1))
+    columns = np.flatnonzero(mask.any(0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 

@@ -30,8 +30,10 @@ def load(options: DataOptions) -> Dataset:
 
     Raises MissingError where the files are not there and cannot be had, DataError for a damaged file.
     """
-    names, first = CLASS_NAMES[options.emnist_split], 1 if options.emnist_split == "letters" else 0
-    images, labels = [], []
+    names = CLASS_NAMES[options.emnist_split]
+    first = 1 if options.emnist_split == "letters" else 0
+    images = []
+    labels = []
     for image_file, label_file in _paths(options):
         images.append(np.ascontiguousarray(read_images(image_file, None).transpose(0, 2, 1)))
         numbers = read_labels(label_file, len(images[-1]), classes=len(names) + first)

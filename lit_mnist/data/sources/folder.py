@@ -53,7 +53,9 @@ def load(options: DataOptions, shape: Shape | None) -> Dataset:
         raise DataError(f"{root}: the pictures of a folder take the size of a network's input, {shape}; accepted: "
                         "height, width and 1 channel (grey) or 3 (colour)")
     names, parts = _listed(root)
-    train, validation, test = parts["train"], parts.get("validation"), parts.get("test")
+    train = parts["train"]
+    validation = parts.get("validation")
+    test = parts.get("test")
     notes = []
     if test is None:
         left, drawn = draw_test(train.labels, options)
@@ -94,7 +96,8 @@ def _classes(folder: Path) -> tuple[str, ...]:
 
 
 def _files(folder: Path, names: tuple[str, ...]) -> Files:
-    paths, labels = [], []
+    paths = []
+    labels = []
     for label, name in enumerate(names):
         pictures = sorted(path for path in (folder / name).rglob("*") if path.suffix.lower() in SUFFIXES)
         if not pictures:

@@ -40,7 +40,8 @@ def _as_bytes(values: np.ndarray, name: str) -> np.ndarray:
         return values
     if values.dtype.kind not in "fiub":
         raise DataError(f"{name}: images of type {values.dtype}; accepted: numbers 0 to 255, or 0 to 1")
-    low, high = float(values.min()), float(values.max())
+    low = float(values.min())
+    high = float(values.max())
     if not (low >= 0 and high <= 255):  # NaN is neither
         raise DataError(f"{name}: pixels from {low:g} to {high:g}; accepted: 0 to 255, or fractions 0 to 1")
     factor = 255 if values.dtype.kind in "fb" and high <= 1 else 1

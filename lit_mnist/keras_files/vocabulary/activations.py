@@ -18,7 +18,8 @@ def activation(layer: KerasLayer) -> Entry:
     """Return an activation given by name, or as an object: a function, or a layer standing in for one."""
     value = layer.config.get("activation") or "linear"
     if isinstance(value, Mapping):
-        kind, settings = value.get("class_name"), value.get("config")
+        kind = value.get("class_name")
+        settings = value.get("config")
         if isinstance(kind, str) and kind in _AS_SETTINGS and isinstance(settings, Mapping):
             return _stand_in(layer, KerasLayer(kind, layer.path, settings))
         value = settings if kind == "function" else kind
@@ -51,7 +52,8 @@ def _function(name: str) -> Reader:
 def _relu(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
     """Keras' general ReLU; the plain one and the leaky one have layers of their own here."""
     slope = number(layer, "negative_slope", default=0.0)
-    threshold, maximum = number(layer, "threshold", default=0.0), plain(layer.config.get("max_value"))
+    threshold = number(layer, "threshold", default=0.0)
+    maximum = plain(layer.config.get("max_value"))
     if threshold == 0 and maximum is None:
         return {"type": "activation"} | (
             {"activation": "leaky_relu", "alpha": slope} if slope else {"activation": "relu"})

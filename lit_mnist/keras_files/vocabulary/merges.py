@@ -64,15 +64,20 @@ def _function(layer: KerasLayer) -> tuple[str, dict[int, Any]]:
 def _rescaling(layer: KerasLayer, sign: str, value: float, first: bool) -> Entry:
     match sign, first:
         case "+", _:
-            factor, offset = 1.0, value
+            factor = 1.0
+            offset = value
         case "-", False:
-            factor, offset = 1.0, -value
+            factor = 1.0
+            offset = -value
         case "-", True:
-            factor, offset = -1.0, value
+            factor = -1.0
+            offset = value
         case "*", _:
-            factor, offset = value, 0.0
+            factor = value
+            offset = 0.0
         case "/", False if value != 0:
-            factor, offset = 1 / value, 0.0
+            factor = 1 / value
+            offset = 0.0
         case _:
             raise KerasFileError(f"{layer}: {value} / x is not supported; accepted: x / {value}")
     return {"type": "rescaling", "factor": factor, "offset": offset}

@@ -33,14 +33,16 @@ def _group_norm(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
 
 
 def _normalization(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
-    last, axis = len(shapes[0]), plain(layer.config.get("axis", -1))
+    last = len(shapes[0])
+    axis = plain(layer.config.get("axis", -1))
     if axis in (last, (last,), (-1,)):
         axis = -1
     if axis in ((), None):
         axis = None
     elif axis != -1:
         raise refuse(layer, "axis", axis, f"-1 or {last} (the channels), null (all values together)")
-    mean, variance = numbers(layer, "mean", None), numbers(layer, "variance", None)
+    mean = numbers(layer, "mean", None)
+    variance = numbers(layer, "variance", None)
     given = {} if mean is None else {"mean": mean, "variance": variance}
     inverted = {"invert": True} if layer.config.get("invert") else {}
     return {"type": "normalization", "axis": axis} | given | inverted

@@ -12,7 +12,8 @@ from .settings import CHANNELS_LAST, Entry, Reader, Shape, need, only, pair, ref
 def _pool(kind: str) -> Reader:
     def read(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
         only(layer, **CHANNELS_LAST)
-        size, stride = pair(layer, "pool_size"), layer.config.get("strides") and pair(layer, "strides")
+        size = pair(layer, "pool_size")
+        stride = layer.config.get("strides") and pair(layer, "strides")
         return {"type": "pool", "kind": kind, "size": size, "stride": None if stride == size else stride,
                 "padding": layer.config.get("padding", "valid")}
     return read
@@ -65,7 +66,8 @@ def _reshape(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
 
 def target_shape(layer: KerasLayer, shape: Shape) -> Shape:
     """Return a Reshape layer's output shape, with its -1 worked out."""
-    target, size = need(layer, "target_shape"), math.prod(shape)
+    target = need(layer, "target_shape")
+    size = math.prod(shape)
     if not (isinstance(target, tuple) and all(type(n) is int and (n > 0 or n == -1) for n in target)):
         raise refuse(layer, "target_shape", target, "whole numbers above 0, one of them may be -1")
     known = math.prod(n for n in target if n > 0)

@@ -137,7 +137,8 @@ class SeparableConv(DepthwiseConv):
         return ("depthwise_kernel", "pointwise_kernel")
 
     def macs(self, shape: Shape) -> int:
-        positions, middle = math.prod(self.scanned(shape)), shape[2] * self.multiplier
+        positions = math.prod(self.scanned(shape))
+        middle = shape[2] * self.multiplier
         return positions * middle * (math.prod(self.kernel) + self.filters)
 
 

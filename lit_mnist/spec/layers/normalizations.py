@@ -88,7 +88,8 @@ class LayerNorm(Scaled):
 
     def axes(self, shape: Shape) -> tuple[int, ...]:
         """Return the axes that are normalised over, the batch's being 0; raise SpecError for others than these."""
-        rank, given = len(shape), self.axis if isinstance(self.axis, tuple) else (self.axis,)
+        rank = len(shape)
+        given = self.axis if isinstance(self.axis, tuple) else (self.axis,)
         axes = tuple(sorted(axis + rank + 1 if axis < 0 else axis for axis in given if type(axis) is int))
         if len(axes) < len(given) or axes not in ((rank,), tuple(range(1, rank + 1))):
             raise self.fail("axis", self.axis, f"accepted: -1 (the channels), or {list(range(1, rank + 1))} (all axes)")

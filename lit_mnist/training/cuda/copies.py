@@ -34,7 +34,8 @@ class HostCopies:
     """
 
     def __init__(self, start_copy: Callable[[Tensor], tuple[Tensor, Event]] | None = None) -> None:
-        self._start_copy, self._copies = start_copy, deque[_Copy]()
+        self._start_copy = start_copy
+        self._copies = deque[_Copy]()
 
     def start(self, values: Tensor, callback: Callback) -> None:
         """Have ``callback(values on the host)`` called: at once, or by a later `deliver`."""

@@ -51,7 +51,8 @@ class GraphRunner(BlockRunner):
         recording = self._recording(block)
         if recording is None:
             return super().__call__(block, first)
-        rates, ema_weights = self._rates(first, len(block)), self._ema_weights(first, len(block))
+        rates = self._rates(first, len(block))
+        ema_weights = self._ema_weights(first, len(block))
         recording.fill(block, self._table(rates, ema_weights))
         recording.replay()
         self._keep_rate(rates)
@@ -102,12 +103,14 @@ class GraphRunner(BlockRunner):
 
     def _rehearse(self, blocks: Sequence[Block]) -> torch.optim.Optimizer:
         """Make steps of every batch size on copies, so that libraries are loaded; return the copies' optimiser."""
-        step, device = copy.deepcopy(self.step), device_of(self.step)
+        step = copy.deepcopy(self.step)
+        device = device_of(self.step)
         silence(step.optimizer)
         rehearsal = BlockRunner(step, self.rate, on_device=True)
         with torch.random.fork_rng([device] if device.type == "cuda" else []), _aside(device):
             for block in blocks:
-                images, labels = block.images, block.labels
+                images = block.images
+                labels = block.labels
                 for own, total in dict.fromkeys(block.sizes):
                     twice = torch.cat([images[:own]] * 2), torch.cat([labels[:own]] * 2)
                     rehearsal(Block(*twice, [(own, total)] * 2), 0)
@@ -118,12 +121,16 @@ class _Recording:
     """The steps of one form of block, recorded; `result` is overwritten by each replay."""
 
     def __init__(self, step: Step, block: Block, scheduled: bool, capture: Capture) -> None:
-        device, precision = device_of(step), precision_of(step)
-        self._images, self._labels = torch.empty_like(block.images), torch.empty_like(block.labels)
+        device = device_of(step)
+        precision = precision_of(step)
+        self._images = torch.empty_like(block.images)
+        self._labels = torch.empty_like(block.labels)
         self._table = torch.zeros(2, len(block), dtype=precision, device=device)
         self.result = BlockResult(torch.zeros(len(block), dtype=precision, device=device),
                                   torch.zeros(4, dtype=torch.float64, device=device))
-        self._step, self._sizes, self._scheduled = step, block.sizes, scheduled
+        self._step = step
+        self._sizes = block.sizes
+        self._scheduled = scheduled
         step_weights(block.sizes, device)  # kept from here on: a capture cannot copy from the host
         step.optimizer.zero_grad()
         self.replay = capture(self._run)
@@ -135,7 +142,8 @@ class _Recording:
 
     def _run(self) -> None:
         batches = Block(self._images, self._labels, list(self._sizes))
-        table, count = self._table, len(self._sizes)
+        table = self._table
+        count = len(self._sizes)
         rates = table[0].unbind() if self._scheduled else [None] * count
         ema_weights = table[1].unbind() if self._step.average is not None else [None] * count
         result = run_steps(self._step, batches, self._sizes, rates, ema_weights)

@@ -69,7 +69,9 @@ class InsideView(Callback):
                                   ("projector_digits", projector_digits, 0)):
             if value < least:
                 raise UserError(f"InsideView: {key} = {value!r} cannot work; accepted: {least} or more")
-        self.digits, self.statistics_digits, self.projector_digits = digits, statistics_digits, projector_digits
+        self.digits = digits
+        self.statistics_digits = statistics_digits
+        self.projector_digits = projector_digits
         self.step_marks = tuple(step_marks)
         self.draw: Drawings | None = None
         self._events: Events | None = None
@@ -153,7 +155,9 @@ class InsideView(Callback):
         if step == self._logged:
             return
         self._logged = step
-        network, layers, events = module.network, _layers(module.network), self._events
+        network = module.network
+        layers = _layers(module.network)
+        events = self._events
         assert events is not None
         weights = dict(network.named_parameters())
         with _looking(network, layers) as values, torch.enable_grad():
@@ -198,10 +202,13 @@ class InsideView(Callback):
         if self._hook is None:
             return
         self._stop_listening()
-        step, prepared = trainer.global_step, trainer.datamodule.prepared
-        part, names = getattr(prepared, stage), prepared.dataset.class_names
+        step = trainer.global_step
+        prepared = trainer.datamodule.prepared
+        part = getattr(prepared, stage)
+        names = prepared.dataset.class_names
         confidences, guesses = module.network.probabilities(torch.cat(self._logits).float()).max(1)
-        confidences, guesses = confidences.cpu().numpy(), guesses.cpu().numpy()
+        confidences = confidences.cpu().numpy()
+        guesses = guesses.cpu().numpy()
         wrong = np.flatnonzero(guesses != part.labels[:len(guesses)])  # other processes' images follow
         worst = wrong[np.argsort(-confidences[wrong], kind="stable")][:_MISTAKES]
         labels = [f"{part.id(i)}\n{names[part.labels[i]]} as {names[guesses[i]]}\n{confidences[i]:.1%}" for i in worst]

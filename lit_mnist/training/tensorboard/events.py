@@ -27,7 +27,8 @@ class Events:
     """Gathers what belongs to one step and hands it to a logger's own file as one event."""
 
     def __init__(self, logger: TensorBoardLogger) -> None:
-        self._logger, self._values = logger, []
+        self._logger = logger
+        self._values = []
 
     def scalar(self, tag: str, value: float) -> None:
         """Add a number."""
@@ -48,11 +49,13 @@ class Events:
             if not len(values):
                 return
             low, high = torch.aminmax(values)
-        low, high = float(low), float(high)
+        low = float(low)
+        high = float(high)
         first, last = (low, high) if high > low else (low - 0.5, high + 0.5)
         counts = torch.histc(values, _BINS, first, last).tolist()
         limits = [first + (last - first) * (number + 1) / _BINS for number in range(_BINS)]
-        total, squares = exact_sum(values), float(torch.linalg.vector_norm(values)) ** 2
+        total = exact_sum(values)
+        squares = float(torch.linalg.vector_norm(values)) ** 2
         self._values.append(Summary.Value(tag=tag, histo=HistogramProto(
             min=low, max=high, num=len(values), sum=total, sum_squares=squares, bucket_limit=limits, bucket=counts)))
 

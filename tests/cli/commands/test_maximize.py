@@ -13,7 +13,12 @@ from PIL import Image
 
 from lit_mnist.figures import maximize as draw
 from lit_mnist.figures.canvas import to_rgb
-from lit_mnist.maximize.maximization import MaximizationResult, Settings, maximize_classes, maximize_maps
+from lit_mnist.maximize.maximization import (
+    MaximizationResult,
+    Settings,
+    maximize_classes,
+    maximize_maps,
+)
 from lit_mnist.maximize.quality import reference
 from lit_mnist.maximize.result import grey_levels, write_tensorboard
 from lit_mnist.runs.model import Model
