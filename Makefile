@@ -34,6 +34,7 @@ test-slow: install-all  ## the checks that need minutes to hours
 
 lint: install-all  ## look for mistakes without running anything: ruff, then types
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
 docs: install-all  ## build the pages and the API reference into build/site; a warning is an error

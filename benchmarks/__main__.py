@@ -18,7 +18,9 @@ from lit_mnist.errors import UserError
 from .measure import conditions, markdown, write
 
 _NONE = ("measure", "own_digits", "performance", "record")
-NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem not in _NONE)
+NAMES = sorted(
+    path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem not in _NONE
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = conditions()  # before the run, so that the load is not our own
     try:
         module = importlib.import_module(f".{options.name}", __package__)
-        report = module.run(rounds=1 if options.quick else options.rounds, quick=options.quick, device=options.device)
+        report = module.run(
+            rounds=1 if options.quick else options.rounds,
+            quick=options.quick,
+            device=options.device,
+        )
         paths = write(options.name, report, found, command, Path(options.out))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -41,11 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__.split("\n\n")[0]
+    )
     parser.add_argument("name", choices=NAMES)
-    parser.add_argument("--rounds", type=_positive, default=7, help="rounds that count (default: 7)")
+    parser.add_argument(
+        "--rounds", type=_positive, default=7, help="rounds that count (default: 7)"
+    )
     parser.add_argument("--quick", action="store_true", help="a smoke test: one round, few images")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda, where the benchmark can use it (default: cpu)")
+    parser.add_argument(
+        "--device", default="cpu", help="cpu or cuda, where the benchmark can use it (default: cpu)"
+    )
     parser.add_argument("--out", default="out/benchmarks", help="folder for JSON and Markdown")
     return parser.parse_args(argv)
 

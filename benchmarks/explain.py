@@ -38,9 +38,13 @@ def run(rounds: int, quick: bool, device: str) -> Report:
     for name, (ours, by_hand) in _pairs(network, images, classes).items():
         cases = {"by hand": _finished(by_hand, device), "this project": _finished(ours, device)}
         timings = interleaved(cases, rounds)
-        rows.append({"method": name, **timings, "over by hand": ratios(timings, "by hand")["this project"]})
-    notes = (f"{count:,} {source} in one call, the predicted class, configs/cnn.yaml (untrained), on {device}; "
-             f"integrated gradients with {_STEPS} nodes and batches of 1,000 in both.")
+        rows.append(
+            {"method": name, **timings, "over by hand": ratios(timings, "by hand")["this project"]}
+        )
+    notes = (
+        f"{count:,} {source} in one call, the predicted class, configs/cnn.yaml (untrained), on {device}; "
+        f"integrated gradients with {_STEPS} nodes and batches of 1,000 in both."
+    )
     return Report("Explaining", rows, notes, rounds)
 
 
@@ -58,8 +62,13 @@ def _pairs(network: Network, images: Tensor, classes: Tensor) -> dict:
     """Method -> (our call, Captum's)."""
     grad = images.clone().requires_grad_()
     empty = torch.zeros_like(images[:1])
-    ours = {"saliency": Saliency(), "input x gradient": InputXGradient(), "guided backpropagation": GuidedBackprop(),
-            "Grad-CAM": GradCam(), "integrated gradients": IntegratedGradients(Baseline("empty", empty), _STEPS, None)}
+    ours = {
+        "saliency": Saliency(),
+        "input x gradient": InputXGradient(),
+        "guided backpropagation": GuidedBackprop(),
+        "Grad-CAM": GradCam(),
+        "integrated gradients": IntegratedGradients(Baseline("empty", empty), _STEPS, None),
+    }
     guided = attr.GuidedBackprop(network)  # hooks are set inside the call
     integrated = attr.IntegratedGradients(network)
     by_hand = {
@@ -67,12 +76,24 @@ def _pairs(network: Network, images: Tensor, classes: Tensor) -> dict:
         "input x gradient": lambda: attr.InputXGradient(network).attribute(grad, target=classes),
         "guided backpropagation": lambda: guided.attribute(grad, target=classes),
         "Grad-CAM": lambda: attr.LayerAttribution.interpolate(
-            attr.LayerGradCam(network, network.Conv2D_3).attribute(grad, classes, relu_attributions=True), (28, 28)),
-        "integrated gradients": lambda: integrated.attribute(grad, empty, target=classes, n_steps=_STEPS,
-                                                             method="gausslegendre", internal_batch_size=1000),
+            attr.LayerGradCam(network, network.Conv2D_3).attribute(
+                grad, classes, relu_attributions=True
+            ),
+            (28, 28),
+        ),
+        "integrated gradients": lambda: integrated.attribute(
+            grad,
+            empty,
+            target=classes,
+            n_steps=_STEPS,
+            method="gausslegendre",
+            internal_batch_size=1000,
+        ),
     }
-    return {name: (lambda method=method: method(network, images, classes), by_hand[name])
-            for name, method in ours.items()}
+    return {
+        name: (lambda method=method: method(network, images, classes), by_hand[name])
+        for name, method in ours.items()
+    }
 
 
 def _finished(case, device: str):  # noqa: ANN001, ANN202 - a function in, a function out
@@ -80,4 +101,5 @@ def _finished(case, device: str):  # noqa: ANN001, ANN202 - a function in, a fun
         case()
         if device.startswith("cuda"):
             torch.cuda.synchronize()
+
     return run_to_the_end

@@ -28,8 +28,12 @@ _LAYER = "Conv2D_3"  # 128 maps
 def run(rounds: int, quick: bool, device: str) -> Report:
     """Time each way to go once through the training images, batches of 500, standardisation included in all."""
     pixels, source = _pixels(2000 if quick else 60_000)
-    model = Model(Network(spec_of_config(_CONFIG)).eval().to(device), Standardizer.fit("per_pixel", pixels), "mnist",
-                  _CONFIG)
+    model = Model(
+        Network(spec_of_config(_CONFIG)).eval().to(device),
+        Standardizer.fit("per_pixel", pixels),
+        "mnist",
+        _CONFIG,
+    )
     cases = {
         "plain forward pass": lambda: _plain(model, pixels),
         "top_images, 128 maps of the last convolution": lambda: _top(model, pixels, _LAYER),
@@ -38,12 +42,23 @@ def run(rounds: int, quick: bool, device: str) -> Report:
         "activation statistics, all layers": lambda: _statistics(model, pixels),
     }
     memory = {name: _peak(case) for name, case in cases.items()}
-    timings = interleaved(cases, rounds, warm_up=0)  # the passes that measured memory have warmed up
+    timings = interleaved(
+        cases, rounds, warm_up=0
+    )  # the passes that measured memory have warmed up
     shares = ratios(timings, "plain forward pass")
-    rows = [{"pass": name, "time": timings[name], "over plain": shares[name], "peak memory, GiB": memory[name]}
-            for name in cases]
-    notes = (f"{len(pixels):,} {source}, configs/cnn.yaml (untrained), on {device}; peak memory is the high-water mark "
-             "after that pass, so it can only rise from row to row.")
+    rows = [
+        {
+            "pass": name,
+            "time": timings[name],
+            "over plain": shares[name],
+            "peak memory, GiB": memory[name],
+        }
+        for name in cases
+    ]
+    notes = (
+        f"{len(pixels):,} {source}, configs/cnn.yaml (untrained), on {device}; peak memory is the high-water mark "
+        "after that pass, so it can only rise from row to row."
+    )
     return Report("Looking inside", rows, notes, rounds)
 
 

@@ -22,19 +22,34 @@ _AWAY = "freed memory given back to the system"  # in a process of its own: memo
 def run(rounds: int, quick: bool, device: str) -> Report:
     """Time a block with every lever, then with each of them undone, in turns."""
     other = _Process()
-    cases: dict[str, Callable[[], object]] = {_HERE: _block(lambda runner: None), _AWAY: other.block,
-                                              "activation before pooling": _block(_activation_first),
-                                              "channels first": _block(_channels_first),
-                                              "optimiser weight by weight": _block(_weight_by_weight)}
+    cases: dict[str, Callable[[], object]] = {
+        _HERE: _block(lambda runner: None),
+        _AWAY: other.block,
+        "activation before pooling": _block(_activation_first),
+        "channels first": _block(_channels_first),
+        "optimiser weight by weight": _block(_weight_by_weight),
+    }
     try:
         timings = interleaved(cases, rounds)
     finally:
         other.close()
     timings[_AWAY] = Timing(tuple(other.seconds[-rounds:]))
     over = ratios(timings, _HERE)
-    rows = [{"step": name, "a block of 25": timing, "ms a step": 1000 * timing.median / _STEPS,
-             "over as shipped": over[name]} for name, timing in timings.items()]
-    return Report("Levers of a step", rows, "configs/cnn.yaml at batch 64, random images, float32, on the CPU.", rounds)
+    rows = [
+        {
+            "step": name,
+            "a block of 25": timing,
+            "ms a step": 1000 * timing.median / _STEPS,
+            "over as shipped": over[name],
+        }
+        for name, timing in timings.items()
+    ]
+    return Report(
+        "Levers of a step",
+        rows,
+        "configs/cnn.yaml at batch 64, random images, float32, on the CPU.",
+        rounds,
+    )
 
 
 def _block(undo: Callable[[BlockRunner], None]) -> Callable[[], None]:
@@ -59,7 +74,9 @@ def _channels_first(runner: BlockRunner) -> None:
 
 
 def _weight_by_weight(runner: BlockRunner) -> None:
-    runner.step.optimizer = RMSprop([{"params": [p]} for p in runner.step.network.parameters()], momentum=0.8)
+    runner.step.optimizer = RMSprop(
+        [{"params": [p]} for p in runner.step.network.parameters()], momentum=0.8
+    )
 
 
 class _Process:
@@ -67,8 +84,12 @@ class _Process:
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
-        self._process = subprocess.Popen([sys.executable, "-m", "benchmarks.levers"], text=True,
-                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.levers"],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
 
     def block(self) -> None:
         """Have a block run there, and take its seconds."""

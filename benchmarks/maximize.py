@@ -24,12 +24,22 @@ from lit_mnist.spec import NetworkSpec
 from .measure import Report, interleaved, ratios
 
 LAYER = "Conv2D_3"
-SPEC = {"layers": [
-    {"type": "conv", "name": "Conv2D_1", "filters": 32, "activation": "relu"}, {"type": "pool", "name": "Max_Pool_1"},
-    {"type": "conv", "name": "Conv2D_2", "filters": 64, "activation": "relu"}, {"type": "pool", "name": "Max_Pool_2"},
-    {"type": "conv", "name": LAYER, "filters": 128, "activation": "relu"}, {"type": "flatten", "name": "Flatten"},
-    {"type": "dense", "name": "Dense_2", "units": 10, "activation": "softmax"}]}
-WANTED = {"captum, one map at a time": 6, "keras, eager": 20, "keras, tf.function": 3}  # times ours, at least
+SPEC = {
+    "layers": [
+        {"type": "conv", "name": "Conv2D_1", "filters": 32, "activation": "relu"},
+        {"type": "pool", "name": "Max_Pool_1"},
+        {"type": "conv", "name": "Conv2D_2", "filters": 64, "activation": "relu"},
+        {"type": "pool", "name": "Max_Pool_2"},
+        {"type": "conv", "name": LAYER, "filters": 128, "activation": "relu"},
+        {"type": "flatten", "name": "Flatten"},
+        {"type": "dense", "name": "Dense_2", "units": 10, "activation": "softmax"},
+    ]
+}
+WANTED = {
+    "captum, one map at a time": 6,
+    "keras, eager": 20,
+    "keras, tf.function": 3,
+}  # times ours, at least
 _SHAPE = (1, 28, 28)
 
 
@@ -37,8 +47,10 @@ def run(rounds: int, quick: bool, device: str) -> Report:
     """Time every case in turns; `quick` is a smoke test."""
     network = Network(NetworkSpec.from_dict(SPEC), seed=1).eval().to(device)
     maps, ours_steps, steps = (32, 1, 2) if quick else (128, 20, 60)
-    work = {"ours, all maps in one batch": (maps * 4 * ours_steps, _ours(network, maps, ours_steps)),
-            "captum, one map at a time": (steps, _captum(network, steps))}
+    work = {
+        "ours, all maps in one batch": (maps * 4 * ours_steps, _ours(network, maps, ours_steps)),
+        "captum, one map at a time": (steps, _captum(network, steps)),
+    }
     for name, compiled in (("keras, eager", False), ("keras, tf.function", True)):
         if (case := _keras(network, steps, compiled)) is not None:
             work[name] = (steps, case)
@@ -46,9 +58,14 @@ def run(rounds: int, quick: bool, device: str) -> Report:
     base = next(iter(work))
     times = ratios(timings, base)
     rows: list[dict[str, Any]] = [
-        {"case": name, "microseconds per map and step": 1e6 * timings[name].median / count,
-         "times ours": times[name] * work[base][0] / count, "wanted, at least": WANTED.get(name, "")}
-        for name, (count, _) in work.items()]
+        {
+            "case": name,
+            "microseconds per map and step": 1e6 * timings[name].median / count,
+            "times ours": times[name] * work[base][0] / count,
+            "wanted, at least": WANTED.get(name, ""),
+        }
+        for name, (count, _) in work.items()
+    ]
     rows += [_search(network, rounds, quick), *_memory(network, quick)]
     missing = "" if len(work) == 4 else " TensorFlow is not installed: Keras was not timed."
     notes = f"{maps} maps x 4 restarts, the source's ascent.{missing}"
@@ -75,15 +92,20 @@ def _ours(network: Network, maps: int, steps: int, restarts: int = 4) -> Callabl
 def _captum(network: Network, steps: int) -> Callable[[], object]:
     """The straightforward program: one image, the whole network, NeuronGradient with a selector for one map."""
     method = NeuronGradient(network, getattr(network, LAYER))
-    start = per_image_standardization(torch.randn(1, *_SHAPE, generator=torch.Generator().manual_seed(0))).to(
-        next(network.parameters()))
+    start = per_image_standardization(
+        torch.randn(1, *_SHAPE, generator=torch.Generator().manual_seed(0))
+    ).to(next(network.parameters()))
 
     def case() -> None:
         image = start
         for step in range(steps):
-            gradient = method.attribute(image.detach().requires_grad_(),
-                                        lambda maps, chosen=step % 128: maps[:, chosen].mean((1, 2)))
-            image = per_image_standardization(image + 0.01 * gradient / (gradient.square().mean().sqrt() + 1e-7))
+            gradient = method.attribute(
+                image.detach().requires_grad_(),
+                lambda maps, chosen=step % 128: maps[:, chosen].mean((1, 2)),
+            )
+            image = per_image_standardization(
+                image + 0.01 * gradient / (gradient.square().mean().sqrt() + 1e-7)
+            )
         _synchronise()
 
     return case
@@ -99,8 +121,11 @@ def _keras(network: Network, steps: int, compiled: bool) -> Callable[[], object]
         return None
     layers = [keras.Input((28, 28, 1))]
     for info in network.spec.table:
-        layers.append(keras.layers.Conv2D(info.output_shape[2], 3, activation="relu", name=info.name)
-                      if info.type == "conv" else keras.layers.MaxPooling2D(2, name=info.name))
+        layers.append(
+            keras.layers.Conv2D(info.output_shape[2], 3, activation="relu", name=info.name)
+            if info.type == "conv"
+            else keras.layers.MaxPooling2D(2, name=info.name)
+        )
         if info.name == LAYER:
             break
     model = keras.Sequential(layers)
@@ -131,7 +156,9 @@ def _keras(network: Network, steps: int, compiled: bool) -> Callable[[], object]
 
 def _search(network: Network, rounds: int, quick: bool) -> dict[str, Any]:
     count = 100 if quick else 3000
-    timing = interleaved({"search": lambda: search(network, LAYER, Standardised(), count)}, rounds)["search"]
+    timing = interleaved({"search": lambda: search(network, LAYER, Standardised(), count)}, rounds)[
+        "search"
+    ]
     return _row(f"search, {count} starts x 128 maps", f"{timing} (wanted: at most 5 s)")
 
 
@@ -142,9 +169,19 @@ def _memory(network: Network, quick: bool) -> list[dict[str, Any]]:
     for restarts in (few, many):
         _ours(network, 128, 1, restarts)()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
-        rows.append(_row(f"peak memory of the process after 128 maps x {restarts} restarts", f"{peak:.0f} MiB"))
+        rows.append(
+            _row(
+                f"peak memory of the process after 128 maps x {restarts} restarts",
+                f"{peak:.0f} MiB",
+            )
+        )
     return rows
 
 
 def _row(case: str, found: str) -> dict[str, Any]:
-    return {"case": case, "microseconds per map and step": "", "times ours": found, "wanted, at least": ""}
+    return {
+        "case": case,
+        "microseconds per map and step": "",
+        "times ours": found,
+        "wanted, at least": "",
+    }

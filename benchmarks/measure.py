@@ -40,7 +40,9 @@ class Report:
     rounds: int
 
 
-def interleaved(cases: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 1) -> dict[str, Timing]:
+def interleaved(
+    cases: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 1
+) -> dict[str, Timing]:
     """Time every case `rounds` times in turns, after `warm_up` rounds that do not count.
 
     A case returns only when its work is done: on a GPU it ends with a synchronisation.
@@ -57,13 +59,21 @@ def interleaved(cases: Mapping[str, Callable[[], object]], rounds: int, warm_up:
 
 def ratios(timings: Mapping[str, Timing], base: str) -> dict[str, float]:
     """Return each case's time over that of `base`: the median of the rounds' own ratios."""
-    return {name: statistics.median(a / b for a, b in zip(timing.seconds, timings[base].seconds, strict=True))
-            for name, timing in timings.items()}
+    return {
+        name: statistics.median(
+            a / b for a, b in zip(timing.seconds, timings[base].seconds, strict=True)
+        )
+        for name, timing in timings.items()
+    }
 
 
 def conditions() -> dict[str, Any]:
     """Return hardware, versions, threads, load and date of the measurement."""
-    found: dict[str, Any] = {**hardware(), "versions": versions(), "date": datetime.date.today().isoformat()}
+    found: dict[str, Any] = {
+        **hardware(),
+        "versions": versions(),
+        "date": datetime.date.today().isoformat(),
+    }
     try:
         import torch
 
@@ -82,8 +92,17 @@ def markdown(report: Report, conditions: Mapping[str, Any], command: str) -> str
     lines += ["| " + " | ".join(_cell(row[key]) for key in head) + " |" for row in report.rows]
     where = "; ".join(f"{key} {value}" for key, value in conditions.items() if key != "versions")
     which = ", ".join(f"{name} {version}" for name, version in conditions["versions"].items())
-    lines += ["", f"{report.notes} Median of {report.rounds} interleaved rounds (smallest to largest).",
-              "", f"Measured on: {where}.", "", f"Versions: {which}.", "", f"Again: `{command}`", ""]
+    lines += [
+        "",
+        f"{report.notes} Median of {report.rounds} interleaved rounds (smallest to largest).",
+        "",
+        f"Measured on: {where}.",
+        "",
+        f"Versions: {which}.",
+        "",
+        f"Again: `{command}`",
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -91,11 +110,26 @@ def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def write(name: str, report: Report, found: Mapping[str, Any], command: str, out: Path) -> list[Path]:
+def write(
+    name: str, report: Report, found: Mapping[str, Any], command: str, out: Path
+) -> list[Path]:
     """Write ``NAME.json`` and ``NAME.md`` into `out` and return their paths."""
-    rows = [{key: list(value.seconds) if isinstance(value, Timing) else value for key, value in row.items()}
-            for row in report.rows]
-    content = {"title": report.title, "notes": report.notes, "rounds": report.rounds, "rows": rows,
-               "conditions": found, "command": command}
-    return [write_json(out / f"{name}.json", content),
-            write_text(out / f"{name}.md", markdown(report, found, command))]
+    rows = [
+        {
+            key: list(value.seconds) if isinstance(value, Timing) else value
+            for key, value in row.items()
+        }
+        for row in report.rows
+    ]
+    content = {
+        "title": report.title,
+        "notes": report.notes,
+        "rounds": report.rounds,
+        "rows": rows,
+        "conditions": found,
+        "command": command,
+    }
+    return [
+        write_json(out / f"{name}.json", content),
+        write_text(out / f"{name}.md", markdown(report, found, command)),
+    ]

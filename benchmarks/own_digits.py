@@ -37,11 +37,21 @@ Readings = list[Digit | None]
 def main(argv: list[str] | None = None) -> int:
     """Measure the named runs and write ``own_digits.md``; return the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.own_digits", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.own_digits", description=__doc__.split("\n\n")[0]
+    )
     parser.add_argument("runs", nargs="*", type=Path, help="run folders of MNIST networks")
-    parser.add_argument("--every", type=int, default=1, help="take every Nth test image (default: all)")
-    parser.add_argument("--fit", action="store_true", help="fit the rule's weights on training images and print them")
-    parser.add_argument("--picture", type=Path, help="draw papers and what is read of them; no run is needed")
+    parser.add_argument(
+        "--every", type=int, default=1, help="take every Nth test image (default: all)"
+    )
+    parser.add_argument(
+        "--fit",
+        action="store_true",
+        help="fit the rule's weights on training images and print them",
+    )
+    parser.add_argument(
+        "--picture", type=Path, help="draw papers and what is read of them; no run is needed"
+    )
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
     options = parser.parse_args(argv)
     if options.picture:
@@ -52,8 +62,13 @@ def main(argv: list[str] | None = None) -> int:
         if options.fit:
             print(fitted(list(models.values()), options.every))
             return 0
-        command = " ".join(["python -m benchmarks.own_digits", *(f"runs/{run.parent.name}" for run in options.runs),
-                            f"--every {options.every}"])
+        command = " ".join(
+            [
+                "python -m benchmarks.own_digits",
+                *(f"runs/{run.parent.name}" for run in options.runs),
+                f"--every {options.every}",
+            ]
+        )
         text = page(models, options.every, command)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -97,7 +112,9 @@ def refused(model: Model, readings: Readings) -> int:
     """How many pictures are answered with "no digit", or hold nothing to read."""
     digits = [digit for digit in readings if digit is not None]
     sure = probabilities(model, digits).max(1)
-    accepted = [doubt(digit.strokes, float(p)) is None for digit, p in zip(digits, sure, strict=True)]
+    accepted = [
+        doubt(digit.strokes, float(p)) is None for digit, p in zip(digits, sure, strict=True)
+    ]
     return len(readings) - sum(accepted)
 
 
@@ -107,22 +124,40 @@ def page(models: dict[str, Model], every: int, command: str) -> str:
     others = {name: read_all(pictures()) for name, pictures in sources("test", every).items()}
     found = conditions()
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    lines = ["# Digits as people make them", "",
-             f"{found['date']}, {found.get('cpu', 'CPU')}, {found.get('threads')} threads; {versions}; "
-             f"`{command}`. The pictures are not part of this repository.", "", "## Read right", "",
-             _row("kind", "n", *models), _row(*["---"] * (2 + len(models)))]
+    lines = [
+        "# Digits as people make them",
+        "",
+        f"{found['date']}, {found.get('cpu', 'CPU')}, {found.get('threads')} threads; {versions}; "
+        f"`{command}`. The pictures are not part of this repository.",
+        "",
+        "## Read right",
+        "",
+        _row("kind", "n", *models),
+        _row(*["---"] * (2 + len(models))),
+    ]
     labels = np.array([int(row["label"]) for row in rows])
     answers = {name: _answers(model, own) for name, model in models.items()}
     for kind in [*sorted({row["kind"] for row in rows}), None]:
         part = np.array([kind in (row["kind"], None) for row in rows])
-        correct = [f"{(guess == labels)[part].sum()} ({100 * (guess == labels)[part].mean():.1f} %)"
-                   for guess in answers.values()]
+        correct = [
+            f"{(guess == labels)[part].sum()} ({100 * (guess == labels)[part].mean():.1f} %)"
+            for guess in answers.values()
+        ]
         lines.append(_row(kind or "all", part.sum(), *correct))
-    lines += ["", "## Answered with \"no digit\"", "", "Digits: false alarms. Others: caught, or nothing to read.", "",
-              _row("pictures", "n", *models), _row(*["---"] * (2 + len(models)))]
+    lines += [
+        "",
+        '## Answered with "no digit"',
+        "",
+        "Digits: false alarms. Others: caught, or nothing to read.",
+        "",
+        _row("pictures", "n", *models),
+        _row(*["---"] * (2 + len(models))),
+    ]
     for name, readings in {"people's digits": own, **others}.items():
         counts = [refused(model, readings) for model in models.values()]
-        lines.append(_row(name, len(readings), *(f"{100 * count / len(readings):.1f} %" for count in counts)))
+        lines.append(
+            _row(name, len(readings), *(f"{100 * count / len(readings):.1f} %" for count in counts))
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -130,7 +165,9 @@ def _answers(model: Model, readings: Readings) -> np.ndarray:
     """The predicted class of each picture, -1 where nothing was read."""
     known = np.array([digit is not None for digit in readings])
     guesses = np.full(len(readings), -1)
-    guesses[known] = probabilities(model, [digit for digit in readings if digit is not None]).argmax(1)
+    guesses[known] = probabilities(
+        model, [digit for digit in readings if digit is not None]
+    ).argmax(1)
     return guesses
 
 
@@ -142,9 +179,16 @@ def sources(part: str, every: int) -> dict[str, Callable[[], Pictures]]:
     """Return MNIST, Fashion-MNIST, cats and dogs (`part` train or test), and letters, one in `every`."""
     folder = default_root() / "cats_dogs" / part
     photographs = sorted(folder.rglob("*.jpg"))[::every]
-    images = {name: getattr(load_dataset(name), f"{part}_images")[::every] for name in ("mnist", "fashion_mnist")}
-    return {"MNIST": lambda: images["mnist"], "Fashion-MNIST": lambda: images["fashion_mnist"],
-            "cats and dogs": lambda: map(_grey, photographs), "letters of fonts": lambda: letters()[::every]}
+    images = {
+        name: getattr(load_dataset(name), f"{part}_images")[::every]
+        for name in ("mnist", "fashion_mnist")
+    }
+    return {
+        "MNIST": lambda: images["mnist"],
+        "Fashion-MNIST": lambda: images["fashion_mnist"],
+        "cats and dogs": lambda: map(_grey, photographs),
+        "letters of fonts": lambda: letters()[::every],
+    }
 
 
 def papers(count: int) -> Pictures:
@@ -166,11 +210,20 @@ def papers_and_inputs() -> Figure:
     inputs = [read_digit(picture).pixels for picture in drawn]
     half = len(PAPERS) // 2
     cells = [*drawn[:half], *inputs[:half], *drawn[half:], *inputs[half:]]
-    images = [np.asarray(Image.fromarray(cell.astype(np.float32)).resize((112, 112))) for cell in cells]
+    images = [
+        np.asarray(Image.fromarray(cell.astype(np.float32)).resize((112, 112))) for cell in cells
+    ]
     names = [kind.__name__.replace("_", " ") for kind in PAPERS]
     seen = ["28 x 28"] * half
-    return grid_figure(images, half, [*names[:half], *seen, *names[half:], *seen], (0, 255), cmap=GREY, cell=1.3,
-                       colour_bar=False)
+    return grid_figure(
+        images,
+        half,
+        [*names[:half], *seen, *names[half:], *seen],
+        (0, 255),
+        cmap=GREY,
+        cell=1.3,
+        colour_bar=False,
+    )
 
 
 def letters() -> list[np.ndarray]:
@@ -179,12 +232,16 @@ def letters() -> list[np.ndarray]:
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     paths = [str(path) for path in sorted(folder.glob("DejaVu*.ttf")) if "Display" not in path.name]
-    return [_letter(chr(code), path) for path in paths for code in [*range(65, 91), *range(97, 123)]]
+    return [
+        _letter(chr(code), path) for path in paths for code in [*range(65, 91), *range(97, 123)]
+    ]
 
 
 def _letter(character: str, font: str) -> np.ndarray:
     image = Image.new("L", (140, 160), 255)
-    ImageDraw.Draw(image).text((70, 80), character, fill=0, font=ImageFont.truetype(font, 90), anchor="mm")
+    ImageDraw.Draw(image).text(
+        (70, 80), character, fill=0, font=ImageFont.truetype(font, 90), anchor="mm"
+    )
     return np.asarray(image, float)
 
 
@@ -197,7 +254,10 @@ def fitted(models: list[Model], every: int) -> dict[str, float]:
     from sklearn.linear_model import LogisticRegression
 
     readings = {name: read_all(pictures()) for name, pictures in sources("train", every).items()}
-    sides = readings["MNIST"] + read_all(papers(600)), readings["Fashion-MNIST"] + readings["cats and dogs"]
+    sides = (
+        readings["MNIST"] + read_all(papers(600)),
+        readings["Fashion-MNIST"] + readings["cats and dogs"],
+    )
     values = [np.concatenate([_values(model, side) for model in models]) for side in sides]
     inputs = np.concatenate(values)
     scale = np.concatenate(values).std(0)

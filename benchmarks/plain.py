@@ -28,7 +28,9 @@ _BATCH = 64
 
 def run(rounds: int, quick: bool, device: str) -> Report:
     """Time epochs of training alone: ours with everything on, ours without graphs on a GPU, default Lightning."""
-    options = json.loads(json.dumps(yaml.safe_load(_CONFIG.read_text())["data"])) | {"download": False}
+    options = json.loads(json.dumps(yaml.safe_load(_CONFIG.read_text())["data"])) | {
+        "download": False
+    }
     options |= {"dataset": "digits"} if quick else {"fallback": "digits"}
     part = MNISTDataModule(**options).prepared.train
     epochs = 2 if quick or device == "cpu" else 5
@@ -37,20 +39,38 @@ def run(rounds: int, quick: bool, device: str) -> Report:
     def take(name: str, found: float) -> None:
         seconds.setdefault(name, []).append(found / epochs)
 
-    cases = {"ours": lambda: take("ours", ours(device, epochs, options["dataset"])),
-             "default Lightning": lambda: take("default Lightning", plain(device, epochs, part.images, part.labels))}
+    cases = {
+        "ours": lambda: take("ours", ours(device, epochs, options["dataset"])),
+        "default Lightning": lambda: take(
+            "default Lightning", plain(device, epochs, part.images, part.labels)
+        ),
+    }
     if device == "cuda":
-        cases["ours, no graphs"] = lambda: take("ours, no graphs", ours(
-            device, epochs, options["dataset"], "--model.cuda_graphs", "false"))
+        cases["ours, no graphs"] = lambda: take(
+            "ours, no graphs",
+            ours(device, epochs, options["dataset"], "--model.cuda_graphs", "false"),
+        )
     interleaved(cases, rounds)
     timings = {name: Timing(tuple(values[1:])) for name, values in seconds.items()}
     times = ratios(timings, "ours")
-    rows = [{"case": name, "an epoch": timing, "images/s": len(part) / timing.median, "over ours": times[name]}
-            for name, timing in timings.items()]
-    return Report("Beside default Lightning", rows, f"configs/cnn_source.yaml, {len(part):,} images at batch {_BATCH}, "
-                  f"{epochs} epochs a round, training alone (validation left out), on {device}; default Lightning: "
-                  "automatic optimisation, a DataLoader over tensors in memory, the loss logged in every step, "
-                  "torch.optim.RMSprop, a scheduler by step, logger and progress bar as they come.", rounds)
+    rows = [
+        {
+            "case": name,
+            "an epoch": timing,
+            "images/s": len(part) / timing.median,
+            "over ours": times[name],
+        }
+        for name, timing in timings.items()
+    ]
+    return Report(
+        "Beside default Lightning",
+        rows,
+        f"configs/cnn_source.yaml, {len(part):,} images at batch {_BATCH}, "
+        f"{epochs} epochs a round, training alone (validation left out), on {device}; default Lightning: "
+        "automatic optimisation, a DataLoader over tensors in memory, the loss logged in every step, "
+        "torch.optim.RMSprop, a scheduler by step, logger and progress bar as they come.",
+        rounds,
+    )
 
 
 def ours(device: str, epochs: int, dataset: str, *options: str) -> float:
@@ -58,11 +78,30 @@ def ours(device: str, epochs: int, dataset: str, *options: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         quiet = io.StringIO()
         with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
-            code = main(["fit", "--config", str(_CONFIG), "--runs_dir", folder, "--trainer.max_epochs", str(epochs),
-                         "--trainer.accelerator", device, "--data.download", "false", "--data.fallback", "digits",
-                         "--data.dataset", dataset, *options])
+            code = main(
+                [
+                    "fit",
+                    "--config",
+                    str(_CONFIG),
+                    "--runs_dir",
+                    folder,
+                    "--trainer.max_epochs",
+                    str(epochs),
+                    "--trainer.accelerator",
+                    device,
+                    "--data.download",
+                    "false",
+                    "--data.fallback",
+                    "digits",
+                    "--data.dataset",
+                    dataset,
+                    *options,
+                ]
+            )
         if code:
-            raise UserError(f"fit --config {_CONFIG} ended with exit code {code}: {quiet.getvalue()}")
+            raise UserError(
+                f"fit --config {_CONFIG} ended with exit code {code}: {quiet.getvalue()}"
+            )
         return json.loads(next(Path(folder).glob("*/*/summary.json")).read_text())["train_seconds"]
 
 
@@ -72,8 +111,19 @@ class Plain(L.LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.network = nn.Sequential(
-            nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(64, 128, 3), nn.ReLU(), nn.Flatten(), nn.Linear(1152, 100), nn.ReLU(), nn.Linear(100, 10))
+            nn.Conv2d(1, 32, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(32, 64, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(64, 128, 3),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(1152, 100),
+            nn.ReLU(),
+            nn.Linear(100, 10),
+        )
         self.seconds = 0.0
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
@@ -86,9 +136,16 @@ class Plain(L.LightningModule):
 
     def configure_optimizers(self) -> dict:
         """RMSprop with inverse-time decay by step."""
-        optimizer = torch.optim.RMSprop(self.parameters(), lr=0.001, alpha=0.9, eps=1e-7, momentum=0.8)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + 0.001 * step))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        optimizer = torch.optim.RMSprop(
+            self.parameters(), lr=0.001, alpha=0.9, eps=1e-7, momentum=0.8
+        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: 1 / (1 + 0.001 * step)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
 
     def on_train_epoch_start(self) -> None:
         """Start the clock."""
@@ -106,9 +163,15 @@ def plain(device: str, epochs: int, images, labels) -> float:  # noqa: ANN001 - 
     data = TensorDataset(torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels))
     module = Plain()
     quiet = io.StringIO()
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), contextlib.redirect_stdout(quiet), \
-            contextlib.redirect_stderr(quiet):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(quiet),
+        contextlib.redirect_stderr(quiet),
+    ):
         warnings.simplefilter("ignore")
-        trainer = L.Trainer(max_epochs=epochs, accelerator=device, devices=1, default_root_dir=folder)
+        trainer = L.Trainer(
+            max_epochs=epochs, accelerator=device, devices=1, default_root_dir=folder
+        )
         trainer.fit(module, DataLoader(data, batch_size=_BATCH, shuffle=True))
     return module.seconds

@@ -27,11 +27,19 @@ _SHOWN = 20
 
 def run(rounds: int, quick: bool, device: str) -> Report:
     """Profile `rounds` blocks of 25 steps in both precisions; replays of a graph where there is a GPU."""
-    rows = [{"precision": str(dtype).removeprefix("torch.")} | row for dtype in (torch.float32, torch.bfloat16)
-            for row in _rows(rounds, device, dtype)]
-    return Report("Where a step's time goes", rows, f"configs/cnn.yaml at batch {_BATCH} on {device}, random images, "
-                  f"{_STEPS * rounds} steps in each precision under torch's profiler, which slows operations down; own "
-                  f"time, the {_SHOWN} that take most.", rounds)
+    rows = [
+        {"precision": str(dtype).removeprefix("torch.")} | row
+        for dtype in (torch.float32, torch.bfloat16)
+        for row in _rows(rounds, device, dtype)
+    ]
+    return Report(
+        "Where a step's time goes",
+        rows,
+        f"configs/cnn.yaml at batch {_BATCH} on {device}, random images, "
+        f"{_STEPS * rounds} steps in each precision under torch's profiler, which slows operations down; own "
+        f"time, the {_SHOWN} that take most.",
+        rounds,
+    )
 
 
 def _rows(rounds: int, device: str, dtype: torch.dtype) -> list[dict[str, Any]]:
@@ -50,29 +58,48 @@ def _rows(rounds: int, device: str, dtype: torch.dtype) -> list[dict[str, Any]]:
     for event in found.key_averages():
         on_gpu = event.device_type == torch.autograd.DeviceType.CUDA
         if on_gpu == (device == "cuda"):
-            times[event.key] += event.self_device_time_total if on_gpu else event.self_cpu_time_total
+            times[event.key] += (
+                event.self_device_time_total if on_gpu else event.self_cpu_time_total
+            )
             calls[event.key] += event.count
     whole = sum(times.values())
-    shown = [(name[:90].replace("|", "/"), calls[name], spent) for name, spent in times.most_common(_SHOWN)]
-    return [{"operation": name, "calls a step": count / steps, "us a step": spent / steps,
-             "share": f"{100 * spent / whole:.1f} %"} for name, count, spent in [("all", calls.total(), whole), *shown]]
+    shown = [
+        (name[:90].replace("|", "/"), calls[name], spent)
+        for name, spent in times.most_common(_SHOWN)
+    ]
+    return [
+        {
+            "operation": name,
+            "calls a step": count / steps,
+            "us a step": spent / steps,
+            "share": f"{100 * spent / whole:.1f} %",
+        }
+        for name, count, spent in [("all", calls.total(), whole), *shown]
+    ]
 
 
 def _touch_memory() -> None:
     """Leave a gigabyte of the heap free and touched: the profiler's own records else take the pages of every step,
     and fresh ones are counted as `aten::fill_`."""
-    blocks = [torch.zeros(2**22) for _ in range(64)]  # 16 MiB each: larger ones would not come from the heap
+    blocks = [
+        torch.zeros(2**22) for _ in range(64)
+    ]  # 16 MiB each: larger ones would not come from the heap
     del blocks
 
 
 def prepared(device: str) -> tuple[BlockRunner, Block]:
     """Return what runs blocks of `cnn.yaml`'s steps on `device`, warmed up, and a block of random images."""
-    network = Network(NetworkSpec.from_dict(yaml.safe_load(_CONFIG.read_text())["model"]["network"]), 1)
+    network = Network(
+        NetworkSpec.from_dict(yaml.safe_load(_CONFIG.read_text())["model"]["network"]), 1
+    )
     network = network.to(device)
     step = Step(network, RMSprop(network.parameters(), momentum=0.8))
     runner = runner_for(step, lambda number: 0.001 / (1 + 0.001 * number), "auto", "32-true", print)
-    block = Block(torch.randn(_BATCH * _STEPS, 1, 28, 28, device=device),
-                  torch.randint(10, (_BATCH * _STEPS,), device=device), [(_BATCH, _BATCH)] * _STEPS)
+    block = Block(
+        torch.randn(_BATCH * _STEPS, 1, 28, 28, device=device),
+        torch.randint(10, (_BATCH * _STEPS,), device=device),
+        [(_BATCH, _BATCH)] * _STEPS,
+    )
     runner.prepare([block])
     runner(block, 0)
     return runner, block

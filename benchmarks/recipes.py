@@ -21,10 +21,18 @@ _CONFIGS = Path(__file__).parent.parent / "configs"
 def run(rounds: int, quick: bool, device: str) -> Report:
     """Run each recipe once, whatever `rounds` says: they take what they take."""
     options = ["--data.dataset", "digits", "--trainer.max_epochs", "2"] if quick else []
-    rows = [_row(name, fit(_CONFIGS / f"{name}.yaml", device, *options)) for name in ("cnn_source", "cnn_best")]
-    return Report("Whole recipes", rows, f"One run each on {device}, everything on. Inside fit: from the call of "
-                  "Lightning's fit to its end, captures, validations and checkpoints included; training: the epochs "
-                  "without validation.", 1)
+    rows = [
+        _row(name, fit(_CONFIGS / f"{name}.yaml", device, *options))
+        for name in ("cnn_source", "cnn_best")
+    ]
+    return Report(
+        "Whole recipes",
+        rows,
+        f"One run each on {device}, everything on. Inside fit: from the call of "
+        "Lightning's fit to its end, captures, validations and checkpoints included; training: the epochs "
+        "without validation.",
+        1,
+    )
 
 
 def fit(config: Path, device: str, *options: str) -> dict[str, Any]:
@@ -33,8 +41,21 @@ def fit(config: Path, device: str, *options: str) -> dict[str, Any]:
         out = io.StringIO()
         err = io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main(["fit", "--config", str(config), "--runs_dir", folder, "--trainer.accelerator", device,
-                         "--data.download", "false", "--json", *options])
+            code = main(
+                [
+                    "fit",
+                    "--config",
+                    str(config),
+                    "--runs_dir",
+                    folder,
+                    "--trainer.accelerator",
+                    device,
+                    "--data.download",
+                    "false",
+                    "--json",
+                    *options,
+                ]
+            )
     gc.collect()  # a trainer and its module hold each other, and a GPU's memory with them
     if code:
         raise UserError(f"fit --config {config} ended with exit code {code}: {err.getvalue()}")
@@ -43,8 +64,16 @@ def fit(config: Path, device: str, *options: str) -> dict[str, Any]:
 
 def _row(name: str, found: dict[str, Any]) -> dict[str, Any]:
     best = found["val/acc_best"] if found["validated_on"] == "test" else None
-    return {"recipe": name, "epochs": found["epochs"], "steps": found["steps"], "data": found["dataset"],
-            "inside fit, s": found["fit_seconds"], "training, s": found["train_seconds"],
-            "capture, s": found["prepare_seconds"], "us a step": 1e6 * found["train_seconds"] / found["steps"],
-            "images/s": found["images_per_second"], "test": f"{100 * found['test/acc']:.2f} %",
-            "best test epoch": "-" if best is None else f"{100 * best:.2f} %"}
+    return {
+        "recipe": name,
+        "epochs": found["epochs"],
+        "steps": found["steps"],
+        "data": found["dataset"],
+        "inside fit, s": found["fit_seconds"],
+        "training, s": found["train_seconds"],
+        "capture, s": found["prepare_seconds"],
+        "us a step": 1e6 * found["train_seconds"] / found["steps"],
+        "images/s": found["images_per_second"],
+        "test": f"{100 * found['test/acc']:.2f} %",
+        "best test epoch": "-" if best is None else f"{100 * best:.2f} %",
+    }

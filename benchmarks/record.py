@@ -19,15 +19,26 @@ from lit_mnist.files import write_json, write_text
 
 # what the sources publish, as fractions; None where they publish nothing for this configuration
 PUBLISHED = {
-    "cnn_source": 0.9944, "cnn_basic": 0.990, "cnn_wide": 0.9944, "cnn_addendum": 0.9945, "shallow": 0.9837,
-    "dropout": 0.9929, "deconstruct": 0.991,
+    "cnn_source": 0.9944,
+    "cnn_basic": 0.990,
+    "cnn_wide": 0.9944,
+    "cnn_addendum": 0.9945,
+    "shallow": 0.9837,
+    "dropout": 0.9929,
+    "deconstruct": 0.991,
 }
-BEST_EPOCH = {"cnn_source", "cnn_wide", "cnn_addendum"}  # their figure is the best epoch on the test set
+BEST_EPOCH = {
+    "cnn_source",
+    "cnn_wide",
+    "cnn_addendum",
+}  # their figure is the best epoch on the test set
 
 
 def main(argv: list[str] | None = None) -> int:
     """Record the named runs and rewrite the table; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.record", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.record", description=__doc__.split("\n\n")[0]
+    )
     parser.add_argument("runs", nargs="*", type=Path, help="run folders")
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
     options = parser.parse_args(argv)
@@ -47,7 +58,9 @@ def record(run: Path, out: Path) -> None:
     try:
         summary = json.loads((run / "summary.json").read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"{run}: no readable summary.json ({error}); accepted: the folder of a finished run") from error
+        raise UserError(
+            f"{run}: no readable summary.json ({error}); accepted: the folder of a finished run"
+        ) from error
     name = f"{run.parent.name}-seed{summary['seed']}"
     write_json(out / f"{name}.json", {key: value for key, value in summary.items() if key != "run"})
     if (run / "training_curves.png").is_file():
@@ -61,16 +74,31 @@ def table(out: Path) -> str:
         by_config[path.stem.rpartition("-seed")[0]].append(json.loads(path.read_text()))
     rows = [_row(name, summaries) for name, summaries in sorted(by_config.items())]
     curves = [f"![{path.stem}](training/{path.name})" for path in sorted(out.glob("*.png"))]
-    return "\n".join([
-        "# Full training runs", "",
-        "Every line is full runs of the shipped configuration on real MNIST, as `python -m lit_mnist fit --config "
-        "configs/NAME.yaml` makes them; the page itself is made by `python -m benchmarks.record RUN...`. Summaries "
-        "with history, confusion matrix, versions and hardware lie in `training/`.", "",
-        "`test` is the accuracy of the weights that the run reports: best validation accuracy where a tenth of the "
-        "training images was set aside, else the last epoch's. `best test epoch` is the best epoch on the test set, "
-        "which is what the sources publish where they validate on it; it is chosen by the test set.", "",
-        "| configuration | n | test | best test epoch | published | epochs | images/s | weights |",
-        "|---|---|---|---|---|---|---|---|", *rows, "", *_conditions(by_config), "", "## Curves", "", *curves, ""])
+    return "\n".join(
+        [
+            "# Full training runs",
+            "",
+            "Every line is full runs of the shipped configuration on real MNIST, as `python -m lit_mnist fit --config "
+            "configs/NAME.yaml` makes them; the page itself is made by `python -m benchmarks.record RUN...`. Summaries "
+            "with history, confusion matrix, versions and hardware lie in `training/`.",
+            "",
+            "`test` is the accuracy of the weights that the run reports: best validation accuracy where a tenth of the "
+            "training images was set aside, else the last epoch's. `best test epoch` is the best epoch on the test "
+            "set, "
+            "which is what the sources publish where they validate on it; it is chosen by the test set.",
+            "",
+            "| configuration | n | test | best test epoch | published | epochs | images/s | weights |",
+            "|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+            *_conditions(by_config),
+            "",
+            "## Curves",
+            "",
+            *curves,
+            "",
+        ]
+    )
 
 
 def _row(name: str, summaries: list[dict[str, Any]]) -> str:
@@ -78,21 +106,39 @@ def _row(name: str, summaries: list[dict[str, Any]]) -> str:
     spread = f" (sd {100 * statistics.stdev(accuracies):.2f})" if len(accuracies) > 1 else ""
     best = [summary["val/acc_best"] for summary in summaries if summary["validated_on"] == "test"]
     published = PUBLISHED.get(name)
-    figures = [name, str(len(summaries)), f"{100 * statistics.mean(accuracies):.2f} %{spread}",
-               f"{100 * statistics.mean(best):.2f} %" if best else "–",
-               f"{100 * published:.2f} %{' (best test epoch)' if name in BEST_EPOCH else ''}" if published else "–",
-               "/".join(sorted({str(summary["epochs"]) for summary in summaries})),
-               f"{statistics.median(summary['images_per_second'] for summary in summaries):,.0f}",
-               summaries[0]["weights"].split(" (")[0]]
+    figures = [
+        name,
+        str(len(summaries)),
+        f"{100 * statistics.mean(accuracies):.2f} %{spread}",
+        f"{100 * statistics.mean(best):.2f} %" if best else "–",
+        f"{100 * published:.2f} %{' (best test epoch)' if name in BEST_EPOCH else ''}"
+        if published
+        else "–",
+        "/".join(sorted({str(summary["epochs"]) for summary in summaries})),
+        f"{statistics.median(summary['images_per_second'] for summary in summaries):,.0f}",
+        summaries[0]["weights"].split(" (")[0],
+    ]
     return "| " + " | ".join(figures) + " |"
 
 
 def _conditions(by_config: dict[str, list[dict[str, Any]]]) -> list[str]:
-    found = {(s["versions"]["torch"], s["versions"]["lightning"], s["versions"]["python"], s["hardware"]["cpu"],
-              s["hardware"]["cores"], s["hardware"].get("gpu")) for summaries in by_config.values() for s in summaries}
-    return [f"Conditions: torch {torch}, lightning {lightning}, Python {python}, {gpu or cpu}, {cores} cores. Speeds "
-            "were taken beside other work on the same machine: they are no benchmark."
-            for torch, lightning, python, cpu, cores, gpu in sorted(found, key=str)]
+    found = {
+        (
+            s["versions"]["torch"],
+            s["versions"]["lightning"],
+            s["versions"]["python"],
+            s["hardware"]["cpu"],
+            s["hardware"]["cores"],
+            s["hardware"].get("gpu"),
+        )
+        for summaries in by_config.values()
+        for s in summaries
+    }
+    return [
+        f"Conditions: torch {torch}, lightning {lightning}, Python {python}, {gpu or cpu}, {cores} cores. Speeds "
+        "were taken beside other work on the same machine: they are no benchmark."
+        for torch, lightning, python, cpu, cores, gpu in sorted(found, key=str)
+    ]
 
 
 if __name__ == "__main__":

@@ -30,23 +30,46 @@ class Case:
     width: int = 1
 
 
-_CASES = {"base": Case(), "images x 2": Case(images=1.0), "epochs x 2": Case(epochs=2), "epochs x 4": Case(epochs=4),
-          "width x 2": Case(width=2)}
+_CASES = {
+    "base": Case(),
+    "images x 2": Case(images=1.0),
+    "epochs x 2": Case(epochs=2),
+    "epochs x 4": Case(epochs=4),
+    "width x 2": Case(width=2),
+}
 
 
 def run(rounds: int, quick: bool, device: str) -> Report:
     """Run every case in a process of its own; accepted: time over base <= work over base, memory equal in epochs."""
     with tempfile.TemporaryDirectory() as folder:
         bench = _Runs(Path(folder), quick, device)
-        interleaved({name: lambda name=name, case=case: bench.run(name, case) for name, case in _CASES.items()}, rounds,
-                    warm_up=0)
+        interleaved(
+            {
+                name: lambda name=name, case=case: bench.run(name, case)
+                for name, case in _CASES.items()
+            },
+            rounds,
+            warm_up=0,
+        )
     times = ratios(bench.timings(), "base")
-    rows = [{"case": name, "training": timing, "time over base": times[name],
-             "work over base": bench.work(name) / bench.work("base"), "peak memory, MiB": bench.memory(name)}
-            for name, timing in bench.timings().items()]
-    return Report("Scaling", rows, f"configs/cnn.yaml on {bench.dataset} ({device}), `fit` in own processes; "
-                  "base: half the images, one epoch. Work: multiply-accumulates. Peak memory: the process's high-water "
-                  "mark.", rounds)
+    rows = [
+        {
+            "case": name,
+            "training": timing,
+            "time over base": times[name],
+            "work over base": bench.work(name) / bench.work("base"),
+            "peak memory, MiB": bench.memory(name),
+        }
+        for name, timing in bench.timings().items()
+    ]
+    return Report(
+        "Scaling",
+        rows,
+        f"configs/cnn.yaml on {bench.dataset} ({device}), `fit` in own processes; "
+        "base: half the images, one epoch. Work: multiply-accumulates. Peak memory: the process's high-water "
+        "mark.",
+        rounds,
+    )
 
 
 class _Runs:
@@ -59,8 +82,21 @@ class _Runs:
     def run(self, name: str, case: Case) -> None:
         config = self.folder / f"{name.replace(' ', '_')}.yaml"
         config.write_text(yaml.safe_dump(_config(case, self.quick)))
-        command = [sys.executable, "-c", _RUN, "--config", str(config), "--runs_dir", str(self.folder / "runs"),
-                   "--trainer.accelerator", self.device, "--data.download", "false", "--resume", "false"]
+        command = [
+            sys.executable,
+            "-c",
+            _RUN,
+            "--config",
+            str(config),
+            "--runs_dir",
+            str(self.folder / "runs"),
+            "--trainer.accelerator",
+            self.device,
+            "--data.download",
+            "false",
+            "--resume",
+            "false",
+        ]
         done = subprocess.run(command, check=True, env=os.environ, capture_output=True, text=True)
         self.found.setdefault(name, []).append(json.loads(done.stdout.splitlines()[-1]))
 
@@ -69,7 +105,10 @@ class _Runs:
         return self.found["base"][0]["dataset"]
 
     def timings(self) -> dict[str, Timing]:
-        return {name: Timing(tuple(run["train_seconds"] for run in runs)) for name, runs in self.found.items()}
+        return {
+            name: Timing(tuple(run["train_seconds"] for run in runs))
+            for name, runs in self.found.items()
+        }
 
     def work(self, name: str) -> float:
         spec = NetworkSpec.from_dict(_config(_CASES[name], self.quick)["model"]["network"])
@@ -81,7 +120,9 @@ class _Runs:
 
 def _config(case: Case, quick: bool) -> dict[str, Any]:
     config = yaml.safe_load(_CONFIG.read_text())
-    config["data"] |= {"validation_fraction": 1 - 0.9 * case.images} | ({"dataset": "digits"} if quick else {})
+    config["data"] |= {"validation_fraction": 1 - 0.9 * case.images} | (
+        {"dataset": "digits"} if quick else {}
+    )
     config["trainer"] = {"max_epochs": case.epochs, "limit_val_batches": 1.0}
     layers: Sequence[dict[str, Any]] = config["model"]["network"]["layers"]
     for layer in layers[:-1]:

@@ -18,8 +18,17 @@ from lit_mnist.training.tensorboard import InsideView
 from .measure import Report, Timing, interleaved, ratios
 
 _CONFIG = Path(__file__).parent.parent / "configs" / "cnn.yaml"
-_HOOKS = ("on_fit_start", "on_train_start", "on_train_batch_end", "on_train_epoch_end", "on_train_end",
-          "on_validation_start", "on_validation_end", "on_test_start", "on_test_end")
+_HOOKS = (
+    "on_fit_start",
+    "on_train_start",
+    "on_train_batch_end",
+    "on_train_epoch_end",
+    "on_train_end",
+    "on_validation_start",
+    "on_validation_end",
+    "on_test_start",
+    "on_test_end",
+)
 
 
 def run(rounds: int, quick: bool, device: str) -> Report:
@@ -41,23 +50,48 @@ def run(rounds: int, quick: bool, device: str) -> Report:
 
     _fit([*options, *short])  # imports and first calls: not part of what is compared
     more = short if quick else []
-    cases = {"without": lambda: fit("without", [*more, "--trainer.callbacks", "null"]),
-             "with": lambda: fit("with", more)}
+    cases = {
+        "without": lambda: fit("without", [*more, "--trainer.callbacks", "null"]),
+        "with": lambda: fit("with", more),
+    }
     timings = interleaved(cases, rounds, warm_up=0)
     shares = ratios(timings, "without")
     work = {name: Timing(tuple(seconds)) for name, seconds in worked.items()}
-    rows = [{"fit": name, "time": timings[name], "over without": shares[name], "processor time": work[name],
-             "processor time over without": ratios(work, "without")[name],
-             "training waits in the callback, s": statistics.median(waits[number::2])}
-            for number, name in enumerate(cases)]
+    rows = [
+        {
+            "fit": name,
+            "time": timings[name],
+            "over without": shares[name],
+            "processor time": work[name],
+            "processor time over without": ratios(work, "without")[name],
+            "training waits in the callback, s": statistics.median(waits[number::2]),
+        }
+        for number, name in enumerate(cases)
+    ]
     data = "2 epochs of the embedded digits" if quick else "12 epochs of MNIST"
-    return Report("TensorBoard's view inside", rows, f"The command fit with configs/cnn.yaml, {data}, on {device}; the "
-                  "wait is that of the callback alone, the file's writing thread runs beside training.", rounds)
+    return Report(
+        "TensorBoard's view inside",
+        rows,
+        f"The command fit with configs/cnn.yaml, {data}, on {device}; the "
+        "wait is that of the callback alone, the file's writing thread runs beside training.",
+        rounds,
+    )
 
 
 def _fit(options: list[str]) -> None:
     with tempfile.TemporaryDirectory() as runs, contextlib.redirect_stdout(io.StringIO()):
-        code = main(["fit", "--config", str(_CONFIG), "--runs_dir", runs, "--data.fallback", "null", *options])
+        code = main(
+            [
+                "fit",
+                "--config",
+                str(_CONFIG),
+                "--runs_dir",
+                runs,
+                "--data.fallback",
+                "null",
+                *options,
+            ]
+        )
     if code:
         raise UserError("the run to be timed failed; its message stands above")
 

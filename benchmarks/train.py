@@ -38,11 +38,13 @@ def run(rounds: int, quick: bool, device: str) -> Report:
     steps = 50 if quick else 844
     bench = Training(steps, device)
     cases: dict[str, Callable[[], object]] = {
-        "ours, float32": lambda: bench.ours("cnn.yaml"), "bare loop, float32": lambda: bench.bare(torch.float32),
+        "ours, float32": lambda: bench.ours("cnn.yaml"),
+        "bare loop, float32": lambda: bench.bare(torch.float32),
         "ours, bfloat16": lambda: bench.ours("cnn_bf16.yaml"),
         "bare loop, bfloat16": lambda: bench.bare(torch.bfloat16),
         "matrix product, float32": lambda: bench.product(torch.float32),
-        "matrix product, bfloat16": lambda: bench.product(torch.bfloat16)}
+        "matrix product, bfloat16": lambda: bench.product(torch.bfloat16),
+    }
     keras = KerasEpochs(steps) if device == "cpu" and _has_keras() else None
     if keras is not None:
         cases["Keras, float32"] = keras.epoch
@@ -61,7 +63,9 @@ class Training:
         self.steps = steps
         self.device = device
         self.images = steps * _BATCH
-        self.spec = NetworkSpec.from_dict(yaml.safe_load((_CONFIGS / "cnn.yaml").read_text())["model"]["network"])
+        self.spec = NetworkSpec.from_dict(
+            yaml.safe_load((_CONFIGS / "cnn.yaml").read_text())["model"]["network"]
+        )
         self.seconds: dict[str, list[float]] = {}
         self.whole = steps >= 844  # an epoch of MNIST less a tenth
         self.data = MNISTDataModule(fallback="digits", download=False)
@@ -76,15 +80,28 @@ class Training:
         view inside looks four times more, a twelfth, the rest of the second.
         """
         with tempfile.TemporaryDirectory() as folder:
-            options = ["--runs_dir", folder, "--data.download", "false", "--trainer.accelerator", self.device]
-            options += ["--trainer.max_epochs", "2"] if self.whole else ["--trainer.max_steps", str(self.steps)]
+            options = [
+                "--runs_dir",
+                folder,
+                "--data.download",
+                "false",
+                "--trainer.accelerator",
+                self.device,
+            ]
+            options += (
+                ["--trainer.max_epochs", "2"]
+                if self.whole
+                else ["--trainer.max_steps", str(self.steps)]
+            )
             start = time.perf_counter()
             quiet = io.StringIO()
             with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
                 code = main(["fit", "--config", str(_CONFIGS / config), *options])
             whole = time.perf_counter() - start
             if code:
-                raise UserError(f"fit --config {config} ended with exit code {code}: {quiet.getvalue()}")
+                raise UserError(
+                    f"fit --config {config} ended with exit code {code}: {quiet.getvalue()}"
+                )
             summary = json.loads(next(Path(folder).glob("*/*/summary.json")).read_text())
         name = "ours, bfloat16" if "bf16" in config else "ours, float32"
         first, *others = summary["epoch_seconds"]
@@ -96,10 +113,12 @@ class Training:
         network = Network(self.spec, 1).to(self.device)
         optimizer = RMSprop(network.parameters(), momentum=0.8)
         rates = InverseTimeDecay(0.001, 1, 0.001).table(self.steps)
-        order = torch.from_numpy(np.random.default_rng(1).permutation(len(self.labels))).to(self.device)
+        order = torch.from_numpy(np.random.default_rng(1).permutation(len(self.labels))).to(
+            self.device
+        )
         start = time.perf_counter()
         for step in range(self.steps):
-            chosen = order[(step * _BATCH) % len(order):][:_BATCH]
+            chosen = order[(step * _BATCH) % len(order) :][:_BATCH]
             optimizer.param_groups[0]["lr"] = float(rates[step])
             with torch.autocast(self.device, torch.bfloat16, enabled=dtype == torch.bfloat16):
                 logits = network.training_logits(self.pixels[chosen])
@@ -119,12 +138,17 @@ class Training:
             a @ a
             self._wait()
             products += 1
-        self._take(f"matrix product, {_name(dtype)}", (time.perf_counter() - start) / (products * 2 * size**3))
+        self._take(
+            f"matrix product, {_name(dtype)}",
+            (time.perf_counter() - start) / (products * 2 * size**3),
+        )
 
     def rows(self, keras: KerasEpochs | None) -> list[dict[str, Any]]:
         """One row a case: time of the steps, images a second, share of the measured peak, ratios."""
         if keras is not None:
-            self.seconds["Keras, float32"] = keras.seconds[-len(self.seconds["bare loop, float32"]):]
+            self.seconds["Keras, float32"] = keras.seconds[
+                -len(self.seconds["bare loop, float32"]) :
+            ]
         rounds = len(self.seconds["matrix product, float32"]) - 1  # the first warmed up
         timings = {name: Timing(tuple(values[-rounds:])) for name, values in self.seconds.items()}
         flops = 6 * self.spec.macs  # forward, and twice that backward, two operations each
@@ -135,18 +159,27 @@ class Training:
             precision = "bfloat16" if "bfloat16" in name else "float32"
             peak = 1 / timings[f"matrix product, {precision}"].median
             speed = self.images / timing.median
-            rows.append({"case": name, "time": timing, "images/s": speed, "share of peak": speed * flops / peak,
-                         "over bare loop": ratios(timings, f"bare loop, {precision}")[name],
-                         "over Keras": ratios(timings, "Keras, float32")[name] if keras else "-"})
+            rows.append(
+                {
+                    "case": name,
+                    "time": timing,
+                    "images/s": speed,
+                    "share of peak": speed * flops / peak,
+                    "over bare loop": ratios(timings, f"bare loop, {precision}")[name],
+                    "over Keras": ratios(timings, "Keras, float32")[name] if keras else "-",
+                }
+            )
         return rows
 
     def notes(self) -> str:
         """What was measured."""
         waiting = os.environ.get("OMP_WAIT_POLICY", "not set")
-        return (f"{self.steps} steps at batch {_BATCH} on {self.data.prepared.dataset.name}, training time alone "
-                "unless said, an epoch's mean over the twelve of a whole run; all of fit: two epochs and the test; "
-                f"OMP_WAIT_POLICY={waiting}; peak: a 2,048 x 2,048 matrix "
-                f"product in the same round; {6 * self.spec.macs / 1e6:.1f} MFLOP an image.")
+        return (
+            f"{self.steps} steps at batch {_BATCH} on {self.data.prepared.dataset.name}, training time alone "
+            "unless said, an epoch's mean over the twelve of a whole run; all of fit: two epochs and the test; "
+            f"OMP_WAIT_POLICY={waiting}; peak: a 2,048 x 2,048 matrix "
+            f"product in the same round; {6 * self.spec.macs / 1e6:.1f} MFLOP an image."
+        )
 
     def _take(self, name: str, seconds: float) -> None:
         self.seconds.setdefault(name, []).append(seconds)
@@ -161,8 +194,12 @@ class KerasEpochs:
 
     def __init__(self, steps: int) -> None:
         self.seconds: list[float] = []
-        self._process = subprocess.Popen([sys.executable, "-m", "benchmarks.train", str(steps)], text=True,
-                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.train", str(steps)],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
 
     def epoch(self) -> None:
         """Train once and take the seconds."""
@@ -185,7 +222,9 @@ def keras_process(steps: int) -> None:
     from lit_mnist.data import prepare
 
     recipe = read_recipe(read_config(_CONFIGS / "cnn.yaml"), "cnn")
-    recipe = replace(recipe, data=replace(recipe.data, fallback="digits", download=False), epochs=10**6)
+    recipe = replace(
+        recipe, data=replace(recipe.data, fallback="digits", download=False), epochs=10**6
+    )
     pipeline = batches(recipe, prepare(recipe.data).train)
     model = compiled_model(recipe)
     model.fit(pipeline, steps_per_epoch=10, epochs=1, verbose=0, shuffle=False)

@@ -38,14 +38,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser("python -m keras_baseline", description=__doc__, epilog=_EPILOG,
-                                     allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m keras_baseline",
+        description=__doc__,
+        epilog=_EPILOG,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("command", choices=_COMMANDS, help="what to do")
     parser.add_argument("--config", type=Path, help="the YAML that lit_mnist reads")
-    parser.add_argument("--ckpt_path", type=Path, help="evaluate, predict: a run folder or a .keras file in it")
-    parser.add_argument("--images", nargs="+", default=[], help="predict: ids such as test:19, or image files")
-    parser.add_argument("--name", help="name of the run's folder (default: the configuration's, with _keras)")
-    parser.add_argument("--runs_dir", type=Path, default=Path("runs"), help="folder that holds all runs")
+    parser.add_argument(
+        "--ckpt_path", type=Path, help="evaluate, predict: a run folder or a .keras file in it"
+    )
+    parser.add_argument(
+        "--images", nargs="+", default=[], help="predict: ids such as test:19, or image files"
+    )
+    parser.add_argument(
+        "--name", help="name of the run's folder (default: the configuration's, with _keras)"
+    )
+    parser.add_argument(
+        "--runs_dir", type=Path, default=Path("runs"), help="folder that holds all runs"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options, rest = parser.parse_known_args(argv)
     return options, _overrides(parser, rest)
@@ -56,9 +69,13 @@ def _overrides(parser: argparse.ArgumentParser, rest: Sequence[str]) -> list[str
     found = []
     words = iter(rest)
     for word in words:
-        if not word.startswith("--") or ("." not in word and not word.startswith("--seed_everything")):
-            parser.error(f"unknown option {word!r}; accepted beside those of --help: a key of the configuration, "
-                         "such as --trainer.max_epochs 2")
+        if not word.startswith("--") or (
+            "." not in word and not word.startswith("--seed_everything")
+        ):
+            parser.error(
+                f"unknown option {word!r}; accepted beside those of --help: a key of the configuration, "
+                "such as --trainer.max_epochs 2"
+            )
         value = None if "=" in word else next(words, None)
         if "=" not in word and value is None:
             parser.error(f"option {word!r} needs a value")
@@ -71,7 +88,10 @@ def _fit(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[str, A
 
     recipe = _recipe(options, overrides)
     summary = fit(recipe, options.runs_dir)
-    return summary, f"{_accuracy(summary)}; weights: {summary['weights']}\nrun folder: {summary['run']}"
+    return (
+        summary,
+        f"{_accuracy(summary)}; weights: {summary['weights']}\nrun folder: {summary['run']}",
+    )
 
 
 def _evaluate(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[str, Any], str]:
@@ -89,13 +109,24 @@ def _predict(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[st
     from .training import class_probabilities
 
     model, recipe = _opened(options, overrides)
-    images = read_images(options.images, recipe.data.dataset, recipe.data.root, recipe.spec.input_shape)
+    images = read_images(
+        options.images, recipe.data.dataset, recipe.data.root, recipe.spec.input_shape
+    )
     pixels = prepare(recipe.data, network=recipe.spec).standardizer.apply(images.pixels)
     outputs = model.predict(pixels.reshape(-1, *recipe.spec.input_shape), verbose=0)
     probabilities = class_probabilities(recipe.spec, outputs)
-    found = [{"image": name, "class": int(p.argmax()), "probability": float(p.max()), "probabilities": p.tolist()}
-             for name, p in zip(images.names, probabilities, strict=True)]
-    return {"predictions": found}, "\n".join(f"{f['image']}: {f['class']} ({f['probability']:.4f})" for f in found)
+    found = [
+        {
+            "image": name,
+            "class": int(p.argmax()),
+            "probability": float(p.max()),
+            "probabilities": p.tolist(),
+        }
+        for name, p in zip(images.names, probabilities, strict=True)
+    ]
+    return {"predictions": found}, "\n".join(
+        f"{f['image']}: {f['class']} ({f['probability']:.4f})" for f in found
+    )
 
 
 def _summary(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[str, Any], str]:
@@ -103,12 +134,23 @@ def _summary(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[st
 
     spec = read_spec(read_config(_config(options), overrides))
     model = build_model(spec)
-    layers = [{"name": layer.name, "type": type(layer).__name__, "output_shape": list(layer.output.shape[1:]),
-               "parameters": layer.count_params()} for layer in model.layers]
-    lines = [f"{layer['name']:<16}{layer['type']:<24}{layer['output_shape']!s:<18}{layer['parameters']:>10,}"
-             for layer in layers]
+    layers = [
+        {
+            "name": layer.name,
+            "type": type(layer).__name__,
+            "output_shape": list(layer.output.shape[1:]),
+            "parameters": layer.count_params(),
+        }
+        for layer in model.layers
+    ]
+    lines = [
+        f"{layer['name']:<16}{layer['type']:<24}{layer['output_shape']!s:<18}{layer['parameters']:>10,}"
+        for layer in layers
+    ]
     lines.append(f"{'total':<58}{model.count_params():>10,}")
-    return {"parameters": model.count_params(), "layers": layers, "framework": "keras"}, "\n".join(lines)
+    return {"parameters": model.count_params(), "layers": layers, "framework": "keras"}, "\n".join(
+        lines
+    )
 
 
 _COMMANDS = {"fit": _fit, "evaluate": _evaluate, "predict": _predict, "summary": _summary}
@@ -116,7 +158,9 @@ _COMMANDS = {"fit": _fit, "evaluate": _evaluate, "predict": _predict, "summary":
 
 def _config(options: argparse.Namespace) -> Path:
     if options.config is None:
-        raise RecipeError(f"{options.command} needs --config FILE, such as --config configs/cnn.yaml")
+        raise RecipeError(
+            f"{options.command} needs --config FILE, such as --config configs/cnn.yaml"
+        )
     return options.config
 
 
@@ -131,12 +175,16 @@ def _opened(options: argparse.Namespace, overrides: list[str]) -> tuple[Any, Rec
     if options.ckpt_path is None:
         raise RecipeError(f"{options.command} needs --ckpt_path, a run folder of keras_baseline")
     model, run = open_run(options.ckpt_path)
-    return model, read_recipe(read_config(options.config or run / "config.yaml", overrides), run.parent.name)
+    return model, read_recipe(
+        read_config(options.config or run / "config.yaml", overrides), run.parent.name
+    )
 
 
 def _accuracy(figures: dict[str, Any]) -> str:
-    return (f"test accuracy {100 * figures['test/acc']:.2f} % ({figures['test/correct']} of {figures['images']} "
-            f"{figures['dataset']} images), loss {figures['test/loss']:.4f}")
+    return (
+        f"test accuracy {100 * figures['test/acc']:.2f} % ({figures['test/correct']} of {figures['images']} "
+        f"{figures['dataset']} images), loss {figures['test/loss']:.4f}"
+    )
 
 
 if __name__ == "__main__":

@@ -30,14 +30,17 @@ def load_keras() -> ModuleType:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
     elif "triton" not in sys.modules and importlib.util.find_spec("triton"):
-        raise BackendError("TensorFlow was imported before triton, which aborts the process as soon as torch needs it; "
-                           "accepted: call keras_baseline.backend.load_keras() first, or use two processes")
+        raise BackendError(
+            "TensorFlow was imported before triton, which aborts the process as soon as torch needs it; "
+            "accepted: call keras_baseline.backend.load_keras() first, or use two processes"
+        )
     try:
         with quiet():
             keras = importlib.import_module("keras")
     except ImportError as error:
-        raise BackendError(f"Keras cannot be imported ({error}); install the extra: pip install 'lit-mnist[keras]'"
-                           ) from error
+        raise BackendError(
+            f"Keras cannot be imported ({error}); install the extra: pip install 'lit-mnist[keras]'"
+        ) from error
     if keras.backend.backend() != "tensorflow":
         raise BackendError(f"KERAS_BACKEND = {keras.backend.backend()!r}; accepted: tensorflow")
     return keras

@@ -23,7 +23,9 @@ class Factory:
     dtype: str
 
     def __call__(self, kind: str, layer: s.Layer, *arguments: Any, **settings: Any) -> Any:
-        return getattr(self.keras.layers, kind)(*arguments, name=layer.name, dtype=self.dtype, **settings)
+        return getattr(self.keras.layers, kind)(
+            *arguments, name=layer.name, dtype=self.dtype, **settings
+        )
 
     def activation(self, layer: s.Activated | s.Activation) -> Any:
         """Return Keras' own name, or a layer or function where Keras means something else by that name.
@@ -32,7 +34,9 @@ class Factory:
         """
         match layer.activation:
             case "leaky_relu":
-                return self.keras.layers.LeakyReLU(0.3 if layer.alpha is None else layer.alpha, dtype=self.dtype)
+                return self.keras.layers.LeakyReLU(
+                    0.3 if layer.alpha is None else layer.alpha, dtype=self.dtype
+                )
             case "elu" if layer.alpha is not None:
                 return self.keras.layers.ELU(layer.alpha, dtype=self.dtype)
             case "gelu_tanh" | "hard_sigmoid_keras2":
@@ -43,7 +47,11 @@ class Factory:
 
     def penalty(self, layer: s.Activated) -> Any:
         """Return the kernel's regulariser, None where there is none."""
-        return self.keras.regularizers.L1L2(float(layer.l1), float(layer.l2)) if layer.l1 or layer.l2 else None
+        return (
+            self.keras.regularizers.L1L2(float(layer.l1), float(layer.l2))
+            if layer.l1 or layer.l2
+            else None
+        )
 
     def weighted(self, layer: s.Activated, *regularizers: str) -> dict[str, Any]:
         """Return activation, bias and the regularisers under these names."""
@@ -77,27 +85,59 @@ def build(layer: s.Layer, make: Factory) -> Any:
 
 @build.register
 def _(layer: s.Conv, make: Factory) -> Any:
-    return make("Conv2D", layer, layer.filters, layer.kernel, layer.stride, layer.padding, groups=layer.groups,
-                dilation_rate=layer.dilation, **make.weighted(layer, "kernel_regularizer"))
+    return make(
+        "Conv2D",
+        layer,
+        layer.filters,
+        layer.kernel,
+        layer.stride,
+        layer.padding,
+        groups=layer.groups,
+        dilation_rate=layer.dilation,
+        **make.weighted(layer, "kernel_regularizer"),
+    )
 
 
 @build.register
 def _(layer: s.DepthwiseConv, make: Factory) -> Any:
-    return make("DepthwiseConv2D", layer, layer.kernel, layer.stride, layer.padding, layer.multiplier,
-                dilation_rate=layer.dilation, **make.weighted(layer, "depthwise_regularizer"))
+    return make(
+        "DepthwiseConv2D",
+        layer,
+        layer.kernel,
+        layer.stride,
+        layer.padding,
+        layer.multiplier,
+        dilation_rate=layer.dilation,
+        **make.weighted(layer, "depthwise_regularizer"),
+    )
 
 
 @build.register
 def _(layer: s.SeparableConv, make: Factory) -> Any:
-    return make("SeparableConv2D", layer, layer.filters, layer.kernel, layer.stride, layer.padding,
-                depth_multiplier=layer.multiplier, dilation_rate=layer.dilation,
-                **make.weighted(layer, "depthwise_regularizer", "pointwise_regularizer"))
+    return make(
+        "SeparableConv2D",
+        layer,
+        layer.filters,
+        layer.kernel,
+        layer.stride,
+        layer.padding,
+        depth_multiplier=layer.multiplier,
+        dilation_rate=layer.dilation,
+        **make.weighted(layer, "depthwise_regularizer", "pointwise_regularizer"),
+    )
 
 
 @build.register
 def _(layer: s.TransposedConv, make: Factory) -> Any:
-    return make("Conv2DTranspose", layer, layer.filters, layer.kernel, layer.stride, layer.padding,
-                **make.weighted(layer, "kernel_regularizer"))
+    return make(
+        "Conv2DTranspose",
+        layer,
+        layer.filters,
+        layer.kernel,
+        layer.stride,
+        layer.padding,
+        **make.weighted(layer, "kernel_regularizer"),
+    )
 
 
 @build.register
@@ -155,26 +195,51 @@ def _(layer: s.Reshape, make: Factory) -> Any:
 
 @build.register
 def _(layer: s.BatchNorm, make: Factory) -> Any:
-    return make("BatchNormalization", layer, momentum=layer.momentum, epsilon=layer.epsilon, center=layer.center,
-                scale=layer.scale)
+    return make(
+        "BatchNormalization",
+        layer,
+        momentum=layer.momentum,
+        epsilon=layer.epsilon,
+        center=layer.center,
+        scale=layer.scale,
+    )
 
 
 @build.register
 def _(layer: s.LayerNorm, make: Factory) -> Any:
     axis = list(layer.axis) if isinstance(layer.axis, tuple) else layer.axis
-    return make("LayerNormalization", layer, axis=axis, epsilon=layer.epsilon, center=layer.center, scale=layer.scale)
+    return make(
+        "LayerNormalization",
+        layer,
+        axis=axis,
+        epsilon=layer.epsilon,
+        center=layer.center,
+        scale=layer.scale,
+    )
 
 
 @build.register
 def _(layer: s.GroupNorm, make: Factory) -> Any:
-    return make("GroupNormalization", layer, groups=layer.groups, epsilon=layer.epsilon, center=layer.center,
-                scale=layer.scale)
+    return make(
+        "GroupNormalization",
+        layer,
+        groups=layer.groups,
+        epsilon=layer.epsilon,
+        center=layer.center,
+        scale=layer.scale,
+    )
 
 
 @build.register
 def _(layer: s.Normalization, make: Factory) -> Any:
-    return make("Normalization", layer, axis=layer.axis, mean=layer.mean, variance=layer.variance,
-                invert=layer.invert)
+    return make(
+        "Normalization",
+        layer,
+        axis=layer.axis,
+        mean=layer.mean,
+        variance=layer.variance,
+        invert=layer.invert,
+    )
 
 
 @build.register
@@ -194,7 +259,13 @@ def _(layer: s.Activation, make: Factory) -> Any:
 
 @build.register
 def _(layer: s.ReLU, make: Factory) -> Any:
-    return make("ReLU", layer, max_value=layer.maximum, negative_slope=layer.slope, threshold=layer.threshold)
+    return make(
+        "ReLU",
+        layer,
+        max_value=layer.maximum,
+        negative_slope=layer.slope,
+        threshold=layer.threshold,
+    )
 
 
 @build.register
@@ -237,7 +308,9 @@ def _(layer: s.RandomRotation, make: Factory) -> Any:
 
 @build.register
 def _(layer: s.RandomTranslation, make: Factory) -> Any:
-    return make("RandomTranslation", layer, layer.height_factor, layer.width_factor, **_moving(layer))
+    return make(
+        "RandomTranslation", layer, layer.height_factor, layer.width_factor, **_moving(layer)
+    )
 
 
 @build.register
@@ -254,7 +327,11 @@ def _(layer: s.RandomContrast, make: Factory) -> Any:
 
 
 def _moving(layer: s.Moving) -> dict[str, Any]:
-    return {"fill_mode": layer.fill_mode, "fill_value": layer.fill_value, "interpolation": layer.interpolation}
+    return {
+        "fill_mode": layer.fill_mode,
+        "fill_value": layer.fill_value,
+        "interpolation": layer.interpolation,
+    }
 
 
 # ---- several inputs

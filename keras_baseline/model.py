@@ -20,7 +20,9 @@ def build_model(spec: s.NetworkSpec, dtype: str = "float32"):  # noqa: ANN201 - 
     keras = load_keras()
     make = Factory(keras, dtype)
     entrance = keras.Input(spec.input_shape, dtype=dtype)
-    layers = {layer.name: build(layer, make) for layer in spec.layers if not isinstance(layer, s.Shared)}
+    layers = {
+        layer.name: build(layer, make) for layer in spec.layers if not isinstance(layer, s.Shared)
+    }
     if spec.is_chain and len(layers) == len(spec.layers):
         return keras.Sequential([entrance, *layers.values()])
     tensors = {s.INPUT: entrance}
@@ -41,15 +43,21 @@ def layer_tensors(model: Any, spec: s.NetworkSpec) -> dict[str, Any]:
         keras_layer = model.get_layer(owner)
         call = calls.setdefault(owner, 0)
         alone = len(keras_layer._inbound_nodes) == 1
-        result[layer.name] = keras_layer.output if alone else keras_layer._inbound_nodes[call].output_tensors[0]
+        result[layer.name] = (
+            keras_layer.output if alone else keras_layer._inbound_nodes[call].output_tensors[0]
+        )
         calls[owner] += 1
     return result
 
 
 def variables(model: Any, spec: s.NetworkSpec) -> dict[str, Any]:
     """Return ``"<layer>/<weight>"`` -> Keras' variable, in the spec's order."""
-    return {f"{info.name}/{name}": variable for info in spec.table if info.weights
-            for name, variable in zip(info.weights, model.get_layer(info.name).weights, strict=True)}
+    return {
+        f"{info.name}/{name}": variable
+        for info in spec.table
+        if info.weights
+        for name, variable in zip(info.weights, model.get_layer(info.name).weights, strict=True)
+    }
 
 
 def set_weights(model: Any, spec: s.NetworkSpec, weights: Weights) -> None:
@@ -57,14 +65,20 @@ def set_weights(model: Any, spec: s.NetworkSpec, weights: Weights) -> None:
     check_weights(spec, weights)
     for info in spec.table:
         if info.weights:
-            model.get_layer(info.name).set_weights([weights[f"{info.name}/{name}"] for name in info.weights])
+            model.get_layer(info.name).set_weights(
+                [weights[f"{info.name}/{name}"] for name in info.weights]
+            )
             _refresh(model.get_layer(info.name))
 
 
 def get_weights(model: Any, spec: s.NetworkSpec) -> Weights:
     """Return a copy of the model's named weights."""
-    return {f"{info.name}/{name}": array for info in spec.table if info.weights
-            for name, array in zip(info.weights, model.get_layer(info.name).get_weights(), strict=True)}
+    return {
+        f"{info.name}/{name}": array
+        for info in spec.table
+        if info.weights
+        for name, array in zip(info.weights, model.get_layer(info.name).get_weights(), strict=True)
+    }
 
 
 def _refresh(layer: Any) -> None:

@@ -17,17 +17,52 @@ from lit_mnist.spec.overrides import LAYERS, LayerValue, override_layers, parse_
 OPTIMIZERS = ("RMSprop", "SGD", "Adam", "Nadam", "Adamax")
 SCHEDULES = ("Constant", "InverseTimeDecay", "ExponentialDecay")
 _TRAINING = "lit_mnist.training."
-_TOP = ("recipe", "seed_everything", "trainer", "model", "data", "name", "runs_dir", "ckpt_path",
-        "resume", "checkpoint_every_seconds", "checkpoint_every_steps")  # the last three: ours alone
-_MODEL = ("network", "optimizer", "schedule", "weight_decay", "initial_weights",
-          "cuda_graphs")  # the last: ours alone, and the same weights either way
+_TOP = (
+    "recipe",
+    "seed_everything",
+    "trainer",
+    "model",
+    "data",
+    "name",
+    "runs_dir",
+    "ckpt_path",
+    "resume",
+    "checkpoint_every_seconds",
+    "checkpoint_every_steps",
+)  # the last three: ours alone
+_MODEL = (
+    "network",
+    "optimizer",
+    "schedule",
+    "weight_decay",
+    "initial_weights",
+    "cuda_graphs",
+)  # the last: ours alone, and the same weights either way
 _DATA = (*(field.name for field in fields(DataOptions)), "batch_size", "eval_batch_size")
 # keys of the trainer that do not change what is computed, and values that say what Keras does anyway
-_INERT = ("accelerator", "devices", "logger", "enable_progress_bar", "enable_model_summary", "log_every_n_steps",
-          "num_sanity_val_steps", "enable_checkpointing", "benchmark", "deterministic", "max_epochs", "callbacks",
-          "gradient_clip_val", "gradient_clip_algorithm")
-_USUAL = {"precision": ("32-true", "32", 32), "strategy": ("auto",), "num_nodes": (1,), "max_steps": (-1,),
-          "accumulate_grad_batches": (1,)}
+_INERT = (
+    "accelerator",
+    "devices",
+    "logger",
+    "enable_progress_bar",
+    "enable_model_summary",
+    "log_every_n_steps",
+    "num_sanity_val_steps",
+    "enable_checkpointing",
+    "benchmark",
+    "deterministic",
+    "max_epochs",
+    "callbacks",
+    "gradient_clip_val",
+    "gradient_clip_algorithm",
+)
+_USUAL = {
+    "precision": ("32-true", "32", 32),
+    "strategy": ("auto",),
+    "num_nodes": (1,),
+    "max_steps": (-1,),
+    "accumulate_grad_batches": (1,),
+}
 
 
 class RecipeError(UserError):
@@ -80,12 +115,16 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, An
     try:
         config = get_loader("yaml")(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise RecipeError(f"--config {path}: cannot be read ({error.strerror}); "
-                          "accepted: a YAML file such as configs/cnn.yaml") from error
+        raise RecipeError(
+            f"--config {path}: cannot be read ({error.strerror}); "
+            "accepted: a YAML file such as configs/cnn.yaml"
+        ) from error
     except Exception as error:  # the loader's own errors share no base class
         raise RecipeError(f"--config {path}: not YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(config, dict):
-        raise RecipeError(f"--config {path}: holds no mapping; accepted: a YAML file such as configs/cnn.yaml")
+        raise RecipeError(
+            f"--config {path}: holds no mapping; accepted: a YAML file such as configs/cnn.yaml"
+        )
     for override in overrides:
         _override(config, override)
     return config
@@ -99,8 +138,10 @@ def read_spec(config: Mapping[str, Any]) -> NetworkSpec:
 def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
     """Return how Keras trains `config`; raise RecipeError, naming the key, where it cannot."""
     if config.get("recipe", "torch") != "keras":
-        raise RecipeError(f"{name}: recipe = {config.get('recipe', 'torch')!r}: Keras does not train this "
-                          "configuration; accepted: recipe: keras (summary works for all)")
+        raise RecipeError(
+            f"{name}: recipe = {config.get('recipe', 'torch')!r}: Keras does not train this "
+            "configuration; accepted: recipe: keras (summary works for all)"
+        )
     model, data, trainer = (_section(config, key) for key in ("model", "data", "trainer"))
     _refuse_unknown("", config, _TOP)
     _refuse_unknown("model.", model, _MODEL)
@@ -109,13 +150,23 @@ def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
     options = {key: value for key, value in data.items() if key in _DATA[:-2]}
     schedule = model.get("schedule")
     return Recipe(
-        name, config, read_spec(config), DataOptions(**options),
+        name,
+        config,
+        read_spec(config),
+        DataOptions(**options),
         _component("model.optimizer", model.get("optimizer", "RMSprop"), "optimizers.", OPTIMIZERS),
-        None if schedule is None else _component("model.schedule", schedule, "schedules.", SCHEDULES),
-        float(model.get("weight_decay") or 0.0), model.get("initial_weights"),
-        _positive(data, "data.batch_size", 64), _positive(data, "data.eval_batch_size", 1000),
-        _positive(trainer, "trainer.max_epochs", 12), int(config.get("seed_everything", 1)), _stop_at(trainer),
-        _clipping(trainer))
+        None
+        if schedule is None
+        else _component("model.schedule", schedule, "schedules.", SCHEDULES),
+        float(model.get("weight_decay") or 0.0),
+        model.get("initial_weights"),
+        _positive(data, "data.batch_size", 64),
+        _positive(data, "data.eval_batch_size", 1000),
+        _positive(trainer, "trainer.max_epochs", 12),
+        int(config.get("seed_everything", 1)),
+        _stop_at(trainer),
+        _clipping(trainer),
+    )
 
 
 def _override(config: dict[str, Any], override: str) -> None:
@@ -140,14 +191,20 @@ def _section(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return section
 
 
-def _refuse_unknown(prefix: str, section: Mapping[str, Any], known: Sequence[str],
-                    usual: Mapping[str, Sequence[Any]] | None = None) -> None:
+def _refuse_unknown(
+    prefix: str,
+    section: Mapping[str, Any],
+    known: Sequence[str],
+    usual: Mapping[str, Sequence[Any]] | None = None,
+) -> None:
     """Refuse keys that the baseline does not follow, unless they are off or say what Keras does anyway."""
     usual = usual or {}
     for key, value in section.items():
         if key not in known and value not in (None, False, 0, *usual.get(key, ())):
-            raise RecipeError(f"{prefix}{key} = {value!r}: the Keras baseline does not follow this key; "
-                              f"{nearest(key, known)}")
+            raise RecipeError(
+                f"{prefix}{key} = {value!r}: the Keras baseline does not follow this key; "
+                f"{nearest(key, known)}"
+            )
 
 
 def _component(key: str, value: Any, module: str, accepted: Sequence[str]) -> Component:
@@ -157,8 +214,10 @@ def _component(key: str, value: Any, module: str, accepted: Sequence[str]) -> Co
     path = entry["class_path"]
     name = path.removeprefix(_TRAINING + module)
     if name not in accepted:
-        raise RecipeError(f"{key}: {path!r} has no counterpart in Keras; "
-                          f"{nearest(path, [_TRAINING + module + choice for choice in accepted])}")
+        raise RecipeError(
+            f"{key}: {path!r} has no counterpart in Keras; "
+            f"{nearest(path, [_TRAINING + module + choice for choice in accepted])}"
+        )
     return Component(name, dict(entry.get("init_args") or {}))
 
 
@@ -175,10 +234,18 @@ def _clipping(trainer: Mapping[str, Any]) -> Clipping | None:
     if not value:
         return None
     if algorithm not in ("norm", "value"):
-        raise RecipeError(f"trainer.gradient_clip_algorithm = {algorithm!r} cannot work; "
-                          f"{nearest(str(algorithm), ('norm', 'value'))}")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise RecipeError(f"trainer.gradient_clip_val = {value!r} cannot work; accepted: a number above 0, or null")
+        raise RecipeError(
+            f"trainer.gradient_clip_algorithm = {algorithm!r} cannot work; "
+            f"{nearest(str(algorithm), ('norm', 'value'))}"
+        )
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 < value < float("inf")
+    ):
+        raise RecipeError(
+            f"trainer.gradient_clip_val = {value!r} cannot work; accepted: a number above 0, or null"
+        )
     return Clipping(float(value), algorithm)
 
 
@@ -191,8 +258,13 @@ def _stop_at(trainer: Mapping[str, Any]) -> float | None:
         path = str(entry.get("class_path"))
         if path == f"{_TRAINING}tensorboard.InsideView":
             continue  # it looks on, and Keras has a TensorBoard callback of its own
-        if path != f"{_TRAINING}callbacks.StopAtAccuracy" or arguments.get("monitor", "train/acc") != "train/acc":
-            raise RecipeError(f"trainer.callbacks: {path!r} has no counterpart in the Keras baseline; accepted: "
-                              f"{_TRAINING}callbacks.StopAtAccuracy with monitor train/acc")
+        if (
+            path != f"{_TRAINING}callbacks.StopAtAccuracy"
+            or arguments.get("monitor", "train/acc") != "train/acc"
+        ):
+            raise RecipeError(
+                f"trainer.callbacks: {path!r} has no counterpart in the Keras baseline; accepted: "
+                f"{_TRAINING}callbacks.StopAtAccuracy with monitor train/acc"
+            )
         threshold = float(arguments["threshold"])
     return threshold

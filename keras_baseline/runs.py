@@ -35,12 +35,17 @@ def fit(recipe: Recipe, runs_dir: Path) -> dict[str, Any]:
     write_text(run / "config.yaml", yaml.safe_dump(dict(recipe.config), sort_keys=False))
     model = compiled_model(recipe)
     description = {"spec": json.dumps(recipe.spec.to_dict())}
-    write_bytes(run / "initial_weights.safetensors",
-                safetensors_bytes(get_weights(model, recipe.spec), description))
+    write_bytes(
+        run / "initial_weights.safetensors",
+        safetensors_bytes(get_weights(model, recipe.spec), description),
+    )
     trained = train(recipe, model, prepared, run)
     figures = evaluate(model, recipe, prepared.test)
-    summary: dict[str, Any] = _test_figures(figures, recipe, prepared.test) | _summary(recipe, prepared, trained) | {
-        "wall_seconds": time.perf_counter() - started}
+    summary: dict[str, Any] = (
+        _test_figures(figures, recipe, prepared.test)
+        | _summary(recipe, prepared, trained)
+        | {"wall_seconds": time.perf_counter() - started}
+    )
     write_json(run / PREDICTIONS, figures["predicted"])
     _draw_curves(summary["history"], run / "training_curves.png")
     write_json(run / "summary.json", summary)
@@ -51,7 +56,9 @@ def evaluate(model: Any, recipe: Recipe, part: Part) -> dict[str, Any]:
     """Return ``loss`` (regularisers included, weighted by batch size, as Keras reports it) and ``predicted``."""
     images = channels_last(part.images)
     size = recipe.eval_batch_size
-    loss = model.evaluate(images, targets(recipe, part.labels), batch_size=size, verbose=0, return_dict=True)["loss"]
+    loss = model.evaluate(
+        images, targets(recipe, part.labels), batch_size=size, verbose=0, return_dict=True
+    )["loss"]
     outputs = model.predict(images, batch_size=size, verbose=0)
     return {"loss": loss, "predicted": predicted_classes(recipe.spec, outputs)}
 
@@ -62,22 +69,38 @@ def open_run(path: Path) -> tuple[Any, Path]:
     file = path = find_run(path)
     if path.is_dir():
         names = ["best.keras", "last.keras"]
-        file = next((path / "checkpoints" / name for name in names if (path / "checkpoints" / name).is_file()), path)
+        file = next(
+            (
+                path / "checkpoints" / name
+                for name in names
+                if (path / "checkpoints" / name).is_file()
+            ),
+            path,
+        )
     if not file.is_file():
-        raise RecipeError(f"--ckpt_path {path}: no Keras checkpoint; accepted: a run folder of keras_baseline, "
-                          "or a .keras file in its checkpoints")
+        raise RecipeError(
+            f"--ckpt_path {path}: no Keras checkpoint; accepted: a run folder of keras_baseline, "
+            "or a .keras file in its checkpoints"
+        )
     try:
         return keras.saving.load_model(file, safe_mode=True), file.parent.parent
     except Exception as error:  # Keras raises many types, and all mean that the file cannot be read
-        raise RecipeError(f"--ckpt_path {file}: not a readable Keras file ({str(error).splitlines()[0]})") from error
+        raise RecipeError(
+            f"--ckpt_path {file}: not a readable Keras file ({str(error).splitlines()[0]})"
+        ) from error
 
 
 def _summary(recipe: Recipe, prepared: Prepared, trained: Mapping[str, Any]) -> dict[str, Any]:
     log = trained["history"]
     options = recipe.data
     dataset = prepared.dataset
-    history = {"epochs": list(range(1, len(log["loss"]) + 1)), "train_acc": log["accuracy"],
-               "val_acc": log.get("val_accuracy", []), "train_loss": log["loss"], "val_loss": log.get("val_loss", [])}
+    history = {
+        "epochs": list(range(1, len(log["loss"]) + 1)),
+        "train_acc": log["accuracy"],
+        "val_acc": log.get("val_accuracy", []),
+        "train_loss": log["loss"],
+        "val_loss": log.get("val_loss", []),
+    }
     best = int(np.argmax(history["val_acc"])) if history["val_acc"] else None
     on_best = options.validate_on == "validation"
     return {
@@ -85,17 +108,33 @@ def _summary(recipe: Recipe, prepared: Prepared, trained: Mapping[str, Any]) -> 
         "val/acc_best": None if best is None else history["val_acc"][best],
         "val/acc_best_epoch": None if best is None else history["epochs"][best],
         "validated_on": options.validate_on,
-        "train/acc": log["accuracy"][-1], "train/loss": log["loss"][-1],
-        "parameters": recipe.spec.parameters, "dataset": dataset.name, "dataset_asked_for": options.dataset,
-        "note": dataset.note, "split": options.split, "standardize": options.standardize,
-        "train_images": len(prepared.train), "seed": recipe.seed, "epochs": len(history["epochs"]),
-        "steps": len(history["epochs"]) * -(-len(prepared.train) // recipe.batch_size), "precision": "32-true",
-        "weights": f"best validation accuracy ({history['val_acc'][best]:.4f})" if on_best else "last epoch",
+        "train/acc": log["accuracy"][-1],
+        "train/loss": log["loss"][-1],
+        "parameters": recipe.spec.parameters,
+        "dataset": dataset.name,
+        "dataset_asked_for": options.dataset,
+        "note": dataset.note,
+        "split": options.split,
+        "standardize": options.standardize,
+        "train_images": len(prepared.train),
+        "seed": recipe.seed,
+        "epochs": len(history["epochs"]),
+        "steps": len(history["epochs"]) * -(-len(prepared.train) // recipe.batch_size),
+        "precision": "32-true",
+        "weights": f"best validation accuracy ({history['val_acc'][best]:.4f})"
+        if on_best
+        else "last epoch",
         "checkpoint": "best.keras" if on_best else "last.keras",
-        "images_per_second": trained["images"] / trained["seconds"], "train_seconds": trained["seconds"], "sessions": 1,
+        "images_per_second": trained["images"] / trained["seconds"],
+        "train_seconds": trained["seconds"],
+        "sessions": 1,
         "epoch_seconds": trained["epoch_seconds"],
-        "fit_seconds": trained["fit_seconds"], "prepare_seconds": 0.0,  # TensorFlow traces within the first step
-        "history": history, "framework": "keras", "versions": versions(), "hardware": hardware(),
+        "fit_seconds": trained["fit_seconds"],
+        "prepare_seconds": 0.0,  # TensorFlow traces within the first step
+        "history": history,
+        "framework": "keras",
+        "versions": versions(),
+        "hardware": hardware(),
     }
 
 
@@ -105,16 +144,28 @@ def _test_figures(figures: Mapping[str, Any], recipe: Recipe, part: Part) -> dic
     correct = int(matrix.trace())
     images = len(part)
     each = [int(row[i]) / int(row.sum()) if row.sum() else None for i, row in enumerate(matrix)]
-    return {"test/acc": correct / images, "test/correct": correct, "images": images, "test/loss": figures["loss"],
-            "test/acc_per_class": each, "confusion_matrix": matrix.tolist()}
+    return {
+        "test/acc": correct / images,
+        "test/correct": correct,
+        "images": images,
+        "test/loss": figures["loss"],
+        "test/acc_per_class": each,
+        "confusion_matrix": matrix.tolist(),
+    }
 
 
 def test_figures(model: Any, recipe: Recipe) -> dict[str, Any]:
     """Return what ``evaluate`` reports of a trained model: test accuracy, loss, confusion matrix, versions."""
     prepared = prepare(recipe.data, network=recipe.spec)
     found = _test_figures(evaluate(model, recipe, prepared.test), recipe, prepared.test)
-    return found | {"dataset": prepared.dataset.name, "note": prepared.dataset.note, "framework": "keras",
-                    "parameters": recipe.spec.parameters, "versions": versions(), "hardware": hardware()}
+    return found | {
+        "dataset": prepared.dataset.name,
+        "note": prepared.dataset.note,
+        "framework": "keras",
+        "parameters": recipe.spec.parameters,
+        "versions": versions(),
+        "hardware": hardware(),
+    }
 
 
 def _draw_curves(history: Mapping[str, list], path: Path) -> None:
@@ -123,5 +174,13 @@ def _draw_curves(history: Mapping[str, list], path: Path) -> None:
 
     arrays = {key: np.asarray(values, np.float64) for key, values in history.items()}
     validation = [arrays[key] if len(arrays[key]) else None for key in ("val_acc", "val_loss")]
-    save(training_curves(arrays["epochs"], arrays["train_acc"], validation[0], arrays["train_loss"], validation[1]),
-         path)
+    save(
+        training_curves(
+            arrays["epochs"],
+            arrays["train_acc"],
+            validation[0],
+            arrays["train_loss"],
+            validation[1],
+        ),
+        path,
+    )

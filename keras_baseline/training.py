@@ -39,14 +39,20 @@ def compiled_model(recipe: Recipe, dtype: str = "float32") -> Any:
     """Return the model as `fit` trains it: initial weights, optimiser, loss, accuracy."""
     keras = load_keras()
     if len(recipe.spec.kept) > 1:
-        raise RecipeError(f"model.network.outputs = {list(recipe.spec.kept)}: the Keras baseline trains networks of "
-                          "one output; accepted: a single name, and the layers that lead to it")
+        raise RecipeError(
+            f"model.network.outputs = {list(recipe.spec.kept)}: the Keras baseline trains networks of "
+            "one output; accepted: a single name, and the layers that lead to it"
+        )
     model = build_model(recipe.spec, dtype)
     set_weights(model, recipe.spec, _start(recipe))
     optimizer = build_optimizer(recipe)
     if recipe.weight_decay:
-        optimizer.exclude_from_weight_decay([v for v in model.trainable_variables if len(v.shape) < 2])
-    model.compile(optimizer=optimizer, loss=_loss(keras, recipe.spec), metrics=[_accuracy(keras, recipe.spec)])
+        optimizer.exclude_from_weight_decay(
+            [v for v in model.trainable_variables if len(v.shape) < 2]
+        )
+    model.compile(
+        optimizer=optimizer, loss=_loss(keras, recipe.spec), metrics=[_accuracy(keras, recipe.spec)]
+    )
     return model
 
 
@@ -54,12 +60,18 @@ def targets(recipe: Recipe, labels: np.ndarray) -> np.ndarray:
     """Return labels as the loss takes them: as they are, (N, 1) for one unit, one-hot for sigmoid outputs."""
     if recipe.spec.units == 1:
         return labels[:, None].astype(np.float32)
-    return np.eye(recipe.spec.classes, dtype=np.float32)[labels] if _one_hot(recipe.spec) else labels
+    return (
+        np.eye(recipe.spec.classes, dtype=np.float32)[labels] if _one_hot(recipe.spec) else labels
+    )
 
 
 def predicted_classes(spec: NetworkSpec, outputs: np.ndarray) -> np.ndarray:
     """Return the classes (N,) that the model's outputs (N, units) mean; one unit speaks for class 1 of two."""
-    return (outputs[:, 0] > _threshold(spec)).astype(np.int64) if spec.units == 1 else outputs.argmax(1)
+    return (
+        (outputs[:, 0] > _threshold(spec)).astype(np.int64)
+        if spec.units == 1
+        else outputs.argmax(1)
+    )
 
 
 def class_probabilities(spec: NetworkSpec, outputs: np.ndarray) -> np.ndarray:
@@ -78,19 +90,34 @@ def train(recipe: Recipe, model: Any, prepared: Prepared, run: Path) -> dict[str
     best = run / "checkpoints" / "best.keras"
     best.parent.mkdir(parents=True, exist_ok=True)
     if prepared.validation is not None and recipe.data.validate_on == "validation":
-        callbacks.append(keras.callbacks.ModelCheckpoint(best, monitor="val_accuracy", mode="max",
-                                                         save_best_only=True))
+        callbacks.append(
+            keras.callbacks.ModelCheckpoint(
+                best, monitor="val_accuracy", mode="max", save_best_only=True
+            )
+        )
     steps = -(-len(prepared.train) // recipe.batch_size)
     began = time.perf_counter()
-    history = model.fit(batches(recipe, prepared.train), epochs=recipe.epochs, steps_per_epoch=steps, shuffle=False,
-                        validation_data=_validation(recipe, prepared.validation), callbacks=callbacks, verbose=0,
-                        validation_batch_size=recipe.eval_batch_size).history
+    history = model.fit(
+        batches(recipe, prepared.train),
+        epochs=recipe.epochs,
+        steps_per_epoch=steps,
+        shuffle=False,
+        validation_data=_validation(recipe, prepared.validation),
+        callbacks=callbacks,
+        verbose=0,
+        validation_batch_size=recipe.eval_batch_size,
+    ).history
     fit_seconds = time.perf_counter() - began
     model.save(run / "checkpoints" / "last.keras")
     if best.exists():
         model.load_weights(best)
-    return {"history": history, "images": len(prepared.train) * len(history["loss"]), "seconds": clock.seconds,
-            "fit_seconds": fit_seconds, "epoch_seconds": clock.epoch_seconds}
+    return {
+        "history": history,
+        "images": len(prepared.train) * len(history["loss"]),
+        "seconds": clock.seconds,
+        "fit_seconds": fit_seconds,
+        "epoch_seconds": clock.epoch_seconds,
+    }
 
 
 def _tensorboard(keras: Any, run: Path) -> list[Any]:
@@ -115,8 +142,12 @@ def batches(recipe: Recipe, part: Part) -> Any:
     def split(order: Any) -> Any:
         return tf.data.Dataset.from_tensor_slices(order).batch(recipe.batch_size)
 
-    whole = tf.data.Dataset.from_generator(orders, output_signature=tf.TensorSpec((len(part),), tf.int64))
-    chosen = whole.flat_map(split).map(lambda index: (tf.gather(images, index), tf.gather(labels, index)))
+    whole = tf.data.Dataset.from_generator(
+        orders, output_signature=tf.TensorSpec((len(part),), tf.int64)
+    )
+    chosen = whole.flat_map(split).map(
+        lambda index: (tf.gather(images, index), tf.gather(labels, index))
+    )
     return chosen.prefetch(4)
 
 
@@ -128,7 +159,9 @@ def _start(recipe: Recipe) -> dict[str, np.ndarray]:
     try:
         return load_file(expand(recipe.initial_weights))
     except Exception as error:  # safetensors' own error and OSError share no base class
-        raise RecipeError(f"model.initial_weights = {recipe.initial_weights!r}: cannot be read ({error})") from error
+        raise RecipeError(
+            f"model.initial_weights = {recipe.initial_weights!r}: cannot be read ({error})"
+        ) from error
 
 
 def _validation(recipe: Recipe, part: Part | None) -> tuple[np.ndarray, np.ndarray] | None:
@@ -147,7 +180,9 @@ def _accuracy(keras: Any, spec: NetworkSpec) -> Any:
     if spec.units == 1:
         return keras.metrics.BinaryAccuracy("accuracy", threshold=_threshold(spec))
     metrics = keras.metrics
-    return (metrics.CategoricalAccuracy if _one_hot(spec) else metrics.SparseCategoricalAccuracy)("accuracy")
+    return (metrics.CategoricalAccuracy if _one_hot(spec) else metrics.SparseCategoricalAccuracy)(
+        "accuracy"
+    )
 
 
 def _loss(keras: Any, spec: NetworkSpec) -> Any:
@@ -160,7 +195,11 @@ def _loss(keras: Any, spec: NetworkSpec) -> Any:
 def _schedule(keras: Any, schedule: Component) -> Any:
     if schedule.name == "Constant":
         return float(schedule.arguments.get("learning_rate", 0.001))
-    return _build(getattr(keras.optimizers.schedules, schedule.name), dict(schedule.arguments), "model.schedule")
+    return _build(
+        getattr(keras.optimizers.schedules, schedule.name),
+        dict(schedule.arguments),
+        "model.schedule",
+    )
 
 
 def _build(cls: Any, arguments: dict[str, Any], key: str) -> Any:
@@ -195,9 +234,16 @@ def _clock(keras: Any, recipe: Recipe) -> Any:
             self.epoch_seconds.append(self.seconds - sum(self.epoch_seconds))
             left = self.seconds / (epoch + 1) * (recipe.epochs - epoch - 1)
             shown = "  ".join(f"{key} {value:.4f}" for key, value in logs.items())
-            print(f"epoch {epoch + 1}/{recipe.epochs}  {shown}  about {left:.0f} s left", file=sys.stderr, flush=True)
+            print(
+                f"epoch {epoch + 1}/{recipe.epochs}  {shown}  about {left:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
             if recipe.stop_at is not None and logs["accuracy"] > recipe.stop_at:
                 self.model.stop_training = True
-                print(f"\nReached {100 * recipe.stop_at:g}% accuracy so cancelling training!", file=sys.stderr)
+                print(
+                    f"\nReached {100 * recipe.stop_at:g}% accuracy so cancelling training!",
+                    file=sys.stderr,
+                )
 
     return Clock()

@@ -27,7 +27,9 @@ __all__ = sorted(_HOME)
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f"module 'lit_mnist' has no attribute {name!r}; it has: {', '.join(__all__)}")
+        raise AttributeError(
+            f"module 'lit_mnist' has no attribute {name!r}; it has: {', '.join(__all__)}"
+        )
     return getattr(importlib.import_module(_HOME[name]), name)
 
 

@@ -14,13 +14,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-_PACKAGES = ("lit-mnist", "torch", "torchvision", "lightning", "torchmetrics", "numpy", "captum", "tensorflow", "keras")
+_PACKAGES = (
+    "lit-mnist",
+    "torch",
+    "torchvision",
+    "lightning",
+    "torchmetrics",
+    "numpy",
+    "captum",
+    "tensorflow",
+    "keras",
+)
 _NO_TENSORFLOW = "tensorboard.compat.notf"
 # glibc's malloc.h
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
-_LEAD_TO_TRITON = ("torch", "torchvision", "torchmetrics", "lightning", "lightning_fabric", "pytorch_lightning",
-                   "triton")
+_LEAD_TO_TRITON = (
+    "torch",
+    "torchvision",
+    "torchmetrics",
+    "lightning",
+    "lightning_fabric",
+    "pytorch_lightning",
+    "triton",
+)
 _LARGEST = 32 * 2**20  # bytes; glibc accepts no larger block for its heap
 _KEPT = 2**30  # bytes
 
@@ -35,12 +52,19 @@ class _ApartFromTensorFlow:
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> None:
-        if name not in _LEAD_TO_TRITON or "tensorflow" not in sys.modules or "triton" in sys.modules:
+        if (
+            name not in _LEAD_TO_TRITON
+            or "tensorflow" not in sys.modules
+            or "triton" in sys.modules
+        ):
             return
         sys.modules["triton"] = None  # type: ignore[assignment] # Python's own mark of a module that is not to be had
         if name == "triton":
-            raise ImportError("triton cannot be loaded into a process that has loaded TensorFlow: it would be aborted; "
-                              "import torchvision, or lit_mnist's training, before TensorFlow", name=name)
+            raise ImportError(
+                "triton cannot be loaded into a process that has loaded TensorFlow: it would be aborted; "
+                "import torchvision, or lit_mnist's training, before TensorFlow",
+                name=name,
+            )
 
 
 def keep_triton_apart() -> None:

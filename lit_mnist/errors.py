@@ -25,7 +25,13 @@ def nearest(name: str, accepted: Iterable[str]) -> str:
 def _closest(name: str, accepted: list[str]) -> str | None:
     """The choice that `name` abbreviates or spells out, else the one that it is spelled most like."""
     folded = {choice.lower(): choice for choice in accepted}
-    kin = [choice for key, choice in folded.items()
-           if min(len(key), len(name)) > 1 and (key.startswith(name.lower()) or name.lower().startswith(key))]
-    alike = kin or [folded[key] for key in difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)]
+    kin = [
+        choice
+        for key, choice in folded.items()
+        if min(len(key), len(name)) > 1
+        and (key.startswith(name.lower()) or name.lower().startswith(key))
+    ]
+    alike = kin or [
+        folded[key] for key in difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
+    ]
     return alike[0] if alike else None

@@ -20,7 +20,9 @@ from .errors import UserError, nearest
 
 _FAILED = (errno.EIO, errno.ENOSPC, errno.EDQUOT)  # the content may not have reached the disk
 _SLUG = re.compile(r"[^A-Za-z0-9_.-]+")
-_KNOWN = re.compile(r"(?:train|test):\d+|\w+:pre", re.ASCII)  # ids and layers: unique though their colon is replaced
+_KNOWN = re.compile(
+    r"(?:train|test):\d+|\w+:pre", re.ASCII
+)  # ids and layers: unique though their colon is replaced
 _LONGEST = 100  # characters of a name, an ending not counted; file systems take 255 bytes
 
 
@@ -32,7 +34,9 @@ def expand(path: str | Path) -> Path:
 def expand_argument(argument: str) -> str:
     """Return a command line's word with the path in it expanded: shells leave quoted ones and ``--out=~/x`` alone."""
     option, equals, value = argument.partition("=")
-    return f"{option}={_expanded(value)}" if equals and option.startswith("-") else _expanded(argument)
+    return (
+        f"{option}={_expanded(value)}" if equals and option.startswith("-") else _expanded(argument)
+    )
 
 
 def _expanded(path: str) -> str:
@@ -52,7 +56,7 @@ def file_name(*parts: object) -> str:
     whole = "_".join(_slug(str(part)) for part in parts)
     if len(whole) <= _LONGEST:
         return whole
-    return f"{whole[:_LONGEST - 9]}-{_digest(repr(tuple(map(str, parts))))}"
+    return f"{whole[: _LONGEST - 9]}-{_digest(repr(tuple(map(str, parts))))}"
 
 
 def _slug(part: str) -> str:
@@ -135,9 +139,13 @@ def read_yaml(path: str | Path) -> Any:
     try:
         return yaml.load(expand(path).read_text(encoding="utf-8"), _yaml_loader())
     except OSError as error:
-        raise UserError(f"--config {path}: cannot be read ({error.strerror}); accepted: a YAML file") from error
+        raise UserError(
+            f"--config {path}: cannot be read ({error.strerror}); accepted: a YAML file"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"--config {path}: not YAML ({' '.join(str(error).split())[:200]})") from error
+        raise UserError(
+            f"--config {path}: not YAML ({' '.join(str(error).split())[:200]})"
+        ) from error
 
 
 def parse_yaml(text: str, source: str) -> Any:
@@ -147,7 +155,9 @@ def parse_yaml(text: str, source: str) -> Any:
     try:
         return yaml.load(text, _yaml_loader())
     except yaml.YAMLError as error:
-        raise UserError(f"{source} {text}: not YAML ({' '.join(str(error).split())[:200]})") from error
+        raise UserError(
+            f"{source} {text}: not YAML ({' '.join(str(error).split())[:200]})"
+        ) from error
 
 
 @functools.cache
@@ -181,7 +191,9 @@ def configuration_path(name: str) -> str:
     if Path(name).is_file() or Path(name).name != name or Path(name).suffix:
         return name
     if name not in shipped:
-        raise UserError(f"--config {name}: no such file or shipped configuration; {nearest(name, shipped)}")
+        raise UserError(
+            f"--config {name}: no such file or shipped configuration; {nearest(name, shipped)}"
+        )
     return str(shipped[name])
 
 

@@ -14,7 +14,9 @@ class Records(tuple[Record, ...]):
 
     def _repr_html_(self) -> str | None:
         draw = [getattr(record, "_repr_png_", lambda: None) for record in self]
-        images = [base64.b64encode(png).decode() for png in (each() for each in draw) if png is not None]
+        images = [
+            base64.b64encode(png).decode() for png in (each() for each in draw) if png is not None
+        ]
         return "".join(f'<img src="data:image/png;base64,{image}"><br>' for image in images) or None
 
 

@@ -29,7 +29,11 @@ def has_mnist() -> bool:
 
 
 def pytest_report_header() -> str:
-    where = "real MNIST" if has_mnist() else "NO MNIST ($LIT_MNIST_DATA): tests that need it are skipped"
+    where = (
+        "real MNIST"
+        if has_mnist()
+        else "NO MNIST ($LIT_MNIST_DATA): tests that need it are skipped"
+    )
     return f"data: {where}"
 
 
@@ -43,6 +47,7 @@ def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may depend on the network: downloads fail at once, but from this machine's own test servers."""
+
     def refuse(address: str) -> object:
         if address.startswith("http://127.0.0.1:"):
             return open_address(address)
@@ -116,5 +121,3 @@ def in_tmp(tmp_path: Path) -> Iterator[Path]:
     os.chdir(tmp_path)
     yield tmp_path
     os.chdir(before)
-
-

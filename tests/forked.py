@@ -44,8 +44,14 @@ class Server:
 
     def __init__(self) -> None:
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-        self._process = subprocess.Popen([sys.executable, __file__], cwd=ROOT, env=environment,
-                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            [sys.executable, __file__],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         atexit.register(self.close)
 
     def close(self) -> None:
@@ -80,13 +86,19 @@ def serve() -> None:
     """Answer orders until standard input ends."""
     from lit_mnist.__main__ import main
 
-    for module in ("lit_mnist.cli.training", "lit_mnist.figures.evaluation", "lit_mnist.training.tensorboard",
-                   "torch.utils.tensorboard"):  # in this order: the first keeps TensorBoard from TensorFlow
+    for module in (
+        "lit_mnist.cli.training",
+        "lit_mnist.figures.evaluation",
+        "lit_mnist.training.tensorboard",
+        "torch.utils.tensorboard",
+    ):  # in this order: the first keeps TensorBoard from TensorFlow
         importlib.import_module(module)
     for line in sys.stdin:
         orders = json.loads(line)
         children = [_start(order, main) for order in orders]
-        print(json.dumps([_watch(*pair) for pair in zip(children, orders, strict=True)]), flush=True)
+        print(
+            json.dumps([_watch(*pair) for pair in zip(children, orders, strict=True)]), flush=True
+        )
 
 
 def _start(order: dict[str, Any], main: Any) -> int:
@@ -128,7 +140,12 @@ def _watch(child: int, order: dict[str, Any]) -> tuple[int, float]:
             return status, time.monotonic() - sent if sent else 0.0
         if started is None and _stamp(watched) != before:
             started = time.monotonic()
-        if seconds is not None and not sent and started is not None and time.monotonic() - started >= seconds:
+        if (
+            seconds is not None
+            and not sent
+            and started is not None
+            and time.monotonic() - started >= seconds
+        ):
             os.kill(child, signum)
             sent = time.monotonic()
         time.sleep(0.002)

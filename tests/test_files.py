@@ -32,8 +32,23 @@ def test_file_names_say_what_they_are_of() -> None:
 
 
 def test_file_names_differ_where_their_parts_do(tmp_path: Path) -> None:
-    images = ["一.png", "二.png", "a/1.png", "b/1.png", "a-1.png", "ä.png", "ö.png", "", "/", "x" * 300, "x" * 301,
-              "一" * 200 + ".png", "\udcff.png", "a b.png", "a  b.png"]
+    images = [
+        "一.png",
+        "二.png",
+        "a/1.png",
+        "b/1.png",
+        "a-1.png",
+        "ä.png",
+        "ö.png",
+        "",
+        "/",
+        "x" * 300,
+        "x" * 301,
+        "一" * 200 + ".png",
+        "\udcff.png",
+        "a b.png",
+        "a  b.png",
+    ]
     names = [file_name("features", image, "Conv2D_1") for image in images]
     assert len(set(names)) == len(images)
     for name in names:
@@ -51,4 +66,6 @@ def test_threads_that_write_one_file_leave_one_whole(tmp_path: Path) -> None:
     contents = [bytes([i]) * 200_000 for i in range(8)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda content: write_bytes(tmp_path / "one", content), contents))
-    assert (tmp_path / "one").read_bytes() in contents and [path.name for path in tmp_path.iterdir()] == ["one"]
+    assert (tmp_path / "one").read_bytes() in contents and [
+        path.name for path in tmp_path.iterdir()
+    ] == ["one"]

@@ -10,7 +10,9 @@ import pytest
 
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="needs the extra keras")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None, reason="needs the extra keras"
+)
 TRAIN = """
 from lit_mnist import LitClassifier, MNISTDataModule
 import lightning as L
@@ -26,22 +28,34 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
 
 
-@pytest.mark.parametrize("first", [
-    "import tensorflow, torch", "import lit_mnist.spec, keras_baseline.recipe; import keras",
-], ids=["before", "between"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        "import tensorflow, torch",
+        "import lit_mnist.spec, keras_baseline.recipe; import keras",
+    ],
+    ids=["before", "between"],
+)
 def test_training_after_tensorflow(first: str) -> None:
     done = python(f"{first}\n{TRAIN}")
     assert done.returncode == 0 and "steps 1" in done.stdout, (done.returncode, done.stderr[-2000:])
 
 
 def test_tensorflow_after_training_leaves_triton_alone() -> None:
-    done = python("import torchvision, sys, lit_mnist\nbefore = sys.modules.get('triton')\n"
-                  "import tensorflow, lightning\n"
-                  "print('same', sys.modules.get('triton') is before)")
-    assert done.returncode == 0 and "same True" in done.stdout, (done.returncode, done.stderr[-2000:])
+    done = python(
+        "import torchvision, sys, lit_mnist\nbefore = sys.modules.get('triton')\n"
+        "import tensorflow, lightning\n"
+        "print('same', sys.modules.get('triton') is before)"
+    )
+    assert done.returncode == 0 and "same True" in done.stdout, (
+        done.returncode,
+        done.stderr[-2000:],
+    )
 
 
 def test_triton_alone_says_the_order() -> None:
-    done = python("import sys, types, lit_mnist\nsys.modules['tensorflow'] = types.ModuleType('tensorflow')\n"
-                  "import triton")
+    done = python(
+        "import sys, types, lit_mnist\nsys.modules['tensorflow'] = types.ModuleType('tensorflow')\n"
+        "import triton"
+    )
     assert done.returncode == 1 and "before TensorFlow" in done.stderr

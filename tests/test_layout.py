@@ -37,8 +37,11 @@ def place_of(path: Path) -> str:
 def imports(path: Path, everywhere: bool) -> Iterator[str]:
     """Absolute names of what a file imports, at module level or in functions too; not for type checking alone."""
     tree = ast.parse(path.read_text())
-    tree.body = [node for node in tree.body
-                 if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))]
+    tree.body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+    ]
     nodes = ast.walk(tree) if everywhere else iter(tree.body)
     package = ["lit_mnist", *path.relative_to(PACKAGE).parent.parts]
     for node in nodes:
@@ -47,7 +50,9 @@ def imports(path: Path, everywhere: bool) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             name = ".".join([*base, *([node.module] if node.module else [])])
-            yield from ([f"{name}.{alias.name}" for alias in node.names] if node.module is None else [name])
+            yield from (
+                [f"{name}.{alias.name}" for alias in node.names] if node.module is None else [name]
+            )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -56,17 +61,29 @@ def test_imports_point_one_way(path: Path) -> None:
     for name in imports(path, everywhere=False):
         parts = name.split(".")
         if parts[0] == "lit_mnist" and len(parts) > 1 and parts[1] != "__version__":
-            assert RANK[parts[1]] <= own, f"{path.relative_to(ROOT)} imports {name}, which comes later in the flow"
+            assert RANK[parts[1]] <= own, (
+                f"{path.relative_to(ROOT)} imports {name}, which comes later in the flow"
+            )
 
 
 def users(library: str, everywhere: bool = True) -> set[str]:
     """The places that import `library`."""
-    return {place_of(path) for path in FILES for name in imports(path, everywhere) if name.split(".")[0] == library}
+    return {
+        place_of(path)
+        for path in FILES
+        for name in imports(path, everywhere)
+        if name.split(".")[0] == library
+    }
 
 
 def test_only_figures_draw() -> None:
     assert users("matplotlib") == {"figures"}
-    assert not [path for path in FILES for name in imports(path, True) if name.startswith("matplotlib.pyplot")]
+    assert not [
+        path
+        for path in FILES
+        for name in imports(path, True)
+        if name.startswith("matplotlib.pyplot")
+    ]
 
 
 def test_tensorflow_stays_out() -> None:
@@ -82,5 +99,7 @@ def test_descriptions_and_keras_files_need_no_framework() -> None:
 def test_the_baseline_needs_no_torch() -> None:
     for path in (ROOT / "keras_baseline").rglob("*.py"):
         nodes = ast.walk(ast.parse(path.read_text()))
-        statements = [ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+        statements = [
+            ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
         assert not [text for text in statements if "torch" in text], path

@@ -25,8 +25,13 @@ def run(tmp_path: Path, cnn_spec: NetworkSpec, trained: Model) -> Model:
     """A run of configs/cnn.yaml with initial weights, and pixels' scaling as trained."""
     model = Model(Network(cnn_spec, seed=4).eval(), trained.standardizer, "mnist", tmp_path)
     state = {f"network.{key}": value for key, value in model.network.state_dict().items()}
-    write_checkpoint(tmp_path / "runs" / "cnn" / "checkpoints" / BEST, {
-        "state_dict": state, "lit_mnist": checkpoint_record(cnn_spec, trained.standardizer, "mnist", 4)})
+    write_checkpoint(
+        tmp_path / "runs" / "cnn" / "checkpoints" / BEST,
+        {
+            "state_dict": state,
+            "lit_mnist": checkpoint_record(cnn_spec, trained.standardizer, "mnist", 4),
+        },
+    )
     return model
 
 
@@ -35,7 +40,9 @@ def test_weights_in_plain_torch_give_the_same_probabilities(run: Model, in_tmp: 
     exec(SAVE, namespace)
     assert "lit_mnist" not in LOAD
     pixels = np.random.default_rng(0).integers(0, 256, (5, 28, 28)).astype(np.float32)
-    record = torch.load(in_tmp / "runs" / "cnn" / "checkpoints" / BEST, weights_only=True)["lit_mnist"]["standardizer"]
+    record = torch.load(in_tmp / "runs" / "cnn" / "checkpoints" / BEST, weights_only=True)[
+        "lit_mnist"
+    ]["standardizer"]
     scaled = (pixels - np.asarray(record["mean"])) / np.asarray(record["scale"])
     x = torch.from_numpy(scaled.astype(np.float32)).unsqueeze(1)
     assert torch.allclose(x, run.tensor(pixels), atol=1e-6)
@@ -55,4 +62,6 @@ def test_a_swapped_layer_would_be_seen(run: Model, in_tmp: Path) -> None:
     plain: dict[str, Any] = {"x": torch.rand(2, 1, 28, 28)}
     with torch.no_grad():
         exec(LOAD, plain)
-        assert not torch.allclose(plain["cnn"](state, plain["x"]), plain["probabilities"], atol=1e-3)
+        assert not torch.allclose(
+            plain["cnn"](state, plain["x"]), plain["probabilities"], atol=1e-3
+        )

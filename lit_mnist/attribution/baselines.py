@@ -38,13 +38,19 @@ class Baseline:
 
     def __call__(self, images: Tensor) -> Iterator[Tensor]:
         for reference in self.references.to(images):
-            yield reference.expand_as(images) if self.blur is None else self._blurred(images, reference)
+            yield (
+                reference.expand_as(images)
+                if self.blur is None
+                else self._blurred(images, reference)
+            )
 
     def shared(self, images: Tensor) -> Tensor:
         """Return the references (K, C, H, W), like `images` in type; raise AttributionError where there are none."""
         if self.blur is not None:
-            raise AttributionError(f"baseline {self.name!r}: every image has its own, this method needs one "
-                                   f"distribution for all; accepted: {', '.join(set(BASELINES) - {'blur'})}")
+            raise AttributionError(
+                f"baseline {self.name!r}: every image has its own, this method needs one "
+                f"distribution for all; accepted: {', '.join(set(BASELINES) - {'blur'})}"
+            )
         return self.references.to(images)
 
     def _blurred(self, images: Tensor, background: Tensor) -> Tensor:
@@ -55,7 +61,10 @@ class Baseline:
         size = 2 * round(3 * self.blur) + 1
         pad = size // 2
         ink = torch.nn.functional.pad(images - background, (pad, pad, pad, pad))
-        return gaussian_blur(ink, [size, size], [self.blur, self.blur])[..., pad:-pad, pad:-pad] + background
+        return (
+            gaussian_blur(ink, [size, size], [self.blur, self.blur])[..., pad:-pad, pad:-pad]
+            + background
+        )
 
 
 def background(model: Model) -> Tensor:
@@ -70,7 +79,9 @@ def input_noise(model: Model) -> float:
     return float(_NOISE * 255 / np.max(model.standardizer.scale))
 
 
-def make_baseline(name: str, model: Model, dataset: Dataset | None = None, seed: int = 0) -> Baseline:
+def make_baseline(
+    name: str, model: Model, dataset: Dataset | None = None, seed: int = 0
+) -> Baseline:
     """Return the named baseline; ``mean`` and ``digits`` (ten random training digits) need `dataset`.
 
     Raises AttributionError for an unknown name, or where the data are missing or of another shape.
@@ -83,8 +94,10 @@ def make_baseline(name: str, model: Model, dataset: Dataset | None = None, seed:
     if name not in BASELINES:
         raise AttributionError(f"baseline {name!r}: unknown; {nearest(name, BASELINES)}")
     if dataset is None or dataset.train_images.shape[1:] != empty.shape[2:] or empty.shape[1] != 1:
-        raise AttributionError(f"baseline {name!r} needs the training images of this network's shape; "
-                               "accepted without them: empty, blur")
+        raise AttributionError(
+            f"baseline {name!r} needs the training images of this network's shape; "
+            "accepted without them: empty, blur"
+        )
     if name == "mean":
         mean = dataset.train_images.mean(axis=0, dtype=np.float64)
         return Baseline(name, model.tensor(mean[None].astype(np.float32)))

@@ -28,8 +28,10 @@ def last_maps(network: Network, target: Target) -> str:
     maps = [info.name for info in before if has_positions(info)]
     convolutions = [name for name in maps if network.spec[name].type in CONVOLUTIONS]
     if not maps:
-        raise AttributionError(f"no layer before {target.names[0]!r} has maps of more than one position in this "
-                               "network; accepted: methods that need no layer")
+        raise AttributionError(
+            f"no layer before {target.names[0]!r} has maps of more than one position in this "
+            "network; accepted: methods that need no layer"
+        )
     return (convolutions or maps)[-1]
 
 
@@ -50,14 +52,20 @@ def _require_maps(network: Network, target: Target, layer: str, method: str) -> 
     before = _before(network, target)
     maps = [name for name in before if has_positions(network.spec[name])]
     if layer not in before:
-        raise AttributionError(f"method {method!r}: layer {layer!r} has no gradient of {target.names[0]!r}, which "
-                               f"does not depend on it; accepted: {', '.join(maps) or 'no layer'}")
+        raise AttributionError(
+            f"method {method!r}: layer {layer!r} has no gradient of {target.names[0]!r}, which "
+            f"does not depend on it; accepted: {', '.join(maps) or 'no layer'}"
+        )
     if info.maps is None:
-        raise AttributionError(f"method {method!r}: layer {layer!r} gives a vector {info.output_shape}, no maps; "
-                               f"accepted: {', '.join(maps) or 'no layer of this network'}")
+        raise AttributionError(
+            f"method {method!r}: layer {layer!r} gives a vector {info.output_shape}, no maps; "
+            f"accepted: {', '.join(maps) or 'no layer of this network'}"
+        )
     if not has_positions(info):
-        raise AttributionError(f"method {method!r}: layer {layer!r} has one position, so its map would be the same "
-                               f"everywhere; accepted: {', '.join(maps) or 'no layer of this network'}")
+        raise AttributionError(
+            f"method {method!r}: layer {layer!r} has one position, so its map would be the same "
+            f"everywhere; accepted: {', '.join(maps) or 'no layer of this network'}"
+        )
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,8 @@ class GradCam(Method):
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         layer = self.layer or last_maps(network, target)
         maps = attr.LayerGradCam(score_of(network, target), network.get_submodule(layer)).attribute(
-            watched(images), additional_forward_args=(target.directions,), relu_attributions=True)
+            watched(images), additional_forward_args=(target.directions,), relu_attributions=True
+        )
         return place(maps, network.spec[layer], images.shape[2:])
 
 
@@ -95,8 +104,10 @@ class GuidedGradCam(Method):
         GradCam(self.layer).check(network, target)
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
-        return (GuidedBackprop().attribute(network, images, target).detach()
-                * GradCam(self.layer).attribute(network, images, target).detach())
+        return (
+            GuidedBackprop().attribute(network, images, target).detach()
+            * GradCam(self.layer).attribute(network, images, target).detach()
+        )
 
 
 @dataclass(frozen=True)
@@ -138,6 +149,15 @@ class Conductance(Method):
         """Return the conductance of every unit of `layer` (any layer before the target), in its own shape."""
         method = attr.LayerConductance(score_of(network, target), network.get_submodule(layer))
         with captum():
-            return sum(torch.as_tensor(method.attribute(
-                watched(images), start, additional_forward_args=(target.directions,), n_steps=self.steps,
-                method="gausslegendre")).detach() for start in self.baseline(images)) / len(self.baseline)
+            return sum(
+                torch.as_tensor(
+                    method.attribute(
+                        watched(images),
+                        start,
+                        additional_forward_args=(target.directions,),
+                        n_steps=self.steps,
+                        method="gausslegendre",
+                    )
+                ).detach()
+                for start in self.baseline(images)
+            ) / len(self.baseline)

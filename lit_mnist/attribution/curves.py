@@ -51,7 +51,9 @@ def random_ranking(images: Tensor, seed: int) -> Tensor:
     """Return a random order of the pixels for each image, (N, H * W)."""
     generator = torch.Generator().manual_seed(seed)
     size = images.shape[2] * images.shape[3]
-    return torch.stack([torch.randperm(size, generator=generator) for _ in images]).to(images.device)
+    return torch.stack([torch.randperm(size, generator=generator) for _ in images]).to(
+        images.device
+    )
 
 
 def intensity_ranking(images: Tensor, background: Tensor, scale: Tensor | float = 1.0) -> Tensor:
@@ -64,16 +66,27 @@ def _descending(values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def curve(network: Network, images: Tensor, target: Target, order: Tensor, background: Tensor, kind: str,
-          steps: int = STEPS) -> Curve:
+def curve(
+    network: Network,
+    images: Tensor,
+    target: Target,
+    order: Tensor,
+    background: Tensor,
+    kind: str,
+    steps: int = STEPS,
+) -> Curve:
     """Delete or insert the first half of `order` (N, H * W) in `steps` equal steps; raise AttributionError."""
     if kind not in KINDS:
         raise AttributionError(f"kind {kind!r} of curve: unknown; {nearest(kind, KINDS)}")
     if target.first is None:
-        raise AttributionError(f"{kind}: a map has no probability; accepted: a class or a difference as the target")
+        raise AttributionError(
+            f"{kind}: a map has no probability; accepted: a class or a difference as the target"
+        )
     counts = np.linspace(0, order.shape[1] // 2, steps + 1).round().astype(int)
     places = torch.arange(order.shape[1], device=order.device).expand_as(order)
-    rank = torch.empty_like(order).scatter_(1, order, places).view(len(images), 1, *images.shape[2:])
+    rank = (
+        torch.empty_like(order).scatter_(1, order, places).view(len(images), 1, *images.shape[2:])
+    )
     empty = background.to(images).expand_as(images)
     front, rest = (empty, images) if kind == "deletion" else (images, empty)
     images = torch.cat([torch.where(rank < int(count), front, rest) for count in counts])
@@ -82,5 +95,8 @@ def curve(network: Network, images: Tensor, target: Target, order: Tensor, backg
 
 
 def _probability(network: Network, images: Tensor, classes: Tensor) -> np.ndarray:
-    rows = [network.probabilities(network.training_logits(part)) for part in images.split(EVALUATIONS // 4)]
+    rows = [
+        network.probabilities(network.training_logits(part))
+        for part in images.split(EVALUATIONS // 4)
+    ]
     return torch.cat(rows).gather(1, classes[:, None])[:, 0].double().cpu().numpy()

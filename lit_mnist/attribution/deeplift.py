@@ -36,8 +36,13 @@ class Unrolled(Score):
     def __init__(self, network: Network, target: Target) -> None:
         super().__init__(network, target)
         del self.network  # registered once only: Captum would hang its hooks twice
-        self.sequence = nn.Sequential(*(module for _, part in flat_modules(network, target.layer)
-                                        for module in (part, Apart())))
+        self.sequence = nn.Sequential(
+            *(
+                module
+                for _, part in flat_modules(network, target.layer)
+                for module in (part, Apart())
+            )
+        )
 
     def outputs(self, images: Tensor) -> Tensor:
         return units(self.sequence(images), self.position)
@@ -76,8 +81,10 @@ def require_known_pools(network: Network, method: str, until: str | None = None)
     for name, module in flat_modules(network, until):
         what = _pool_without_rule(module)
         if what is not None:
-            raise AttributionError(f"method {method!r} has no rule for the {what} of layer {name!r}; accepted: "
-                                   "maximum pools that do not overlap, with padding 'valid', or another method")
+            raise AttributionError(
+                f"method {method!r} has no rule for the {what} of layer {name!r}; accepted: "
+                "maximum pools that do not overlap, with padding 'valid', or another method"
+            )
 
 
 def _pool_without_rule(module: nn.Module) -> str | None:
@@ -117,8 +124,12 @@ class DeepLift(Method):
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         with unrolled(network, target) as score:
             method = attr.DeepLift(score)
-            return sum(method.attribute(watched(images), start, additional_forward_args=(target.directions,)).detach()
-                       for start in self.baseline(images)) / len(self.baseline)
+            return sum(
+                method.attribute(
+                    watched(images), start, additional_forward_args=(target.directions,)
+                ).detach()
+                for start in self.baseline(images)
+            ) / len(self.baseline)
 
 
 @dataclass(frozen=True)
@@ -140,10 +151,19 @@ class DeepLiftShap(Method):
     def check(self, network: Network, target: Target) -> None:
         require_rescale_rules(network, self.name, target.layer)
         if len(self.baseline) < 2:
-            raise AttributionError(f"method {self.name!r}: baseline {self.baseline.name!r} is one image; accepted: a "
-                                   "distribution such as digits, or the method deeplift")
+            raise AttributionError(
+                f"method {self.name!r}: baseline {self.baseline.name!r} is one image; accepted: a "
+                "distribution such as digits, or the method deeplift"
+            )
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         with unrolled(network, target) as score:
-            return attr.DeepLiftShap(score).attribute(watched(images), self.baseline.shared(images),
-                                                      additional_forward_args=(target.directions,)).detach()
+            return (
+                attr.DeepLiftShap(score)
+                .attribute(
+                    watched(images),
+                    self.baseline.shared(images),
+                    additional_forward_args=(target.directions,),
+                )
+                .detach()
+            )

@@ -26,13 +26,25 @@ from .verdicts import Judge, Sample, per_image
 
 VERDICT_DIGITS = 20
 Progress = Callable[[str, float, float], None]  # what is at work, work done, all work
-_UNSEEN = 0.1  # of SmoothGrad's noise, that is 1.5 % of the range from background to ink: cannot be seen
+_UNSEEN = (
+    0.1  # of SmoothGrad's noise, that is 1.5 % of the range from background to ink: cannot be seen
+)
 
 
-def explain(model: Model, images: Images, methods: str | Sequence[str] = "all", target: str = "predicted", *,
-            dataset: Dataset | None = None, baseline: str = "empty", layer: str | None = None,
-            verdict_digits: int = VERDICT_DIGITS, seed: int = 0, kept: KeptResults | None = None,
-            progress: Progress = lambda method, done, total: None) -> Explanation:
+def explain(
+    model: Model,
+    images: Images,
+    methods: str | Sequence[str] = "all",
+    target: str = "predicted",
+    *,
+    dataset: Dataset | None = None,
+    baseline: str = "empty",
+    layer: str | None = None,
+    verdict_digits: int = VERDICT_DIGITS,
+    seed: int = 0,
+    kept: KeptResults | None = None,
+    progress: Progress = lambda method, done, total: None,
+) -> Explanation:
     """Explain the network's answer for every image by every method, and judge the methods.
 
     Wrongly classified images come first. `target` follows `targets.GRAMMAR`; `dataset` is the data set
@@ -44,7 +56,9 @@ def explain(model: Model, images: Images, methods: str | Sequence[str] = "all", 
     that is done and all of it.
     """
     if verdict_digits < 0:
-        raise AttributionError(f"verdict_digits = {verdict_digits}; accepted: 0 (no verdicts) or more")
+        raise AttributionError(
+            f"verdict_digits = {verdict_digits}; accepted: 0 (no verdicts) or more"
+        )
     like = next(model.network.parameters(), torch.zeros(()))
     inputs = model.tensor(images.pixels).to(like)
     logits = network_logits(model.network, inputs)
@@ -54,27 +68,61 @@ def explain(model: Model, images: Images, methods: str | Sequence[str] = "all", 
     logits = logits[order]
     resolved = resolve(model.network, inputs, target, images.labels)
     setting = make_setting(model, dataset, baseline, layer, seed)
-    sample = Sample(model.network, inputs, resolved, background(model), _ink(model),
-                    _UNSEEN * input_noise(model), seed, stage_draws=1)
+    sample = Sample(
+        model.network,
+        inputs,
+        resolved,
+        background(model),
+        _ink(model),
+        _UNSEEN * input_noise(model),
+        seed,
+        stage_draws=1,
+    )
     judge = _judge(model, dataset, target, verdict_digits, sample, setting, kept)
     lenient = "all" in ([methods] if isinstance(methods, str) else methods)
-    found, skipped = _attributions(make_methods(methods, setting), sample, judge, lenient, progress, target)
+    found, skipped = _attributions(
+        make_methods(methods, setting), sample, judge, lenient, progress, target
+    )
     probabilities = model.network.probabilities(logits).double().cpu().numpy()
     return Explanation(
-        images.names, images.pixels, images.labels, predicted_classes(logits).cpu().numpy(), probabilities, target,
-        resolved.names, found, baseline, layer, seed, len(judge.sample.images) if judge else 0,
-        dataset.class_names if dataset else (), skipped, **_contrast(found, setting, sample),
-        **({} if judge is None else {"rivals": judge.rivals, "counts": judge.counts,
-                                     "layers": weighted_layers(model.network)}))
+        images.names,
+        images.pixels,
+        images.labels,
+        predicted_classes(logits).cpu().numpy(),
+        probabilities,
+        target,
+        resolved.names,
+        found,
+        baseline,
+        layer,
+        seed,
+        len(judge.sample.images) if judge else 0,
+        dataset.class_names if dataset else (),
+        skipped,
+        **_contrast(found, setting, sample),
+        **(
+            {}
+            if judge is None
+            else {
+                "rivals": judge.rivals,
+                "counts": judge.counts,
+                "layers": weighted_layers(model.network),
+            }
+        ),
+    )
 
 
 def interesting(model: Model, dataset: Dataset, count: int = 8) -> tuple[str, ...]:
     """Return ids of test images worth a look: the most confident mistakes, up to five eighths, then right answers."""
-    logits = network_logits(model.network, model.tensor(dataset.test_images).to(next(model.network.parameters())))
+    logits = network_logits(
+        model.network, model.tensor(dataset.test_images).to(next(model.network.parameters()))
+    )
     confidence, guess = model.network.probabilities(logits).max(1)
     wrong = guess.cpu() != torch.from_numpy(dataset.test_labels)
-    mistakes = [int(i) for i in confidence.cpu().argsort(descending=True) if wrong[i]][:max(1, 5 * count // 8)]
-    right = [int(i) for i in (~wrong).nonzero().flatten()[:count - len(mistakes)]]
+    mistakes = [int(i) for i in confidence.cpu().argsort(descending=True) if wrong[i]][
+        : max(1, 5 * count // 8)
+    ]
+    right = [int(i) for i in (~wrong).nonzero().flatten()[: count - len(mistakes)]]
     return tuple(f"test:{i}" for i in (*mistakes, *right))
 
 
@@ -93,18 +141,32 @@ def _ink(model: Model) -> Tensor:
     return torch.from_numpy(np.array(channels_first(model.standardizer.scale), np.float64))
 
 
-def _judge(model: Model, dataset: Dataset | None, target: str, count: int, shown: Sample, setting: Setting,
-           kept: KeptResults | None) -> Judge | None:
+def _judge(
+    model: Model,
+    dataset: Dataset | None,
+    target: str,
+    count: int,
+    shown: Sample,
+    setting: Setting,
+    kept: KeptResults | None,
+) -> Judge | None:
     """Return what judges the methods; without a data set on the explained images, which is not kept."""
     if count == 0:
         return None
     sample = _verdict_sample(model, dataset, target, count, shown)
     digits = setting.digits and arrays_hash(setting.digits.references.cpu().numpy())
-    about = {"target": target, "baseline": setting.baseline.name, "layer": setting.layer, "random digits": digits}
+    about = {
+        "target": target,
+        "baseline": setting.baseline.name,
+        "layer": setting.layer,
+        "random digits": digits,
+    }
     return Judge(sample, about, kept if sample.names else None)
 
 
-def _verdict_sample(model: Model, dataset: Dataset | None, target: str, count: int, shown: Sample) -> Sample:
+def _verdict_sample(
+    model: Model, dataset: Dataset | None, target: str, count: int, shown: Sample
+) -> Sample:
     """The first test digits to which the target's question can be put, or the explained images without a data set."""
     if dataset is None or model.spec.input_shape != (*dataset.test_images.shape[1:], 1):
         return shown
@@ -113,19 +175,38 @@ def _verdict_sample(model: Model, dataset: Dataset | None, target: str, count: i
     inputs = model.tensor(pixels).to(shown.images)
     first = target.split("-")[0].strip()
     if first.isdecimal():
-        fitting = (predicted_classes(network_logits(model.network, inputs)) == int(first)).nonzero().flatten()[:count]
+        fitting = (
+            (predicted_classes(network_logits(model.network, inputs)) == int(first))
+            .nonzero()
+            .flatten()[:count]
+        )
     else:
         fitting = torch.arange(min(count, len(pixels)))
     if len(fitting) == 0:
         return shown
     question = "predicted-second" if "-" in target and not first.isdecimal() else target
     resolved = resolve(model.network, inputs[fitting], question, labels[fitting.cpu().numpy()])
-    return Sample(model.network, inputs[fitting], resolved, shown.background, shown.ink, shown.radius, shown.seed,
-                  stage_draws=shown.stage_draws, names=tuple(f"test:{number}" for number in fitting.tolist()))
+    return Sample(
+        model.network,
+        inputs[fitting],
+        resolved,
+        shown.background,
+        shown.ink,
+        shown.radius,
+        shown.seed,
+        stage_draws=shown.stage_draws,
+        names=tuple(f"test:{number}" for number in fitting.tolist()),
+    )
 
 
-def _attributions(methods: tuple[Method, ...], sample: Sample, judge: Judge | None, lenient: bool,
-                  progress: Progress, target: str) -> tuple[tuple[Attribution, ...], dict[str, str]]:
+def _attributions(
+    methods: tuple[Method, ...],
+    sample: Sample,
+    judge: Judge | None,
+    lenient: bool,
+    progress: Progress,
+    target: str,
+) -> tuple[tuple[Attribution, ...], dict[str, str]]:
     work = [_work(method, len(sample.images), judge) for method in methods]
     found = []
     skipped = {}
@@ -151,19 +232,24 @@ def _attribution(method: Method, sample: Sample, judge: Judge | None, target: st
     start = time.perf_counter()
     maps = method(sample.network, sample.images, sample.target)
     seconds = time.perf_counter() - start
-    attribution = Attribution(method.name, target, maps.float().cpu().numpy(), seconds,
-                              per_image(method, sample, maps))
+    attribution = Attribution(
+        method.name, target, maps.float().cpu().numpy(), seconds, per_image(method, sample, maps)
+    )
     return attribution if judge is None else replace(attribution, **vars(judge(method)))
 
 
-def _contrast(found: tuple[Attribution, ...], setting: Setting, sample: Sample) -> dict[str, object]:
+def _contrast(
+    found: tuple[Attribution, ...], setting: Setting, sample: Sample
+) -> dict[str, object]:
     """For a difference of two classes: one method's maps for the one, for the other, and for the difference."""
     if sample.target.second is None or not found:
         return {}
     names = [attribution.method for attribution in found]
     name = "integrated_gradients" if "integrated_gradients" in names else names[0]
     (method,) = make_methods(name, setting)
-    sides = [method(sample.network, sample.images, classes).sum(1).float().cpu().numpy()
-             for classes in (sample.target.first, sample.target.second)]
+    sides = [
+        method(sample.network, sample.images, classes).sum(1).float().cpu().numpy()
+        for classes in (sample.target.first, sample.target.second)
+    ]
     both = found[names.index(name)].values.sum(1)
     return {"contrast": np.stack([*sides, both]), "contrast_method": name}

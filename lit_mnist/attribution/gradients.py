@@ -69,7 +69,9 @@ class IntegratedGradients(Method):
         return replace(self, steps=min(50, self.steps), tolerance=None)
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
-        return sum(self._from(start, network, images, target) for start in self.baseline(images)) / len(self.baseline)
+        return sum(
+            self._from(start, network, images, target) for start in self.baseline(images)
+        ) / len(self.baseline)
 
     def _from(self, start: Tensor, network: Network, images: Tensor, target: Target) -> Tensor:
         score = fast_score_of(network, target)
@@ -78,25 +80,44 @@ class IntegratedGradients(Method):
             late = _errors(score, images, start, target.directions, found) > self.tolerance
             if not late.any():
                 break
-            found[late] = self._in_pieces(score, images[late], start[late], target.directions[late], pieces)
+            found[late] = self._in_pieces(
+                score, images[late], start[late], target.directions[late], pieces
+            )
         return found
 
-    def _in_pieces(self, score: FastScore, images: Tensor, start: Tensor, directions: Tensor, pieces: int) -> Tensor:
+    def _in_pieces(
+        self, score: FastScore, images: Tensor, start: Tensor, directions: Tensor, pieces: int
+    ) -> Tensor:
         """Add up the integrals over equal pieces of the way: a long rule would spend its time on finding its nodes."""
         marks = [torch.lerp(start, images, piece / pieces) for piece in range(pieces + 1)]
         return sum(self._integral(score, end, begin, directions) for begin, end in pairwise(marks))
 
-    def _integral(self, score: FastScore, images: Tensor, start: Tensor, directions: Tensor) -> Tensor:
-        return attr.IntegratedGradients(score).attribute(
-            watched(images), start, additional_forward_args=(directions,), n_steps=self.steps, method="gausslegendre",
-            internal_batch_size=max(EVALUATIONS, len(images))).detach()
+    def _integral(
+        self, score: FastScore, images: Tensor, start: Tensor, directions: Tensor
+    ) -> Tensor:
+        return (
+            attr.IntegratedGradients(score)
+            .attribute(
+                watched(images),
+                start,
+                additional_forward_args=(directions,),
+                n_steps=self.steps,
+                method="gausslegendre",
+                internal_batch_size=max(EVALUATIONS, len(images)),
+            )
+            .detach()
+        )
 
 
-def _errors(score: FastScore, images: Tensor, start: Tensor, directions: Tensor, found: Tensor) -> Tensor:
+def _errors(
+    score: FastScore, images: Tensor, start: Tensor, directions: Tensor, found: Tensor
+) -> Tensor:
     """Return each image's completeness error, relative to the change of its score, (N,)."""
     with torch.no_grad():
         change = score(images, directions) - score(start, directions)
-    return (found.sum((1, 2, 3)) - change).abs() / change.abs().clamp_min(torch.finfo(change.dtype).tiny)
+    return (found.sum((1, 2, 3)) - change).abs() / change.abs().clamp_min(
+        torch.finfo(change.dtype).tiny
+    )
 
 
 @dataclass(frozen=True)
@@ -128,9 +149,14 @@ class SmoothGrad(Method):
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         method = attr.NoiseTunnel(attr.Saliency(fast_score_of(network, target)))
         with captum(self.seed):
-            return method.attribute(watched(images), nt_type="smoothgrad_sq" if self.squared else "smoothgrad",
-                                    nt_samples=self.samples, stdevs=self.noise, abs=True,
-                                    additional_forward_args=(target.directions,))
+            return method.attribute(
+                watched(images),
+                nt_type="smoothgrad_sq" if self.squared else "smoothgrad",
+                nt_samples=self.samples,
+                stdevs=self.noise,
+                abs=True,
+                additional_forward_args=(target.directions,),
+            )
 
 
 @dataclass(frozen=True)
@@ -157,5 +183,10 @@ class GradientShap(Method):
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         method = attr.GradientShap(fast_score_of(network, target))
         with captum(self.seed):
-            return method.attribute(watched(images), self.baseline.shared(images), n_samples=self.samples,
-                                    stdevs=0.0, additional_forward_args=(target.directions,))
+            return method.attribute(
+                watched(images),
+                self.baseline.shared(images),
+                n_samples=self.samples,
+                stdevs=0.0,
+                additional_forward_args=(target.directions,),
+            )

@@ -34,10 +34,32 @@ from .targets import AttributionError, FastScore, Score, Target, TargetLike, che
 
 EVALUATIONS = 1000  # images that go through the network at a time
 # modules that are affine in evaluation, so that any rule that shares out a sum holds for them
-AFFINE = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.ZeroPad2d, nn.Flatten,
-          nn.Identity, nn.Dropout, nn.Dropout2d, nn.AlphaDropout, nn.Upsample, BatchNorm, Rescaling, ChannelRescaling,
-          Normalization, Reshape, Crop, KerasFlatten, Permute, ActivityRegularization, GaussianNoise,
-          GaussianDropout, RandomChange)
+AFFINE = (
+    nn.Conv2d,
+    nn.ConvTranspose2d,
+    nn.Linear,
+    nn.AvgPool2d,
+    nn.AdaptiveAvgPool2d,
+    nn.ZeroPad2d,
+    nn.Flatten,
+    nn.Identity,
+    nn.Dropout,
+    nn.Dropout2d,
+    nn.AlphaDropout,
+    nn.Upsample,
+    BatchNorm,
+    Rescaling,
+    ChannelRescaling,
+    Normalization,
+    Reshape,
+    Crop,
+    KerasFlatten,
+    Permute,
+    ActivityRegularization,
+    GaussianNoise,
+    GaussianDropout,
+    RandomChange,
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +72,9 @@ class Method:
     """
 
     name: ClassVar[str]
-    promise: ClassVar[float | None] = None  # largest completeness error left; such methods have a `baseline`
+    promise: ClassVar[float | None] = (
+        None  # largest completeness error left; such methods have a `baseline`
+    )
     multiplied: ClassVar[bool] = True  # attributions already hold the pixel's change, not a slope
     pixelwise: ClassVar[bool] = True  # a pixel without influence gets exactly zero
 
@@ -64,13 +88,19 @@ class Method:
         """Roughly how many passes through the network one image costs, for telling the time left."""
         return 1.0
 
-    def __call__(self, network: Network, images: Tensor, target: TargetLike = "predicted") -> Tensor:
+    def __call__(
+        self, network: Network, images: Tensor, target: TargetLike = "predicted"
+    ) -> Tensor:
         images = checked_images(network, images)
         target = resolve(network, images, target)
         self.check(network, target)
         size = max(1, EVALUATIONS // self.evaluations)
-        parts = [self.attribute(network, images[start:start + size], target.part(slice(start, start + size)))
-                 for start in range(0, len(images), size)]
+        parts = [
+            self.attribute(
+                network, images[start : start + size], target.part(slice(start, start + size))
+            )
+            for start in range(0, len(images), size)
+        ]
         return torch.cat(parts).detach().contiguous()  # Captum's metrics take views of them
 
     def rough(self) -> Method:
@@ -107,7 +137,9 @@ def captum(seed: int | None = None) -> Iterator[None]:
     GradientShap draws from NumPy's global generator, noise tunnels from torch's: both are put back.
     """
     with warnings.catch_warnings(), torch.random.fork_rng(enabled=seed is not None):
-        warnings.filterwarnings("ignore", message="Setting (forward, )?backward hooks", category=UserWarning)
+        warnings.filterwarnings(
+            "ignore", message="Setting (forward, )?backward hooks", category=UserWarning
+        )
         if seed is None:
             yield
             return
@@ -136,29 +168,46 @@ def require_chain(network: Network, method: str, until: str | None = None) -> No
     try:
         names = network.spec.chain(until)
     except SpecError as error:
-        raise AttributionError(f"method {method!r} goes back layer by layer through a chain: {error}; accepted: a "
-                               "layer before the branches as the target, or a method by gradients") from error
+        raise AttributionError(
+            f"method {method!r} goes back layer by layer through a chain: {error}; accepted: a "
+            "layer before the branches as the target, or a method by gradients"
+        ) from error
     shared = [name for name in names if network.spec[name].type == "shared"]
     if shared:
-        raise AttributionError(f"method {method!r}: layer {shared[0]!r} is a second call of another layer, whose two "
-                               "calls its rules would mix up; accepted: a method by gradients")
+        raise AttributionError(
+            f"method {method!r}: layer {shared[0]!r} is a second call of another layer, whose two "
+            "calls its rules would mix up; accepted: a method by gradients"
+        )
 
 
-def require_rules(network: Network, method: str, ruled: tuple[type[nn.Module], ...], until: str | None = None) -> None:
+def require_rules(
+    network: Network, method: str, ruled: tuple[type[nn.Module], ...], until: str | None = None
+) -> None:
     """Raise AttributionError for a module up to layer `until` that is neither affine nor among the `ruled`."""
     for name, module in flat_modules(network, until):
-        affine = isinstance(module, AFFINE) or (isinstance(module, SamePool) and module.kind == "average")
+        affine = isinstance(module, AFFINE) or (
+            isinstance(module, SamePool) and module.kind == "average"
+        )
         if not affine and not isinstance(module, ruled):
-            raise AttributionError(f"method {method!r} has no rule for the {type(module).__name__} of layer {name!r}; "
-                                   f"accepted: {', '.join(kind.__name__ for kind in ruled)} and linear layers, or "
-                                   "another method")
+            raise AttributionError(
+                f"method {method!r} has no rule for the {type(module).__name__} of layer {name!r}; "
+                f"accepted: {', '.join(kind.__name__ for kind in ruled)} and linear layers, or "
+                "another method"
+            )
 
 
 def require_relu(network: Network, method: str, until: str | None = None) -> None:
     """Raise AttributionError where activations up to layer `until` are not all ReLUs, as the method's rule needs."""
     modules = [module for _, module in flat_modules(network, until)]
-    others = sorted({type(module).__name__ for module in modules
-                     if isinstance(module, ACTIVATION_MODULES) and not isinstance(module, nn.ReLU)})
+    others = sorted(
+        {
+            type(module).__name__
+            for module in modules
+            if isinstance(module, ACTIVATION_MODULES) and not isinstance(module, nn.ReLU)
+        }
+    )
     if others or not any(isinstance(module, nn.ReLU) for module in modules):
-        raise AttributionError(f"method {method!r} is defined for ReLU alone; found here: "
-                               f"{', '.join(others) or 'no activation'}; accepted: a network of ReLUs")
+        raise AttributionError(
+            f"method {method!r} is defined for ReLU alone; found here: "
+            f"{', '.join(others) or 'no activation'}; accepted: a network of ReLUs"
+        )

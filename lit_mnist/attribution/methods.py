@@ -37,8 +37,10 @@ class Setting:
     def distribution(self, method: str) -> Baseline:
         """Return the distribution of baselines; raise AttributionError where no data set is at hand."""
         if self.digits is None:
-            raise AttributionError(f"method {method!r} needs random training digits as baselines, and the data set "
-                                   "is not at hand; accepted: any other method")
+            raise AttributionError(
+                f"method {method!r} needs random training digits as baselines, and the data set "
+                "is not at hand; accepted: any other method"
+            )
         return self.digits
 
 
@@ -62,21 +64,30 @@ METHODS: dict[str, Callable[[Setting], Method]] = {
 }
 
 
-def make_setting(model: Model, dataset: Dataset | None = None, baseline: str = "empty", layer: str | None = None,
-                 seed: int = 0) -> Setting:
+def make_setting(
+    model: Model,
+    dataset: Dataset | None = None,
+    baseline: str = "empty",
+    layer: str | None = None,
+    seed: int = 0,
+) -> Setting:
     """Return the setting for a model; without `dataset` there are no digits to compare with."""
     usable = dataset is not None and model.spec.input_shape == (*dataset.train_images.shape[1:], 1)
     digits = make_baseline("digits", model, dataset, seed) if usable else None
     if layer is not None:
         _ = model.spec[layer]  # an unknown name is said at once
-    return Setting(make_baseline(baseline, model, dataset, seed), digits, input_noise(model), layer, seed)
+    return Setting(
+        make_baseline(baseline, model, dataset, seed), digits, input_noise(model), layer, seed
+    )
 
 
 def make_methods(names: str | Sequence[str], setting: Setting) -> tuple[Method, ...]:
     """Return the named methods; raise AttributionError for an unknown name. ``all`` stands for all."""
     names = [names] if isinstance(names, str) else list(names)
     if names == ["all"]:
-        names = [name for name in METHODS if setting.digits is not None or not name.endswith("_shap")]
+        names = [
+            name for name in METHODS if setting.digits is not None or not name.endswith("_shap")
+        ]
     for name in names:
         if name not in METHODS:
             raise AttributionError(f"method {name!r}: unknown; {nearest(name, METHODS)}, or all")

@@ -31,18 +31,28 @@ class Completeness:
     @property
     def error(self) -> np.ndarray:
         """``|total - change| / |change|``, (N,)."""
-        return np.abs(self.total - self.change) / np.maximum(np.abs(self.change), np.finfo(np.float32).tiny)
+        return np.abs(self.total - self.change) / np.maximum(
+            np.abs(self.change), np.finfo(np.float32).tiny
+        )
 
 
 @torch.no_grad()
-def completeness(network: Network, images: Tensor, target: Target, attributions: Tensor,
-                 baseline: Baseline) -> Completeness:
+def completeness(
+    network: Network, images: Tensor, target: Target, attributions: Tensor, baseline: Baseline
+) -> Completeness:
     """Compare sums with changes of the score; several baselines count with their mean."""
     score = fast_score_of(network, target)
 
     def scores(x: Tensor) -> Tensor:
-        return torch.cat([score(*part) for part in zip(x.split(EVALUATIONS), target.directions.split(EVALUATIONS),
-                                                        strict=True)]).double()
+        return torch.cat(
+            [
+                score(*part)
+                for part in zip(
+                    x.split(EVALUATIONS), target.directions.split(EVALUATIONS), strict=True
+                )
+            ]
+        ).double()
+
     change = scores(images) - sum(scores(start) for start in baseline(images)) / len(baseline)
     return Completeness(attributions.double().sum((1, 2, 3)).cpu().numpy(), change.cpu().numpy())
 
@@ -56,15 +66,25 @@ class RememberedScore:
 
     @torch.no_grad()
     def __call__(self, images: Tensor, directions: Tensor) -> Tensor:
-        key = hashlib.sha256(images.cpu().numpy().tobytes() + directions.cpu().numpy().tobytes()).digest()
+        key = hashlib.sha256(
+            images.cpu().numpy().tobytes() + directions.cpu().numpy().tobytes()
+        ).digest()
         if key not in self.scores:
             self.scores[key] = self.score(images, directions)
         return self.scores[key]
 
 
-def infidelity(network: Network, images: Tensor, target: Target, attributions: Tensor, background: Tensor,
-               multiplied: bool, samples: int = _SAMPLES, seed: int = 0,
-               score: Callable[[Tensor, Tensor], Tensor] | None = None) -> np.ndarray:
+def infidelity(
+    network: Network,
+    images: Tensor,
+    target: Target,
+    attributions: Tensor,
+    background: Tensor,
+    multiplied: bool,
+    samples: int = _SAMPLES,
+    seed: int = 0,
+    score: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> np.ndarray:
     """Return the share of the score's changes that the map does not predict, (N,): 0 all explained, 1 none.
 
     Captum's infidelity (Yeh et al. 2019, arXiv:1901.09392), at the best scale of the map, over squares
@@ -74,7 +94,9 @@ def infidelity(network: Network, images: Tensor, target: Target, attributions: T
     """
     score = score or fast_score_of(network, target)
     empty = background.to(images)
-    attributions = attributions.expand_as(images) / (1 if attributions.shape == images.shape else images.shape[1])
+    attributions = attributions.expand_as(images) / (
+        1 if attributions.shape == images.shape else images.shape[1]
+    )
 
     def cover(inputs: Tensor) -> tuple[Tensor, Tensor]:
         covered = _squares(inputs)
@@ -83,13 +105,22 @@ def infidelity(network: Network, images: Tensor, target: Target, attributions: T
 
     def measured(values: Tensor, normalize: bool) -> Tensor:
         with captum(seed):
-            return metrics.infidelity(score, cover, images, values, normalize=normalize,
-                                      additional_forward_args=(target.directions,), n_perturb_samples=samples,
-                                      max_examples_per_batch=min(max(EVALUATIONS, len(images)), samples * len(images)))
+            return metrics.infidelity(
+                score,
+                cover,
+                images,
+                values,
+                normalize=normalize,
+                additional_forward_args=(target.directions,),
+                n_perturb_samples=samples,
+                max_examples_per_batch=min(max(EVALUATIONS, len(images)), samples * len(images)),
+            )
 
     left = measured(attributions, True)
     whole = measured(torch.zeros_like(attributions), False)
-    return (left / whole.clamp_min(torch.finfo(whole.dtype).tiny)).clamp(0, 1).double().cpu().numpy()
+    return (
+        (left / whole.clamp_min(torch.finfo(whole.dtype).tiny)).clamp(0, 1).double().cpu().numpy()
+    )
 
 
 def _squares(images: Tensor) -> Tensor:
@@ -104,8 +135,15 @@ def _squares(images: Tensor) -> Tensor:
     return (inside[0][:, :, None] & inside[1][:, None, :])[:, None]
 
 
-def sensitivity(method: Method, network: Network, images: Tensor, target: Target, radius: float, samples: int = NOISES,
-                seed: int = 0) -> np.ndarray:
+def sensitivity(
+    method: Method,
+    network: Network,
+    images: Tensor,
+    target: Target,
+    radius: float,
+    samples: int = NOISES,
+    seed: int = 0,
+) -> np.ndarray:
     """Return how far the map moves at most when the image does not visibly change, (N,), relative to its length.
 
     Captum's max-sensitivity (Yeh et al. 2019, arXiv:1901.09392): the largest of `samples` uniform noises of
@@ -117,10 +155,17 @@ def sensitivity(method: Method, network: Network, images: Tensor, target: Target
         noise = torch.rand(inputs.shape, generator=generator).to(inputs)
         return inputs + radius * (2 * noise - 1)
 
-    def explain(inputs: tuple[Tensor, ...] | Tensor) -> tuple[Tensor]:  # Captum wants tuples, and gives both
+    def explain(
+        inputs: tuple[Tensor, ...] | Tensor,
+    ) -> tuple[Tensor]:  # Captum wants tuples, and gives both
         inputs = inputs[0] if isinstance(inputs, tuple) else inputs
         return (method(network, inputs, target.repeated(len(inputs) // len(images))),)
 
-    found = metrics.sensitivity_max(explain, images, disturb, n_perturb_samples=samples,
-                                    max_examples_per_batch=samples * len(images))
+    found = metrics.sensitivity_max(
+        explain,
+        images,
+        disturb,
+        n_perturb_samples=samples,
+        max_examples_per_batch=samples * len(images),
+    )
     return found.double().cpu().numpy()

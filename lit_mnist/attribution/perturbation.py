@@ -46,7 +46,9 @@ class _Even:
     def _outputs(self, images: Tensor) -> Tensor:
         missing = -len(images) % self.size
         filled = torch.cat([images, images[:1].expand(missing, *images.shape[1:])])
-        return torch.cat([self.score.outputs(part) for part in filled.split(self.size)])[:len(images)]
+        return torch.cat([self.score.outputs(part) for part in filled.split(self.size)])[
+            : len(images)
+        ]
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,10 @@ class Occlusion(Method):
 
     def check(self, network: Network, target: Target) -> None:
         if not 1 <= self.stride <= self.window <= min(network.spec.input_shape[:2]):
-            raise AttributionError(f"method {self.name!r}: window {self.window} with stride {self.stride}; accepted: "
-                                   f"1 <= stride <= window <= {min(network.spec.input_shape[:2])}")
+            raise AttributionError(
+                f"method {self.name!r}: window {self.window} with stride {self.stride}; accepted: "
+                f"1 <= stride <= window <= {min(network.spec.input_shape[:2])}"
+            )
 
     @property
     def evaluations(self) -> int:
@@ -75,9 +79,17 @@ class Occlusion(Method):
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         method = attr.Occlusion(_Even(network, target, images, EVALUATIONS // 4))
         window, stride = ((images.shape[1], side, side) for side in (self.window, self.stride))
-        return sum(method.attribute(images, window, stride, start, additional_forward_args=(target.directions,),
-                                    perturbations_per_eval=_tries(images)).to(images)  # Captum gives float32 for all
-                   for start in self.baseline(images)) / len(self.baseline)
+        return sum(
+            method.attribute(
+                images,
+                window,
+                stride,
+                start,
+                additional_forward_args=(target.directions,),
+                perturbations_per_eval=_tries(images),
+            ).to(images)  # Captum gives float32 for all
+            for start in self.baseline(images)
+        ) / len(self.baseline)
 
 
 @dataclass(frozen=True)
@@ -94,8 +106,10 @@ class FeatureAblation(Method):
 
     def check(self, network: Network, target: Target) -> None:
         if not 1 <= self.block <= min(network.spec.input_shape[:2]):
-            raise AttributionError(f"method {self.name!r}: block of {self.block}; accepted: 1 to "
-                                   f"{min(network.spec.input_shape[:2])}")
+            raise AttributionError(
+                f"method {self.name!r}: block of {self.block}; accepted: 1 to "
+                f"{min(network.spec.input_shape[:2])}"
+            )
 
     @property
     def evaluations(self) -> int:
@@ -103,10 +117,16 @@ class FeatureAblation(Method):
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         method = attr.FeatureAblation(_Even(network, target, images, EVALUATIONS // 4))
-        return sum(method.attribute(images, start, additional_forward_args=(target.directions,),
-                                    feature_mask=self._features(images, start),
-                                    perturbations_per_eval=_tries(images)).to(images)
-                   for start in self.baseline(images)) / len(self.baseline)
+        return sum(
+            method.attribute(
+                images,
+                start,
+                additional_forward_args=(target.directions,),
+                feature_mask=self._features(images, start),
+                perturbations_per_eval=_tries(images),
+            ).to(images)
+            for start in self.baseline(images)
+        ) / len(self.baseline)
 
     def _features(self, images: Tensor, start: Tensor) -> Tensor:
         """Number of the feature that each pixel belongs to; all channels of a pixel go together.
@@ -116,11 +136,17 @@ class FeatureAblation(Method):
         """
         if self.block == 1:
             changed = (images != start).any(1, keepdim=True).flatten(1)
-            return (changed.cumsum(1) * changed).view(len(images), 1, *images.shape[2:]).expand_as(images)
+            return (
+                (changed.cumsum(1) * changed)
+                .view(len(images), 1, *images.shape[2:])
+                .expand_as(images)
+            )
         height, width = images.shape[2:]
         rows = torch.arange(height, device=images.device)[:, None] // self.block
         columns = torch.arange(width, device=images.device)[None] // self.block
-        return (rows * math.ceil(width / self.block) + columns).expand(1, images.shape[1], height, width)
+        return (rows * math.ceil(width / self.block) + columns).expand(
+            1, images.shape[1], height, width
+        )
 
 
 def _tries(images: Tensor) -> int:

@@ -20,15 +20,19 @@ def place(maps: Tensor, info: LayerInfo, size: tuple[int, int], keep_sum: bool =
     image instead would move it: a 3 x 3 map whose fields' centres are pixels 8.5, 12.5 and 16.5 would be
     drawn at 4.7, 14 and 23.3. With `keep_sum` each unit's share of the pixels adds up to its value.
     """
-    rows, columns = (_weights(length, size[axis], info, axis, keep_sum).to(maps)
-                     for axis, length in enumerate(maps.shape[2:]))
+    rows, columns = (
+        _weights(length, size[axis], info, axis, keep_sum).to(maps)
+        for axis, length in enumerate(maps.shape[2:])
+    )
     return torch.einsum("nmij,ai,bj->nmab", maps, rows, columns)
 
 
 def _weights(units: int, pixels: int, info: LayerInfo, axis: int, keep_sum: bool) -> Tensor:
     """Share of each unit in each pixel along one axis, (pixels, units)."""
     first = info.start[axis] + (info.receptive_field[axis] - 1) / 2
-    where = ((torch.arange(pixels, dtype=torch.float64) - first) / info.jump[axis]).clamp(0, units - 1)
+    where = ((torch.arange(pixels, dtype=torch.float64) - first) / info.jump[axis]).clamp(
+        0, units - 1
+    )
     weights = (1 - (where[:, None] - torch.arange(units, dtype=torch.float64)).abs()).clamp_min(0)
     return weights / weights.sum(0).clamp_min(1e-12) if keep_sum else weights
 
@@ -49,24 +53,32 @@ def reach(spec: NetworkSpec, layer: str | None = None) -> np.ndarray:
     return np.outer(*seen[INPUT])
 
 
-def _back(layer: Layer, info: LayerInfo, shape: Shape, seen: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+def _back(
+    layer: Layer, info: LayerInfo, shape: Shape, seen: tuple[np.ndarray, ...]
+) -> tuple[np.ndarray, ...]:
     """Return which rows and columns of an input of this shape the used outputs look at."""
     window = layer.window(info.input_shape)
-    moved = isinstance(layer, Merge) and shape[:2] != info.output_shape[:2]  # broadcast, or a part of the rows
+    moved = (
+        isinstance(layer, Merge) and shape[:2] != info.output_shape[:2]
+    )  # broadcast, or a part of the rows
     if window is None or moved or len(shape) != 3 or layer.mixes_positions(info.input_shape):
         return _all(shape)
-    return tuple(_axis(used, window.kernel[a], window.stride[a], window.before[a], shape[a])
-                 for a, used in enumerate(seen))
+    return tuple(
+        _axis(used, window.kernel[a], window.stride[a], window.before[a], shape[a])
+        for a, used in enumerate(seen)
+    )
 
 
 def _all(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     return tuple(np.ones(length, bool) for length in shape[:2]) if len(shape) == 3 else ()
 
 
-def _axis(used: np.ndarray, kernel: Number, stride: Number, before: Number, length: int) -> np.ndarray:
+def _axis(
+    used: np.ndarray, kernel: Number, stride: Number, before: Number, length: int
+) -> np.ndarray:
     """Inputs along one axis that a used output looks at."""
     seen = np.zeros(length, bool)
     for unit in np.flatnonzero(used).tolist():
         start = unit * stride - before
-        seen[max(0, math.floor(start)):max(0, math.ceil(start + kernel))] = True
+        seen[max(0, math.floor(start)) : max(0, math.ceil(start + kernel))] = True
     return seen

@@ -62,9 +62,18 @@ def weighted_layers(network: Network) -> tuple[str, ...]:
     return tuple(info.name for info in reversed(network.spec.table) if info.weights)
 
 
-def randomization(method: Method, network: Network, images: Tensor, target: Target, foreground: Tensor,
-                  original: Tensor | None = None, draws: int = DRAWS, stage_draws: int = 0,
-                  seed: int = 0, networks: Callable[[int, int], Network] | None = None) -> Randomization:
+def randomization(
+    method: Method,
+    network: Network,
+    images: Tensor,
+    target: Target,
+    foreground: Tensor,
+    original: Tensor | None = None,
+    draws: int = DRAWS,
+    stage_draws: int = 0,
+    seed: int = 0,
+    networks: Callable[[int, int], Network] | None = None,
+) -> Randomization:
     """Compare the method's maps before and after drawing all weights anew, `draws` times.
 
     `foreground` is bool (N, H, W). With `stage_draws` the stages before, from the top layer down, are
@@ -79,15 +88,24 @@ def randomization(method: Method, network: Network, images: Tensor, target: Targ
         after = ranks(method(networks(stage, draw), images, target), foreground)
         return np.array([float(a @ b) for a, b in zip(before, after, strict=True)])
 
-    planned = {stage: stage_draws for stage in range(1, len(layers)) if stage_draws} | {len(layers): draws}
-    return Randomization(method.name, tuple(layers[stage - 1] for stage in planned),
-                         tuple(np.stack([correlation(stage, draw) for draw in range(count)])
-                               for stage, count in planned.items()))
+    planned = {stage: stage_draws for stage in range(1, len(layers)) if stage_draws} | {
+        len(layers): draws
+    }
+    return Randomization(
+        method.name,
+        tuple(layers[stage - 1] for stage in planned),
+        tuple(
+            np.stack([correlation(stage, draw) for draw in range(count)])
+            for stage, count in planned.items()
+        ),
+    )
 
 
 def drawn_anew(network: Network, seed: int, stage: int, draw: int) -> Network:
     """Return draw number `draw` of the network with the weights of its top `stage` layers drawn anew."""
-    return randomize(network, stage, 1_000_003 * (seed + 1) + draw)  # far from the seeds of training
+    return randomize(
+        network, stage, 1_000_003 * (seed + 1) + draw
+    )  # far from the seeds of training
 
 
 def ranks(attributions: Tensor, foreground: Tensor) -> list[np.ndarray]:
@@ -97,7 +115,10 @@ def ranks(attributions: Tensor, foreground: Tensor) -> list[np.ndarray]:
     make the correlation of unrelated maps large.
     """
     maps = attributions.sum(1).double().cpu().numpy()
-    return [_unit(rankdata(image[mask])) for image, mask in zip(maps, foreground.cpu().numpy(), strict=True)]
+    return [
+        _unit(rankdata(image[mask]))
+        for image, mask in zip(maps, foreground.cpu().numpy(), strict=True)
+    ]
 
 
 def _unit(ranked: np.ndarray) -> np.ndarray:

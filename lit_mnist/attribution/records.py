@@ -122,28 +122,68 @@ class Explanation:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return every array under a name, as the NPZ file holds them: ``saliency`` (n, C, H, W), ``pixels``, ..."""
         found = {a.method: a.values for a in self.attributions}
-        found |= {f"{a.method}/{name}": values for a in self.attributions for name, values in a.figures.items()}
-        found |= {"pixels": self.pixels, "labels": self.labels, "predicted": self.predicted,
-                  "probabilities": self.probabilities, "names": np.array(self.names)}
+        found |= {
+            f"{a.method}/{name}": values
+            for a in self.attributions
+            for name, values in a.figures.items()
+        }
+        found |= {
+            "pixels": self.pixels,
+            "labels": self.labels,
+            "predicted": self.predicted,
+            "probabilities": self.probabilities,
+            "names": np.array(self.names),
+        }
         return found if self.contrast is None else found | {"contrast": self.contrast}
 
     def summary(self) -> dict[str, object]:
         """Return what JSON should say: images, and each method's figures and verdicts."""
         return {
-            "target": self.target, "baseline": self.baseline, "layer": self.layer, "seed": self.seed,
-            "verdict_digits": self.verdict_digits, "skipped": self.skipped, "layers": self.layers,
-            "rivals": self.rivals, "counts": self.counts,
-            "images": [{"image": name, "label": int(label) if label >= 0 else None, "predicted": int(guess),
-                        "probability": float(row[guess]), "target": target}
-                       for name, label, guess, row, target in zip(self.names, self.labels, self.predicted,
-                                                                  self.probabilities, self.targets, strict=True)],
+            "target": self.target,
+            "baseline": self.baseline,
+            "layer": self.layer,
+            "seed": self.seed,
+            "verdict_digits": self.verdict_digits,
+            "skipped": self.skipped,
+            "layers": self.layers,
+            "rivals": self.rivals,
+            "counts": self.counts,
+            "images": [
+                {
+                    "image": name,
+                    "label": int(label) if label >= 0 else None,
+                    "predicted": int(guess),
+                    "probability": float(row[guess]),
+                    "target": target,
+                }
+                for name, label, guess, row, target in zip(
+                    self.names,
+                    self.labels,
+                    self.predicted,
+                    self.probabilities,
+                    self.targets,
+                    strict=True,
+                )
+            ],
             "methods": {a.method: _method_summary(a) for a in self.attributions},
         }
 
 
 def _method_summary(attribution: Attribution) -> dict[str, object]:
-    return {"passed": attribution.passed, "seconds": round(attribution.seconds, 4),
-            "per_image": dict(attribution.figures), "curves": attribution.curves,
-            "randomization": attribution.randomization,
-            "verdicts": [{"check": v.check, "value": v.value, "threshold": v.threshold, "passed": v.passed,
-                          "note": v.note} for v in attribution.verdicts]}
+    return {
+        "passed": attribution.passed,
+        "seconds": round(attribution.seconds, 4),
+        "per_image": dict(attribution.figures),
+        "curves": attribution.curves,
+        "randomization": attribution.randomization,
+        "verdicts": [
+            {
+                "check": v.check,
+                "value": v.value,
+                "threshold": v.threshold,
+                "passed": v.passed,
+                "note": v.note,
+            }
+            for v in attribution.verdicts
+        ],
+    }

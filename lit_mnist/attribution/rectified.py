@@ -26,7 +26,8 @@ class GuidedBackprop(Method):
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         with captum():
             return attr.GuidedBackprop(score_of(network, target)).attribute(
-                watched(images), additional_forward_args=(target.directions,))
+                watched(images), additional_forward_args=(target.directions,)
+            )
 
 
 @dataclass(frozen=True)
@@ -45,4 +46,5 @@ class Deconvolution(Method):
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         with captum():
             return attr.Deconvolution(score_of(network, target)).attribute(
-                watched(images), additional_forward_args=(target.directions,))
+                watched(images), additional_forward_args=(target.directions,)
+            )

@@ -32,8 +32,11 @@ class _Head(nn.Module):
 
 def _ruled(network: Network, target: Target, epsilon: float) -> nn.Sequential:
     """Copy the network's modules, each with a rule: Captum's LRP writes to modules and forgets to tidy up."""
-    modules = [copy.deepcopy(module) for _, module in flat_modules(network, target.layer)
-               if not isinstance(module, nn.Identity | nn.Dropout2d)]
+    modules = [
+        copy.deepcopy(module)
+        for _, module in flat_modules(network, target.layer)
+        if not isinstance(module, nn.Identity | nn.Dropout2d)
+    ]
     for module in (head := _Head(target), *modules):
         if not isinstance(module, nn.ReLU | nn.Tanh | nn.Dropout):
             module.rule = EpsilonRule(epsilon)

@@ -19,8 +19,10 @@ from ..network import Network
 _MAP = re.compile(r"(?P<layer>\w+)/(?P<map>\d+)(@(?P<row>\d+),(?P<column>\d+))?\Z")
 _PART = 100  # images
 _SIDES = ("predicted", "true", "second")
-GRAMMAR = ("predicted, true, second (the runner-up), a class number, a difference of two such as 4-9 or "
-           "predicted-true, or a layer's map such as Conv2D_2/17 (its mean) or Conv2D_2/17@3,4 (one position)")
+GRAMMAR = (
+    "predicted, true, second (the runner-up), a class number, a difference of two such as 4-9 or "
+    "predicted-true, or a layer's map such as Conv2D_2/17 (its mean) or Conv2D_2/17@3,4 (one position)"
+)
 
 
 class AttributionError(UserError):
@@ -48,8 +50,16 @@ class Target:
         return len(self.names)
 
     def _mapped(self, tensors: Callable[[Tensor], Tensor], names: Iterable[str]) -> Target:
-        first, second = (None if side is None else tensors(side) for side in (self.first, self.second))
-        return replace(self, directions=tensors(self.directions), names=tuple(names), first=first, second=second)
+        first, second = (
+            None if side is None else tensors(side) for side in (self.first, self.second)
+        )
+        return replace(
+            self,
+            directions=tensors(self.directions),
+            names=tuple(names),
+            first=first,
+            second=second,
+        )
 
     def part(self, images: slice) -> Target:
         """Return the target of a run of images."""
@@ -57,8 +67,10 @@ class Target:
 
     def repeated(self, times: int) -> Target:
         """Return the target of images of which each stands `times` times in a row."""
-        return self._mapped(lambda side: side.repeat_interleave(times, 0),
-                            (name for name in self.names for _ in range(times)))
+        return self._mapped(
+            lambda side: side.repeat_interleave(times, 0),
+            (name for name in self.names for _ in range(times)),
+        )
 
 
 TargetLike = Target | str | int | Tensor | np.ndarray | Sequence[int]
@@ -102,7 +114,11 @@ class FastScore(nn.Module):
 
     def outputs(self, images: Tensor) -> Tensor:
         """Return what the directions weigh, (N, outputs)."""
-        return self.score.network.training_logits(images) if self.score.layer is None else self.score.outputs(images)
+        return (
+            self.score.network.training_logits(images)
+            if self.score.layer is None
+            else self.score.outputs(images)
+        )
 
     def _score(self, images: Tensor, directions: Tensor) -> Tensor:
         return (self.outputs(images) * directions).sum(1)
@@ -112,8 +128,9 @@ class _RowScores(torch.autograd.Function):
     """Scores (N,) of images (N, C, H, W) with each row's gradient, worked out in the forward pass."""
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, directions: Tensor,
-                score: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    def forward(
+        ctx: Any, images: Tensor, directions: Tensor, score: Callable[[Tensor, Tensor], Tensor]
+    ) -> Tensor:
         scores = []
         gradients = []
         for part, side in _parts(images, directions):
@@ -141,7 +158,11 @@ def units(activations: Tensor, position: tuple[int, int] | None) -> Tensor:
     """Return (N, units) of a layer's output: vectors as they are, maps by their mean or at one position."""
     if activations.dim() == 2:
         return activations
-    return activations.mean((2, 3)) if position is None else activations[:, :, position[0], position[1]]
+    return (
+        activations.mean((2, 3))
+        if position is None
+        else activations[:, :, position[0], position[1]]
+    )
 
 
 def checked_images(network: Network, images: Tensor) -> Tensor:
@@ -149,11 +170,15 @@ def checked_images(network: Network, images: Tensor) -> Tensor:
     height, width, channels = network.spec.input_shape
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[1:] != (channels, height, width) or shape[0] == 0:
-        raise AttributionError(f"images of shape {shape} cannot be explained; this network takes "
-                               f"(N, {channels}, {height}, {width}) with N above 0")
+        raise AttributionError(
+            f"images of shape {shape} cannot be explained; this network takes "
+            f"(N, {channels}, {height}, {width}) with N above 0"
+        )
     if network.training:
-        raise AttributionError("the network is in training mode, where dropout makes attributions random; "
-                               "accepted: network.eval()")
+        raise AttributionError(
+            "the network is in training mode, where dropout makes attributions random; "
+            "accepted: network.eval()"
+        )
     if not torch.isfinite(images).all():
         raise AttributionError("images hold NaN or infinite values; accepted: finite values")
     require_capturable(network)
@@ -161,18 +186,25 @@ def checked_images(network: Network, images: Tensor) -> Tensor:
     return images.detach().to(like.device, like.dtype)
 
 
-def resolve(network: Network, images: Tensor, target: TargetLike, labels: Tensor | np.ndarray | None = None) -> Target:
+def resolve(
+    network: Network, images: Tensor, target: TargetLike, labels: Tensor | np.ndarray | None = None
+) -> Target:
     """Return the Target that a class, one class an image, or a string of the grammar stands for.
 
     Strings follow `GRAMMAR`; ``true`` needs `labels` (N,). Raises AttributionError.
     """
     if isinstance(target, Target):
         if len(target) != len(images):
-            raise AttributionError(f"target: speaks of {len(target)} images, given were {len(images)}")
+            raise AttributionError(
+                f"target: speaks of {len(target)} images, given were {len(images)}"
+            )
         return target
     if not isinstance(target, str):
-        classes = torch.as_tensor(target, device=images.device).expand(len(images)) if isinstance(target, int) \
+        classes = (
+            torch.as_tensor(target, device=images.device).expand(len(images))
+            if isinstance(target, int)
             else torch.as_tensor(target, device=images.device)
+        )
         return _of_classes(network, images, _known(network, classes, images), None)
     if "/" in target:
         return _of_map(network, images, target)
@@ -182,28 +214,38 @@ def resolve(network: Network, images: Tensor, target: TargetLike, labels: Tensor
 
 def _known(network: Network, classes: Tensor, images: Tensor) -> Tensor:
     if classes.shape != (len(images),) or classes.is_floating_point():
-        raise AttributionError(f"target of shape {tuple(classes.shape)} and type {classes.dtype}; accepted: one class "
-                               f"number, or one for each of {len(images)} images")
+        raise AttributionError(
+            f"target of shape {tuple(classes.shape)} and type {classes.dtype}; accepted: one class "
+            f"number, or one for each of {len(images)} images"
+        )
     outside = [int(value) for value in classes.unique() if not 0 <= value < network.spec.classes]
     if outside:
-        raise AttributionError(f"target: no class {outside[0]}; accepted: 0 to {network.spec.classes - 1}")
+        raise AttributionError(
+            f"target: no class {outside[0]}; accepted: 0 to {network.spec.classes - 1}"
+        )
     return classes.long()
 
 
-def _side(network: Network, images: Tensor, side: str, labels: Tensor | np.ndarray | None, target: str) -> Tensor:
+def _side(
+    network: Network, images: Tensor, side: str, labels: Tensor | np.ndarray | None, target: str
+) -> Tensor:
     side = side.strip()
     if side.isdecimal():
         return _known(network, torch.full((len(images),), int(side), device=images.device), images)
     if side == "true":
         known = torch.as_tensor(-1 if labels is None else labels, device=images.device)
         if known.min() < 0:
-            raise AttributionError(f"target {target!r}: the true class of an image is unknown; accepted for images "
-                                   "without a label: predicted, second, a class number, a difference of two")
+            raise AttributionError(
+                f"target {target!r}: the true class of an image is unknown; accepted for images "
+                "without a label: predicted, second, a class number, a difference of two"
+            )
         return _known(network, known, images)
     if side in ("predicted", "second"):
         order = network.probabilities(network_logits(network, images)).topk(2).indices
         return order[:, _SIDES.index(side) // 2]
-    raise AttributionError(f"target {target!r}: unknown; {nearest(side, _SIDES)}; in full: {GRAMMAR}")
+    raise AttributionError(
+        f"target {target!r}: unknown; {nearest(side, _SIDES)}; in full: {GRAMMAR}"
+    )
 
 
 def network_logits(network: Network, images: Tensor, batch: int = 1000) -> Tensor:
@@ -212,15 +254,18 @@ def network_logits(network: Network, images: Tensor, batch: int = 1000) -> Tenso
         return torch.cat([network(part) for part in images.split(batch)])
 
 
-def _of_classes(network: Network, images: Tensor, first: Tensor, second: Tensor | None,
-                target: object = None) -> Target:
+def _of_classes(
+    network: Network, images: Tensor, first: Tensor, second: Tensor | None, target: object = None
+) -> Target:
     one_hot = _directions(network, first).to(images.dtype)
     if second is None:
         return Target(one_hot, tuple(map(str, first.tolist())), first)
     same = (first == second).nonzero().flatten().tolist()
     if same:
-        raise AttributionError(f"target {target!r}: compares class {int(first[same[0]])} with itself at image number "
-                               f"{same[0]}; accepted: two classes, for instance predicted-second")
+        raise AttributionError(
+            f"target {target!r}: compares class {int(first[same[0]])} with itself at image number "
+            f"{same[0]}; accepted: two classes, for instance predicted-second"
+        )
     names = tuple(f"{a}-{b}" for a, b in zip(first.tolist(), second.tolist(), strict=True))
     if network.spec.units == 1:  # the unit's logit is the difference of the two classes already
         return Target(one_hot, names, first, second)
@@ -229,7 +274,11 @@ def _of_classes(network: Network, images: Tensor, first: Tensor, second: Tensor 
 
 def _directions(network: Network, classes: Tensor) -> Tensor:
     """Return (N, units): one-hot, or plus and minus one where one unit's logit speaks for class 1 of two."""
-    return 2 * classes[:, None] - 1 if network.spec.units == 1 else F.one_hot(classes, network.spec.classes)
+    return (
+        2 * classes[:, None] - 1
+        if network.spec.units == 1
+        else F.one_hot(classes, network.spec.classes)
+    )
 
 
 def _of_map(network: Network, images: Tensor, target: str) -> Target:
@@ -240,11 +289,18 @@ def _of_map(network: Network, images: Tensor, target: str) -> Target:
     count = info.output_shape[-1]
     number = int(match["map"])
     if number >= count:
-        raise AttributionError(f"target {target!r}: no such map; accepted for {info.name}: 0 to {count - 1}")
+        raise AttributionError(
+            f"target {target!r}: no such map; accepted for {info.name}: 0 to {count - 1}"
+        )
     position = None if match["row"] is None else (int(match["row"]), int(match["column"]))
-    if position and not (len(info.output_shape) == 3 and position[0] < info.output_shape[0]
-                         and position[1] < info.output_shape[1]):
-        raise AttributionError(f"target {target!r}: no such position; {info.name} gives {info.output_shape}")
+    if position and not (
+        len(info.output_shape) == 3
+        and position[0] < info.output_shape[0]
+        and position[1] < info.output_shape[1]
+    ):
+        raise AttributionError(
+            f"target {target!r}: no such position; {info.name} gives {info.output_shape}"
+        )
     directions = images.new_zeros(len(images), count)
     directions[:, number] = 1
     return Target(directions, (target,) * len(images), layer=info.name, position=position)

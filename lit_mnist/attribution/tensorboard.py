@@ -25,6 +25,9 @@ def write_events(explanation: Explanation, folder: str | Path, draw: Draw, step:
         for attribution in explanation.attributions:
             for verdict in attribution.verdicts:
                 if verdict.value is not None:
-                    writer.add_scalar(f"explain/{attribution.method}/{verdict.check.replace(' ', '_')}",
-                                      verdict.value, step)
+                    writer.add_scalar(
+                        f"explain/{attribution.method}/{verdict.check.replace(' ', '_')}",
+                        verdict.value,
+                        step,
+                    )
     return Path(folder)

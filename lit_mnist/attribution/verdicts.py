@@ -70,8 +70,12 @@ class Sample:
     @cached_property
     def orders(self) -> dict[str, Tensor]:
         """The two orders of pixels that a method must beat."""
-        return {"random": random_ranking(self.images, self.seed),
-                "intensity": intensity_ranking(self.images, self.background.to(self.images), self.ink.to(self.images))}
+        return {
+            "random": random_ranking(self.images, self.seed),
+            "intensity": intensity_ranking(
+                self.images, self.background.to(self.images), self.ink.to(self.images)
+            ),
+        }
 
     def curve(self, order: Tensor, kind: str) -> Curve:
         """Return the deletion or insertion curve of an order of the pixels."""
@@ -81,7 +85,10 @@ class Sample:
     def rivals(self) -> dict[str, dict[str, Curve]]:
         """``kind -> order -> curve`` of the random and the intensity order; empty for maps."""
         kinds = KINDS if self.target.first is not None else ()
-        return {kind: {name: self.curve(order, kind) for name, order in self.orders.items()} for kind in kinds}
+        return {
+            kind: {name: self.curve(order, kind) for name, order in self.orders.items()}
+            for kind in kinds
+        }
 
     @cached_property
     def score(self) -> RememberedScore:
@@ -101,8 +108,18 @@ class Sample:
     @cached_property
     def rival_infidelity(self) -> float:
         """Infidelity of the image itself as a map."""
-        return float(infidelity(self.network, self.images, self.target, self.intensity, self.background, True,
-                                seed=self.seed, score=self.score).mean())
+        return float(
+            infidelity(
+                self.network,
+                self.images,
+                self.target,
+                self.intensity,
+                self.background,
+                True,
+                seed=self.seed,
+                score=self.score,
+            ).mean()
+        )
 
 
 class Judge:
@@ -112,11 +129,19 @@ class Judge:
     explained: what is on record is read, not computed again.
     """
 
-    def __init__(self, sample: Sample, settings: Mapping[str, Any], kept: KeptResults | None = None) -> None:
+    def __init__(
+        self, sample: Sample, settings: Mapping[str, Any], kept: KeptResults | None = None
+    ) -> None:
         self.sample = sample
         self.kept = kept
-        self.settings = {**settings, "seed": sample.seed, "draws": sample.draws, "stage_draws": sample.stage_draws,
-                         "digits": list(sample.names), "sha256": arrays_hash(sample.images.cpu().numpy())}
+        self.settings = {
+            **settings,
+            "seed": sample.seed,
+            "draws": sample.draws,
+            "stage_draws": sample.stage_draws,
+            "digits": list(sample.names),
+            "sha256": arrays_hash(sample.images.cpu().numpy()),
+        }
         self.record: dict[str, Any] = (kept.read(RECORD, self.settings) if kept else None) or {}
 
     def knows(self, method: Method) -> bool:
@@ -128,8 +153,11 @@ class Judge:
         if not self.knows(method):
             self._add(method.name, judge(method, self.sample))
         entry = self.record["methods"][method.name]
-        return Judgement(tuple(Verdict(**verdict) for verdict in entry["verdicts"]), entry["curves"],
-                         entry["randomization"])
+        return Judgement(
+            tuple(Verdict(**verdict) for verdict in entry["verdicts"]),
+            entry["curves"],
+            entry["randomization"],
+        )
 
     @property
     def rivals(self) -> dict[str, dict[str, np.ndarray]]:
@@ -144,10 +172,13 @@ class Judge:
     def _shared(self) -> dict[str, Any]:
         if "rivals" not in self.record:
             curves = self.sample.rivals
-            self.record["rivals"] = {kind: {name: curve.probability.mean(0) for name, curve in orders.items()}
-                                     for kind, orders in curves.items()}
-            self.record["counts"] = next((curve.counts for orders in curves.values() for curve in orders.values()),
-                                         None)
+            self.record["rivals"] = {
+                kind: {name: curve.probability.mean(0) for name, curve in orders.items()}
+                for kind, orders in curves.items()
+            }
+            self.record["counts"] = next(
+                (curve.counts for orders in curves.values() for curve in orders.values()), None
+            )
         return self.record
 
     def _add(self, name: str, judgement: Judgement) -> None:
@@ -162,20 +193,48 @@ def judge(method: Method, sample: Sample) -> Judgement:
     attributions = method(sample.network, sample.images, sample.target)
     order = ranking(attributions)
     curves = {kind: sample.curve(order, kind) for kind in sample.rivals}
-    shuffled = randomization(method.rough(), sample.network, sample.images, sample.target, sample.foreground,
-                             attributions, sample.draws, sample.stage_draws, sample.seed, sample.randomized)
-    rows = (_completeness(method, sample, attributions), _blind(method, sample, attributions),
-            *(_curve(kind, sample, curves.get(kind)) for kind in KINDS), _infidelity(method, sample, attributions),
-            _sensitivity(method, sample), _randomization(method, sample, shuffled))
-    return Judgement(rows, {kind: one.probability.mean(0) for kind, one in curves.items()}, shuffled.stages)
+    shuffled = randomization(
+        method.rough(),
+        sample.network,
+        sample.images,
+        sample.target,
+        sample.foreground,
+        attributions,
+        sample.draws,
+        sample.stage_draws,
+        sample.seed,
+        sample.randomized,
+    )
+    rows = (
+        _completeness(method, sample, attributions),
+        _blind(method, sample, attributions),
+        *(_curve(kind, sample, curves.get(kind)) for kind in KINDS),
+        _infidelity(method, sample, attributions),
+        _sensitivity(method, sample),
+        _randomization(method, sample, shuffled),
+    )
+    return Judgement(
+        rows, {kind: one.probability.mean(0) for kind, one in curves.items()}, shuffled.stages
+    )
 
 
 def _completeness(method: Method, sample: Sample, attributions: Tensor) -> Verdict:
     if method.promise is None:
-        return Verdict("completeness", None, None, None, "the method does not promise that attributions add up")
-    worst = float(completeness(sample.network, sample.images, sample.target, attributions, method.baseline).error.max())
-    return Verdict("completeness", worst, method.promise, worst <= method.promise,
-                   "largest relative difference between the sum and the change of the score")
+        return Verdict(
+            "completeness", None, None, None, "the method does not promise that attributions add up"
+        )
+    worst = float(
+        completeness(
+            sample.network, sample.images, sample.target, attributions, method.baseline
+        ).error.max()
+    )
+    return Verdict(
+        "completeness",
+        worst,
+        method.promise,
+        worst <= method.promise,
+        "largest relative difference between the sum and the change of the score",
+    )
 
 
 def _blind(method: Method, sample: Sample, attributions: Tensor) -> Verdict:
@@ -183,9 +242,21 @@ def _blind(method: Method, sample: Sample, attributions: Tensor) -> Verdict:
     if not blind.any():
         return Verdict("blind pixels", None, 0.0, None, "every pixel can influence the score")
     if not method.pixelwise:
-        return Verdict("blind pixels", None, 0.0, None, "exempt: windows and coarse maps spread over their neighbours")
+        return Verdict(
+            "blind pixels",
+            None,
+            0.0,
+            None,
+            "exempt: windows and coarse maps spread over their neighbours",
+        )
     largest = float(attributions[:, :, blind.to(attributions.device)].abs().max())
-    return Verdict("blind pixels", largest, 0.0, largest == 0, "largest attribution where no pixel can have influence")
+    return Verdict(
+        "blind pixels",
+        largest,
+        0.0,
+        largest == 0,
+        "largest attribution where no pixel can have influence",
+    )
 
 
 def _curve(kind: str, sample: Sample, found: Curve | None) -> Verdict:
@@ -195,23 +266,57 @@ def _curve(kind: str, sample: Sample, found: Curve | None) -> Verdict:
     value = float(found.figures.mean())
     at_most = kind == "deletion"
     threshold = min(rivals.values()) if at_most else max(rivals.values())
-    return Verdict(kind, value, threshold, value <= threshold if at_most else value >= threshold,
-                   f"random order {rivals['random']:.3f}, intensity order {rivals['intensity']:.3f}", at_most)
+    return Verdict(
+        kind,
+        value,
+        threshold,
+        value <= threshold if at_most else value >= threshold,
+        f"random order {rivals['random']:.3f}, intensity order {rivals['intensity']:.3f}",
+        at_most,
+    )
 
 
 def _infidelity(method: Method, sample: Sample, attributions: Tensor) -> Verdict:
-    value = float(infidelity(sample.network, sample.images, sample.target, attributions, sample.background,
-                             method.multiplied, seed=sample.seed, score=sample.score).mean())
-    return Verdict("infidelity", value, sample.rival_infidelity, value <= sample.rival_infidelity,
-                   "share of the score's changes left unexplained; threshold: the image itself as a map")
+    value = float(
+        infidelity(
+            sample.network,
+            sample.images,
+            sample.target,
+            attributions,
+            sample.background,
+            method.multiplied,
+            seed=sample.seed,
+            score=sample.score,
+        ).mean()
+    )
+    return Verdict(
+        "infidelity",
+        value,
+        sample.rival_infidelity,
+        value <= sample.rival_infidelity,
+        "share of the score's changes left unexplained; threshold: the image itself as a map",
+    )
 
 
 def _sensitivity(method: Method, sample: Sample) -> Verdict:
     part = slice(0, _SENSITIVE)
-    value = float(sensitivity(method.rough(), sample.network, sample.images[part], sample.target.part(part),
-                              sample.radius, seed=sample.seed).mean())
-    return Verdict("sensitivity", value, SENSITIVITY, value <= SENSITIVITY,
-                   f"largest relative move under noise that cannot be seen (n = {len(sample.images[part])})")
+    value = float(
+        sensitivity(
+            method.rough(),
+            sample.network,
+            sample.images[part],
+            sample.target.part(part),
+            sample.radius,
+            seed=sample.seed,
+        ).mean()
+    )
+    return Verdict(
+        "sensitivity",
+        value,
+        SENSITIVITY,
+        value <= SENSITIVITY,
+        f"largest relative move under noise that cannot be seen (n = {len(sample.images[part])})",
+    )
 
 
 def _randomization(method: Method, sample: Sample, found: Randomization) -> Verdict:
@@ -225,8 +330,15 @@ def _randomization(method: Method, sample: Sample, found: Randomization) -> Verd
 
 def per_image(method: Method, sample: Sample, attributions: Tensor) -> dict[str, np.ndarray]:
     """Return the figures of the sample's single images, each (N,): completeness error, deletion, insertion."""
-    found = {} if method.promise is None else {"completeness_error": completeness(
-        sample.network, sample.images, sample.target, attributions, method.baseline).error}
+    found = (
+        {}
+        if method.promise is None
+        else {
+            "completeness_error": completeness(
+                sample.network, sample.images, sample.target, attributions, method.baseline
+            ).error
+        }
+    )
     if sample.target.first is None:
         return found
     order = ranking(attributions)

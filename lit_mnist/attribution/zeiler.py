@@ -32,8 +32,9 @@ class Projection:
     positions: Tensor
 
 
-def project_map(network: Network, images: Tensor, layer: str, map: int,
-                position: tuple[int, int] | None = None) -> Projection:
+def project_map(
+    network: Network, images: Tensor, layer: str, map: int, position: tuple[int, int] | None = None
+) -> Projection:
     """Zero all of `layer`'s activations but one of `map` (the strongest, or that at `position`), and project it.
 
     Raises AttributionError for a map or position that the layer has not, and for networks without ReLUs.
@@ -47,14 +48,22 @@ def project_map(network: Network, images: Tensor, layer: str, map: int,
         activations = _forward(network, images, layer)[-1][1]
     flat = activations[:, map].reshape(len(images), -1)
     width = shape[1] if len(shape) == 3 else 1
-    index = flat.argmax(1) if position is None else torch.full_like(flat[:, 0], _flat(position, shape, layer),
-                                                                    dtype=torch.long)
+    index = (
+        flat.argmax(1)
+        if position is None
+        else torch.full_like(flat[:, 0], _flat(position, shape, layer), dtype=torch.long)
+    )
     kept = torch.zeros_like(flat).scatter(1, index[:, None], flat.gather(1, index[:, None]))
     seed = torch.zeros_like(activations)
     seed[:, map] = kept.reshape(activations[:, map].shape)
     values = flat.gather(1, index[:, None])[:, 0]
-    return Projection(layer, map, project(network, images, layer, seed), values,
-                      torch.stack([index // width, index % width], 1))
+    return Projection(
+        layer,
+        map,
+        project(network, images, layer, seed),
+        values,
+        torch.stack([index // width, index % width], 1),
+    )
 
 
 def _flat(position: tuple[int, int], shape: tuple[int, ...], layer: str) -> int:
@@ -75,8 +84,10 @@ def project(network: Network, images: Tensor, layer: str, seed: Tensor) -> Tenso
     require_relu(network, "deconvolution", layer)
     steps = _forward(network, images, layer)
     if seed.shape != steps[-1][1].shape:
-        raise AttributionError(f"seed of shape {tuple(seed.shape)}; accepted for {layer!r}: "
-                               f"{tuple(steps[-1][1].shape)}")
+        raise AttributionError(
+            f"seed of shape {tuple(seed.shape)}; accepted for {layer!r}: "
+            f"{tuple(steps[-1][1].shape)}"
+        )
     if isinstance(steps[-1][0], nn.ReLU):
         steps.pop()
     back = seed.to(images)
@@ -118,7 +129,7 @@ def _backward(module: nn.Module, x: Tensor, back: Tensor) -> Tensor:
             return back.expand_as(x) / (x.shape[2] * x.shape[3])
         case nn.ZeroPad2d():
             left, right, top, bottom = module.padding
-            return back[:, :, top:back.shape[2] - bottom, left:back.shape[3] - right]
+            return back[:, :, top : back.shape[2] - bottom, left : back.shape[3] - right]
         case nn.Flatten():
             return back.reshape(x.shape)
         case Reshape():
@@ -126,15 +137,21 @@ def _backward(module: nn.Module, x: Tensor, back: Tensor) -> Tensor:
         case Rescaling():
             return back * module.factor
         case BatchNorm():
-            slope = (module.running_var + module.epsilon).rsqrt() * (1 if module.weight is None else module.weight)
+            slope = (module.running_var + module.epsilon).rsqrt() * (
+                1 if module.weight is None else module.weight
+            )
             return back * slope.reshape(1, -1, *[1] * (x.dim() - 2))
     raise AttributionError(f"deconvolution: no way back through a {type(module).__name__}")
 
 
 def _transposed(conv: nn.Conv2d, x: Tensor, back: Tensor) -> Tensor:
     """Apply the filters transposed; rows and columns that a stride left over get zeros."""
-    extra = [size - ((out - 1) * s - 2 * p + k) for size, out, s, p, k in
-             zip(x.shape[2:], back.shape[2:], conv.stride, conv.padding, conv.kernel_size, strict=True)]
+    extra = [
+        size - ((out - 1) * s - 2 * p + k)
+        for size, out, s, p, k in zip(
+            x.shape[2:], back.shape[2:], conv.stride, conv.padding, conv.kernel_size, strict=True
+        )
+    ]
     return F.conv_transpose2d(back, conv.weight, None, conv.stride, conv.padding, extra)
 
 
@@ -145,7 +162,9 @@ def _unpool(x: Tensor, back: Tensor, size: tuple[int, int], stride: tuple[int, i
     return flat.scatter_add(2, switches.flatten(2), back.flatten(2)).view_as(x)
 
 
-def _spread(x: Tensor, back: Tensor, size: int | tuple[int, int], stride: int | tuple[int, int]) -> Tensor:
+def _spread(
+    x: Tensor, back: Tensor, size: int | tuple[int, int], stride: int | tuple[int, int]
+) -> Tensor:
     """Give each of a window's values its equal share."""
     rows, columns = (size, size) if isinstance(size, int) else size
     channels = x.shape[1]
@@ -161,6 +180,8 @@ def _same_unpool(pool: SamePool, x: Tensor, back: Tensor) -> Tensor:
         wide = _unpool(F.pad(x, pool.padding, value=-torch.inf), back, pool.size, pool.stride)
     else:
         padded = F.pad(x, pool.padding)
-        counted = F.avg_pool2d(F.pad(torch.ones_like(x[:1, :1]), pool.padding), pool.size, pool.stride)
+        counted = F.avg_pool2d(
+            F.pad(torch.ones_like(x[:1, :1]), pool.padding), pool.size, pool.stride
+        )
         wide = _spread(padded, back / counted, pool.size, pool.stride)
-    return wide[:, :, top:wide.shape[2] - bottom, left:wide.shape[3] - right]
+    return wide[:, :, top : wide.shape[2] - bottom, left : wide.shape[3] - right]

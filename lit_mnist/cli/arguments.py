@@ -34,7 +34,9 @@ def read_early(argv: Sequence[str]) -> argparse.Namespace:
         raise UserError(explain(str(error), ["ckpt_path", "name", "runs_dir", "config"])) from error
     for config in options.config:
         if not Path(config).is_file():
-            raise UserError(f"--config {config}: no such file; accepted: a YAML file such as configs/cnn.yaml")
+            raise UserError(
+                f"--config {config}: no such file; accepted: a YAML file such as configs/cnn.yaml"
+            )
     return options
 
 
@@ -56,16 +58,25 @@ def configs_in_any_locale(argv: Sequence[str]) -> list[str]:
     """Return `argv` with configuration files as ASCII content where jsonargparse, which reads in the locale, fails."""
     if locale.getpreferredencoding(False).lower().replace("-", "") == "utf8":
         return list(argv)
-    return [_escaped(word) if before in _CONFIG else word for before, word in zip(["", *argv], argv, strict=False)]
+    return [
+        _escaped(word) if before in _CONFIG else word
+        for before, word in zip(["", *argv], argv, strict=False)
+    ]
 
 
 def _escaped(path: str) -> str:
     import yaml
 
-    return path if Path(path).read_bytes().isascii() else yaml.safe_dump(read_yaml(path), allow_unicode=False)
+    return (
+        path
+        if Path(path).read_bytes().isascii()
+        else yaml.safe_dump(read_yaml(path), allow_unicode=False)
+    )
 
 
-def apply_layer_flags(argv: Sequence[str], configs: Sequence[str], base: Mapping[str, Any]) -> list[str]:
+def apply_layer_flags(
+    argv: Sequence[str], configs: Sequence[str], base: Mapping[str, Any]
+) -> list[str]:
     """Return `argv` with ``--model.network.layers.LAYER.KEY VALUE`` replaced by the whole changed network.
 
     The network is that of the last of `configs` that has one, else that of `base`. Raises UserError.
@@ -93,8 +104,10 @@ def _network(configs: Sequence[str], base: Mapping[str, Any], change: LayerValue
         model = content.get("model") if isinstance(content, Mapping) else None
         if isinstance(model, Mapping) and "network" in model:
             return model["network"]
-    raise UserError(f"--{LAYERS}{change.layer}.{change.key}: there is no network to change; accepted: together with "
-                    "--config, a YAML file that describes model.network")
+    raise UserError(
+        f"--{LAYERS}{change.layer}.{change.key}: there is no network to change; accepted: together with "
+        "--config, a YAML file that describes model.network"
+    )
 
 
 def check_keys(configs: Sequence[str], known: set[str]) -> None:
@@ -102,10 +115,14 @@ def check_keys(configs: Sequence[str], known: set[str]) -> None:
     for path in configs:
         content = read_yaml(path)
         if not isinstance(content, dict):
-            raise UserError(f"--config {path}: holds {content!r}; accepted: keys such as model and data")
+            raise UserError(
+                f"--config {path}: holds {content!r}; accepted: keys such as model and data"
+            )
         for key in content:
             if key not in known:
-                raise UserError(f"--config {path}: unknown key {key!r}; {nearest(key, sorted(known - {'help'}))}")
+                raise UserError(
+                    f"--config {path}: unknown key {key!r}; {nearest(key, sorted(known - {'help'}))}"
+                )
 
 
 def accept_automatic_precision(parser: ArgumentParser) -> None:

@@ -19,7 +19,10 @@ _REFUSED: tuple[tuple[type[Callback], str], ...] = (
     (cb.WeightAveraging, "model.average_decay, a moving average of the weights"),
     (cb.LearningRateFinder, "a learning rate of your own, in model.optimizer or model.schedule"),
     (cb.BatchSizeFinder, "data.batch_size"),
-    (cb.GradientAccumulationScheduler, "trainer.accumulate_grad_batches, one number for the whole run"),
+    (
+        cb.GradientAccumulationScheduler,
+        "trainer.accumulate_grad_batches, one number for the whole run",
+    ),
     (cb.BaseFinetuning, "model.initial_weights, and training all layers from there"),
     (cb.ModelPruning, "a smaller network"),
     (cb.SpikeDetection, "the program's own watch over NaN and infinity, which is always on"),
@@ -34,16 +37,21 @@ def check_callbacks(class_paths: Iterable[str]) -> None:
         callback = getattr(importlib.import_module(module), name)
         for kind, instead in _REFUSED:
             if isinstance(callback, type) and issubclass(callback, kind):
-                raise UserError(f"trainer.callbacks: {callback.__name__} {_AUTOMATIC}; accepted instead: {instead}")
+                raise UserError(
+                    f"trainer.callbacks: {callback.__name__} {_AUTOMATIC}; accepted instead: {instead}"
+                )
 
 
 def check_trainer(trainer: L.Trainer) -> None:
     """Raise UserError for lengths and process launchers of `trainer` that cannot work here."""
     for key in ("max_epochs", "max_steps", "limit_train_batches"):
         if getattr(trainer, key) == 0:
-            raise UserError(f"trainer.{key} = 0 trains nothing; accepted: a number above 0, or the command test for "
-                            "a trained network")
+            raise UserError(
+                f"trainer.{key} = 0 trains nothing; accepted: a number above 0, or the command test for "
+                "a trained network"
+            )
     if starts_processes_itself(trainer):
-        raise UserError("trainer.strategy: processes that are spawned or forked cannot hand the trained network back; "
-                        "accepted: ddp, which starts the program once for each device")
-
+        raise UserError(
+            "trainer.strategy: processes that are spawned or forked cannot hand the trained network back; "
+            "accepted: ddp, which starts the program once for each device"
+        )

@@ -41,7 +41,9 @@ class SaveConfig(SaveConfigCallback):
         """Write the file where a run has a folder."""
         folder = run_folder(trainer)
         if stage == "fit" and folder and trainer.is_global_zero:
-            write_text(folder / self.config_filename, self.parser.dump(self.config, skip_none=False))
+            write_text(
+                folder / self.config_filename, self.parser.dump(self.config, skip_none=False)
+            )
 
 
 def open_run(trainer: L.Trainer, origin: Origin | None, runs_dir: str, name: str) -> None:
@@ -56,9 +58,16 @@ def open_run(trainer: L.Trainer, origin: Origin | None, runs_dir: str, name: str
     if run is None and trainer.is_global_zero:
         run, lock = claim_run(folder)
     run = run or folder / "version_0"
-    run = run if len(run.parts) > 2 else run.absolute()  # TensorBoard's logger takes its path in three parts
-    board = TensorBoardLogger(run.parent.parent, run.parent.name, run.name, default_hp_metric=False,
-                              purge_step=None if step is None else step + 1)
+    run = (
+        run if len(run.parts) > 2 else run.absolute()
+    )  # TensorBoard's logger takes its path in three parts
+    board = TensorBoardLogger(
+        run.parent.parent,
+        run.parent.name,
+        run.name,
+        default_hp_metric=False,
+        purge_step=None if step is None else step + 1,
+    )
     trainer.loggers = [board, MetricsFile(Path(board.log_dir), step)]
     for callback in trainer.callbacks:
         if isinstance(callback, RunRecord):
@@ -73,9 +82,13 @@ def equip(trainer: L.Trainer, own: Sequence[Callback], user: Sequence[Callback])
     """
     if any(isinstance(callback, ProgressBar) for callback in user):
         own = [callback for callback in own if not isinstance(callback, StepProgress)]
-    locks = [callback for callback in own if isinstance(callback, RunRecord)]  # before anything is written
+    locks = [
+        callback for callback in own if isinstance(callback, RunRecord)
+    ]  # before anything is written
     others = [callback for callback in own if callback not in locks]
-    kept = [callback for callback in trainer.callbacks if callback in user or not _is_default(callback)]
+    kept = [
+        callback for callback in trainer.callbacks if callback in user or not _is_default(callback)
+    ]
     trainer.callbacks = order_callbacks([*locks, *kept, *others])
     trainer.strategy.checkpoint_io = CheckedFiles()
     _hand_in_drawing(trainer.callbacks)
@@ -98,8 +111,17 @@ def draw_curves(history: History, path: Path) -> None:
     from ..figures.canvas import save
     from ..figures.evaluation import training_curves
 
-    save(training_curves(history.epochs, history.train_acc, history.val_acc or None, history.train_loss,
-                         history.val_loss or None, title=path.parent.parent.name), path)
+    save(
+        training_curves(
+            history.epochs,
+            history.train_acc,
+            history.val_acc or None,
+            history.train_loss,
+            history.val_loss or None,
+            title=path.parent.parent.name,
+        ),
+        path,
+    )
 
 
 def _hand_in_drawing(callbacks: list[Callback]) -> None:

@@ -27,10 +27,14 @@ def explain(message: str, known: Iterable[str]) -> str:
         if match := pattern.search(message):
             return _unknown(match["keys"], message, list(known))
     if "arguments are required: fit.model.network" in message:
-        return "fit needs --config: a YAML file that describes model.network, such as configs/cnn.yaml"
+        return (
+            "fit needs --config: a YAML file that describes model.network, such as configs/cnn.yaml"
+        )
     if choice := _choice(message):
         return choice
-    message = re.sub(r'Parser key "([^"]+)":?', r"\1:", re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", message))
+    message = re.sub(
+        r'Parser key "([^"]+)":?', r"\1:", re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", message)
+    )
     lines = [line.strip(" -\t") for line in message.splitlines() if line.strip()]
     text = re.sub(r":;", ":", "; ".join(dict.fromkeys(lines)))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
@@ -41,7 +45,11 @@ def _choice(message: str) -> str | None:
     match = _VALUE.search(message)
     kinds = _KINDS.search(message)
     accepted = kinds[1] or kinds[2] if kinds else ""
-    if match is None or re.sub(r"<class 'NoneType'>|[,\s]", "", _WORDS.sub("", accepted)) or not accepted:
+    if (
+        match is None
+        or re.sub(r"<class 'NoneType'>|[,\s]", "", _WORDS.sub("", accepted))
+        or not accepted
+    ):
         return None
     words = re.findall(r"[^\s,']+", " ".join(_WORDS.findall(accepted)))
     return f"{match['key']} = {match['value']!r} cannot work; {nearest(match['value'], dict.fromkeys(words))}"

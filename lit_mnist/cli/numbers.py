@@ -11,7 +11,9 @@ from ..errors import UserError
 _ITEM = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?\Z")
 
 
-def read_numbers(words: Sequence[str] | None, count: int, option: str, owner: str = "") -> list[int] | None:
+def read_numbers(
+    words: Sequence[str] | None, count: int, option: str, owner: str = ""
+) -> list[int] | None:
     """Return the numbers that `words` name, in their order; None where there are no words, or the word ``all``.
 
     They must be different and below `count`. `owner`, such as ``of layer 'Conv2D_1'``, is for the message of the
@@ -26,8 +28,13 @@ def read_numbers(words: Sequence[str] | None, count: int, option: str, owner: st
     numbers = [number for span in spans for number in span] if exist else []
     if not exist or len(set(numbers)) < len(numbers):
         place = f" {owner}" if owner else ""
-        raise UserError(f"--{option} {' '.join(words)}{place}: cannot work; accepted: all, or different numbers of "
-                        f"0 to {count - 1}, such as 3 17 or 0-5")
+        raise UserError(
+            f"--{option} {' '.join(words)}{place}: cannot work; accepted: all, or different numbers of "
+            f"0 to {count - 1}, such as 3 17 or 0-5"
+        )
     if len(items) > len(words):
-        print(f"note: --{option} takes numbers with blanks between them: --{option} {' '.join(items)}", file=sys.stderr)
+        print(
+            f"note: --{option} takes numbers with blanks between them: --{option} {' '.join(items)}",
+            file=sys.stderr,
+        )
     return numbers

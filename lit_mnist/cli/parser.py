@@ -22,11 +22,17 @@ _OTHER_NAMES = {"map": "maps", "data.root": "data_root"}
 def call(command: str, function: Callable[..., Any], argv: list[str]) -> Any:
     """Call `function` with the options in `argv`; raise UserError with one clear message for those it does not take."""
     description = (function.__doc__ or "").split("Args:")[0].strip()
-    parser = ArgumentParser(prog=f"python -m lit_mnist {command}", description=description, exit_on_error=False,
-                            allow_abbrev=False)
+    parser = ArgumentParser(
+        prog=f"python -m lit_mnist {command}",
+        description=description,
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
     parser.add_function_arguments(function, as_group=False)
     try:
-        settings = parser.parse_args(_folded(function, _spelled_out(function, _renamed(function, argv))))
+        settings = parser.parse_args(
+            _folded(function, _spelled_out(function, _renamed(function, argv)))
+        )
     except ArgumentError as error:
         raise UserError(explain(str(error), [action.dest for action in parser._actions])) from error
     try:
@@ -57,8 +63,10 @@ def _spelled_out(function: Callable, argv: list[str]) -> list[str]:
     """Return ``convert a b --verify`` as ``convert --source=a --out=b --verify=true``."""
     parameters = inspect.signature(function).parameters.values()
     switches = {f"--{each.name}" for each in parameters if isinstance(each.default, bool)}
-    spelled = [f"{this}=true" if this in switches and following not in ("true", "false") else this
-               for this, following in zip(argv, [*argv, None][1:], strict=True)]
+    spelled = [
+        f"{this}=true" if this in switches and following not in ("true", "false") else this
+        for this, following in zip(argv, [*argv, None][1:], strict=True)
+    ]
     for number, each in enumerate(each for each in parameters if each.default is each.empty):
         if number == len(spelled) or spelled[number].startswith("-"):
             break
@@ -69,7 +77,11 @@ def _spelled_out(function: Callable, argv: list[str]) -> list[str]:
 def _folded(function: Callable, argv: list[str]) -> list[str]:
     """Return ``--images a b --images c`` as ``--images=["a", "b", "c"]``, the form that jsonargparse takes."""
     parameters = inspect.signature(function).parameters.values()
-    kinds = {f"--{each.name}": str(each.annotation) for each in parameters if "list[" in str(each.annotation)}
+    kinds = {
+        f"--{each.name}": str(each.annotation)
+        for each in parameters
+        if "list[" in str(each.annotation)
+    }
     folded = []
     lists = {}
     current = None
@@ -86,5 +98,7 @@ def _folded(function: Callable, argv: list[str]) -> list[str]:
             raise UserError(f"{option}: names nothing; accepted: one value or more")
         whole = len(values) == 1 and values[0].startswith("[")
         quoted = json.dumps if "list[str]" in kinds[option] else str
-        folded.append(f"{option}={values[0] if whole else '[' + ', '.join(map(quoted, values)) + ']'}")
+        folded.append(
+            f"{option}={values[0] if whole else '[' + ', '.join(map(quoted, values)) + ']'}"
+        )
     return folded

@@ -60,7 +60,9 @@ def _run(command: str, argv: list[str]) -> int:
     argv = with_configuration_paths([argument for argument in argv if argument != "--json"])
     try:
         # whatever libraries print goes to standard error: standard output holds the result alone
-        with contextlib.nullcontext() if _asks_help(argv) else contextlib.redirect_stdout(sys.stderr):
+        with (
+            contextlib.nullcontext() if _asks_help(argv) else contextlib.redirect_stdout(sys.stderr)
+        ):
             outcome = _training(command, argv) if command in TRAINING else _function(command, argv)
     except SystemExit as exit_:  # --help and --print_config
         return int(exit_.code or 0)
@@ -82,7 +84,11 @@ def _training(command: str, argv: list[str]) -> Any:
 def _function(command: str, argv: list[str]) -> Any:
     from .parser import call
 
-    return call(command, getattr(importlib.import_module(f".commands.{command}", __package__), command), argv)
+    return call(
+        command,
+        getattr(importlib.import_module(f".commands.{command}", __package__), command),
+        argv,
+    )
 
 
 def _help() -> str:
@@ -91,8 +97,11 @@ def _help() -> str:
     lines += [f"  {name.ljust(width)}  {text}" for name, text in TRAINING.items()]
     lines += ["", "Look inside, compare, convert:"]
     lines += [f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items()]
-    lines += ["", "--out names the folder that a command writes into, made where it is missing; default: out/COMMAND.",
-              "Commands that write one file (convert, report) also take that file's name.",
-              "Every command takes --json (one JSON object on standard output) and --help.",
-              "First steps: python -m lit_mnist fit --config configs/cnn.yaml"]
+    lines += [
+        "",
+        "--out names the folder that a command writes into, made where it is missing; default: out/COMMAND.",
+        "Commands that write one file (convert, report) also take that file's name.",
+        "Every command takes --json (one JSON object on standard output) and --help.",
+        "First steps: python -m lit_mnist fit --config configs/cnn.yaml",
+    ]
     return "\n".join(lines)

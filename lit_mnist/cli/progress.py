@@ -16,7 +16,9 @@ def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
     from rich.progress import track
 
     console = Console(stderr=True)
-    return iter(track(items, what, total, console=console, transient=True, disable=not sys.stderr.isatty()))
+    return iter(
+        track(items, what, total, console=console, transient=True, disable=not sys.stderr.isatty())
+    )
 
 
 @contextmanager
@@ -47,7 +49,9 @@ def work_bar(command: str) -> Iterator[Callable[[str, float, float], None]]:
         return
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(command, total=None)
-        yield lambda what, done, total: bar.update(task, description=f"{command}: {what}", completed=done, total=total)
+        yield lambda what, done, total: bar.update(
+            task, description=f"{command}: {what}", completed=done, total=total
+        )
 
 
 def _lines(command: str) -> Callable[[str, float, float], None]:

@@ -25,7 +25,9 @@ class Results:
         self.files = []
         self.formats = ("png", "svg") if svg else ("png",)
         if self.folder.exists() and not self.folder.is_dir():  # said before anything is computed
-            raise UserError(f"--out {out}: is a file; accepted: a folder, which is made where it is missing")
+            raise UserError(
+                f"--out {out}: is a file; accepted: a folder, which is made where it is missing"
+            )
 
     def picture(self, figure: Figure, *parts: object) -> None:
         """Write a figure under a name made of `parts`."""
@@ -45,4 +47,6 @@ class Results:
         path = self.folder / f"{self.command}.json"
         data = {"command": self.command, **data, "files": [*map(str, self.files), str(path)]}
         write_json(path, data)
-        return Outcome(data, f"{text}\n{len(data['files'])} files in {self.folder}, named in {path}")
+        return Outcome(
+            data, f"{text}\n{len(data['files'])} files in {self.folder}, named in {path}"
+        )

@@ -52,9 +52,22 @@ from .checks import check_callbacks, check_trainer  # noqa: E402
 from .fit_parts import SaveConfig, draw_curves, end_blocks_at_saves, equip, open_run, without_places  # noqa: E402
 from .messages import explain  # noqa: E402
 
-_SKIPPED = {"model", "train_dataloaders", "val_dataloaders", "dataloaders", "datamodule", "weights_only",
-            "return_predictions", "verbose"}
-_TRAINER = {"max_epochs": 12, "num_sanity_val_steps": 0, "enable_model_summary": False, "log_every_n_steps": 100}
+_SKIPPED = {
+    "model",
+    "train_dataloaders",
+    "val_dataloaders",
+    "dataloaders",
+    "datamodule",
+    "weights_only",
+    "return_predictions",
+    "verbose",
+}
+_TRAINER = {
+    "max_epochs": 12,
+    "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
+    "log_every_n_steps": 100,
+}
 
 
 def run(command: str, argv: list[str]) -> Outcome:
@@ -72,15 +85,20 @@ def run(command: str, argv: list[str]) -> Outcome:
 def _quieten() -> None:
     """Leave out Lightning's advertisements and the warnings that are about its own affairs."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # trainer.profiler: its report
+    logging.getLogger("lightning.pytorch.profilers").setLevel(
+        logging.INFO
+    )  # trainer.profiler: its report
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    for message in (r".*LeafSpec.*", r"Experiment logs directory .* exists and is not empty",
-                    r"The number of training batches .* is smaller than the logging interval",
-                    r"`val_dataloader` does not exist|.*does not have many workers",
-                    r".*no `val_dataloader`|Total length of `list` across ranks is zero",
-                    r"Checkpoint directory .* exists and is not empty",
-                    r"Using ModelCheckpoint with manual optimization",  # it holds the state after it, rightly
-                    r"It is recommended to use .*sync_dist=True"):  # the figures logged are all processes' already
+    for message in (
+        r".*LeafSpec.*",
+        r"Experiment logs directory .* exists and is not empty",
+        r"The number of training batches .* is smaller than the logging interval",
+        r"`val_dataloader` does not exist|.*does not have many workers",
+        r".*no `val_dataloader`|Total length of `list` across ranks is zero",
+        r"Checkpoint directory .* exists and is not empty",
+        r"Using ModelCheckpoint with manual optimization",  # it holds the state after it, rightly
+        r"It is recommended to use .*sync_dist=True",
+    ):  # the figures logged are all processes' already
         warnings.filterwarnings("ignore", message=message)
 
 
@@ -97,14 +115,27 @@ class Cli(LightningCLI):
         early = read_early(argv)
         self.configs = early.config
         self.stem = stem(early.config)
-        self.origin = None if early.asks else \
-            find_origin(command, early.ckpt_path, early.runs_dir, early.name or self.stem)
+        self.origin = (
+            None
+            if early.asks
+            else find_origin(command, early.ckpt_path, early.runs_dir, early.name or self.stem)
+        )
         super().__init__(
-            LitClassifier, MNISTDataModule, args=self._arguments(argv), save_config_callback=SaveConfig,
-            save_config_kwargs={"overwrite": True}, seed_everything_default=1, trainer_defaults=dict(_TRAINER),
-            auto_configure_optimizers=False, load_from_checkpoint_support=False,
-            parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "prog": "python -m lit_mnist",
-                           command: {"exit_on_error": False, "prog": f"python -m lit_mnist {command}"}},
+            LitClassifier,
+            MNISTDataModule,
+            args=self._arguments(argv),
+            save_config_callback=SaveConfig,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=1,
+            trainer_defaults=dict(_TRAINER),
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            parser_kwargs={
+                "exit_on_error": False,
+                "allow_abbrev": False,
+                "prog": "python -m lit_mnist",
+                command: {"exit_on_error": False, "prog": f"python -m lit_mnist {command}"},
+            },
         )
 
     def _arguments(self, argv: list[str]) -> list[str]:
@@ -121,31 +152,68 @@ class Cli(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what the program itself decides."""
         accept_automatic_precision(parser)
-        parser.add_argument("--recipe", type=Literal["keras", "torch"], default="torch",
-                            help="keras: keras_baseline can train this configuration too")
-        parser.add_argument("--name", type=str | None, default=None,
-                            help="name of the run's folder (default: the configuration file's)")
-        parser.add_argument("--runs_dir", type=str, default="runs", help="folder that holds all runs")
+        parser.add_argument(
+            "--recipe",
+            type=Literal["keras", "torch"],
+            default="torch",
+            help="keras: keras_baseline can train this configuration too",
+        )
+        parser.add_argument(
+            "--name",
+            type=str | None,
+            default=None,
+            help="name of the run's folder (default: the configuration file's)",
+        )
+        parser.add_argument(
+            "--runs_dir", type=str, default="runs", help="folder that holds all runs"
+        )
         if self.command == "fit":
-            parser.add_argument("--resume", type=bool, default=True,
-                                help="go on with the newest unfinished run of the same settings; false: start anew")
-            parser.add_argument("--checkpoint_every_seconds", type=NonNegativeFloat, default=60.0,
-                                help="seconds after which the state is saved, within epochs too")
-            parser.add_argument("--checkpoint_every_steps", type=PositiveInt | None, default=None,
-                                help="optimiser steps after which the state is saved, counted in whole blocks of 25")
+            parser.add_argument(
+                "--resume",
+                type=bool,
+                default=True,
+                help="go on with the newest unfinished run of the same settings; false: start anew",
+            )
+            parser.add_argument(
+                "--checkpoint_every_seconds",
+                type=NonNegativeFloat,
+                default=60.0,
+                help="seconds after which the state is saved, within epochs too",
+            )
+            parser.add_argument(
+                "--checkpoint_every_steps",
+                type=PositiveInt | None,
+                default=None,
+                help="optimiser steps after which the state is saved, counted in whole blocks of 25",
+            )
         if self.command == "predict":
-            parser.add_argument("--images", type=str, nargs="+", default=[],
-                                help="image files, or ids such as test:19 (default: the whole test set)")
-            parser.add_argument("--out", type=str | None, default=None,
-                                help="folder: draw each picture beside the network's input and the answer")
-            parser.add_argument("--many", action="store_true",
-                                help="find all digits of each picture, read by lines from the left")
+            parser.add_argument(
+                "--images",
+                type=str,
+                nargs="+",
+                default=[],
+                help="image files, or ids such as test:19 (default: the whole test set)",
+            )
+            parser.add_argument(
+                "--out",
+                type=str | None,
+                default=None,
+                help="folder: draw each picture beside the network's input and the answer",
+            )
+            parser.add_argument(
+                "--many",
+                action="store_true",
+                help="find all digits of each picture, read by lines from the left",
+            )
         for target in ("model.seed", "data.seed"):
             parser.link_arguments("seed_everything", target, compute_fn=_as_seed)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: list[str]) -> None:
         """Parse; raise UserError with one clear message."""
-        check_keys(self.configs, {action.dest.partition(".")[0] for action in self._parser(self.command)._actions})
+        check_keys(
+            self.configs,
+            {action.dest.partition(".")[0] for action in self._parser(self.command)._actions},
+        )
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
@@ -168,17 +236,28 @@ class Cli(LightningCLI):
         trainer = self.settings.trainer
         if trainer.precision == "auto":  # what it stands for is recorded
             trainer.precision = automatic_precision(str(trainer.accelerator))
-        self.settings.name = self.settings.name or self.stem or (self.origin.name if self.origin else "run")
+        self.settings.name = (
+            self.settings.name or self.stem or (self.origin.name if self.origin else "run")
+        )
         if Path(self.settings.name).name != self.settings.name or self.settings.name == "..":
-            raise UserError(f"--name {self.settings.name}: cannot work; accepted: a folder's name, without separators "
-                            "(--runs_dir says where it lies)")
+            raise UserError(
+                f"--name {self.settings.name}: cannot work; accepted: a folder's name, without separators "
+                "(--runs_dir says where it lies)"
+            )
         if self.command == "fit":
             callbacks = self.settings.trainer.callbacks or []
-            check_callbacks(entry.class_path for entry in (callbacks if isinstance(callbacks, list) else [callbacks]))
+            check_callbacks(
+                entry.class_path
+                for entry in (callbacks if isinstance(callbacks, list) else [callbacks])
+            )
         self._dump_config()
         if self.origin:
             self.origin.refuse_contradictions(self.config_dump)
-        elif self.command == "fit" and self.settings.resume and not self.settings.trainer.fast_dev_run:
+        elif (
+            self.command == "fit"
+            and self.settings.resume
+            and not self.settings.trainer.fast_dev_run
+        ):
             self._resume_unfinished()
 
     def _resume_unfinished(self) -> None:
@@ -189,7 +268,9 @@ class Cli(LightningCLI):
             cb.say(f"WARNING: {remark}")
         if unfinished is not None:
             self.origin = unfinished_run(unfinished)
-            cb.say(f"going on with {unfinished.run} at step {self.origin.model.step} (--resume false starts anew)")
+            cb.say(
+                f"going on with {unfinished.run} at step {self.origin.model.step} (--resume false starts anew)"
+            )
 
     def _completed(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a run's settings with the defaults of options that its release did not have."""
@@ -198,7 +279,9 @@ class Cli(LightningCLI):
             parsed = parser.parse_object(dict(config))
         except ArgumentError:  # options that are no more: another run
             return config
-        return yaml.safe_load(parser.dump(parsed, skip_link_targets=False, skip_none=False, format="yaml"))
+        return yaml.safe_load(
+            parser.dump(parsed, skip_link_targets=False, skip_none=False, format="yaml")
+        )
 
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; turn their errors into UserError."""
@@ -206,7 +289,14 @@ class Cli(LightningCLI):
             super().instantiate_classes()
         except UserError:
             raise
-        except (ArgumentError, MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
+        except (
+            ArgumentError,
+            MisconfigurationException,
+            ValueError,
+            TypeError,
+            RuntimeError,
+            ImportError,
+        ) as error:
             raise self._explained(error) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
@@ -217,8 +307,12 @@ class Cli(LightningCLI):
         self.keeps_run = fitting and settings.get("logger") in (None, True)
         if settings.get("logger") in (None, True):
             kwargs["logger"] = False  # `open_run` gives a run its loggers once all is checked
-        if not fitting or settings.get("logger") is False:  # no run folder: nowhere to keep checkpoints of ours
-            kwargs["enable_checkpointing"] = any(isinstance(callback, ModelCheckpoint) for callback in user)
+        if (
+            not fitting or settings.get("logger") is False
+        ):  # no run folder: nowhere to keep checkpoints of ours
+            kwargs["enable_checkpointing"] = any(
+                isinstance(callback, ModelCheckpoint) for callback in user
+            )
         trainer = super().instantiate_trainer(**kwargs)
         if self.command == "fit":
             check_trainer(trainer)
@@ -233,10 +327,15 @@ class Cli(LightningCLI):
         record = cb.RunRecord(without_places(self.config_dump))
         own = [record, cb.Clock(), cb.EpochHistory(draw_curves), cb.EpochReport()]
         if self.keeps_run or (trainer.loggers and not trainer.fast_dev_run):
-            keep_last = KeepLast(self.settings.checkpoint_every_seconds, self.settings.checkpoint_every_steps,
-                                 self.interruption)
+            keep_last = KeepLast(
+                self.settings.checkpoint_every_seconds,
+                self.settings.checkpoint_every_steps,
+                self.interruption,
+            )
             own += checkpoints(self.datamodule.options.validate_on == "validation", keep_last)
-        return own + ([cb.StepProgress()] if self.settings.trainer.enable_progress_bar is not False else [])
+        return own + (
+            [cb.StepProgress()] if self.settings.trainer.enable_progress_bar is not False else []
+        )
 
     def after_instantiate_classes(self) -> None:
         """Read and check the data, and what only they decide, before anything is written."""
@@ -268,8 +367,10 @@ class Cli(LightningCLI):
         here = self.datamodule.prepared.dataset.name
         there = self.origin.model.dataset
         if here != there:
-            raise UserError(f"{self.origin.path}: was trained on {there}, but {here} is at hand now; accepted: the "
-                            "same data, or a new run with --resume false")
+            raise UserError(
+                f"{self.origin.path}: was trained on {there}, but {here} is at hand now; accepted: the "
+                "same data, or a new run with --resume false"
+            )
 
     def _fit(self) -> None:
         path = str(self.origin.path) if self.origin else None
@@ -283,8 +384,10 @@ class Cli(LightningCLI):
         except MisconfigurationException as error:
             raise self._explained(error) from error
         except OSError as error:
-            raise UserError(f"{error.filename or self.settings.runs_dir}: cannot be written "
-                            f"({error.strerror or error})") from error
+            raise UserError(
+                f"{error.filename or self.settings.runs_dir}: cannot be written "
+                f"({error.strerror or error})"
+            ) from error
 
     def _run_subcommand(self, subcommand: str) -> None:
         if subcommand == "fit":
@@ -295,25 +398,37 @@ class Cli(LightningCLI):
         if subcommand == "predict":
             self.outcome = self._predict()
         else:
-            self.outcome = evaluate_run(subcommand, self.trainer, self.model, self.datamodule, opened)
+            self.outcome = evaluate_run(
+                subcommand, self.trainer, self.model, self.datamodule, opened
+            )
 
     def _opened(self) -> Model:
         """Return the trained network, without which no command but fit gets this far."""
         if self.origin is None:
-            raise UserError(f"{self.command} needs --ckpt_path: a run folder, a checkpoint or a Keras file")
+            raise UserError(
+                f"{self.command} needs --ckpt_path: a run folder, a checkpoint or a Keras file"
+            )
         return self.origin.model
 
     def _predict(self) -> Outcome:
         if not self.settings.images:
             for key in ("out", "many"):
                 if self.settings[key]:
-                    raise UserError(f"--{key}: works on --images; accepted: --images FILE ... beside it")
+                    raise UserError(
+                        f"--{key}: works on --images; accepted: --images FILE ... beside it"
+                    )
             return predict_test(self.trainer, self.model, self.datamodule)
         from .commands.predict import predict
 
         settings = self.settings
-        return predict(self._opened(), settings.images, settings.data.dataset, settings.data.root,
-                       settings.out, settings.many)
+        return predict(
+            self._opened(),
+            settings.images,
+            settings.data.dataset,
+            settings.data.root,
+            settings.out,
+            settings.many,
+        )
 
 
 def _as_seed(value: bool | int) -> int:

@@ -7,5 +7,17 @@ from .options import DATASETS, DataOptions
 from .prepare import Part, Prepared, permutation, prepare
 from .standardize import STANDARDIZATIONS, Standardizer
 
-__all__ = ["DATASETS", "STANDARDIZATIONS", "DataError", "DataOptions", "Dataset", "Part", "Prepared", "Standardizer",
-           "default_root", "load_dataset", "permutation", "prepare"]
+__all__ = [
+    "DATASETS",
+    "STANDARDIZATIONS",
+    "DataError",
+    "DataOptions",
+    "Dataset",
+    "Part",
+    "Prepared",
+    "Standardizer",
+    "default_root",
+    "load_dataset",
+    "permutation",
+    "prepare",
+]

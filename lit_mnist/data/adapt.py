@@ -23,12 +23,16 @@ def adapt(images: np.ndarray, shape: Shape) -> np.ndarray:
     """
     height, width, channels = shape
     if channels not in (1, 3):
-        raise DataError(f"this network takes {_text(shape)}; accepted for pictures: 1 channel (grey) or 3 (colour)")
+        raise DataError(
+            f"this network takes {_text(shape)}; accepted for pictures: 1 channel (grey) or 3 (colour)"
+        )
     needed = len(images) * height * width * channels
     memory = memory_bytes()
     if needed > memory // 2:
-        raise DataError(f"{len(images)} images of {_text(shape)} take {needed / 2**30:.0f} GiB of "
-                        f"{memory / 2**30:.0f}; accepted: a network of smaller images, or single images by name")
+        raise DataError(
+            f"{len(images)} images of {_text(shape)} take {needed / 2**30:.0f} GiB of "
+            f"{memory / 2**30:.0f}; accepted: a network of smaller images, or single images by name"
+        )
     if images.ndim == 4 and channels == 1:
         images = np.rint(images @ np.array(_GREY)).astype(np.uint8)
     if images.shape[1:3] == (28, 28) and (height, width) == (32, 32):
@@ -55,21 +59,31 @@ def adapted(dataset: Dataset, shape: Shape) -> Dataset:
     done = adaptation(dataset.image_shape, shape)
     if done is None:
         return dataset
-    return replace(dataset, train_images=adapt(dataset.train_images, shape),
-                   test_images=adapt(dataset.test_images, shape), adapted=done)
+    return replace(
+        dataset,
+        train_images=adapt(dataset.train_images, shape),
+        test_images=adapt(dataset.test_images, shape),
+        adapted=done,
+    )
 
 
 def check_classes(dataset: Dataset, spec: NetworkSpec) -> None:
     """Raise DataError where a network cannot tell this data set's classes apart, or has others."""
     if spec.units == 1 and spec.output_activation == "softmax":
-        raise DataError(f"layer {spec.output!r}: a softmax over one unit is always 1; accepted: one sigmoid unit "
-                        "for two classes, or one unit a class")
+        raise DataError(
+            f"layer {spec.output!r}: a softmax over one unit is always 1; accepted: one sigmoid unit "
+            "for two classes, or one unit a class"
+        )
     classes = len(dataset.class_names)
     if spec.classes != classes:
         unit = "one unit, for 2 classes" if spec.units == 1 else f"{spec.units} units"
-        accepted = "a network with 1 or 2 units" if classes == 2 else f"a network with {classes} units"
-        raise DataError(f"the network's last layer {spec.output!r} has {unit}, but the data set {dataset.name} has "
-                        f"{classes} classes; accepted: {accepted}, or another data set (--data.dataset, --data.root)")
+        accepted = (
+            "a network with 1 or 2 units" if classes == 2 else f"a network with {classes} units"
+        )
+        raise DataError(
+            f"the network's last layer {spec.output!r} has {unit}, but the data set {dataset.name} has "
+            f"{classes} classes; accepted: {accepted}, or another data set (--data.dataset, --data.root)"
+        )
 
 
 def _resized(images: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -77,7 +91,9 @@ def _resized(images: np.ndarray, height: int, width: int) -> np.ndarray:
 
     result = np.empty((len(images), height, width, *images.shape[3:]), np.uint8)
     for number, image in enumerate(images):
-        result[number] = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+        result[number] = np.asarray(
+            Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+        )
     return result
 
 

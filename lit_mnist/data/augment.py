@@ -17,8 +17,17 @@ from ..errors import nearest
 from .idx import DataError
 
 FILL_MODES = ("background", "constant", "nearest", "reflect", "wrap")
-_LIMITS = {"rotation": 180.0, "scale": 0.99, "shear": 0.99, "shift": 14.0, "width_shift": math.inf,
-           "height_shift": math.inf, "shear_angle": 89.0, "zoom": 0.99, "fill_value": 255.0}
+_LIMITS = {
+    "rotation": 180.0,
+    "scale": 0.99,
+    "shear": 0.99,
+    "shift": 14.0,
+    "width_shift": math.inf,
+    "height_shift": math.inf,
+    "shear_angle": 89.0,
+    "zoom": 0.99,
+    "fill_value": 255.0,
+}
 
 
 @dataclass(frozen=True)
@@ -48,20 +57,34 @@ class Augmentation:
     def __post_init__(self) -> None:
         for key, limit in _LIMITS.items():
             value = getattr(self, key)
-            if not (isinstance(value, int | float) and 0 <= value <= limit and math.isfinite(value)):
-                raise DataError(f"data.augment.{key} = {value!r} cannot work; accepted: 0 "
-                                + (f"to {limit:g}" if limit < math.inf else "or more"))
+            if not (
+                isinstance(value, int | float) and 0 <= value <= limit and math.isfinite(value)
+            ):
+                raise DataError(
+                    f"data.augment.{key} = {value!r} cannot work; accepted: 0 "
+                    + (f"to {limit:g}" if limit < math.inf else "or more")
+                )
         if self.fill_mode not in FILL_MODES:
-            raise DataError(f"data.augment.fill_mode: unknown {self.fill_mode!r}; "
-                            f"{nearest(str(self.fill_mode), FILL_MODES)}")
+            raise DataError(
+                f"data.augment.fill_mode: unknown {self.fill_mode!r}; "
+                f"{nearest(str(self.fill_mode), FILL_MODES)}"
+            )
 
     def __bool__(self) -> bool:
         return any((self.rotation, self.scale, self.shear, self.shift)) or self._in_keras_terms
 
     @property
     def _in_keras_terms(self) -> bool:
-        return any((self.width_shift, self.height_shift, self.shear_angle, self.zoom, self.horizontal_flip,
-                    self.vertical_flip))
+        return any(
+            (
+                self.width_shift,
+                self.height_shift,
+                self.shear_angle,
+                self.zoom,
+                self.horizontal_flip,
+                self.vertical_flip,
+            )
+        )
 
     def draw(self, seed: int, epoch: int, n: int, height: int, width: int) -> Tensor:
         """Return one matrix (n, 2, 3) an image, for `affine_grid`: output to input coordinates."""
@@ -72,8 +95,17 @@ class Augmentation:
         cos = np.cos(angle) * zoom
         sin = np.sin(angle) * zoom
         shear = shear * self.shear
-        matrix = np.stack([cos, cos * shear - sin, right * (2 * self.shift / width),
-                           sin, sin * shear + cos, down * (2 * self.shift / height)], axis=1).reshape(n, 2, 3)
+        matrix = np.stack(
+            [
+                cos,
+                cos * shear - sin,
+                right * (2 * self.shift / width),
+                sin,
+                sin * shear + cos,
+                down * (2 * self.shift / height),
+            ],
+            axis=1,
+        ).reshape(n, 2, 3)
         if width != height:  # turned and sheared in pixels, not in fractions of two unequal sides
             matrix[:, 0, 1] *= height / width
             matrix[:, 1, 0] *= width / height
@@ -84,15 +116,32 @@ class Augmentation:
     def _keras_matrices(self, seed: int, epoch: int, n: int, height: int, width: int) -> np.ndarray:
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, epoch, 8])))
         right, down, shear, zoom_x, zoom_y = generator.uniform(-1, 1, (5, n))
-        flipped = generator.random((2, n)) < np.array([[self.horizontal_flip], [self.vertical_flip]]) / 2
+        flipped = (
+            generator.random((2, n)) < np.array([[self.horizontal_flip], [self.vertical_flip]]) / 2
+        )
         flip_x, flip_y = np.where(flipped, -1.0, 1.0)
-        return keras_matrices(right * _pixels(self.width_shift, width), down * _pixels(self.height_shift, height),
-                              shear * self.shear_angle, 1 + zoom_x * self.zoom, 1 + zoom_y * self.zoom,
-                              flip_x, flip_y, (height, width))
+        return keras_matrices(
+            right * _pixels(self.width_shift, width),
+            down * _pixels(self.height_shift, height),
+            shear * self.shear_angle,
+            1 + zoom_x * self.zoom,
+            1 + zoom_y * self.zoom,
+            flip_x,
+            flip_y,
+            (height, width),
+        )
 
 
-def keras_matrices(right: np.ndarray, down: np.ndarray, shear: np.ndarray, zoom_x: np.ndarray, zoom_y: np.ndarray,
-                   flip_x: np.ndarray, flip_y: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def keras_matrices(
+    right: np.ndarray,
+    down: np.ndarray,
+    shear: np.ndarray,
+    zoom_x: np.ndarray,
+    zoom_y: np.ndarray,
+    flip_x: np.ndarray,
+    flip_y: np.ndarray,
+    size: tuple[int, int],
+) -> np.ndarray:
     """Return matrices (n, 2, 3) for `affine_grid` as Keras' ImageDataGenerator composes them: shift, shear, zoom, flip.
 
     Shifts in pixels, `shear` in degrees, flips -1 or 1, `size` (rows, columns). Keras' rule: an output pixel's place
@@ -103,8 +152,17 @@ def keras_matrices(right: np.ndarray, down: np.ndarray, shear: np.ndarray, zoom_
     y = flip_y * zoom_y
     height, width = size
     zero = np.zeros_like(x)
-    return np.stack([x, -np.sin(shear) * y * (height / width), right * (2 / width),
-                     zero, np.cos(shear) * y, down * (2 / height)], axis=1).reshape(len(x), 2, 3)
+    return np.stack(
+        [
+            x,
+            -np.sin(shear) * y * (height / width),
+            right * (2 / width),
+            zero,
+            np.cos(shear) * y,
+            down * (2 / height),
+        ],
+        axis=1,
+    ).reshape(len(x), 2, 3)
 
 
 def _pixels(shift: float, side: int) -> float:
@@ -118,7 +176,9 @@ def _product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.concatenate([linear, moved], axis=2)
 
 
-def distort(images: Tensor, matrices: Tensor, background: Tensor, fill_mode: str = "background") -> Tensor:
+def distort(
+    images: Tensor, matrices: Tensor, background: Tensor, fill_mode: str = "background"
+) -> Tensor:
     """Return images (n, C, H, W) moved by `matrices` (n, 2, 3), bilinear; `fill_mode` says what moves in.
 
     `background` (1, C, H, W) is the standardised empty image, or that of the constant. In the mode

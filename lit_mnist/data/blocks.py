@@ -28,7 +28,9 @@ class Batch(NamedTuple):
 class Block:
     """The batches of some successive steps, on the device; `first` is the first one's number in its epoch."""
 
-    def __init__(self, images: Tensor, labels: Tensor, sizes: list[tuple[int, int]], first: int = 0) -> None:
+    def __init__(
+        self, images: Tensor, labels: Tensor, sizes: list[tuple[int, int]], first: int = 0
+    ) -> None:
         self.images = images
         self.labels = labels
         self.first = first
@@ -40,7 +42,7 @@ class Block:
     def __iter__(self) -> Iterator[Batch]:
         start = 0
         for own, total in self._sizes:
-            yield Batch(self.images[start:start + own], self.labels[start:start + own], total)
+            yield Batch(self.images[start : start + own], self.labels[start : start + own], total)
             start += own
 
     @property
@@ -78,8 +80,14 @@ class Distortion:
 class ShuffledBlock(Block):
     """A block that knows which images it takes and gathers them when asked: kept blocks take hardly any memory."""
 
-    def __init__(self, data: Resident, chosen: Tensor, sizes: list[tuple[int, int]], first: int,
-                 distortion: Distortion | None = None) -> None:
+    def __init__(
+        self,
+        data: Resident,
+        chosen: Tensor,
+        sizes: list[tuple[int, int]],
+        first: int,
+        distortion: Distortion | None = None,
+    ) -> None:
         self.data = data
         self.chosen = chosen
         self.distortion = distortion
@@ -116,8 +124,17 @@ class TrainingBlocks:
     always counts the whole epoch's blocks, as Lightning counts those that a resumed run has already made.
     """
 
-    def __init__(self, module: MNISTDataModule, data: Resident, epoch: int, steps_before: int, marks: set[int],
-                 block: int, rank: int, world: int) -> None:
+    def __init__(
+        self,
+        module: MNISTDataModule,
+        data: Resident,
+        epoch: int,
+        steps_before: int,
+        marks: set[int],
+        block: int,
+        rank: int,
+        world: int,
+    ) -> None:
         self.module = module
         self.data = data
         self.epoch = epoch
@@ -151,7 +168,10 @@ class TrainingBlocks:
         """Return a block of each form that every epoch has: a whole one and, where it differs, the epoch's last."""
         order = torch.arange(len(self.data.part), device=self.data.device)
         starts = range(0, self.steps, self.block)
-        blocks = [self._take(order, start, min(start + self.block, self.steps)) for start in (starts[0], starts[-1])]
+        blocks = [
+            self._take(order, start, min(start + self.block, self.steps))
+            for start in (starts[0], starts[-1])
+        ]
         return list({block.sizes: block for block in blocks}.values())
 
     def state_dict(self) -> dict[str, int]:
@@ -169,20 +189,33 @@ class TrainingBlocks:
         if not augment:
             return None
         matrices = augment.draw(self.module.seed, self.epoch, n, *data.size)
-        background = self.module.empty_image(augment.fill_value if augment.fill_mode == "constant" else 0)
-        return Distortion(matrices.to(data.device), background.to(data.device, data.dtype), augment.fill_mode)
+        background = self.module.empty_image(
+            augment.fill_value if augment.fill_mode == "constant" else 0
+        )
+        return Distortion(
+            matrices.to(data.device), background.to(data.device, data.dtype), augment.fill_mode
+        )
 
-    def _take(self, order: Tensor, first: int, last: int, distortion: Distortion | None = None) -> ShuffledBlock:
+    def _take(
+        self, order: Tensor, first: int, last: int, distortion: Distortion | None = None
+    ) -> ShuffledBlock:
         parts = []
         sizes = []
         for step in range(first, last):
             start = step * self.step_size
             stop = min((step + 1) * self.step_size, len(order))
-            cut = [start + (stop - start) * rank // self.world for rank in (self.rank, self.rank + 1)]
+            cut = [
+                start + (stop - start) * rank // self.world for rank in (self.rank, self.rank + 1)
+            ]
             parts.append(slice(*cut))
             sizes.append((cut[1] - cut[0], stop - start))
-        own = slice(parts[0].start, parts[-1].stop) if self.world == 1 else \
-            torch.cat([torch.arange(part.start, part.stop, device=order.device) for part in parts])
+        own = (
+            slice(parts[0].start, parts[-1].stop)
+            if self.world == 1
+            else torch.cat(
+                [torch.arange(part.start, part.stop, device=order.device) for part in parts]
+            )
+        )
         return ShuffledBlock(self.data, order[own], sizes, first, distortion and distortion.of(own))
 
 

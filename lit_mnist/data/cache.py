@@ -32,13 +32,15 @@ class Decoded:
     damaged: list[str]
 
 
-def decode_or_map(paths: Sequence[Path], shape: Shape, pictures: Pictures, fraction: float) -> Decoded:
+def decode_or_map(
+    paths: Sequence[Path], shape: Shape, pictures: Pictures, fraction: float
+) -> Decoded:
     """Return what `pictures` yields, one a path: in memory, or mapped beyond `fraction` of the machine's memory.
 
     A mapped file lies in the cache folder, with its SHA-256 beside it, and serves every later run on the same
     files (names, sizes, times of change) and shape; where its SHA-256 differs, it is made anew.
     """
-    whole = (len(paths), *shape[:2], *shape[2:][shape[2] == 1:])
+    whole = (len(paths), *shape[:2], *shape[2:][shape[2] == 1 :])
     if math.prod(whole) <= fraction * memory_bytes():
         return _filled(np.empty(whole, np.uint8), pictures)
     file = cache_folder() / "pictures" / f"{_key(paths, shape)}.npy"
@@ -54,14 +56,18 @@ def _filled(array: np.ndarray, pictures: Pictures) -> Decoded:
             continue
         array[len(kept)] = picture
         kept.append(number)
-    return Decoded(array[:len(kept)], kept, damaged)
+    return Decoded(array[: len(kept)], kept, damaged)
 
 
 def _key(paths: Sequence[Path], shape: Shape) -> str:
     digest = hashlib.sha256(repr(shape).encode())
     for path in paths:
         status = path.stat()
-        digest.update(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
+        digest.update(
+            f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(
+                errors="surrogateescape"
+            )
+        )
     return digest.hexdigest()[:32]
 
 
@@ -76,17 +82,23 @@ def _written(file: Path, whole: tuple[int, ...], pictures: Pictures) -> Decoded:
     except OSError as error:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
-        raise WriteError(f"{file}: cannot be written ({error.strerror or error}); it holds pictures that take "
-                         "more than data.memory_fraction of the memory") from error
-    write_json(_record(file), {"sha256": _sha256(file), "kept": decoded.kept, "damaged": decoded.damaged})
-    return Decoded(np.load(file, "r")[:len(decoded.kept)], decoded.kept, decoded.damaged)
+        raise WriteError(
+            f"{file}: cannot be written ({error.strerror or error}); it holds pictures that take "
+            "more than data.memory_fraction of the memory"
+        ) from error
+    write_json(
+        _record(file), {"sha256": _sha256(file), "kept": decoded.kept, "damaged": decoded.damaged}
+    )
+    return Decoded(np.load(file, "r")[: len(decoded.kept)], decoded.kept, decoded.damaged)
 
 
 def _mapped(file: Path) -> Decoded | None:
     try:
         record = json.loads(_record(file).read_text())
         if record["sha256"] == _sha256(file):
-            return Decoded(np.load(file, "r")[:len(record["kept"])], record["kept"], record["damaged"])
+            return Decoded(
+                np.load(file, "r")[: len(record["kept"])], record["kept"], record["damaged"]
+            )
     except (OSError, ValueError, KeyError, TypeError):  # absent or damaged: made anew
         pass
     return None

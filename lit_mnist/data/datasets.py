@@ -13,9 +13,16 @@ from .options import DataOptions
 from .sources import arrays, cifar, csv_tables, digits, emnist, folder, mnist
 
 
-def load_dataset(name: str = "mnist", root: str | Path | None = None, fallback: str | None = None,
-                 download: bool = True, *, shape: Shape | None = None, network: NetworkSpec | None = None,
-                 **more: Any) -> Dataset:
+def load_dataset(
+    name: str = "mnist",
+    root: str | Path | None = None,
+    fallback: str | None = None,
+    download: bool = True,
+    *,
+    shape: Shape | None = None,
+    network: NetworkSpec | None = None,
+    **more: Any,
+) -> Dataset:
     """Return data set `name` from `root`, with the other fields of DataOptions in `more`.
 
     As `load_for` where `network` is given, else as `load`.
@@ -44,14 +51,19 @@ def load(options: DataOptions, shape: Shape | None = None) -> Dataset:
     except mnist.MissingError as error:
         if options.fallback is None:
             raise
-        return digits.load(options, f"{options.dataset} is NOT used: {error}; this run uses scikit-learn's embedded "
-                                    "digits instead")
+        return digits.load(
+            options,
+            f"{options.dataset} is NOT used: {error}; this run uses scikit-learn's embedded "
+            "digits instead",
+        )
 
 
 def class_names(name: str, classes: int, stored: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the names of `classes` classes: those `stored` with a network, those of data set `name`, else numbers."""
     known = [tuple(stored)] + ([mnist.OFFICIAL[name].class_names] if name in mnist.OFFICIAL else [])
-    return next((names for names in known if len(names) == classes), tuple(map(str, range(classes))))
+    return next(
+        (names for names in known if len(names) == classes), tuple(map(str, range(classes)))
+    )
 
 
 def _read(options: DataOptions, shape: Shape | None) -> Dataset:

@@ -63,7 +63,9 @@ def fetch(address: str, md5: str) -> bytes:
         raise DownloadError(f"{address}: a web page came in the file's place")
     digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if digest != md5:
-        raise DownloadError(f"{address}: {len(content)} bytes came whose MD5 is {digest}; accepted: {md5}")
+        raise DownloadError(
+            f"{address}: {len(content)} bytes came whose MD5 is {digest}; accepted: {md5}"
+        )
     return content
 
 

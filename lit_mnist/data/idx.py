@@ -23,7 +23,9 @@ class DataError(UserError):
 
 def find_idx(path: Path) -> Path | None:
     """Return `path`, or the gzipped file beside it, whichever is there."""
-    return next((file for file in (path, path.with_name(f"{path.name}.gz")) if file.is_file()), None)
+    return next(
+        (file for file in (path, path.with_name(f"{path.name}.gz")) if file.is_file()), None
+    )
 
 
 def read_images(path: Path, count: int | None, sha256: str | None = None) -> np.ndarray:
@@ -31,7 +33,9 @@ def read_images(path: Path, count: int | None, sha256: str | None = None) -> np.
     return _read(path, IMAGES, (count, 28, 28), sha256)
 
 
-def read_labels(path: Path, count: int | None, sha256: str | None = None, classes: int = 10) -> np.ndarray:
+def read_labels(
+    path: Path, count: int | None, sha256: str | None = None, classes: int = 10
+) -> np.ndarray:
     """Return uint8 labels (count,) below `classes`; as `read_images`."""
     labels = _read(path, LABELS, (count,), sha256)
     if labels.size and labels.max() >= classes:
@@ -39,7 +43,9 @@ def read_labels(path: Path, count: int | None, sha256: str | None = None, classe
     return labels
 
 
-def _read(path: Path, magic: int, expected: tuple[int | None, ...], sha256: str | None) -> np.ndarray:
+def _read(
+    path: Path, magic: int, expected: tuple[int | None, ...], sha256: str | None
+) -> np.ndarray:
     content = _content(path)
     header = 4 * (1 + len(expected))
     if len(content) < header:
@@ -47,12 +53,17 @@ def _read(path: Path, magic: int, expected: tuple[int | None, ...], sha256: str 
     stored_magic, *shape = struct.unpack(f">{1 + len(expected)}i", content[:header])
     if stored_magic != magic:
         raise DataError(f"{path}: magic number {stored_magic}; accepted: {magic}")
-    if any(size not in (None, actual) for size, actual in zip(expected, shape, strict=True)) or min(shape) < 1:
+    if (
+        any(size not in (None, actual) for size, actual in zip(expected, shape, strict=True))
+        or min(shape) < 1
+    ):
         accepted = tuple("any" if size is None else size for size in expected)
         raise DataError(f"{path}: header says {tuple(shape)}; accepted: {accepted}")
     length = header + int(np.prod(shape))
     if len(content) != length:
-        raise DataError(f"{path}: {len(content)} bytes; accepted: {length} (truncated or altered file)")
+        raise DataError(
+            f"{path}: {len(content)} bytes; accepted: {length} (truncated or altered file)"
+        )
     if sha256 and (digest := hashlib.sha256(content).hexdigest()) != sha256:
         raise DataError(f"{path}: SHA-256 is {digest}; accepted: {sha256} (altered file)")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

@@ -38,8 +38,12 @@ class Images:
         return len(self.names)
 
 
-def read_images(names: Sequence[str], dataset: str = "mnist", root: str | Path | None = None,
-                input_shape: Shape = _MNIST) -> Images:
+def read_images(
+    names: Sequence[str],
+    dataset: str = "mnist",
+    root: str | Path | None = None,
+    input_shape: Shape = _MNIST,
+) -> Images:
     """Read images by id (``test:19``, from `dataset` under `root`), by file or by folder, in the given order.
 
     A folder stands for the pictures in it. Files are brought to the form of `dataset` (`image_file`), ids to the
@@ -47,14 +51,23 @@ def read_images(names: Sequence[str], dataset: str = "mnist", root: str | Path |
     be had and what is accepted.
     """
     if not names:
-        raise DataError("no image named; accepted: ids such as test:19 or train:31727, image files, or folders of them")
+        raise DataError(
+            "no image named; accepted: ids such as test:19 or train:31727, image files, or folders of them"
+        )
     names = [each for name in names for each in expanded(name)]
-    source = load_dataset(dataset, root, shape=input_shape) if any(_ID.match(name) for name in names) else None
+    source = (
+        load_dataset(dataset, root, shape=input_shape)
+        if any(_ID.match(name) for name in names)
+        else None
+    )
     with quiet():
         read = [_one(name, source, input_shape, dataset) for name in names]
-    return Images(np.stack([pixels for pixels, _ in read]).astype(np.float32),
-                  np.array([label for _, label in read], np.int64), tuple(names),
-                  _adapted(names, source, input_shape, dataset))
+    return Images(
+        np.stack([pixels for pixels, _ in read]).astype(np.float32),
+        np.array([label for _, label in read], np.int64),
+        tuple(names),
+        _adapted(names, source, input_shape, dataset),
+    )
 
 
 def is_id(name: str) -> bool:
@@ -69,11 +82,15 @@ def expanded(name: str) -> list[str]:
         return [name]
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not files:
-        raise DataError(f"image {name!r}: a folder without pictures; accepted: files that end in {', '.join(SUFFIXES)}")
+        raise DataError(
+            f"image {name!r}: a folder without pictures; accepted: files that end in {', '.join(SUFFIXES)}"
+        )
     return [str(path) for path in files]
 
 
-def _adapted(names: Sequence[str], source: Dataset | None, shape: Shape, dataset: str) -> str | None:
+def _adapted(
+    names: Sequence[str], source: Dataset | None, shape: Shape, dataset: str
+) -> str | None:
     parts = [adaptation(source.image_shape, shape)] if source is not None else []
     if not all(_ID.match(name) for name in names):
         parts.append(file_adaptation(shape, dataset))
@@ -86,7 +103,9 @@ def file_adaptation(shape: Shape, dataset: str) -> str:
         return f"image files resized to {shape[0]} x {shape[1]}"
     if dataset in HANDWRITTEN:
         resized = adaptation(_MNIST, shape)
-        return "; ".join(filter(None, ["image files read as MNIST's: light on dark, centred", resized]))
+        return "; ".join(
+            filter(None, ["image files read as MNIST's: light on dark, centred", resized])
+        )
     return f"image files laid light on dark into {shape[0]} x {shape[1]}, aspect kept"
 
 
@@ -96,11 +115,16 @@ def _one(name: str, source: Dataset | None, shape: Shape, dataset: str) -> tuple
         return image_file(expand(name), shape, dataset), -1
     part = match[1]
     index = int(match[2])
-    images, labels = ((source.train_images, source.train_labels) if part == "train"
-                      else (source.test_images, source.test_labels))
+    images, labels = (
+        (source.train_images, source.train_labels)
+        if part == "train"
+        else (source.test_images, source.test_labels)
+    )
     if index >= len(labels):
-        raise DataError(f"image {name!r}: out of range; accepted for {source.name}: {part}:0 to "
-                        f"{part}:{len(labels) - 1}")
+        raise DataError(
+            f"image {name!r}: out of range; accepted for {source.name}: {part}:0 to "
+            f"{part}:{len(labels) - 1}"
+        )
     return adapt(images[index][None], shape)[0], int(labels[index])
 
 
@@ -140,5 +164,5 @@ def _framed(grey: np.ndarray, shape: Shape) -> np.ndarray:
     frame = np.zeros(shape[:2])
     top = (shape[0] - height) // 2
     left = (shape[1] - width) // 2
-    frame[top:top + height, left:left + width] = np.asarray(small)
+    frame[top : top + height, left : left + width] = np.asarray(small)
     return frame

@@ -21,7 +21,9 @@ from .resident import Resident, resident
 from .standardize import Standardizer
 
 __all__ = ["Batch", "Block", "EvaluationBlocks", "MNISTDataModule", "TrainingBlocks"]
-BLOCK = 25  # optimiser steps handed to Lightning at once: its cost per call is then spread over them
+BLOCK = (
+    25  # optimiser steps handed to Lightning at once: its cost per call is then spread over them
+)
 
 
 class MNISTDataModule(L.LightningDataModule):
@@ -56,20 +58,53 @@ class MNISTDataModule(L.LightningDataModule):
         seed: seed of the order of batches and of the augmentation.
     """
 
-    def __init__(self, dataset: str = "mnist", root: str | None = None, fallback: str | None = None,
-                 download: bool = True, batch_size: int = 64, eval_batch_size: int = 1000,
-                 standardize: str = "per_pixel", clip: float | None = None, split: str = "official",
-                 split_seed: int = 42, validation_fraction: float = 0.1, validation: str = "tail",
-                 validate_on: str = "validation", mirror: str | None = None, test_fraction: float = 0.2,
-                 on_damaged: str = "skip", memory_fraction: float = 0.25, emnist_split: str = "balanced",
-                 augment: Augmentation | None = None, seed: int = 1) -> None:
+    def __init__(
+        self,
+        dataset: str = "mnist",
+        root: str | None = None,
+        fallback: str | None = None,
+        download: bool = True,
+        batch_size: int = 64,
+        eval_batch_size: int = 1000,
+        standardize: str = "per_pixel",
+        clip: float | None = None,
+        split: str = "official",
+        split_seed: int = 42,
+        validation_fraction: float = 0.1,
+        validation: str = "tail",
+        validate_on: str = "validation",
+        mirror: str | None = None,
+        test_fraction: float = 0.2,
+        on_damaged: str = "skip",
+        memory_fraction: float = 0.25,
+        emnist_split: str = "balanced",
+        augment: Augmentation | None = None,
+        seed: int = 1,
+    ) -> None:
         super().__init__()
         for key, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             if value < 1:
-                raise DataError(f"data.{key} = {value!r} cannot work; accepted: a whole number above 0")
-        self.options = DataOptions(dataset, Path(root) if root else None, fallback, download, standardize, clip,
-                                   split, split_seed, validation_fraction, validation, validate_on, mirror,
-                                   test_fraction, on_damaged, memory_fraction, emnist_split)
+                raise DataError(
+                    f"data.{key} = {value!r} cannot work; accepted: a whole number above 0"
+                )
+        self.options = DataOptions(
+            dataset,
+            Path(root) if root else None,
+            fallback,
+            download,
+            standardize,
+            clip,
+            split,
+            split_seed,
+            validation_fraction,
+            validation,
+            validate_on,
+            mirror,
+            test_fraction,
+            on_damaged,
+            memory_fraction,
+            emnist_split,
+        )
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.augment = augment or Augmentation()
@@ -131,11 +166,21 @@ class MNISTDataModule(L.LightningDataModule):
     def train_dataloader(self) -> TrainingBlocks:
         """Return the current epoch's blocks (Lightning asks anew each epoch)."""
         trainer = self._attached
-        marks = {mark for callback in trainer.callbacks for mark in getattr(callback, "step_marks", ())}
+        marks = {
+            mark for callback in trainer.callbacks for mark in getattr(callback, "step_marks", ())
+        }
         marks |= {trainer.max_steps} if trainer.max_steps > 0 else set()
         epoch = trainer.current_epoch
-        return TrainingBlocks(self, self._on_device("train"), epoch, epoch * self.steps_per_epoch, marks,
-                              self._block_size(), trainer.global_rank, trainer.world_size)
+        return TrainingBlocks(
+            self,
+            self._on_device("train"),
+            epoch,
+            epoch * self.steps_per_epoch,
+            marks,
+            self._block_size(),
+            trainer.global_rank,
+            trainer.world_size,
+        )
 
     def _block_size(self) -> int:
         """One step where Lightning was asked to count batches, else BLOCK, or less to log more often."""
@@ -158,13 +203,23 @@ class MNISTDataModule(L.LightningDataModule):
         """Return the test batches."""
         return self._evaluation("test")
 
-    def transfer_batch_to_device(self, batch: object, device: torch.device, dataloader_idx: int) -> object:
+    def transfer_batch_to_device(
+        self, batch: object, device: torch.device, dataloader_idx: int
+    ) -> object:
         """Return blocks as they are: they lie on the device already."""
-        return batch if isinstance(batch, Block) else super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return (
+            batch
+            if isinstance(batch, Block)
+            else super().transfer_batch_to_device(batch, device, dataloader_idx)
+        )
 
     def _evaluation(self, part: str) -> EvaluationBlocks:
-        return EvaluationBlocks(self._on_device(part), self.eval_batch_size,
-                                self._attached.global_rank, self._attached.world_size)
+        return EvaluationBlocks(
+            self._on_device(part),
+            self.eval_batch_size,
+            self._attached.global_rank,
+            self._attached.world_size,
+        )
 
     def _dtype(self) -> torch.dtype:
         parameter = next(iter(self._attached.lightning_module.parameters()), None)

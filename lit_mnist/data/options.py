@@ -9,11 +9,26 @@ from ..errors import nearest
 from ..files import expand
 from .idx import DataError
 
-DATASETS = ("mnist", "fashion_mnist", "kmnist", "digits", "emnist", "cifar10", "cifar100", "folder", "csv", "arrays")
+DATASETS = (
+    "mnist",
+    "fashion_mnist",
+    "kmnist",
+    "digits",
+    "emnist",
+    "cifar10",
+    "cifar100",
+    "folder",
+    "csv",
+    "arrays",
+)
 EMNIST_SPLITS = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
 _CHOICES = {
-    "dataset": DATASETS, "fallback": (None, "digits"), "split": ("official", "reshuffled"),
-    "validation": ("tail", "seeded"), "validate_on": ("validation", "test", "none"), "on_damaged": ("skip", "error"),
+    "dataset": DATASETS,
+    "fallback": (None, "digits"),
+    "split": ("official", "reshuffled"),
+    "validation": ("tail", "seeded"),
+    "validate_on": ("validation", "test", "none"),
+    "on_damaged": ("skip", "error"),
     "emnist_split": EMNIST_SPLITS,
 }
 
@@ -61,13 +76,21 @@ class DataOptions:
         for key, accepted in _CHOICES.items():
             value = getattr(self, key)
             if value not in accepted:
-                raise DataError(f"data.{key}: unknown {value!r}; {nearest(str(value), map(str, accepted))}")
+                raise DataError(
+                    f"data.{key}: unknown {value!r}; {nearest(str(value), map(str, accepted))}"
+                )
         if not 0 <= self.validation_fraction < 1:
-            raise DataError(f"data.validation_fraction = {self.validation_fraction!r} cannot work; "
-                            "accepted: 0 <= fraction < 1")
+            raise DataError(
+                f"data.validation_fraction = {self.validation_fraction!r} cannot work; "
+                "accepted: 0 <= fraction < 1"
+            )
         for key in ("test_fraction", "memory_fraction"):
             if not 0 < getattr(self, key) < 1:
-                raise DataError(f"data.{key} = {getattr(self, key)!r} cannot work; accepted: 0 < fraction < 1")
+                raise DataError(
+                    f"data.{key} = {getattr(self, key)!r} cannot work; accepted: 0 < fraction < 1"
+                )
         if self.validate_on == "validation" and self.validation_fraction == 0:
-            raise DataError("data.validate_on = 'validation' needs a validation_fraction above 0; "
-                            "or accept 'none' or 'test'")
+            raise DataError(
+                "data.validate_on = 'validation' needs a validation_fraction above 0; "
+                "or accept 'none' or 'test'"
+            )

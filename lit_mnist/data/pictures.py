@@ -16,7 +16,20 @@ from .idx import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".heic", ".heif")
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".bmp",
+    ".gif",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".ppm",
+    ".pgm",
+    ".heic",
+    ".heif",
+)
 _LARGEST = 50_000_000  # pixels; more than any photograph of a digit
 _HEIC = (b"heic", b"heix", b"heif", b"mif1", b"msf1", b"hevc")
 _DEPTHS = (8, 10, 12, 14, 16, 24, 32)  # bits that cameras and scanners give
@@ -53,12 +66,16 @@ def open_picture(path: Path, mode: str, smallest: tuple[int, int] | None = None)
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not path.is_file():
-        raise DataError(f"image {str(path)!r}: no such file; accepted: an image file, or an id such as test:19")
+        raise DataError(
+            f"image {str(path)!r}: no such file; accepted: an image file, or an id such as test:19"
+        )
     _register_heic()
     try:
         with Image.open(path) as opened:
             if opened.width * opened.height > _LARGEST:
-                raise DataError(f"{opened.width} x {opened.height} pixels; accepted: up to {_LARGEST} pixels")
+                raise DataError(
+                    f"{opened.width} x {opened.height} pixels; accepted: up to {_LARGEST} pixels"
+                )
             if smallest is not None:
                 opened.draft(mode, smallest)
             return _on_paper(_eight_bits(ImageOps.exif_transpose(opened))).convert(mode)

@@ -15,8 +15,12 @@ from .idx import DataError
 from .options import DataOptions
 from .standardize import Standardizer
 
-LARGE = 2**30  # bytes of float32 images beyond which the bytes are kept and standardised batch by batch
-_SORTED = 10  # images: of so many in a mixed order, at most half of the classes would hardly ever be seen
+LARGE = (
+    2**30
+)  # bytes of float32 images beyond which the bytes are kept and standardised batch by batch
+_SORTED = (
+    10  # images: of so many in a mixed order, at most half of the classes would hardly ever be seen
+)
 _FEW = 20_000  # images that a standardiser is fitted on at most where they are large
 
 
@@ -28,7 +32,9 @@ class LazyImages:
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, parts: Sequence[np.ndarray], index: np.ndarray, standardizer: Standardizer) -> None:
+    def __init__(
+        self, parts: Sequence[np.ndarray], index: np.ndarray, standardizer: Standardizer
+    ) -> None:
         self._parts = parts
         self._index = index
         self.standardizer = standardizer
@@ -109,8 +115,11 @@ def taken(parts: Sequence[np.ndarray], index: np.ndarray) -> np.ndarray:
     return rows
 
 
-def prepare(options: DataOptions, standardizer: Standardizer | None = None, network: NetworkSpec | None = None
-            ) -> Prepared:
+def prepare(
+    options: DataOptions,
+    standardizer: Standardizer | None = None,
+    network: NetworkSpec | None = None,
+) -> Prepared:
     """Load, split and standardise (by `standardizer` where given, else fitted); raise DataError.
 
     With `network` the images are brought to its size, and the classes of the two compared.
@@ -123,7 +132,10 @@ def prepare(options: DataOptions, standardizer: Standardizer | None = None, netw
     if options.validate_on == "validation" and not dataset.validation_size:
         _refuse_sorted(labels[validation], len(dataset.class_names))
     if standardizer is None:
-        fitted_on = {"per_pixel_all": np.arange(len(labels)), "mean_removed": np.concatenate([train, validation])}
+        fitted_on = {
+            "per_pixel_all": np.arange(len(labels)),
+            "mean_removed": np.concatenate([train, validation]),
+        }
         standardizer = _fit(options, parts, fitted_on.get(options.standardize, train))
 
     def part(index: np.ndarray) -> Part:
@@ -139,8 +151,10 @@ def prepare(options: DataOptions, standardizer: Standardizer | None = None, netw
 def _refuse_sorted(validation: np.ndarray, classes: int) -> None:
     present = len(np.unique(validation))
     if len(validation) >= _SORTED and 2 * present <= classes:
-        raise DataError(f"the {len(validation)} images set aside for validation are of {present} of the {classes} "
-                        "classes, as if the data set were sorted by class; accepted: --data.validation seeded")
+        raise DataError(
+            f"the {len(validation)} images set aside for validation are of {present} of the {classes} "
+            "classes, as if the data set were sorted by class; accepted: --data.validation seeded"
+        )
 
 
 def _fit(options: DataOptions, parts: Sequence[np.ndarray], index: np.ndarray) -> Standardizer:
@@ -149,8 +163,9 @@ def _fit(options: DataOptions, parts: Sequence[np.ndarray], index: np.ndarray) -
     return Standardizer.fit(options.standardize, taken(parts, index), options.clip)
 
 
-def _standardized(parts: Sequence[np.ndarray], index: np.ndarray, standardizer: Standardizer
-                  ) -> np.ndarray | LazyImages:
+def _standardized(
+    parts: Sequence[np.ndarray], index: np.ndarray, standardizer: Standardizer
+) -> np.ndarray | LazyImages:
     images = LazyImages(parts, index, standardizer)
     return images if _float_bytes(parts, np.arange(sum(map(len, parts)))) > LARGE else images[:]
 
@@ -159,8 +174,9 @@ def _float_bytes(parts: Sequence[np.ndarray], index: np.ndarray) -> int:
     return 4 * len(index) * math.prod(parts[0].shape[1:])
 
 
-def split_indices(options: DataOptions, train_size: int, total: int, own_validation: int = 0
-                  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def split_indices(
+    options: DataOptions, train_size: int, total: int, own_validation: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the indices, through both files, of training, validation and test images.
 
     `own_validation` counts the last training images, which are the data set's own validation images.
@@ -177,8 +193,10 @@ def split_indices(options: DataOptions, train_size: int, total: int, own_validat
     if options.validation == "seeded":
         train = train[_generator(options.split_seed, 1).permutation(train_size)]
     if keep < 1 or (options.validate_on == "validation" and keep == train_size):
-        raise DataError(f"data.validation_fraction = {options.validation_fraction!r} leaves no image on one side "
-                        f"of {train_size}")
+        raise DataError(
+            f"data.validation_fraction = {options.validation_fraction!r} leaves no image on one side "
+            f"of {train_size}"
+        )
     return train[:keep], train[keep:], test
 
 

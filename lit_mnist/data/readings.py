@@ -53,15 +53,19 @@ class Unread:
     reason: str
 
 
-def read_each(names: Sequence[str], source: Source, many: bool = False) -> list[list[Reading] | Unread]:
+def read_each(
+    names: Sequence[str], source: Source, many: bool = False
+) -> list[list[Reading] | Unread]:
     """Return what each name stands for, in order: one reading, with `many` one for each digit of a file.
 
     `names` are ids (``test:19``), files and folders. Raises DataError where `many` is asked of a network
     whose pictures hold no handwriting.
     """
     if many and not source.is_handwritten:
-        raise DataError(f"--many: finds digits, this network takes pictures of {source.dataset}, "
-                        f"{source.shape}; accepted: a network of grey handwritten ones ({', '.join(HANDWRITTEN)})")
+        raise DataError(
+            f"--many: finds digits, this network takes pictures of {source.dataset}, "
+            f"{source.shape}; accepted: a network of grey handwritten ones ({', '.join(HANDWRITTEN)})"
+        )
     with quiet():
         return [_read(file, source, many) for name in names for file in _files(name)]
 
@@ -82,13 +86,22 @@ def _read(name: str, source: Source, many: bool) -> list[Reading] | Unread:
     except DataError as error:
         return Unread(name, str(error) if name in str(error) else f"image {name!r}: {error}")
     how = file_adaptation(source.shape, source.dataset)
-    return [Reading(name, in_shape(digit.pixels, source.shape), -1, picture, digit, number, how)
-            for number, line in enumerate(lines) for digit in line]
+    return [
+        Reading(name, in_shape(digit.pixels, source.shape), -1, picture, digit, number, how)
+        for number, line in enumerate(lines)
+        for digit in line
+    ]
 
 
 def _whole(name: str, source: Source) -> Reading:
     images = read_images([name], source.dataset, source.root, source.shape)
     pixels = images.pixels[0]
     known = source.is_handwritten and pixels.shape == (28, 28)
-    return Reading(name, pixels, int(images.labels[0]), pixels if known else None,
-                   read_digit(pixels) if known else None, adapted=images.adapted)
+    return Reading(
+        name,
+        pixels,
+        int(images.labels[0]),
+        pixels if known else None,
+        read_digit(pixels) if known else None,
+        adapted=images.adapted,
+    )

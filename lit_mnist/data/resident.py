@@ -13,12 +13,18 @@ from .prepare import LazyImages, Part
 class Resident:
     """One part of the data, standardised, on one device, in the network's precision."""
 
-    def __init__(self, part: Part, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, part: Part, device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> None:
         self.part = part
         self.device = device
         self.dtype = dtype
         self.labels = torch.from_numpy(part.labels).to(device)
-        self.images = None if isinstance(part.images, LazyImages) else as_images(part.images).to(device, dtype)
+        self.images = (
+            None
+            if isinstance(part.images, LazyImages)
+            else as_images(part.images).to(device, dtype)
+        )
 
     def take(self, places: Tensor | slice) -> Tensor:
         """Return the images (n, C, H, W) at `places`."""
@@ -46,7 +52,9 @@ class ResidentBytes(Resident):
     the same bits as `Standardizer.apply` gives.
     """
 
-    def __init__(self, part: Part, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, part: Part, device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> None:
         super().__init__(part, device, dtype)
         lazy = part.images
         if not isinstance(lazy, LazyImages):
@@ -63,7 +71,9 @@ class ResidentBytes(Resident):
         pixels = self.bytes[places].int()
         if self.table.shape[1] == 1:
             return self.table[:, 0][pixels].unsqueeze(1)
-        return torch.stack([self.table[:, out][pixels[..., source]] for out, source in enumerate(self.channels)], 1)
+        return torch.stack(
+            [self.table[:, out][pixels[..., source]] for out, source in enumerate(self.channels)], 1
+        )
 
 
 def _on_host(places: Tensor | slice) -> np.ndarray | slice:
@@ -73,7 +83,11 @@ def _on_host(places: Tensor | slice) -> np.ndarray | slice:
 def resident(part: Part, device: torch.device, dtype: torch.dtype) -> Resident:
     """Return a part of the data for a device: standardised, as bytes on a GPU that has the room, or batch by batch."""
     lazy = part.images
-    if isinstance(lazy, LazyImages) and lazy.standardizer.mean.ndim <= 1 and device.type == "cuda" and \
-            lazy.nbytes < torch.cuda.mem_get_info(device)[0] // 2:
+    if (
+        isinstance(lazy, LazyImages)
+        and lazy.standardizer.mean.ndim <= 1
+        and device.type == "cuda"
+        and lazy.nbytes < torch.cuda.mem_get_info(device)[0] // 2
+    ):
         return ResidentBytes(part, device, dtype)
     return Resident(part, device, dtype)

@@ -12,14 +12,26 @@ import numpy as np
 from ..errors import nearest
 from .idx import DataError
 
-STANDARDIZATIONS = ("per_pixel", "per_pixel_all", "per_channel", "global", "unit", "mean_removed", "none",
-                    "imagenet", "caffe", "tf")
+STANDARDIZATIONS = (
+    "per_pixel",
+    "per_pixel_all",
+    "per_channel",
+    "global",
+    "unit",
+    "mean_removed",
+    "none",
+    "imagenet",
+    "caffe",
+    "tf",
+)
 _CHUNK = 4096 * 784  # values converted at a time, to bound the float64 copy
 FIXED = ("unit", "none", "imagenet", "caffe", "tf")  # the same for all pictures
 # of ImageNet's training images, red, green, blue, in units of 255 (as torchvision's models take them) ...
 _IMAGENET_MEAN = np.array([0.485, 0.456, 0.406]) * 255
 _IMAGENET_SCALE = np.array([0.229, 0.224, 0.225]) * 255
-_CAFFE_MEAN = np.array([103.939, 116.779, 123.68])  # ... and of Caffe's, blue, green, red (Keras' mode caffe)
+_CAFFE_MEAN = np.array(
+    [103.939, 116.779, 123.68]
+)  # ... and of Caffe's, blue, green, red (Keras' mode caffe)
 
 
 @dataclass(frozen=True)
@@ -47,12 +59,18 @@ class Standardizer:
         networks (Keras' modes tf, torch and caffe).
         """
         if kind not in STANDARDIZATIONS:
-            raise DataError(f"data.standardize: unknown {kind!r}; {nearest(kind, STANDARDIZATIONS)}")
+            raise DataError(
+                f"data.standardize: unknown {kind!r}; {nearest(kind, STANDARDIZATIONS)}"
+            )
         if clip is not None and not clip > 0:
-            raise DataError(f"data.clip = {clip!r} cannot work; accepted: a number above 0, or null")
+            raise DataError(
+                f"data.clip = {clip!r} cannot work; accepted: a number above 0, or null"
+            )
         if kind in ("imagenet", "caffe") and images.shape[3:] != (3,):
-            raise DataError(f"data.standardize = {kind!r} is for pictures in red, green and blue; these have one "
-                            "channel; accepted: tf, unit, global, per_pixel, none")
+            raise DataError(
+                f"data.standardize = {kind!r} is for pictures in red, green and blue; these have one "
+                "channel; accepted: tf, unit, global, per_pixel, none"
+            )
         zero = np.float64(0)
         one = np.float64(1)
         full = np.float64(255)
@@ -106,14 +124,24 @@ class Standardizer:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {"kind": self.kind, "mean": self.mean.tolist(), "scale": self.scale.tolist(), "clip": self.clip,
-                **({"bgr": True} if self.bgr else {})}
+        return {
+            "kind": self.kind,
+            "mean": self.mean.tolist(),
+            "scale": self.scale.tolist(),
+            "clip": self.clip,
+            **({"bgr": True} if self.bgr else {}),
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Standardizer:
         """Rebuild from `to_dict`'s values."""
-        return cls(values["kind"], np.asarray(values["mean"], np.float64), np.asarray(values["scale"], np.float64),
-                   values["clip"], bool(values.get("bgr", False)))
+        return cls(
+            values["kind"],
+            np.asarray(values["mean"], np.float64),
+            np.asarray(values["scale"], np.float64),
+            values["clip"],
+            bool(values.get("bgr", False)),
+        )
 
 
 def channels_first(moment: np.ndarray) -> np.ndarray:
@@ -127,8 +155,10 @@ def _moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Exact per-pixel mean and population deviation: integer sums, divided once in float64."""
     total = images.sum(axis=0, dtype=np.int64)
     step = max(1, _CHUNK // max(1, math.prod(images.shape[1:])))
-    squares = sum((images[start:start + step].astype(np.int32) ** 2).sum(axis=0, dtype=np.int64)
-                  for start in range(0, len(images), step))
+    squares = sum(
+        (images[start : start + step].astype(np.int32) ** 2).sum(axis=0, dtype=np.int64)
+        for start in range(0, len(images), step)
+    )
     n = len(images)
     # n * squares - total^2 is exact in int64 up to 11 million images, so a constant pixel gives exactly 0
     return total / n, np.sqrt((n * squares - total**2).astype(np.float64)) / n

@@ -22,7 +22,9 @@ _EXPECTED_TO_FAIL = ("guided_backprop", "deconvolution", "guided_grad_cam")
 def scale_of(values: np.ndarray) -> float:
     """Return the magnitude at which a signed colour scale for `values` ends: their 99.5th percentile, 1 for zeros."""
     magnitudes = np.abs(values[np.isfinite(values)])
-    for limit in (np.percentile(magnitudes, _SATURATION), magnitudes.max()) if magnitudes.size else ():
+    for limit in (
+        (np.percentile(magnitudes, _SATURATION), magnitudes.max()) if magnitudes.size else ()
+    ):
         if limit > 0:
             return float(limit)
     return 1.0
@@ -61,8 +63,14 @@ def methods_figure(explanation: Explanation, title: str | None = None) -> Figure
             pictures.append(over_digit(attribution.map(i), pixels, limit))
             labels.append(_heading(attribution) if i == 0 else "\n")
     line = "\n" if len(explanation.attributions) < 5 else "; "
-    return grid_figure(pictures, 1 + len(explanation.attributions), labels, cell=1.15, title=title or
-                       f"explained: {_question(explanation)}{line}red for it, blue against{line}one scale a column")
+    return grid_figure(
+        pictures,
+        1 + len(explanation.attributions),
+        labels,
+        cell=1.15,
+        title=title
+        or f"explained: {_question(explanation)}{line}red for it, blue against{line}one scale a column",
+    )
 
 
 def _heading(attribution: Attribution) -> str:
@@ -71,8 +79,11 @@ def _heading(attribution: Attribution) -> str:
 
 
 def _question(explanation: Explanation) -> str:
-    return {"predicted": "the predicted class", "true": "the true class", "second": "the runner-up"}.get(
-        explanation.target, explanation.target)
+    return {
+        "predicted": "the predicted class",
+        "true": "the true class",
+        "second": "the runner-up",
+    }.get(explanation.target, explanation.target)
 
 
 def single_figure(explanation: Explanation, method: str, image: int) -> Figure:
@@ -80,14 +91,21 @@ def single_figure(explanation: Explanation, method: str, image: int) -> Figure:
     attribution = explanation.attributions[explanation.methods.index(method)]
     limit = scale_of(attribution.values.sum(1))
     pixels = explanation.pixels[image]
-    return grid_figure([digit_picture(pixels), over_digit(attribution.map(image), pixels, limit)], 2,
-                       [explanation.caption(image), f"{method.replace('_', ' ')}\nscale +-{limit:.3g}"], cell=2.2)
+    return grid_figure(
+        [digit_picture(pixels), over_digit(attribution.map(image), pixels, limit)],
+        2,
+        [explanation.caption(image), f"{method.replace('_', ' ')}\nscale +-{limit:.3g}"],
+        cell=2.2,
+    )
 
 
 def report_pictures(explanation: Explanation) -> dict[tuple[str, str], bytes]:
     """Return a PNG for every (method, image name), from which a page can let its reader choose."""
-    return {(method, name): to_bytes(single_figure(explanation, method, i))
-            for method in explanation.methods for i, name in enumerate(explanation.names)}
+    return {
+        (method, name): to_bytes(single_figure(explanation, method, i))
+        for method in explanation.methods
+        for i, name in enumerate(explanation.names)
+    }
 
 
 def contrast_figure(explanation: Explanation) -> Figure | None:
@@ -102,10 +120,23 @@ def contrast_figure(explanation: Explanation) -> Figure | None:
     for i, (pixels, target) in enumerate(zip(explanation.pixels, explanation.targets, strict=True)):
         maps = explanation.contrast[:, i]
         first, second = target.split("-")
-        pictures += [digit_picture(pixels), *(over_digit(values, pixels, scale_of(maps)) for values in maps)]
-        labels += [explanation.caption(i), f"for {first}", f"for {second}", f"why {first} and not {second}"]
-    return grid_figure(pictures, 4, labels, cell=1.7,
-                       title=f"{str(explanation.contrast_method).replace('_', ' ')}, one scale a row")
+        pictures += [
+            digit_picture(pixels),
+            *(over_digit(values, pixels, scale_of(maps)) for values in maps),
+        ]
+        labels += [
+            explanation.caption(i),
+            f"for {first}",
+            f"for {second}",
+            f"why {first} and not {second}",
+        ]
+    return grid_figure(
+        pictures,
+        4,
+        labels,
+        cell=1.7,
+        title=f"{str(explanation.contrast_method).replace('_', ' ')}, one scale a row",
+    )
 
 
 def verdict_figure(explanation: Explanation) -> Figure:
@@ -118,17 +149,27 @@ def verdict_figure(explanation: Explanation) -> Figure:
         axes.text(0.5, 0.5, "no verdicts were asked for", ha="center")
         return figure
     checks = [verdict.check for verdict in rows[0].verdicts]
-    table = axes.table([[_cell(v) for v in row.verdicts] for row in rows], loc="upper center", cellLoc="center",
-                       rowLabels=[row.method.replace("_", " ") for row in rows], colLabels=checks,
-                       cellColours=[[_colour(v) for v in row.verdicts] for row in rows])
+    table = axes.table(
+        [[_cell(v) for v in row.verdicts] for row in rows],
+        loc="upper center",
+        cellLoc="center",
+        rowLabels=[row.method.replace("_", " ") for row in rows],
+        colLabels=checks,
+        cellColours=[[_colour(v) for v in row.verdicts] for row in rows],
+    )
     table.auto_set_font_size(False)
     table.set_fontsize(8)
     table.scale(1, 1.45)
-    axes.set_title(f"verdicts on {explanation.verdict_digits} digits: figure and threshold; grey: does not apply",
-                   fontsize=10)
+    axes.set_title(
+        f"verdicts on {explanation.verdict_digits} digits: figure and threshold; grey: does not apply",
+        fontsize=10,
+    )
     if any(row.method in _EXPECTED_TO_FAIL for row in rows):
-        figure.supxlabel("guided backpropagation and deconvolution are expected to fail randomisation: "
-                         "their maps show the image whatever the network has learned", fontsize=8)
+        figure.supxlabel(
+            "guided backpropagation and deconvolution are expected to fail randomisation: "
+            "their maps show the image whatever the network has learned",
+            fontsize=8,
+        )
     return figure
 
 
@@ -158,40 +199,75 @@ def curves_figure(explanation: Explanation) -> Figure:
     for axes, kind in ((deletion, "deletion"), (insertion, "insertion")):
         _curves(axes, kind, explanation, styles)
     _randomization(shuffled, explanation, styles)
-    handles, names = deletion.get_legend_handles_labels() if explanation.rivals else \
-        shuffled.get_legend_handles_labels()
+    handles, names = (
+        deletion.get_legend_handles_labels()
+        if explanation.rivals
+        else shuffled.get_legend_handles_labels()
+    )
     figure.legend(handles, names, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
     return figure
 
 
 def _styles(methods: Sequence[str]) -> Mapping[str, dict[str, object]]:
     colours = colormap("tab10")
-    return {method: {"color": colours(i % 10), "linestyle": ("-", "--")[i // 10 % 2], "linewidth": 1.2}
-            for i, method in enumerate(methods)}
+    return {
+        method: {"color": colours(i % 10), "linestyle": ("-", "--")[i // 10 % 2], "linewidth": 1.2}
+        for i, method in enumerate(methods)
+    }
 
 
-def _curves(axes: Axes, kind: str, explanation: Explanation, styles: Mapping[str, dict[str, object]]) -> None:
-    axes.set(title=kind, xlabel="pixels", ylabel="mean probability of the explained class", ylim=(0, 1.02))
+def _curves(
+    axes: Axes, kind: str, explanation: Explanation, styles: Mapping[str, dict[str, object]]
+) -> None:
+    axes.set(
+        title=kind,
+        xlabel="pixels",
+        ylabel="mean probability of the explained class",
+        ylim=(0, 1.02),
+    )
     for name, values in explanation.rivals.get(kind, {}).items():
-        axes.plot(explanation.counts, values, color="black" if name == "random" else "grey", linewidth=2.2,
-                  linestyle=":", label=f"{name} order")
+        axes.plot(
+            explanation.counts,
+            values,
+            color="black" if name == "random" else "grey",
+            linewidth=2.2,
+            linestyle=":",
+            label=f"{name} order",
+        )
     for attribution in explanation.attributions:
         if kind in attribution.curves:
-            axes.plot(explanation.counts, attribution.curves[kind], label=attribution.method.replace("_", " "),
-                      **styles[attribution.method])
+            axes.plot(
+                explanation.counts,
+                attribution.curves[kind],
+                label=attribution.method.replace("_", " "),
+                **styles[attribution.method],
+            )
     axes.grid(alpha=0.3)
 
 
-def _randomization(axes: Axes, explanation: Explanation, styles: Mapping[str, dict[str, object]]) -> None:
+def _randomization(
+    axes: Axes, explanation: Explanation, styles: Mapping[str, dict[str, object]]
+) -> None:
     places = range(len(explanation.layers))
     axes.axhspan(-0.15, 0.15, color=_PASS, zorder=0)
     for attribution in explanation.attributions:
         if attribution.randomization is not None:
-            axes.plot(places, attribution.randomization, label=attribution.method.replace("_", " "),
-                      **styles[attribution.method])
-    axes.set_xticks(list(places), [f"down to {layer}" for layer in explanation.layers], rotation=25, ha="right",
-                    fontsize=7)
-    axes.set(title="weights drawn anew", ylabel="signed rank correlation of the maps", ylim=(-0.3, 1.02))
+            axes.plot(
+                places,
+                attribution.randomization,
+                label=attribution.method.replace("_", " "),
+                **styles[attribution.method],
+            )
+    axes.set_xticks(
+        list(places),
+        [f"down to {layer}" for layer in explanation.layers],
+        rotation=25,
+        ha="right",
+        fontsize=7,
+    )
+    axes.set(
+        title="weights drawn anew", ylabel="signed rank correlation of the maps", ylim=(-0.3, 1.02)
+    )
     axes.grid(alpha=0.3)
 
 

@@ -86,7 +86,9 @@ def mistakes(pixels: np.ndarray, labels: Sequence[str], caption: str, columns: i
     if len(pixels) == 0:
         return Picture(_header(None, f"{caption}\nno mistakes"), _palette(False))
     cells = _enlarged(_grey(pixels), _CELL)
-    return Picture(_stacked(_header(None, caption), _grid(cells, tuple(labels), columns)), _palette(False))
+    return Picture(
+        _stacked(_header(None, caption), _grid(cells, tuple(labels), columns)), _palette(False)
+    )
 
 
 def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], caption: str) -> Picture:
@@ -101,13 +103,24 @@ def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], caption: st
     body = shades.repeat(height, 0).repeat(width, 1)
     body[:, ::width] = body[::height] = _COLOURS + _GREYS * 3 // 4
     canvas = np.full((body.shape[0] + _LINE + 2, left + body.shape[1]), _GROUND, np.uint8)
-    canvas[_LINE + 2:, left:] = body
+    canvas[_LINE + 2 :, left:] = body
     texts = [((left + width * i + 4, 0), name) for i, name in enumerate(names)]
     texts += [((2, _LINE + 2 + height * i + 6), name) for i, name in enumerate(names)]
-    texts += [((left + width * c + (width - _LETTER * len(str(counts[r, c]))) // 2, _LINE + 2 + height * r + 6),
-               str(counts[r, c])) for r, c in np.ndindex(counts.shape) if counts[r, c]]
+    texts += [
+        (
+            (
+                left + width * c + (width - _LETTER * len(str(counts[r, c]))) // 2,
+                _LINE + 2 + height * r + 6,
+            ),
+            str(counts[r, c]),
+        )
+        for r, c in np.ndindex(counts.shape)
+        if counts[r, c]
+    ]
     canvas[_written(canvas.shape, tuple(texts))] = _TEXT
-    return Picture(_stacked(_header(None, f"{caption}\nrows true, columns predicted"), canvas), _reds())
+    return Picture(
+        _stacked(_header(None, f"{caption}\nrows true, columns predicted"), canvas), _reds()
+    )
 
 
 def _range(values: np.ndarray) -> str:
@@ -124,7 +137,9 @@ def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:
-    return (_COLOURS + np.asarray(pixels, np.float32).clip(0, 255) * ((_GREYS - 1) / 255)).astype(np.uint8)
+    return (_COLOURS + np.asarray(pixels, np.float32).clip(0, 255) * ((_GREYS - 1) / 255)).astype(
+        np.uint8
+    )
 
 
 def _enlarged(cells: np.ndarray, width: int) -> np.ndarray:
@@ -137,8 +152,12 @@ def _grid(cells: np.ndarray, labels: tuple[str, ...], columns: int) -> np.ndarra
     columns = min(columns, len(cells))
     strip, width, rows = _cell(cells.shape, labels, columns)
     canvas = np.full((rows * columns, strip + cells.shape[1] + _GAP, width), _GROUND, np.uint8)
-    canvas[:len(cells), strip:strip + cells.shape[1], :cells.shape[2]] = cells
-    canvas = canvas.reshape(rows, columns, *canvas.shape[1:]).transpose(0, 2, 1, 3).reshape(-1, columns * width)
+    canvas[: len(cells), strip : strip + cells.shape[1], : cells.shape[2]] = cells
+    canvas = (
+        canvas.reshape(rows, columns, *canvas.shape[1:])
+        .transpose(0, 2, 1, 3)
+        .reshape(-1, columns * width)
+    )
     canvas[_labels(cells.shape, labels, columns)] = _TEXT
     return canvas
 
@@ -148,15 +167,22 @@ def _cell(shape: tuple[int, ...], labels: tuple[str, ...], columns: int) -> tupl
     """Height of the strip of text above an image, width of a cell, number of rows."""
     lines = [line for label in labels for line in label.split("\n")]
     strip = _LINE * max(label.count("\n") + 1 for label in labels)
-    return strip, max(shape[2], _LETTER * max(map(len, lines))) + _GAP, math.ceil(shape[0] / columns)
+    return (
+        strip,
+        max(shape[2], _LETTER * max(map(len, lines))) + _GAP,
+        math.ceil(shape[0] / columns),
+    )
 
 
 @lru_cache(maxsize=32)  # maps keep their numbers from one picture to the next
 def _labels(shape: tuple[int, ...], labels: tuple[str, ...], columns: int) -> np.ndarray:
     strip, width, rows = _cell(shape, labels, columns)
     height = strip + shape[1] + _GAP
-    texts = [((width * (i % columns), height * (i // columns) + _LINE * n), line)
-             for i, label in enumerate(labels) for n, line in enumerate(label.split("\n"))]
+    texts = [
+        ((width * (i % columns), height * (i // columns) + _LINE * n), line)
+        for i, label in enumerate(labels)
+        for n, line in enumerate(label.split("\n"))
+    ]
     return _written((rows * height, columns * width), tuple(texts))
 
 
@@ -180,16 +206,22 @@ def _header(digit: np.ndarray | None, text: str) -> np.ndarray:
     lines = text.split("\n")
     height = max(_LINE * len(lines), 0 if digit is None else digit.shape[0]) + 4
     canvas = np.full((height, left + _LETTER * max(map(len, lines))), _GROUND, np.uint8)
-    canvas[_written(canvas.shape, tuple(((left, 1 + _LINE * n), line) for n, line in enumerate(lines)))] = _TEXT
+    canvas[
+        _written(canvas.shape, tuple(((left, 1 + _LINE * n), line) for n, line in enumerate(lines)))
+    ] = _TEXT
     if digit is not None:
-        canvas[:digit.shape[0], :digit.shape[1]] = _grey(digit)
+        canvas[: digit.shape[0], : digit.shape[1]] = _grey(digit)
     return canvas
 
 
 def _stacked(*parts: np.ndarray) -> np.ndarray:
     width = max(part.shape[1] for part in parts)
-    return np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=_GROUND)
-                           for part in parts])
+    return np.concatenate(
+        [
+            np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=_GROUND)
+            for part in parts
+        ]
+    )
 
 
 @lru_cache(maxsize=2)
@@ -206,6 +238,6 @@ def _reds() -> np.ndarray:
 def _with_scale(colours: np.ndarray) -> np.ndarray:
     palette = np.zeros((256, 3), np.uint8)
     palette[:_COLOURS] = (colours[:, :3] * 255).round()
-    palette[_COLOURS:_COLOURS + _GREYS] = np.linspace(0, 255, _GREYS).round()[:, None]
+    palette[_COLOURS : _COLOURS + _GREYS] = np.linspace(0, 255, _GREYS).round()[:, None]
     palette[_GROUND:] = _FIXED
     return palette

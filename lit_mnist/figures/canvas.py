@@ -64,8 +64,10 @@ def image_axes(axes: Axes) -> Axes:
 def colormap(name: str) -> Colormap:
     """Return a copy of the named colour map in which NaN and infinity stand out; raise FigureError."""
     if name not in colormaps:
-        raise FigureError(f"colour map {name!r}: unknown; {nearest(name, (SEQUENTIAL, 'viridis', SIGNED, GREY))}, "
-                          "and every other one of matplotlib")
+        raise FigureError(
+            f"colour map {name!r}: unknown; {nearest(name, (SEQUENTIAL, 'viridis', SIGNED, GREY))}, "
+            "and every other one of matplotlib"
+        )
     return colormaps[name].with_extremes(bad=_BAD)
 
 
@@ -81,7 +83,9 @@ def value_range(values: np.ndarray) -> tuple[float, float]:
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     if high > low:
         return low, high
-    return (low, low + 1) if low <= 0 else (0.0, low)  # zeros come out dark, positive constants bright
+    return (
+        (low, low + 1) if low <= 0 else (0.0, low)
+    )  # zeros come out dark, positive constants bright
 
 
 def signed_range(values: np.ndarray) -> tuple[float, float]:
@@ -91,15 +95,25 @@ def signed_range(values: np.ndarray) -> tuple[float, float]:
     return -limit, limit
 
 
-def grid_size(count: int, columns: int, aspect: float = 1.0, cell: float = 1.0, lines: int = 1) -> tuple[float, float]:
+def grid_size(
+    count: int, columns: int, aspect: float = 1.0, cell: float = 1.0, lines: int = 1
+) -> tuple[float, float]:
     """Return width and height in inches of a grid of images `cell` wide, ``aspect * cell`` high, labels of `lines`."""
     rows = max(1, math.ceil(count / columns))
     return columns * (1 + _GAP) * cell, rows * (aspect + _GAP + lines * _LINE_OF_TEXT) * cell
 
 
-def grid_figure(images: Sequence[np.ndarray], columns: int = 8, labels: Sequence[str] | None = None,
-                limits: tuple[float, float] | None = None, signed: bool = False, cmap: str | None = None,
-                title: str | None = None, cell: float = 1.0, colour_bar: bool = True) -> Figure:
+def grid_figure(
+    images: Sequence[np.ndarray],
+    columns: int = 8,
+    labels: Sequence[str] | None = None,
+    limits: tuple[float, float] | None = None,
+    signed: bool = False,
+    cmap: str | None = None,
+    title: str | None = None,
+    cell: float = 1.0,
+    colour_bar: bool = True,
+) -> Figure:
     """Return one figure holding an `image_grid`, sized to it, with a colour bar where the scale is shared."""
     columns = min(columns, max(1, len(images)))
     lines = max((label.count("\n") + 1 for label in labels or ()), default=0)
@@ -111,13 +125,21 @@ def grid_figure(images: Sequence[np.ndarray], columns: int = 8, labels: Sequence
     axes = figure.subplots()
     drawn = image_grid(axes, images, columns, labels, limits, signed, cmap)
     if bar:
-        figure.colorbar(drawn[-1], ax=axes, fraction=0.15, shrink=min(1.0, 4.0 / height), aspect=20, pad=0.01)
+        figure.colorbar(
+            drawn[-1], ax=axes, fraction=0.15, shrink=min(1.0, 4.0 / height), aspect=20, pad=0.01
+        )
     return figure
 
 
-def image_grid(axes: Axes, images: Sequence[np.ndarray], columns: int = 8, labels: Sequence[str] | None = None,
-               limits: tuple[float, float] | None = None, signed: bool = False,
-               cmap: str | None = None) -> list[AxesImage]:
+def image_grid(
+    axes: Axes,
+    images: Sequence[np.ndarray],
+    columns: int = 8,
+    labels: Sequence[str] | None = None,
+    limits: tuple[float, float] | None = None,
+    signed: bool = False,
+    cmap: str | None = None,
+) -> list[AxesImage]:
     """Draw images, each (H, W), or (H, W, 3) in 0 to 1, in rows of `columns`, lines between them, labels above.
 
     `limits` is one colour scale for all; without it every image has its own. `signed` centres scales on
@@ -135,16 +157,27 @@ def image_grid(axes: Axes, images: Sequence[np.ndarray], columns: int = 8, label
         top = (number // columns) * (aspect + _GAP + strip) + strip
         norm = Normalize(*(limits or (signed_range if signed else value_range)(image)))
         values = image if image.ndim == 3 else np.ma.masked_invalid(np.asarray(image, np.float64))
-        drawn.append(axes.imshow(values, cmap=colours, norm=norm, interpolation="nearest", aspect="auto",
-                                 extent=(left, left + 1, top + image.shape[0] / image.shape[1], top)))
+        drawn.append(
+            axes.imshow(
+                values,
+                cmap=colours,
+                norm=norm,
+                interpolation="nearest",
+                aspect="auto",
+                extent=(left, left + 1, top + image.shape[0] / image.shape[1], top),
+            )
+        )
         if labels is not None:
-            axes.text(left + 0.02, top - 0.02, labels[number], fontsize=7, linespacing=1.1, va="bottom")
+            axes.text(
+                left + 0.02, top - 0.02, labels[number], fontsize=7, linespacing=1.1, va="bottom"
+            )
     _frame(axes, len(images), columns, aspect, strip)
     return drawn
 
 
-def mosaic(axes: Axes, images: Sequence[np.ndarray], columns: int,
-           labels: Sequence[str]) -> list[tuple[float, float, float, float]]:
+def mosaic(
+    axes: Axes, images: Sequence[np.ndarray], columns: int, labels: Sequence[str]
+) -> list[tuple[float, float, float, float]]:
     """Draw many images in 0 to 1, (H, W) or (H, W, 3), as one picture: an `image_grid` in a tenth of the time.
 
     Images are one unit wide and enlarged to the same size. Returns each one's place: left, right, bottom, top.
@@ -152,19 +185,32 @@ def mosaic(axes: Axes, images: Sequence[np.ndarray], columns: int,
     aspect = max(image.shape[0] / image.shape[1] for image in images)
     strip = _LINE_OF_TEXT * max(label.count("\n") + 1 for label in labels)
     step = round((aspect + _GAP + strip) * _UNIT), round((1 + _GAP) * _UNIT)
-    sheet = np.full((math.ceil(len(images) / columns) * step[0], columns * step[1], 3), 255, np.uint8)
+    sheet = np.full(
+        (math.ceil(len(images) / columns) * step[0], columns * step[1], 3), 255, np.uint8
+    )
     places = []
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         top = number // columns * step[0] + round(strip * _UNIT)
         left = number % columns * step[1]
         height = round(_UNIT * image.shape[0] / image.shape[1])
-        sheet[top:top + height, left:left + _UNIT] = _resized(image, height)
+        sheet[top : top + height, left : left + _UNIT] = _resized(image, height)
         places.append((left / _UNIT, left / _UNIT + 1, (top + height) / _UNIT, top / _UNIT))
         if label:
-            text = axes.text(left / _UNIT + 0.02, top / _UNIT - 0.02, label, fontsize=7, linespacing=1.1, va="bottom")
+            text = axes.text(
+                left / _UNIT + 0.02,
+                top / _UNIT - 0.02,
+                label,
+                fontsize=7,
+                linespacing=1.1,
+                va="bottom",
+            )
             text.set_in_layout(False)
-    axes.imshow(sheet, interpolation="nearest", aspect="auto",
-                extent=(0, sheet.shape[1] / _UNIT, sheet.shape[0] / _UNIT, 0))
+    axes.imshow(
+        sheet,
+        interpolation="nearest",
+        aspect="auto",
+        extent=(0, sheet.shape[1] / _UNIT, sheet.shape[0] / _UNIT, 0),
+    )
     _frame(axes, len(images), columns, aspect, strip)
     return places
 

@@ -10,11 +10,17 @@ from matplotlib.figure import Figure
 from .canvas import REFERENCE, VALIDATION, new_figure
 
 COLOURS = ("#d97800", REFERENCE, "#7a7a7a")  # ours, Keras, Keras as control
-_STYLES = ({"linewidth": 4}, {"linewidth": 2, "linestyle": "--"}, {"linewidth": 2, "linestyle": ":"})  # may coincide
+_STYLES = (
+    {"linewidth": 4},
+    {"linewidth": 2, "linestyle": "--"},
+    {"linewidth": 2, "linestyle": ":"},
+)  # may coincide
 Curves = Mapping[str, Sequence[Sequence[float]]]
 
 
-def curves(groups: Curves, name: str, logarithmic: bool = False, title: str | None = None) -> Figure:
+def curves(
+    groups: Curves, name: str, logarithmic: bool = False, title: str | None = None
+) -> Figure:
     """Draw one thin line a run and one thick line for each group's median; `groups` holds (runs, epochs) by name.
 
     Runs may differ in length, where a callback ends them early.
@@ -25,9 +31,17 @@ def curves(groups: Curves, name: str, logarithmic: bool = False, title: str | No
         values = _padded(runs)
         epochs = np.arange(1, values.shape[1] + 1)
         mark = "o" if len(epochs) < 2 else None  # one point makes no line
-        axes.plot(epochs, values.T, color=colour, linewidth=0.7, alpha=0.35, marker=mark, markersize=3)
-        axes.plot(epochs, np.nanmedian(values, 0), color=colour, marker=mark, **style,
-                  label=f"{group} (median of {len(values)})")
+        axes.plot(
+            epochs, values.T, color=colour, linewidth=0.7, alpha=0.35, marker=mark, markersize=3
+        )
+        axes.plot(
+            epochs,
+            np.nanmedian(values, 0),
+            color=colour,
+            marker=mark,
+            **style,
+            label=f"{group} (median of {len(values)})",
+        )
     axes.set(xlabel="epoch", ylabel=name, yscale="log" if logarithmic else "linear")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
@@ -35,25 +49,38 @@ def curves(groups: Curves, name: str, logarithmic: bool = False, title: str | No
     return figure
 
 
-def accuracy_distributions(groups: Mapping[str, Sequence[float]], title: str | None = None) -> Figure:
+def accuracy_distributions(
+    groups: Mapping[str, Sequence[float]], title: str | None = None
+) -> Figure:
     """Draw every run's accuracy (percent) as a dot, each group's mean as a line, its standard deviation as a band."""
     figure = new_figure(8, 0.8 * len(groups) + 1.2, title)
     axes = figure.subplots()
     for row, ((_, values), colour) in enumerate(zip(groups.items(), COLOURS, strict=False)):
         mean = np.mean(values)
         deviation = np.std(values, ddof=1) if len(values) > 1 else 0.0
-        axes.fill_between([mean - deviation, mean + deviation], row - 0.3, row + 0.3, color=colour, alpha=0.15, lw=0)
+        axes.fill_between(
+            [mean - deviation, mean + deviation],
+            row - 0.3,
+            row + 0.3,
+            color=colour,
+            alpha=0.15,
+            lw=0,
+        )
         axes.vlines(mean, row - 0.3, row + 0.3, color=colour, linewidth=2)
         offsets = np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else [0.0]
         axes.plot(values, row + np.asarray(offsets), "o", color=colour, markersize=5, alpha=0.7)
-    axes.set_yticks(range(len(groups)), [f"{name}\nn = {len(values)}" for name, values in groups.items()])
+    axes.set_yticks(
+        range(len(groups)), [f"{name}\nn = {len(values)}" for name, values in groups.items()]
+    )
     axes.set(xlabel="test accuracy, %", ylim=(len(groups) - 0.5, -0.5))
     axes.ticklabel_format(axis="x", useOffset=False)
     axes.grid(axis="x", alpha=0.3)
     return figure
 
 
-def intervals(found: Mapping[str, tuple[float, float, float]], margin: float, title: str | None = None) -> Figure:
+def intervals(
+    found: Mapping[str, tuple[float, float, float]], margin: float, title: str | None = None
+) -> Figure:
     """Draw differences of means with their intervals, `found` holding (low, difference, high) by name, and the margin.
 
     Points of accuracy on both; an interval that lies wholly between the dashed lines shows equivalence.
@@ -67,7 +94,9 @@ def intervals(found: Mapping[str, tuple[float, float, float]], margin: float, ti
         axes.axvline(bound, color=VALIDATION, linestyle="--", linewidth=1)
     axes.axvline(0, color="#b0b0b0", linewidth=1)
     axes.set_yticks(range(len(found)), list(found))
-    axes.set(xlabel="difference of mean test accuracy, percentage points", ylim=(len(found) - 0.5, -0.5))
+    axes.set(
+        xlabel="difference of mean test accuracy, percentage points", ylim=(len(found) - 0.5, -0.5)
+    )
     return figure
 
 

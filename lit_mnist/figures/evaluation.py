@@ -35,8 +35,14 @@ _ACCURACY_AXIS = (0.97, 1.001)
 _LOSS_AXIS = (0.0, 0.2)
 
 
-def training_curves(epochs: Values, train_acc: Values, val_acc: Values | None, train_loss: Values,
-                    val_loss: Values | None, title: str | None = None) -> Figure:
+def training_curves(
+    epochs: Values,
+    train_acc: Values,
+    val_acc: Values | None,
+    train_loss: Values,
+    val_loss: Values | None,
+    title: str | None = None,
+) -> Figure:
     """Draw accuracy and loss over `epochs`, all (n,): training green, validation red, a dashed line at 0.992.
 
     The axes are 0.97 to 1.001 and 0 to 0.2, widened where values lie outside; NaN is left out, and a
@@ -45,7 +51,9 @@ def training_curves(epochs: Values, train_acc: Values, val_acc: Values | None, t
     figure = new_figure(10, 4, title)
     accuracy, loss = figure.subplots(1, 2)
     _curve(accuracy, "accuracy", epochs, train_acc, val_acc, _ACCURACY_AXIS)
-    accuracy.axhline(_GOOD_ACCURACY, color=REFERENCE, linestyle="--", linewidth=1, label=f"{_GOOD_ACCURACY}")
+    accuracy.axhline(
+        _GOOD_ACCURACY, color=REFERENCE, linestyle="--", linewidth=1, label=f"{_GOOD_ACCURACY}"
+    )
     _curve(loss, "loss", epochs, train_loss, val_loss, _LOSS_AXIS)
     accuracy.legend(loc="lower right", fontsize=8)
     return figure
@@ -53,20 +61,33 @@ def training_curves(epochs: Values, train_acc: Values, val_acc: Values | None, t
 
 def draw_training_curves(history: History, path: Path) -> Path:
     """Write the training curves of a run's `history` (lists by epoch, empty where nothing was validated) to `path`."""
-    return save(training_curves(history.epochs, history.train_acc, history.val_acc or None,
-                                history.train_loss, history.val_loss or None, title=path.parent.name), path)
+    return save(
+        training_curves(
+            history.epochs,
+            history.train_acc,
+            history.val_acc or None,
+            history.train_loss,
+            history.val_loss or None,
+            title=path.parent.name,
+        ),
+        path,
+    )
 
 
 def caption(answer: Answer, class_names: Sequence[str] | None = None) -> str:
     """Say which image it is, its label where known, and the network's answer: ``test:19 (4): 4, 99.98 %``."""
-    names = class_names or [str(number) for number in range(1 + max(answer.label, len(answer.probabilities)))]
+    names = class_names or [
+        str(number) for number in range(1 + max(answer.label, len(answer.probabilities)))
+    ]
     known = 0 <= answer.label < len(names)  # a network of fewer classes than its images have
     name = names[answer.label] if known else str(answer.label)
     label = f" ({name})" if answer.label >= 0 else ""
     return f"{answer.image}{label}: {names[answer.prediction]}, {100 * answer.probability:.2f} %"
 
 
-def softmax_bars(answer: Answer, class_names: Sequence[str] | None = None, title: str | None = None) -> Figure:
+def softmax_bars(
+    answer: Answer, class_names: Sequence[str] | None = None, title: str | None = None
+) -> Figure:
     """Draw an image beside a bar for each class's probability; the predicted class stands out, the label is marked."""
     classes = len(answer.probabilities)
     names = class_names or [str(number) for number in range(classes)]
@@ -84,7 +105,9 @@ def draw_bars(bars: Axes, answer: Answer, names: Sequence[str]) -> None:
     drawn = bars.bar(range(classes), answer.probabilities, color="#b0b0b0")
     drawn[answer.prediction].set_color(REFERENCE)
     upright = 90 if max(map(len, names)) > 3 or classes > _LEVEL_CLASSES else 0
-    percentages = [f"{probability:.1%}" if probability >= 0.001 else "" for probability in answer.probabilities]
+    percentages = [
+        f"{probability:.1%}" if probability >= 0.001 else "" for probability in answer.probabilities
+    ]
     bars.bar_label(drawn, percentages, fontsize=7, rotation=upright, padding=2)
     bars.set_xticks(range(classes), names, rotation=upright)
     if 0 <= answer.label < classes:
@@ -92,14 +115,30 @@ def draw_bars(bars: Axes, answer: Answer, names: Sequence[str]) -> None:
     bars.set(xlim=(-0.8, classes - 0.2), ylim=(0, 1.25 if upright else 1.08), ylabel="probability")
 
 
-def _curve(axes: Axes, name: str, epochs: Values, training: Values, validation: Values | None,
-           limits: tuple[float, float]) -> None:
-    known = [np.asarray(values, np.float64) for values in (training, validation) if values is not None]
+def _curve(
+    axes: Axes,
+    name: str,
+    epochs: Values,
+    training: Values,
+    validation: Values | None,
+    limits: tuple[float, float],
+) -> None:
+    known = [
+        np.asarray(values, np.float64) for values in (training, validation) if values is not None
+    ]
     mark = "o" if len(epochs) < 2 else None  # one point makes no line
-    for values, label, colour in zip(known, ("training", "validation"), (TRAINING, VALIDATION), strict=False):
+    for values, label, colour in zip(
+        known, ("training", "validation"), (TRAINING, VALIDATION), strict=False
+    ):
         seen = np.isfinite(values)  # a line through the epochs that were validated
-        axes.plot(np.asarray(epochs)[len(epochs) - len(values):][seen], values[seen], color=colour, label=label,
-                  marker=mark, linewidth=1.5)
+        axes.plot(
+            np.asarray(epochs)[len(epochs) - len(values) :][seen],
+            values[seen],
+            color=colour,
+            label=label,
+            marker=mark,
+            linewidth=1.5,
+        )
     axes.set_ylim(_widened(np.concatenate([np.ravel(values) for values in known]), limits))
     axes.set_xlabel("epoch")
     axes.set_title(name, fontsize=10)
@@ -118,7 +157,9 @@ def _widened(values: np.ndarray, limits: tuple[float, float]) -> tuple[float, fl
     return float(low), float(high)
 
 
-def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], title: str | None = None) -> Figure:
+def confusion_matrix(
+    matrix: np.ndarray, class_names: Sequence[str], title: str | None = None
+) -> Figure:
     """Draw counts (classes, classes), rows true and columns predicted; mistakes are shaded, the diagonal is not.
 
     A handful of mistakes among a thousand right answers would be invisible on one scale.
@@ -132,19 +173,35 @@ def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], title: str 
     half = max(1, mistakes.max()) / 2
     for row, column in np.ndindex(counts.shape):
         if counts[row, column]:
-            axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=8,
-                      color="white" if mistakes[row, column] > half else "black",
-                      weight="bold" if row == column else "normal")
+            axes.text(
+                column,
+                row,
+                str(counts[row, column]),
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if mistakes[row, column] > half else "black",
+                weight="bold" if row == column else "normal",
+            )
     slanted = 45 if max(map(len, class_names)) > 3 else 0
-    axes.set_xticks(range(len(class_names)), class_names, rotation=slanted, ha="right" if slanted else "center")
+    axes.set_xticks(
+        range(len(class_names)), class_names, rotation=slanted, ha="right" if slanted else "center"
+    )
     axes.set_yticks(range(len(class_names)), class_names)
     axes.set(xlabel="predicted", ylabel="true")
     return figure
 
 
-def worst_mistakes(pixels: np.ndarray, labels: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray,
-                   ids: Sequence[str], class_names: Sequence[str] | None = None, columns: int = 8,
-                   title: str | None = None) -> Figure:
+def worst_mistakes(
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    probabilities: np.ndarray,
+    ids: Sequence[str],
+    class_names: Sequence[str] | None = None,
+    columns: int = 8,
+    title: str | None = None,
+) -> Figure:
     """Draw wrongly classified images (n, H, W), pixels 0 to 255, most confident first as the caller sorted them.
 
     `probabilities` (n,) are those of the `predictions`; each picture carries id, true and predicted class.
@@ -154,7 +211,13 @@ def worst_mistakes(pixels: np.ndarray, labels: np.ndarray, predictions: np.ndarr
         figure = new_figure(5, 1.2, title)
         figure.text(0.5, 0.4, "no mistakes", ha="center", fontsize=12)
         return figure
-    names = class_names or [str(number) for number in range(1 + max(np.max(labels), np.max(predictions)))]
-    texts = [f"{id_}\n{names[true]} as {names[guess]} {share:.0%}"
-             for id_, true, guess, share in zip(ids, labels, predictions, probabilities, strict=True)]
-    return grid_figure(list(pixels), columns, texts, (0, 255), cmap=GREY, title=title, cell=1.25, colour_bar=False)
+    names = class_names or [
+        str(number) for number in range(1 + max(np.max(labels), np.max(predictions)))
+    ]
+    texts = [
+        f"{id_}\n{names[true]} as {names[guess]} {share:.0%}"
+        for id_, true, guess, share in zip(ids, labels, predictions, probabilities, strict=True)
+    ]
+    return grid_figure(
+        list(pixels), columns, texts, (0, 255), cmap=GREY, title=title, cell=1.25, colour_bar=False
+    )

@@ -21,13 +21,21 @@ def filters(record: Filters, map: int | None = None, columns: int = 8) -> Figure
     limits = signed_range(record.kernels)
     count, channels = record.kernels.shape[:2]
     if map is not None and not 0 <= map < count:
-        raise UserError(f"map {map} of layer {record.layer!r}: does not exist; accepted: 0 to {count - 1}")
+        raise UserError(
+            f"map {map} of layer {record.layer!r}: does not exist; accepted: 0 to {count - 1}"
+        )
     if map is not None:
-        labels = [f"channel {number}" if channels < 100 else str(number) for number in range(channels)]
-        return grid_figure(record.kernels[map], columns, labels, limits, True, title=_title(record, map))
+        labels = [
+            f"channel {number}" if channels < 100 else str(number) for number in range(channels)
+        ]
+        return grid_figure(
+            record.kernels[map], columns, labels, limits, True, title=_title(record, map)
+        )
     if channels == 1:
         labels = [str(number) for number in range(count)]
-        return grid_figure(record.kernels[:, 0], columns, labels, limits, True, title=_title(record))
+        return grid_figure(
+            record.kernels[:, 0], columns, labels, limits, True, title=_title(record)
+        )
     return _overview(record, limits)
 
 
@@ -50,8 +58,15 @@ def _overview(record: Filters, limits: tuple[float, float]) -> Figure:
     figure = new_figure(max(3.5, inches[1]) + 1.5, max(2.0, inches[0]) + 0.9, _title(record))
     axes = figure.subplots()
     colours = colormap(SIGNED).with_extremes(bad="#9a9a9a")
-    drawn = axes.imshow(mosaic, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest",
-                        extent=(0, channels, count, 0), aspect=(height + 1) / (width + 1))
+    drawn = axes.imshow(
+        mosaic,
+        cmap=colours,
+        vmin=limits[0],
+        vmax=limits[1],
+        interpolation="nearest",
+        extent=(0, channels, count, 0),
+        aspect=(height + 1) / (width + 1),
+    )
     for axis, number in ((axes.xaxis, channels), (axes.yaxis, count)):
         step = 1 if number <= 8 else 8
         axis.set_ticks(np.arange(0, number, step) + 0.5, range(0, number, step))

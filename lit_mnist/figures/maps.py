@@ -32,8 +32,13 @@ _INPUT = 1.9  # inches: width of the input image beside a grid
 _MARK = "#ff4040"  # the frame of a patch
 
 
-def feature_grid(record: FeatureMaps, columns: int = 8, standardize: bool = False, own_scale: bool = False,
-                 class_names: Sequence[str] | None = None) -> Figure:
+def feature_grid(
+    record: FeatureMaps,
+    columns: int = 8,
+    standardize: bool = False,
+    own_scale: bool = False,
+    class_names: Sequence[str] | None = None,
+) -> Figure:
     """Draw all maps of a layer for one image, numbered, the input beside them; vectors as bars.
 
     `standardize` shows each map with mean 128 and deviation 64, clipped to 0..255, as the sources do;
@@ -43,8 +48,10 @@ def feature_grid(record: FeatureMaps, columns: int = 8, standardize: bool = Fals
     low, high = record.range
     size = " x ".join(map(str, record.values.shape[1:]))
     what = f"{len(record.values)} maps of {size}" if size else f"{len(record.values)} units"
-    title = (f"{record.layer}: {what}, range {low:.4g} to {high:.4g}{_scale(standardize, own_scale)}\n"
-             f"{caption(record.answer, class_names)}{_seed(record.seed)}")
+    title = (
+        f"{record.layer}: {what}, range {low:.4g} to {high:.4g}{_scale(standardize, own_scale)}\n"
+        f"{caption(record.answer, class_names)}{_seed(record.seed)}"
+    )
     if record.values.ndim == 1:
         return _units(record, title)
     values = deprocess(record.values) if standardize else record.values
@@ -58,7 +65,9 @@ def feature_grid(record: FeatureMaps, columns: int = 8, standardize: bool = Fals
     figure = new_figure(_INPUT + width + 1, max(height, _INPUT) + 0.7, title)
     picture, grid = figure.subplots(1, 2, width_ratios=[_INPUT, width])
     _input(picture, record)
-    drawn = image_grid(grid, values, columns, [str(number) for number in range(len(values))], limits, signed)
+    drawn = image_grid(
+        grid, values, columns, [str(number) for number in range(len(values))], limits, signed
+    )
     grid.set_anchor("NW")
     if limits:
         figure.colorbar(drawn[-1], ax=grid, fraction=0.05, shrink=min(1.0, 4.0 / height), pad=0.01)
@@ -85,8 +94,13 @@ def _units(record: FeatureMaps, title: str) -> Figure:
     figure = new_figure(10, 3, title)
     picture, bars = figure.subplots(1, 2, width_ratios=[_INPUT, 8])
     _input(picture, record)
-    bars.vlines(range(len(record.values)), 0, record.values, color=colormap(SEQUENTIAL)(0.45),
-                linewidth=float(np.clip(500 / len(record.values), 0.5, 12)))
+    bars.vlines(
+        range(len(record.values)),
+        0,
+        record.values,
+        color=colormap(SEQUENTIAL)(0.45),
+        linewidth=float(np.clip(500 / len(record.values), 0.5, 12)),
+    )
     bars.axhline(0, color="black", linewidth=0.5)
     bars.set(xlabel="unit", ylabel="value", xlim=(-0.7, len(record.values) - 0.3))
     if len(record.values) <= 20:
@@ -98,7 +112,9 @@ def journey(record: Journey, class_names: Sequence[str] | None = None) -> Figure
     """Draw one map of every layer for each image: images in rows, layers in columns, one scale a column."""
     rows = len(record.answers)
     columns = 1 + len(record.layers)
-    figure = new_figure(1.45 * columns, 1.6 * rows + 0.6, f"map {record.map} of each layer{_seed(record.seed)}")
+    figure = new_figure(
+        1.45 * columns, 1.6 * rows + 0.6, f"map {record.map} of each layer{_seed(record.seed)}"
+    )
     grid = figure.subplots(rows, columns, squeeze=False)
     for row, answer in zip(grid, record.answers, strict=True):
         image_axes(row[0]).imshow(shown(answer.pixels), cmap=GREY, vmin=0, vmax=1)
@@ -113,26 +129,40 @@ def _column(column: np.ndarray, layer: str, maps: Sequence[np.ndarray]) -> None:
     signed = values.min() < 0
     low, high = (signed_range if signed else value_range)(values)
     for axes, image in zip(column, maps, strict=True):
-        image_axes(axes).imshow(image, cmap=colormap(SIGNED if signed else SEQUENTIAL), vmin=low, vmax=high)
+        image_axes(axes).imshow(
+            image, cmap=colormap(SIGNED if signed else SEQUENTIAL), vmin=low, vmax=high
+        )
     column[0].set_title(f"{layer}\n{values.min():.3g} to {values.max():.3g}", fontsize=8)
 
 
-def top_images(record: TopImages, measure: str, maps: Sequence[int], pixels: np.ndarray, names: Sequence[str],
-               seed: int | None = None) -> Figure:
+def top_images(
+    record: TopImages,
+    measure: str,
+    maps: Sequence[int],
+    pixels: np.ndarray,
+    names: Sequence[str],
+    seed: int | None = None,
+) -> Figure:
     """Draw for each of `maps` the images that raise it most, each with the framed patch and the patch beside it.
 
     `pixels` (n, H, W), 0 to 255, and `names` are those of the pass that `record` came from; `measure` is
     ``peak`` or ``mean`` (for which the patch is that of the map's strongest position all the same).
     """
     ranking: Ranking = getattr(record, measure)
-    ranking = Ranking(*(values[list(maps)] for values in (ranking.index, ranking.values, ranking.boxes)))
+    ranking = Ranking(
+        *(values[list(maps)] for values in (ranking.index, ranking.values, ranking.boxes))
+    )
     k = ranking.index.shape[1]
     size = pixels.shape[1:3]
-    whole = bool((ranking.boxes == (0, 0, *size)).all())  # a unit that sees everything needs no patch beside it
+    whole = bool(
+        (ranking.boxes == (0, 0, *size)).all()
+    )  # a unit that sees everything needs no patch beside it
     step = 1 if whole else 2
     pictures = []
     labels = []
-    for image, value, box in zip(ranking.index.flat, ranking.values.flat, ranking.boxes.reshape(-1, 4), strict=True):
+    for image, value, box in zip(
+        ranking.index.flat, ranking.values.flat, ranking.boxes.reshape(-1, 4), strict=True
+    ):
         pictures += [shown(pixels[image]), patch(shown(pixels[image]), box)][:step]
         labels += [f"{names[image]}\n{value:.3g}", ""][:step]
     width, height = grid_size(len(pictures), step * k, cell=0.75, lines=2)
@@ -141,9 +171,20 @@ def top_images(record: TopImages, measure: str, maps: Sequence[int], pixels: np.
     axes = figure.subplots()
     places = mosaic(axes, pictures, step * k, labels)[::step]
     for number, (left, _, bottom, top) in zip(maps, places[::k], strict=True):
-        axes.text(left - 0.1, (bottom + top) / 2, f"map {number}", rotation=90, ha="right", va="center", fontsize=8)
+        axes.text(
+            left - 0.1,
+            (bottom + top) / 2,
+            f"map {number}",
+            rotation=90,
+            ha="right",
+            va="center",
+            fontsize=8,
+        )
     if not whole:
-        frames = [_frame(place, box, size) for place, box in zip(places, ranking.boxes.reshape(-1, 4), strict=True)]
+        frames = [
+            _frame(place, box, size)
+            for place, box in zip(places, ranking.boxes.reshape(-1, 4), strict=True)
+        ]
         axes.add_collection(PatchCollection(frames, facecolor="none", edgecolor=_MARK, linewidth=1))
     return figure
 
@@ -151,17 +192,25 @@ def top_images(record: TopImages, measure: str, maps: Sequence[int], pixels: np.
 def patch(image: np.ndarray, box: np.ndarray) -> np.ndarray:
     """Return the part of `image` in `box` (top, left, bottom, right); what lies outside the image is NaN."""
     top, left, bottom, right = map(int, box)
-    outside = [max(0, -top), max(0, bottom - image.shape[0]), max(0, -left), max(0, right - image.shape[1])]
+    outside = [
+        max(0, -top),
+        max(0, bottom - image.shape[0]),
+        max(0, -left),
+        max(0, right - image.shape[1]),
+    ]
     padding = [outside[:2], outside[2:], *[(0, 0)] * (image.ndim - 2)]
     padded = np.pad(image, padding, constant_values=np.nan)
     top = top + outside[0]
     left = left + outside[2]
-    return padded[top:top + box[2] - box[0], left:left + box[3] - box[1]]
+    return padded[top : top + box[2] - box[0], left : left + box[3] - box[1]]
 
 
 def _frame(extent: tuple[float, ...], box: np.ndarray, size: tuple[int, int]) -> Rectangle:
     """The box as a rectangle in the grid, cut at the image's border."""
     left, right, bottom, top = extent
     y0, x0, y1, x1 = np.clip(box / (*size, *size), 0, 1)
-    return Rectangle((left + x0 * (right - left), top + y0 * (bottom - top)),
-                     (x1 - x0) * (right - left), (y1 - y0) * (bottom - top))
+    return Rectangle(
+        (left + x0 * (right - left), top + y0 * (bottom - top)),
+        (x1 - x0) * (right - left),
+        (y1 - y0) * (bottom - top),
+    )

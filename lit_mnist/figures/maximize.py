@@ -26,7 +26,9 @@ def grid(result: MaximizationResult, columns: int = 16) -> Figure:
     """Draw the best image of every target, labelled with the target and its ratio to the data's best."""
     images = [_values(result.ascent.images[row]) for row in result.best]
     labels = [_label(result, row) for row in result.best]
-    return _pictures(_title(result, "best restart of each"), images, min(columns, len(images)), labels)
+    return _pictures(
+        _title(result, "best restart of each"), images, min(columns, len(images)), labels
+    )
 
 
 def evolution(result: MaximizationResult, targets: Sequence[int] | None = None) -> Figure:
@@ -37,7 +39,10 @@ def evolution(result: MaximizationResult, targets: Sequence[int] | None = None) 
     for target, row in _rows(result, targets):
         steps, found = evolution_of(result, row)
         images += [_values(image) for image in found]
-        labels += [f"{result.name(target)}: step {steps[0]}", *(f"step {step}" for step in steps[1:])]
+        labels += [
+            f"{result.name(target)}: step {steps[0]}",
+            *(f"step {step}" for step in steps[1:]),
+        ]
     return _pictures(_title(result, "evolution"), images, len(steps), labels)
 
 
@@ -50,22 +55,31 @@ def restarts(result: MaximizationResult, targets: Sequence[int] | None = None) -
             images.append(_values(result.ascent.images[row]))
             mark = " best" if row == best else ""
             labels.append(f"{result.name(target)}: {result.quality.activation[row]:.3g}{mark}")
-    return _pictures(_title(result, "restarts, with their activations"), images, result.settings.restarts, labels)
+    return _pictures(
+        _title(result, "restarts, with their activations"), images, result.settings.restarts, labels
+    )
 
 
 def beside_data(result: MaximizationResult, targets: Sequence[int] | None = None) -> Figure:
     """Draw one row a target (default: the first eight): its best image, then the images of the data it likes most."""
     if result.data is None:
-        raise UserError("no data were compared with, so none can be shown; accepted: a result made with data")
+        raise UserError(
+            "no data were compared with, so none can be shown; accepted: a result made with data"
+        )
     images = []
     labels = []
     for target, row in _rows(result, targets):
         values = [result.quality.activation[row], *result.data.values[target]]
         images += [_values(result.ascent.images[row]), *map(shown, result.data.top(target))]
-        labels += [f"{result.name(target)}: {values[0]:.3g}", *(f"{value:.3g}" for value in values[1:])]
+        labels += [
+            f"{result.name(target)}: {values[0]:.3g}",
+            *(f"{value:.3g}" for value in values[1:]),
+        ]
     columns = 1 + result.data.index.shape[1]
     title = _title(result, f"beside the best of {result.data.source}, with activations")
-    return _pictures(title, images, columns, labels, [bool(place % columns) for place in range(len(images))])
+    return _pictures(
+        title, images, columns, labels, [bool(place % columns) for place in range(len(images))]
+    )
 
 
 def curves(result: MaximizationResult) -> Figure:
@@ -75,7 +89,9 @@ def curves(result: MaximizationResult) -> Figure:
     values = result.ascent.objective[result.best].astype(np.float64)
     axes.plot(values.T, color="#8899aa", linewidth=0.5, alpha=0.6)
     steps = np.flatnonzero(np.isfinite(values).any(0))
-    axes.plot(steps, np.nanmedian(values[:, steps], 0), color="#d62728", linewidth=1.8, label="median")
+    axes.plot(
+        steps, np.nanmedian(values[:, steps], 0), color="#d62728", linewidth=1.8, label="median"
+    )
     axes.set_xlabel("step")
     axes.set_ylabel("objective")
     axes.legend(frameon=False)
@@ -85,8 +101,12 @@ def curves(result: MaximizationResult) -> Figure:
 
 def quality(result: MaximizationResult) -> Figure:
     """Draw how the best images' measures are spread over the targets that the data raise."""
-    measures = {"ratio": "activation / largest of the data", "shift": "kept after the worst one-pixel shift",
-                "fine": "energy above 1/4 cycle per pixel", "spread": "spread of the restarts"}
+    measures = {
+        "ratio": "activation / largest of the data",
+        "shift": "kept after the worst one-pixel shift",
+        "fine": "energy above 1/4 cycle per pixel",
+        "spread": "spread of the restarts",
+    }
     figure = new_figure(10, 2.8, _title(result, "quality of the best images"))
     for axes, (name, label) in zip(figure.subplots(1, 4), measures.items(), strict=True):
         values = getattr(result.quality, name)[result.best]
@@ -102,8 +122,12 @@ def quality(result: MaximizationResult) -> Figure:
 
 def pictures(result: MaximizationResult, targets: Sequence[int] | None = None) -> dict[str, Figure]:
     """Return every picture of a result under its name; `targets` are those with a row of their own."""
-    drawn = {"grid": grid(result), "evolution": evolution(result, targets), "curves": curves(result),
-             "quality": quality(result)}
+    drawn = {
+        "grid": grid(result),
+        "evolution": evolution(result, targets),
+        "curves": curves(result),
+        "quality": quality(result),
+    }
     if result.settings.restarts > 1:
         drawn["restarts"] = restarts(result, targets)
     return drawn | ({"beside_data": beside_data(result, targets)} if result.data else {})
@@ -112,25 +136,43 @@ def pictures(result: MaximizationResult, targets: Sequence[int] | None = None) -
 def transfer(record: Transfer) -> Figure:
     """Draw content, style and result of a style transfer, and how the image changed."""
     images = [record.content, record.style, record.image, *record.ascent.snapshots[0]]
-    labels = ["content", "style", "result", *(f"step {step}" for step in record.ascent.snapshot_steps)]
-    (content, style) = ((f"{before:.4g} to {after:.4g}") for before, after in (record.content_loss, record.style_loss))
+    labels = [
+        "content",
+        "style",
+        "result",
+        *(f"step {step}" for step in record.ascent.snapshot_steps),
+    ]
+    (content, style) = (
+        (f"{before:.4g} to {after:.4g}")
+        for before, after in (record.content_loss, record.style_loss)
+    )
     title = f"style transfer: content loss {content}, style loss {style}"
     return _pictures(title, [_values(image) for image in images], 6, labels)
 
 
-def animation(result: MaximizationResult, targets: Sequence[int] | None = None, format: str = "gif") -> bytes:
+def animation(
+    result: MaximizationResult, targets: Sequence[int] | None = None, format: str = "gif"
+) -> bytes:
     """Return the ascent of the best images of `targets` (default: all) at every snapshot, as GIF or APNG."""
     from PIL import Image
 
     if format not in ANIMATIONS:
         raise UserError(f"animation {format!r}: unknown; {nearest(format, ANIMATIONS)}")
     rows = [row for _, row in _rows(result, targets or result.targets)]
-    frames = [Image.fromarray(_frame(result.ascent.snapshots[rows, place]))
-              for place in range(len(result.ascent.snapshot_steps))]
+    frames = [
+        Image.fromarray(_frame(result.ascent.snapshots[rows, place]))
+        for place in range(len(result.ascent.snapshot_steps))
+    ]
     times = [60] * (len(frames) - 1) + [1500]  # milliseconds; the end stays for a while
     buffer = io.BytesIO()
-    frames[0].save(buffer, "PNG" if format == "apng" else "GIF", save_all=True, append_images=frames[1:],
-                   duration=times, loop=0)
+    frames[0].save(
+        buffer,
+        "PNG" if format == "apng" else "GIF",
+        save_all=True,
+        append_images=frames[1:],
+        duration=times,
+        loop=0,
+    )
     return buffer.getvalue()
 
 
@@ -138,10 +180,21 @@ def _frame(images: np.ndarray) -> np.ndarray:
     """Images (N, C, H, W) side by side, enlarged: uint8 (height, width, 3)."""
     columns = max(1, math.ceil(math.sqrt(len(images) * 2)))
     columns = min(columns, len(images))
-    cells = [np.pad(_coloured(image).repeat(_ENLARGED, 0).repeat(_ENLARGED, 1), ((2, 2), (2, 2), (0, 0)),
-                    constant_values=255) for image in images]
+    cells = [
+        np.pad(
+            _coloured(image).repeat(_ENLARGED, 0).repeat(_ENLARGED, 1),
+            ((2, 2), (2, 2), (0, 0)),
+            constant_values=255,
+        )
+        for image in images
+    ]
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
-    return np.concatenate([np.concatenate(cells[start:start + columns], 1) for start in range(0, len(cells), columns)])
+    return np.concatenate(
+        [
+            np.concatenate(cells[start : start + columns], 1)
+            for start in range(0, len(cells), columns)
+        ]
+    )
 
 
 def _coloured(image: np.ndarray) -> np.ndarray:
@@ -158,7 +211,9 @@ def _rows(result: MaximizationResult, targets: Sequence[int] | None) -> list[tup
     rows = dict(zip(result.targets, result.best.tolist(), strict=True))
     for target in targets or ():
         if target not in rows:
-            raise UserError(f"{result.kind} {target!r} was not made; {nearest(str(target), map(str, rows))}")
+            raise UserError(
+                f"{result.kind} {target!r} was not made; {nearest(str(target), map(str, rows))}"
+            )
     return [(target, rows[target]) for target in (targets or list(rows)[:8])]
 
 
@@ -176,8 +231,13 @@ def _title(result: MaximizationResult, what: str) -> str:
     return f"{result.layer}: what its {kinds} want, {what} (preset {settings.preset}, seed {settings.seed})"
 
 
-def _pictures(title: str, images: Sequence[np.ndarray], columns: int, labels: Sequence[str],
-              data: Sequence[bool] = ()) -> Figure:
+def _pictures(
+    title: str,
+    images: Sequence[np.ndarray],
+    columns: int,
+    labels: Sequence[str],
+    data: Sequence[bool] = (),
+) -> Figure:
     """Draw a grid of images; those marked as `data` are grey, so that nobody takes one for a made image."""
     width, height = grid_size(len(images), columns, images[0].shape[0] / images[0].shape[1])
     figure = new_figure(max(width, 9.0), height + 0.5, title)

@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]
 
 
-def reading(picture: np.ndarray, box: Box | None, answer: Answer, class_names: Sequence[str] | None = None,
-            remark: str | None = None) -> Figure:
+def reading(
+    picture: np.ndarray,
+    box: Box | None,
+    answer: Answer,
+    class_names: Sequence[str] | None = None,
+    remark: str | None = None,
+) -> Figure:
     """Draw a picture (H, W) with the `box` (top, left, bottom, right) that was read, its input, and the bars.
 
     `remark` stands below the caption.
@@ -37,8 +42,13 @@ def reading(picture: np.ndarray, box: Box | None, answer: Answer, class_names: S
     return figure
 
 
-def page(picture: np.ndarray, boxes: Sequence[Box], texts: Sequence[str], known: Sequence[bool],
-         title: str | None = None) -> Figure:
+def page(
+    picture: np.ndarray,
+    boxes: Sequence[Box],
+    texts: Sequence[str],
+    known: Sequence[bool],
+    title: str | None = None,
+) -> Figure:
     """Draw a page (H, W) with a box and a text for each of its digits; what is not `known` in another colour."""
     height, width = picture.shape[:2]
     scale = 10 / max(height, width)
@@ -48,7 +58,9 @@ def page(picture: np.ndarray, boxes: Sequence[Box], texts: Sequence[str], known:
     for box, text, sure in zip(boxes, texts, known, strict=True):
         colour = TRAINING if sure else REFERENCE
         _outline(axes, box, colour)
-        axes.text(box[1], box[0], text, color=colour, ha="left", va="bottom", fontsize=11, weight="bold")
+        axes.text(
+            box[1], box[0], text, color=colour, ha="left", va="bottom", fontsize=11, weight="bold"
+        )
     return figure
 
 
@@ -60,4 +72,6 @@ def _show(axes: Axes, pixels: np.ndarray, title: str | None) -> None:
 
 def _outline(axes: Axes, box: Box, colour: str) -> None:
     top, left, bottom, right = box
-    axes.add_patch(Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, edgecolor=colour))
+    axes.add_patch(
+        Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, edgecolor=colour)
+    )

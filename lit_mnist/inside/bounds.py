@@ -46,15 +46,63 @@ from ..runs.model import Model
 from ..spec import INPUT, Add, Average, Maximum, Minimum, Multiply, Subtract
 from .capture import PRE, PROBABILITIES
 
-_EPS = 2.0**-23  # float32's spacing at 1, twice its unit roundoff: leaves room for any order of summation
+_EPS = (
+    2.0**-23
+)  # float32's spacing at 1, twice its unit roundoff: leaves room for any order of summation
 # rising in each input, whose ends therefore go through; those of the second row without rounding
-_RISING = (nn.ELU, nn.SELU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Softsign, nn.AvgPool2d, SamePool,
-           nn.AdaptiveAvgPool2d, GeneralReLU, Exponential, HardSigmoid, HardSigmoidKeras2, nn.Upsample,
-           nn.ReLU, nn.ReLU6, nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Identity, nn.ZeroPad2d, nn.Dropout,
-           nn.Dropout2d, nn.AlphaDropout, Crop, KerasFlatten, Permute, Reshape, ActivityRegularization,
-           GaussianNoise, GaussianDropout, RandomChange)
-_EXACT = (nn.ReLU, nn.ReLU6, nn.MaxPool2d, nn.Flatten, nn.Identity, nn.ZeroPad2d, Crop, KerasFlatten, Permute, Reshape)
-_VALLEYS = (nn.SiLU, nn.Hardswish, nn.GELU, nn.Mish)  # falling to one lowest value, rising from there on
+_RISING = (
+    nn.ELU,
+    nn.SELU,
+    nn.LeakyReLU,
+    nn.Tanh,
+    nn.Sigmoid,
+    nn.Softplus,
+    nn.Softsign,
+    nn.AvgPool2d,
+    SamePool,
+    nn.AdaptiveAvgPool2d,
+    GeneralReLU,
+    Exponential,
+    HardSigmoid,
+    HardSigmoidKeras2,
+    nn.Upsample,
+    nn.ReLU,
+    nn.ReLU6,
+    nn.MaxPool2d,
+    nn.AdaptiveMaxPool2d,
+    nn.Flatten,
+    nn.Identity,
+    nn.ZeroPad2d,
+    nn.Dropout,
+    nn.Dropout2d,
+    nn.AlphaDropout,
+    Crop,
+    KerasFlatten,
+    Permute,
+    Reshape,
+    ActivityRegularization,
+    GaussianNoise,
+    GaussianDropout,
+    RandomChange,
+)
+_EXACT = (
+    nn.ReLU,
+    nn.ReLU6,
+    nn.MaxPool2d,
+    nn.Flatten,
+    nn.Identity,
+    nn.ZeroPad2d,
+    Crop,
+    KerasFlatten,
+    Permute,
+    Reshape,
+)
+_VALLEYS = (
+    nn.SiLU,
+    nn.Hardswish,
+    nn.GELU,
+    nn.Mish,
+)  # falling to one lowest value, rising from there on
 _FEW = 8  # roundings that activations, averages and normalisations make at most per value
 
 
@@ -79,7 +127,10 @@ class Bounds:
 def layer_bounds(model: Model) -> dict[str, Bounds]:
     """Return the bounds of every point that `capture` offers (probabilities as 0 to 1), over pixels 0 to 255."""
     shape = model.spec.input_shape
-    ends = [np.full((1, *shape), end) if shape[2] > 1 else np.full((1, *shape[:2]), end) for end in (0.0, 255.0)]
+    ends = [
+        np.full((1, *shape), end) if shape[2] > 1 else np.full((1, *shape[:2]), end)
+        for end in (0.0, 255.0)
+    ]
     low, high = (model.tensor(end).double().cpu() for end in ends)
     return propagate(model.network, low, high)
 
@@ -101,7 +152,9 @@ def propagate(network: Network, low: Tensor, high: Tensor) -> dict[str, Bounds]:
                 box = box.through(name, module)
             values[name], result[name] = box, box.record()
     last = result[network.spec.output]
-    result[network.spec.output + PROBABILITIES] = Bounds(np.zeros_like(last.low), np.ones_like(last.high))
+    result[network.spec.output + PROBABILITIES] = Bounds(
+        np.zeros_like(last.low), np.ones_like(last.high)
+    )
     return result
 
 
@@ -131,8 +184,17 @@ class _Box:
 
 
 def _has_rule(module: nn.Module) -> bool:
-    ruled = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, BatchNorm, Rescaling, ChannelRescaling, Normalization, PReLU,
-             nn.Softmax)
+    ruled = (
+        nn.Conv2d,
+        nn.ConvTranspose2d,
+        nn.Linear,
+        BatchNorm,
+        Rescaling,
+        ChannelRescaling,
+        Normalization,
+        PReLU,
+        nn.Softmax,
+    )
     return isinstance(module, (*ruled, *_RISING, *_VALLEYS))
 
 
@@ -146,7 +208,9 @@ def _merged(network: Network, name: str, boxes: list[_Box]) -> _Box:
     highs = [box.high for box in boxes]
     if unbounded is not None or isinstance(module, Concatenate):
         return _Box(module(*lows), module(*highs), unbounded)
-    low, high, size = _RULES[type(network.spec.layer(name))](aligned(tuple(lows)), aligned(tuple(highs)))
+    low, high, size = _RULES[type(network.spec.layer(name))](
+        aligned(tuple(lows)), aligned(tuple(highs))
+    )
     return _Box(*_widened(low, high, size, _FEW + len(boxes)))
 
 
@@ -186,7 +250,14 @@ def _smallest(lows: list[Tensor], highs: list[Tensor]) -> tuple[Tensor, Tensor, 
     return low, high, torch.zeros_like(low)
 
 
-_RULES = {Add: _sum, Average: _mean, Subtract: _difference, Multiply: _product, Maximum: _largest, Minimum: _smallest}
+_RULES = {
+    Add: _sum,
+    Average: _mean,
+    Subtract: _difference,
+    Multiply: _product,
+    Maximum: _largest,
+    Minimum: _smallest,
+}
 
 
 def _steps(layer: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -199,7 +270,9 @@ def _through(module: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tens
     largest = torch.maximum(low.abs(), high.abs())
     match module:
         case nn.Conv2d() | nn.Linear() | nn.ConvTranspose2d():
-            size = _absolute(module, largest) + (0 if module.bias is None else _per_channel(module.bias.abs(), low))
+            size = _absolute(module, largest) + (
+                0 if module.bias is None else _per_channel(module.bias.abs(), low)
+            )
             return _ball(module(centre), _absolute(module, radius), size, _terms(module) + 2)
         case BatchNorm():
             factor, size = _batch_norm(module, largest)
@@ -209,7 +282,12 @@ def _through(module: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tens
             return _ball(module(centre), radius * abs(module.factor), size, _FEW)
         case ChannelRescaling():
             factor = by_channel(module.factor.abs(), low)
-            return _ball(module(centre), radius * factor, largest * factor + by_channel(module.offset.abs(), low), _FEW)
+            return _ball(
+                module(centre),
+                radius * factor,
+                largest * factor + by_channel(module.offset.abs(), low),
+                _FEW,
+            )
         case Normalization():
             return _normalized(module, centre, radius, largest)
         case PReLU():
@@ -245,7 +323,9 @@ def _valley(module: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tenso
     ends = module(low), module(high)
     inside = (low <= place + 1e-3) & (high >= place - 1e-3)
     bottom = torch.where(inside, lowest, torch.minimum(*ends))
-    return _widened(bottom, torch.maximum(*ends), torch.maximum(ends[0].abs(), ends[1].abs()) + 1, _FEW)
+    return _widened(
+        bottom, torch.maximum(*ends), torch.maximum(ends[0].abs(), ends[1].abs()) + 1, _FEW
+    )
 
 
 def _bent(module: PReLU, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
@@ -257,7 +337,9 @@ def _bent(module: PReLU, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     return _widened(bottom, top, torch.maximum(bottom.abs(), top.abs()), _FEW)
 
 
-def _normalized(module: Normalization, centre: Tensor, radius: Tensor, largest: Tensor) -> tuple[Tensor, Tensor]:
+def _normalized(
+    module: Normalization, centre: Tensor, radius: Tensor, largest: Tensor
+) -> tuple[Tensor, Tensor]:
     deviation = by_channel(module.variance.sqrt().clamp_min(1e-7), centre)
     mean = by_channel(module.mean.abs(), centre)
     if module.invert:
@@ -270,15 +352,31 @@ def _absolute(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, values: Tensor
     if isinstance(module, nn.Linear):
         return F.linear(values, module.weight.abs())
     if isinstance(module, nn.ConvTranspose2d):
-        return F.conv_transpose2d(values, module.weight.abs(), None, module.stride, _pair(module.padding),
-                                  module.output_padding)
-    return F.conv2d(values, module.weight.abs(), None, module.stride, module.padding, module.dilation, module.groups)
+        return F.conv_transpose2d(
+            values,
+            module.weight.abs(),
+            None,
+            module.stride,
+            _pair(module.padding),
+            module.output_padding,
+        )
+    return F.conv2d(
+        values,
+        module.weight.abs(),
+        None,
+        module.stride,
+        module.padding,
+        module.dilation,
+        module.groups,
+    )
 
 
 def _batch_norm(module: BatchNorm, largest: Tensor) -> tuple[Tensor, Tensor]:
     """The factor of each channel, and the size of ``(x - mean) / sqrt(variance + epsilon) * gamma + beta``'s terms."""
     factor = (module.running_var + module.epsilon).rsqrt()
-    factor = _per_channel((factor if module.weight is None else factor * module.weight).abs(), largest)
+    factor = _per_channel(
+        (factor if module.weight is None else factor * module.weight).abs(), largest
+    )
     size = (largest + _per_channel(module.running_mean.abs(), largest)) * factor
     return factor, size if module.bias is None else size + _per_channel(module.bias.abs(), largest)
 

@@ -16,7 +16,12 @@ from .lint import require_capturable
 
 PRE = ":pre"
 PROBABILITIES = ":probabilities"
-WITH_ACTIVATION = (Activated, Activation, ReLU, PReLU)  # layers that have a value before their activation
+WITH_ACTIVATION = (
+    Activated,
+    Activation,
+    ReLU,
+    PReLU,
+)  # layers that have a value before their activation
 
 
 class CaptureError(UserError):
@@ -34,8 +39,10 @@ class Captured(Mapping[str, Tensor]):
         if name in self._tensors:
             return self._tensors[name]
         if name in self.names:
-            raise CaptureError(f"{name!r}: nothing captured; call the network itself inside the block "
-                               "(its training_logits calls no layer as a module)")
+            raise CaptureError(
+                f"{name!r}: nothing captured; call the network itself inside the block "
+                "(its training_logits calls no layer as a module)"
+            )
         raise CaptureError(f"{name!r} was not asked for; {nearest(name, self.names)}")
 
     def __contains__(self, name: object) -> bool:
@@ -100,7 +107,11 @@ def select(network: Network, names: str | Sequence[str]) -> tuple[str, ...]:
         raise CaptureError(f"no layer named; accepted: {', '.join(accepted)}")
     found: set[str] = set()
     for pattern in patterns:
-        matches = [name for name in accepted if fnmatchcase(name, pattern) and (":" in pattern) == (":" in name)]
+        matches = [
+            name
+            for name in accepted
+            if fnmatchcase(name, pattern) and (":" in pattern) == (":" in name)
+        ]
         if not matches:
             raise CaptureError(_unknown(network, pattern, accepted))
         found.update(matches)
@@ -110,8 +121,10 @@ def select(network: Network, names: str | Sequence[str]) -> tuple[str, ...]:
 def _unknown(network: Network, name: str, accepted: Sequence[str]) -> str:
     layer = name.removesuffix(PRE)
     if name.endswith(PRE) and layer in network.spec.names:
-        return (f"{name!r}: a {network.spec[layer].type} layer has no activation, so no value before it; "
-                f"accepted: {layer!r}, or {', '.join(n for n in accepted if n.endswith(PRE))}")
+        return (
+            f"{name!r}: a {network.spec[layer].type} layer has no activation, so no value before it; "
+            f"accepted: {layer!r}, or {', '.join(n for n in accepted if n.endswith(PRE))}"
+        )
     return f"no layer {name!r} in this network; {nearest(name, accepted)}"
 
 
@@ -119,25 +132,40 @@ def _hook(network: Network, name: str, captured: Captured, clone: bool):  # noqa
     layer, _, kind = name.partition(":")
     if f":{kind}" == PRE:
         module = getattr(network, layer)
-        activation = (module.twin if isinstance(module, Shared) else module).get_submodule("activation")
-        return activation.register_forward_pre_hook(partial(_take_input, captured._tensors, name, clone))
+        activation = (module.twin if isinstance(module, Shared) else module).get_submodule(
+            "activation"
+        )
+        return activation.register_forward_pre_hook(
+            partial(_take_input, captured._tensors, name, clone)
+        )
     if f":{kind}" == PROBABILITIES:
         return network.register_forward_hook(partial(_take_probabilities, captured._tensors, name))
-    return getattr(network, layer).register_forward_hook(partial(_take_output, captured._tensors, name, clone))
+    return getattr(network, layer).register_forward_hook(
+        partial(_take_output, captured._tensors, name, clone)
+    )
 
 
-def _take_output(store: dict[str, Tensor], name: str, clone: bool, module: nn.Module, inputs: tuple,
-                 output: Tensor) -> Tensor | None:
+def _take_output(
+    store: dict[str, Tensor],
+    name: str,
+    clone: bool,
+    module: nn.Module,
+    inputs: tuple,
+    output: Tensor,
+) -> Tensor | None:
     """Keep the original, which lies on the gradient's path, and hand the copy on."""
     store[name] = output
     return output.clone() if clone else None
 
 
-def _take_input(store: dict[str, Tensor], name: str, clone: bool, module: nn.Module,
-                inputs: tuple[Tensor, ...]) -> tuple[Tensor] | None:
+def _take_input(
+    store: dict[str, Tensor], name: str, clone: bool, module: nn.Module, inputs: tuple[Tensor, ...]
+) -> tuple[Tensor] | None:
     store[name] = inputs[0]
     return (inputs[0].clone(),) if clone else None
 
 
-def _take_probabilities(store: dict[str, Tensor], name: str, network: Network, inputs: tuple, output: Tensor) -> None:
+def _take_probabilities(
+    store: dict[str, Tensor], name: str, network: Network, inputs: tuple, output: Tensor
+) -> None:
     store[name] = network.probabilities(output)

@@ -36,7 +36,9 @@ def last_convolution(network: Network) -> str:
     """Return the name of the network's last convolution; raise UserError where it has none."""
     names = convolutions(network)
     if not names:
-        raise UserError(f"this network has no convolution; name a layer: {', '.join(network.spec.names)}")
+        raise UserError(
+            f"this network has no convolution; name a layer: {', '.join(network.spec.names)}"
+        )
     return names[-1]
 
 
@@ -44,8 +46,12 @@ def filters(network: Network, layer: str, seed: int | None = None) -> Filters:
     """Return the filters of convolution `layer`; raise UserError where it is none."""
     accepted = convolutions(network)
     if layer not in accepted:
-        raise UserError(f"layer {layer!r} is no convolution of this network; "
-                        + (nearest(layer, accepted) if accepted else "it has none"))
+        raise UserError(
+            f"layer {layer!r} is no convolution of this network; "
+            + (nearest(layer, accepted) if accepted else "it has none")
+        )
     conv = getattr(network, layer).conv
     kernels = as_array(conv.weight)
-    return Filters(layer, kernels, np.zeros(len(kernels)) if conv.bias is None else as_array(conv.bias), seed)
+    return Filters(
+        layer, kernels, np.zeros(len(kernels)) if conv.bias is None else as_array(conv.bias), seed
+    )

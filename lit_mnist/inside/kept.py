@@ -48,10 +48,20 @@ class KeptResults:
                 return self._content(path, settings)
         return None
 
-    def write(self, name: str, settings: Mapping[str, Any], content: Mapping[str, Any]) -> Path | None:
+    def write(
+        self, name: str, settings: Mapping[str, Any], content: Mapping[str, Any]
+    ) -> Path | None:
         """Keep `content` (plain values and arrays, nested) and return its file; None where no folder can be written."""
-        text = json.dumps({"network": self.network, "checkpoint": self.checkpoint, "versions": _versions(),
-                           "settings": settings, "content": _encoded(content)}, indent=1)
+        text = json.dumps(
+            {
+                "network": self.network,
+                "checkpoint": self.checkpoint,
+                "versions": _versions(),
+                "settings": settings,
+                "content": _encoded(content),
+            },
+            indent=1,
+        )
         reason = ""
         for path in self._paths(name, settings):
             try:
@@ -69,9 +79,11 @@ class KeptResults:
     def _content(self, path: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            parts = {"its weights or its scaling": record["network"] != self.network,
-                     "the versions of the software": record["versions"] != _versions(),
-                     "the settings": record["settings"] != json.loads(json.dumps(settings))}
+            parts = {
+                "its weights or its scaling": record["network"] != self.network,
+                "the versions of the software": record["versions"] != _versions(),
+                "the settings": record["settings"] != json.loads(json.dumps(settings)),
+            }
             content = _decoded(record["content"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             self.say(f"{path}: cannot be read ({error}), computed anew")
@@ -83,23 +95,34 @@ class KeptResults:
         return content
 
 
-def kept_results(model: Model, say: Callable[[str], None] = lambda text: None) -> KeptResults | None:
+def kept_results(
+    model: Model, say: Callable[[str], None] = lambda text: None
+) -> KeptResults | None:
     """Return the place of a model's results; None for a model that was not opened from a file."""
     if model.path is None or not model.path.is_file():
         return None
     network = network_hash(model)
     run = model.run
-    checkpoint = {"file": model.path.name, "sha256": hashlib.sha256(model.path.read_bytes()).hexdigest()}
+    checkpoint = {
+        "file": model.path.name,
+        "sha256": hashlib.sha256(model.path.read_bytes()).hexdigest(),
+    }
     folders = ([run / FOLDER] if run else []) + [cache_folder() / network[:32]]
     return KeptResults(network, checkpoint, tuple(folders), say)
 
 
 def network_hash(model: Model) -> str:
     """Return the SHA-256 of a model's description, scaling and weights."""
-    about = {"spec": model.spec.to_dict(), "standardizer": model.standardizer.to_dict(), "dataset": model.dataset}
+    about = {
+        "spec": model.spec.to_dict(),
+        "standardizer": model.standardizer.to_dict(),
+        "dataset": model.dataset,
+    }
     digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=_plain).encode())
     for name, array in sorted(model.network.named_weights().items()):
-        digest.update(name.encode() + str(array.dtype).encode() + np.ascontiguousarray(array).tobytes())
+        digest.update(
+            name.encode() + str(array.dtype).encode() + np.ascontiguousarray(array).tobytes()
+        )
     return digest.hexdigest()
 
 
@@ -107,7 +130,9 @@ def arrays_hash(*arrays: np.ndarray) -> str:
     """Return the SHA-256 of arrays: which digits a result was computed on."""
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        digest.update(
+            f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes()
+        )
     return digest.hexdigest()
 
 

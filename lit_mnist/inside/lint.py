@@ -15,17 +15,64 @@ from ..errors import UserError
 from ..network import ActivationModule, Merge, Network, Normalization
 
 ACTIVATION_MODULES = (
-    nn.ReLU, nn.ReLU6, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.LeakyReLU, nn.PReLU, nn.RReLU,
-    nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.Softplus, nn.Softsign,
-    nn.Softmax, nn.Threshold, ActivationModule,
+    nn.ReLU,
+    nn.ReLU6,
+    nn.ELU,
+    nn.SELU,
+    nn.CELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.LeakyReLU,
+    nn.PReLU,
+    nn.RReLU,
+    nn.Tanh,
+    nn.Sigmoid,
+    nn.LogSigmoid,
+    nn.Hardtanh,
+    nn.Hardsigmoid,
+    nn.Hardswish,
+    nn.Softplus,
+    nn.Softsign,
+    nn.Softmax,
+    nn.Threshold,
+    ActivationModule,
 )
 _OWN_USE = (Merge, Normalization)  # a maximum of two inputs, a smallest deviation: no activations
-_NAMES = ("relu", "relu6", "elu", "selu", "celu", "gelu", "silu", "mish", "leaky_relu", "prelu", "rrelu", "tanh",
-          "sigmoid", "logsigmoid", "hardtanh", "hardsigmoid", "hardswish", "softplus", "softsign", "threshold",
-          "clamp", "clamp_min", "clip", "maximum")
+_NAMES = (
+    "relu",
+    "relu6",
+    "elu",
+    "selu",
+    "celu",
+    "gelu",
+    "silu",
+    "mish",
+    "leaky_relu",
+    "prelu",
+    "rrelu",
+    "tanh",
+    "sigmoid",
+    "logsigmoid",
+    "hardtanh",
+    "hardsigmoid",
+    "hardswish",
+    "softplus",
+    "softsign",
+    "threshold",
+    "clamp",
+    "clamp_min",
+    "clip",
+    "maximum",
+)
 # every spelling: F.relu, torch.relu, x.relu(), and the in-place ones with an underscore
-_FUNCTIONS = {getattr(place, name + mark): name + mark
-              for place in (F, torch, Tensor) for name in _NAMES for mark in ("", "_") if hasattr(place, name + mark)}
+_FUNCTIONS = {
+    getattr(place, name + mark): name + mark
+    for place in (F, torch, Tensor)
+    for name in _NAMES
+    for mark in ("", "_")
+    if hasattr(place, name + mark)
+}
 
 
 class LintError(UserError):
@@ -51,10 +98,14 @@ def lint(network: nn.Module, example: Tensor | None = None) -> tuple[Finding, ..
     """
     findings = [*_in_place(network), *_shared(network)]
     if example is None and not isinstance(network, Network):
-        raise LintError(f"an example input is needed for a {type(network).__name__}; accepted: a tensor that it takes")
+        raise LintError(
+            f"an example input is needed for a {type(network).__name__}; accepted: a tensor that it takes"
+        )
     trace = _follow(network, _zeros(network) if example is None else example)
     known = {(finding.module, finding.kind) for finding in findings}
-    return tuple(findings + [finding for finding in trace if (finding.module, finding.kind) not in known])
+    return tuple(
+        findings + [finding for finding in trace if (finding.module, finding.kind) not in known]
+    )
 
 
 def require_clean(network: nn.Module, example: Tensor | None = None) -> None:
@@ -72,27 +123,39 @@ def require_capturable(network: nn.Module) -> None:
 
 def _refuse(findings: tuple[Finding, ...]) -> None:
     if findings:
-        raise LintError("captured values or attributions would be silently wrong: "
-                        + "; ".join(finding.message for finding in findings))
+        raise LintError(
+            "captured values or attributions would be silently wrong: "
+            + "; ".join(finding.message for finding in findings)
+        )
 
 
 def _in_place(network: nn.Module) -> Iterator[Finding]:
     for name, module in network.named_modules():
         if getattr(module, "inplace", False):
             kind = type(module).__name__
-            yield Finding(name, "in_place", f"module {name!r} is a {kind}(inplace=True), which overwrites the value "
-                                            f"before it; accepted: {kind}(inplace=False)")
+            yield Finding(
+                name,
+                "in_place",
+                f"module {name!r} is a {kind}(inplace=True), which overwrites the value "
+                f"before it; accepted: {kind}(inplace=False)",
+            )
 
 
 def _shared(network: nn.Module) -> Iterator[Finding]:
     places = defaultdict(list)
     for name, module in network.named_modules(remove_duplicate=False):
-        if isinstance(module, ACTIVATION_MODULES) or any(True for _ in module.parameters(recurse=False)):
+        if isinstance(module, ACTIVATION_MODULES) or any(
+            True for _ in module.parameters(recurse=False)
+        ):
             places[id(module)].append(name)
     for names in places.values():
         if len(names) > 1:
-            yield Finding(names[0], "reused", f"one module is registered as {' and '.join(map(repr, names))}; "
-                                              "accepted: a module of its own for each use")
+            yield Finding(
+                names[0],
+                "reused",
+                f"one module is registered as {' and '.join(map(repr, names))}; "
+                "accepted: a module of its own for each use",
+            )
 
 
 def _zeros(network: Network) -> Tensor:
@@ -111,7 +174,11 @@ class _Calls(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
         name = _FUNCTIONS.get(func)
-        if name and self.stack and not isinstance(self.stack[-1][1], (*ACTIVATION_MODULES, *_OWN_USE)):
+        if (
+            name
+            and self.stack
+            and not isinstance(self.stack[-1][1], (*ACTIVATION_MODULES, *_OWN_USE))
+        ):
             self.functional.append((self.stack[-1][0], name))
         return func(*args, **(kwargs or {}))
 
@@ -120,12 +187,20 @@ def _follow(network: nn.Module, example: Tensor) -> Iterator[Finding]:
     calls, counts = _run(network, example)
     for name, times in counts.items():
         if times > 1:
-            yield Finding(name, "reused", f"module {name!r} is called {times} times in one pass; "
-                                          "accepted: a module of its own for each call")
+            yield Finding(
+                name,
+                "reused",
+                f"module {name!r} is called {times} times in one pass; "
+                "accepted: a module of its own for each call",
+            )
     for name, function in dict.fromkeys(calls.functional):
         where = f"module {name!r}" if name else "the network's own forward"
-        yield Finding(name, "functional", f"{where} calls {function}() as a function, which no hook sees; "
-                                          "accepted: an activation module of its own")
+        yield Finding(
+            name,
+            "functional",
+            f"{where} calls {function}() as a function, which no hook sees; "
+            "accepted: an activation module of its own",
+        )
 
 
 def _run(network: nn.Module, example: Tensor) -> tuple[_Calls, dict[str, int]]:
@@ -139,13 +214,18 @@ def _run(network: nn.Module, example: Tensor) -> tuple[_Calls, dict[str, int]]:
         def hook(module: nn.Module, inputs: tuple) -> None:
             calls.stack.append((name, module))
             counts[name] += 1
+
         return hook
 
     try:
         network.eval()
         for name, module in network.named_modules():
             handles.append(module.register_forward_pre_hook(enter(name), prepend=True))
-            handles.append(module.register_forward_hook(lambda *_: calls.stack.pop() and None, always_call=True))
+            handles.append(
+                module.register_forward_hook(
+                    lambda *_: calls.stack.pop() and None, always_call=True
+                )
+            )
         with torch.no_grad(), calls:
             network(example)
     finally:

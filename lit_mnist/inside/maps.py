@@ -88,11 +88,17 @@ def answers(model: Model, images: Images) -> Records[Answer]:
     with evaluation(model.network):
         logits = [model.network(batch) for batch in batches(model, images.pixels)]
     rows = np.concatenate([as_array(model.network.probabilities(part)) for part in logits])
-    return Records(Answer(name, pixels, int(label), row)
-                 for name, pixels, label, row in zip(images.names, images.pixels, images.labels, rows, strict=True))
+    return Records(
+        Answer(name, pixels, int(label), row)
+        for name, pixels, label, row in zip(
+            images.names, images.pixels, images.labels, rows, strict=True
+        )
+    )
 
 
-def feature_maps(model: Model, images: Images, layers: str | Sequence[str] = "*") -> Records[FeatureMaps]:
+def feature_maps(
+    model: Model, images: Images, layers: str | Sequence[str] = "*"
+) -> Records[FeatureMaps]:
     """Return the values of each layer (names or globs, see `capture`) for each image, image by image.
 
     Raises CaptureError for a layer that the network does not have.
@@ -100,10 +106,13 @@ def feature_maps(model: Model, images: Images, layers: str | Sequence[str] = "*"
     given = answers(model, images)
     found = []
     for start, answer in enumerate(given):
-        one = next(batches(model, images.pixels[start:start + 1]))
+        one = next(batches(model, images.pixels[start : start + 1]))
         with evaluation(model.network), capture(model.network, layers) as maps:
             model.network(one)
-        found += [FeatureMaps(name, answer, as_array(tensor[0]), model.seed) for name, tensor in maps.items()]
+        found += [
+            FeatureMaps(name, answer, as_array(tensor[0]), model.seed)
+            for name, tensor in maps.items()
+        ]
     return Records(found)
 
 
@@ -112,7 +121,9 @@ def journey_layers(model: Model) -> tuple[str, ...]:
     return tuple(info.name for info in model.spec.table if info.type in ("conv", "pool"))
 
 
-def journey(model: Model, images: Images, map: int = 0, layers: Sequence[str] | None = None) -> Journey:
+def journey(
+    model: Model, images: Images, map: int = 0, layers: Sequence[str] | None = None
+) -> Journey:
     """Return map number `map` of every convolution and pooling layer (or of `layers`) for each image.
 
     Raises UserError where a layer has no such map.
@@ -123,12 +134,21 @@ def journey(model: Model, images: Images, map: int = 0, layers: Sequence[str] | 
     for name in names:
         count = model.spec[name.partition(":")[0]].maps
         if count is None or not 0 <= map < count:
-            accepted = "only layers that give maps" if count is None else f"0 to {count - 1} (it has {count} maps)"
+            accepted = (
+                "only layers that give maps"
+                if count is None
+                else f"0 to {count - 1} (it has {count} maps)"
+            )
             raise UserError(f"map {map} of layer {name!r}: does not exist; accepted: {accepted}")
     records = feature_maps(model, images, names)
-    rows = [records[start:start + len(names)] for start in range(0, len(records), len(names))]
-    return Journey(names, tuple(row[0].answer for row in rows), map,
-                   tuple(tuple(record.values[map] for record in row) for row in rows), model.seed)
+    rows = [records[start : start + len(names)] for start in range(0, len(records), len(names))]
+    return Journey(
+        names,
+        tuple(row[0].answer for row in rows),
+        map,
+        tuple(tuple(record.values[map] for record in row) for row in rows),
+        model.seed,
+    )
 
 
 def deprocess(values: np.ndarray) -> np.ndarray:

@@ -39,10 +39,17 @@ def batches(model: Model, pixels: np.ndarray, size: int = BATCH) -> Iterator[Ten
     if size < 1:
         raise UserError(f"batch_size = {size!r} cannot work; accepted: a whole number above 0")
     like = next(model.network.parameters(), torch.zeros(()))
-    return (model.tensor(pixels[start:start + size]).to(like) for start in range(0, len(pixels), size))
+    return (
+        model.tensor(pixels[start : start + size]).to(like) for start in range(0, len(pixels), size)
+    )
 
 
-def sweep(network: Network, inputs: Iterable[Tensor], layers: Sequence[str], take: Callable[[Captured], None]) -> None:
+def sweep(
+    network: Network,
+    inputs: Iterable[Tensor],
+    layers: Sequence[str],
+    take: Callable[[Captured], None],
+) -> None:
     """Hand the named activations of one batch after the other to `take`; they are valid until it returns.
 
     A function, not a generator: one that is left half-way would keep hooks and modes for a while.
@@ -53,7 +60,9 @@ def sweep(network: Network, inputs: Iterable[Tensor], layers: Sequence[str], tak
             take(maps)
 
 
-def dataset_part(model: Model, part: str, root: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+def dataset_part(
+    model: Model, part: str, root: str | Path | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return pixels uint8 and labels of the `part` of the data set that the network was trained on.
 
     Pixels are (n, H, W) or (n, H, W, 3), brought to the network's size. Raises DataError for an unknown part.

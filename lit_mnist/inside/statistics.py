@@ -70,8 +70,9 @@ class Silence:
         return ACTIVE
 
 
-def activation_statistics(network: Network, inputs: Iterable[Tensor], layers: str | Sequence[str] = "*"
-                          ) -> tuple[LayerStatistics, ...]:
+def activation_statistics(
+    network: Network, inputs: Iterable[Tensor], layers: str | Sequence[str] = "*"
+) -> tuple[LayerStatistics, ...]:
     """Return the statistics of each layer (names or globs) over batches (N, C, H, W), in one pass.
 
     Sums over images are kept in float64. Raises UserError where there is no image.
@@ -101,7 +102,9 @@ class _Sums:
         # counting booleans, which is why the comparison is written as 0.0 and 1.0
         wide = torch.promote_types(maps.dtype, torch.float32)
         is_zero = torch.eq(maps, 0, out=torch.empty(maps.shape, dtype=wide, device=maps.device))
-        total, zeros = (values.sum(2, dtype=wide).sum(0, dtype=torch.float64) for values in (maps, is_zero))
+        total, zeros = (
+            values.sum(2, dtype=wide).sum(0, dtype=torch.float64) for values in (maps, is_zero)
+        )
         low = maps.amin(2).amin(0)
         high = maps.amax(2).amax(0)
         if self.images:
@@ -118,7 +121,9 @@ class _Sums:
 
     def statistics(self, layer: str) -> LayerStatistics:
         mean, zeros = (as_array(tensor / self.values) for tensor in (self.total, self.zeros))
-        return LayerStatistics(layer, self.images, mean, as_array(self.low), as_array(self.high), zeros)
+        return LayerStatistics(
+            layer, self.images, mean, as_array(self.low), as_array(self.high), zeros
+        )
 
 
 def random_pixels(shape: tuple[int, int, int], count: int, seed: int = 0) -> np.ndarray:
@@ -131,13 +136,16 @@ def random_pixels(shape: tuple[int, int, int], count: int, seed: int = 0) -> np.
     images = np.empty((count, *shape), np.float32)
     for number in range(count):
         square = 2 ** (number % 4)
-        coarse = generator.uniform(0, 255, (-(-shape[0] // square), -(-shape[1] // square), shape[2]))
-        images[number] = coarse.repeat(square, 0).repeat(square, 1)[:shape[0], :shape[1]]
+        coarse = generator.uniform(
+            0, 255, (-(-shape[0] // square), -(-shape[1] // square), shape[2])
+        )
+        images[number] = coarse.repeat(square, 0).repeat(square, 1)[: shape[0], : shape[1]]
     return images
 
 
-def silence(model: Model, statistics: Sequence[LayerStatistics], attempts: int = 1000, seed: int = 0
-            ) -> tuple[Silence, ...]:
+def silence(
+    model: Model, statistics: Sequence[LayerStatistics], attempts: int = 1000, seed: int = 0
+) -> tuple[Silence, ...]:
     """Return, for the layers of `statistics`, which maps are silent on those data, on noise, and provably.
 
     `attempts` is the number of random inputs (`random_pixels`), drawn with `seed`.
@@ -147,5 +155,7 @@ def silence(model: Model, statistics: Sequence[LayerStatistics], attempts: int =
     pixels = noise[..., 0] if noise.shape[-1] == 1 else noise
     tried = activation_statistics(model.network, batches(model, pixels), names)
     bounds = layer_bounds(model)
-    return tuple(Silence(layer.layer, layer.silent, random.silent, bounds[layer.layer].zero, attempts)
-                 for layer, random in zip(statistics, tried, strict=True))
+    return tuple(
+        Silence(layer.layer, layer.silent, random.silent, bounds[layer.layer].zero, attempts)
+        for layer, random in zip(statistics, tried, strict=True)
+    )

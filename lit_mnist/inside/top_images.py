@@ -62,8 +62,9 @@ class TopImages:
         return to_bytes(top_images(self, "peak", maps, self.pixels, names))
 
 
-def top_images(network: Network, inputs: Iterable[Tensor], layers: str | Sequence[str], k: int = 8
-               ) -> Records[TopImages]:
+def top_images(
+    network: Network, inputs: Iterable[Tensor], layers: str | Sequence[str], k: int = 8
+) -> Records[TopImages]:
     """Return for each map of each layer (names or globs) the `k` images that activate it most.
 
     `inputs` are batches (N, C, H, W); they are seen once, and only the k best of each map are kept.
@@ -88,24 +89,39 @@ def _check_count(k: int) -> None:
         raise UserError(f"k = {k!r} cannot work; accepted: a whole number above 0")
 
 
-def top_images_once(model: Model, part: str, pixels: np.ndarray, layers: Sequence[str], k: int,
-                    kept: KeptResults | None, batch: int = BATCH,
-                    track: Callable[[Iterator[Tensor]], Iterable[Tensor]] = lambda inputs: inputs
-                    ) -> tuple[TopImages, ...]:
+def top_images_once(
+    model: Model,
+    part: str,
+    pixels: np.ndarray,
+    layers: Sequence[str],
+    k: int,
+    kept: KeptResults | None,
+    batch: int = BATCH,
+    track: Callable[[Iterator[Tensor]], Iterable[Tensor]] = lambda inputs: inputs,
+) -> tuple[TopImages, ...]:
     """Return `top_images` of `pixels` (n, H, W), the `part` of a data set; what is kept for a layer is read instead.
 
     `track` shows how far the pass is. At least eight images a map are kept, so that commands share them.
     """
     _check_count(k)
-    settings = {name: {"layer": name, "part": part, "pixels": arrays_hash(pixels)} for name in layers}
-    records = {name: _read(kept, settings[name], k) for name in layers} if kept else dict.fromkeys(layers)
+    settings = {
+        name: {"layer": name, "part": part, "pixels": arrays_hash(pixels)} for name in layers
+    }
+    records = (
+        {name: _read(kept, settings[name], k) for name in layers} if kept else dict.fromkeys(layers)
+    )
     missing = [name for name in layers if records[name] is None]
     if missing:
-        for record in top_images(model.network, track(batches(model, pixels, batch)), missing, max(k, _KEPT)):
+        for record in top_images(
+            model.network, track(batches(model, pixels, batch)), missing, max(k, _KEPT)
+        ):
             records[record.layer] = record
             if kept:
-                kept.write(RECORD, settings[record.layer], {"images": record.images, "peak": vars(record.peak),
-                                                            "mean": vars(record.mean)})
+                kept.write(
+                    RECORD,
+                    settings[record.layer],
+                    {"images": record.images, "peak": vars(record.peak), "mean": vars(record.mean)},
+                )
     return tuple(_first_images(record, k) for record in records.values() if record)
 
 
@@ -113,13 +129,17 @@ def _read(kept: KeptResults, settings: dict[str, str], k: int) -> TopImages | No
     content = kept.read(RECORD, settings)
     if content is None:
         return None
-    record = TopImages(settings["layer"], content["images"], Ranking(**content["peak"]), Ranking(**content["mean"]))
+    record = TopImages(
+        settings["layer"], content["images"], Ranking(**content["peak"]), Ranking(**content["mean"])
+    )
     return record if record.peak.index.shape[1] >= min(k, record.images) else None
 
 
 def _first_images(record: TopImages, k: int) -> TopImages:
-    peak, mean = (Ranking(*(values[:, :k] for values in vars(ranking).values())) for ranking in
-                  (record.peak, record.mean))
+    peak, mean = (
+        Ranking(*(values[:, :k] for values in vars(ranking).values()))
+        for ranking in (record.peak, record.mean)
+    )
     return replace(record, peak=peak, mean=mean)
 
 
@@ -129,7 +149,9 @@ class _Best:
     def __init__(self, k: int) -> None:
         self.k = k
         self.images = 0
-        self.kept: dict[str, tuple[Tensor, ...]] = {}  # measure -> value, image, peak position, each (k, maps)
+        self.kept: dict[
+            str, tuple[Tensor, ...]
+        ] = {}  # measure -> value, image, peak position, each (k, maps)
 
     def update(self, maps: Tensor) -> None:  # (N, maps, positions)
         for measure, values in (("peak", maps.amax(-1)), ("mean", maps.mean(-1))):
@@ -137,7 +159,9 @@ class _Best:
             # the strongest position is looked for in the few that are kept, not in every image
             chosen = maps.gather(0, images.unsqueeze(-1).expand(-1, -1, maps.shape[2]))
             new = (best, images + self.images, chosen.argmax(-1))
-            if measure in self.kept:  # the older ones first, so that they stay ahead of equal newer ones
+            if (
+                measure in self.kept
+            ):  # the older ones first, so that they stay ahead of equal newer ones
                 new = tuple(torch.cat(pair) for pair in zip(self.kept[measure], new, strict=True))
             order = _first(new[0], self.k)[1]
             self.kept[measure] = tuple(tensor.gather(0, order) for tensor in new)
@@ -153,7 +177,9 @@ class _Best:
 
 def _first(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k largest of each column of `values` (N, maps) and their rows; of equal ones, those of the first rows."""
-    best, rows = values.sort(dim=0, descending=True, stable=True)  # topk leaves the order of equal values open
+    best, rows = values.sort(
+        dim=0, descending=True, stable=True
+    )  # topk leaves the order of equal values open
     return best[:k], rows[:k]
 
 

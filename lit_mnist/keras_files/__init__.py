@@ -5,4 +5,11 @@ from .reading import KerasFile, read_keras, read_weights
 from .slots import OptimizerState
 from .writing import write_keras
 
-__all__ = ["KerasFile", "KerasFileError", "OptimizerState", "read_keras", "read_weights", "write_keras"]
+__all__ = [
+    "KerasFile",
+    "KerasFileError",
+    "OptimizerState",
+    "read_keras",
+    "read_weights",
+    "write_keras",
+]

@@ -57,7 +57,9 @@ def open_container(path: Path) -> Iterator[Container]:
     if not start:
         raise KerasFileError("empty; accepted: a .keras archive, or an HDF5 file")
     if start != SIGNATURE[:4]:
-        raise KerasFileError(f"neither a .keras archive (a zip file) nor an HDF5 file: it starts with {start!r}")
+        raise KerasFileError(
+            f"neither a .keras archive (a zip file) nor an HDF5 file: it starts with {start!r}"
+        )
     with open_hdf5(path) as weights:
         yield _legacy(weights)
 
@@ -65,37 +67,68 @@ def open_container(path: Path) -> Iterator[Container]:
 def _members(archive: zipfile.ZipFile) -> bytes:
     names = archive.namelist()
     for name in names:
-        if name.startswith("/") or "\\" in name or ".." in name.split("/") or ":" in name or names.count(name) > 1:
-            raise KerasFileError(f"refused the archive member {name!r}: it leads outside, or is there twice; "
-                                 f"accepted: {METADATA}, {CONFIG}, {WEIGHTS}")
+        if (
+            name.startswith("/")
+            or "\\" in name
+            or ".." in name.split("/")
+            or ":" in name
+            or names.count(name) > 1
+        ):
+            raise KerasFileError(
+                f"refused the archive member {name!r}: it leads outside, or is there twice; "
+                f"accepted: {METADATA}, {CONFIG}, {WEIGHTS}"
+            )
     return _read(archive, WEIGHTS, LARGEST_FILE)
 
 
 def _read(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
     if name not in archive.namelist():
-        raise KerasFileError(f"no {name!r} in the archive; it holds: {', '.join(archive.namelist()[:10])}")
+        raise KerasFileError(
+            f"no {name!r} in the archive; it holds: {', '.join(archive.namelist()[:10])}"
+        )
     member = archive.getinfo(name)
-    if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise KerasFileError(f"refused the archive member {name!r}: encrypted, or packed otherwise than plain zip")
+    if member.flag_bits & 1 or member.compress_type not in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+    ):
+        raise KerasFileError(
+            f"refused the archive member {name!r}: encrypted, or packed otherwise than plain zip"
+        )
     if member.file_size > min(largest, max(_SMALL, LARGEST_RATIO * member.compress_size)):
-        raise KerasFileError(f"refused the archive member {name!r}: {member.compress_size:,} bytes would become "
-                             f"{member.file_size:,}; accepted: {LARGEST_RATIO} times as many, at most {largest:,}")
+        raise KerasFileError(
+            f"refused the archive member {name!r}: {member.compress_size:,} bytes would become "
+            f"{member.file_size:,}; accepted: {LARGEST_RATIO} times as many, at most {largest:,}"
+        )
     with archive.open(name) as file:
         return file.read(member.file_size + 1)
 
 
 def _zipped(archive: zipfile.ZipFile, weights: h5py.File) -> Container:
     config = parse(_read(archive, CONFIG, _LARGEST_TEXT), CONFIG)
-    metadata = parse(_read(archive, METADATA, _LARGEST_TEXT), METADATA) if METADATA in archive.namelist() else {}
+    metadata = (
+        parse(_read(archive, METADATA, _LARGEST_TEXT), METADATA)
+        if METADATA in archive.namelist()
+        else {}
+    )
     note = metadata.get(OWN)
-    return Container(weights, config, config.get("compile_config"), _version(metadata.get("keras_version")), True,
-                     note if isinstance(note, dict) else None)
+    return Container(
+        weights,
+        config,
+        config.get("compile_config"),
+        _version(metadata.get("keras_version")),
+        True,
+        note if isinstance(note, dict) else None,
+    )
 
 
 def _legacy(weights: h5py.File) -> Container:
-    config, training, note = (None if (content := text(weights, name)) is None else parse(content, name)
-                              for name in ("model_config", "training_config", OWN))
-    return Container(weights, config, training, _version(text(weights, "keras_version")), False, note)
+    config, training, note = (
+        None if (content := text(weights, name)) is None else parse(content, name)
+        for name in ("model_config", "training_config", OWN)
+    )
+    return Container(
+        weights, config, training, _version(text(weights, "keras_version")), False, note
+    )
 
 
 def _version(value: object) -> str | None:
@@ -105,7 +138,9 @@ def _version(value: object) -> str | None:
 def parse(content: str | bytes, what: str) -> dict[str, Any]:
     """Return a JSON object; raise KerasFileError where `content` is none."""
     if len(content) > _LARGEST_TEXT:
-        raise KerasFileError(f"{what} has {len(content):,} characters; accepted: up to {_LARGEST_TEXT:,}")
+        raise KerasFileError(
+            f"{what} has {len(content):,} characters; accepted: up to {_LARGEST_TEXT:,}"
+        )
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:

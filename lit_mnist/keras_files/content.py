@@ -47,8 +47,10 @@ def _members(path: Path) -> list[str]:
 
 def _folder(path: Path) -> str | None:
     if (path / "saved_model.pb").is_file() or (path / "keras_metadata.pb").is_file():
-        return ("a SavedModel folder of TensorFlow, whose network is a program that is never run here; accepted: "
-                f"{_SAVED_AGAIN}")
+        return (
+            "a SavedModel folder of TensorFlow, whose network is a program that is never run here; accepted: "
+            f"{_SAVED_AGAIN}"
+        )
     if (path / "model.weights.h5").is_file() and (path / "config.json").is_file():
         return f"an unpacked .keras archive; accepted: {path / 'model.weights.h5'}, which is read with config.json"
     return None
@@ -56,9 +58,14 @@ def _folder(path: Path) -> str | None:
 
 def _text_file(head: bytes) -> str | None:
     if head.startswith(b"version https://git-lfs"):
-        return ("a Git LFS pointer, a few lines that stand for a file that was not fetched; accepted: the file itself "
-                "(git lfs pull)")
-    if head.lstrip()[:9].lower() in (b"<!doctype", b"<html") or head.lstrip()[:5].lower() == b"<html":
+        return (
+            "a Git LFS pointer, a few lines that stand for a file that was not fetched; accepted: the file itself "
+            "(git lfs pull)"
+        )
+    if (
+        head.lstrip()[:9].lower() in (b"<!doctype", b"<html")
+        or head.lstrip()[:5].lower() == b"<html"
+    ):
         return "a web page, not the file that it offers; accepted: the file itself (a download link, not its page)"
     if b'"modelTopology"' in head:
         return f"a network of TensorFlow.js; accepted: {_SAVED_AGAIN}"
@@ -68,7 +75,9 @@ def _text_file(head: bytes) -> str | None:
 def _model_file(head: bytes, path: Path) -> str | None:
     if head[4:8] == b"TFL3":
         return f"a TensorFlow Lite file, which holds no layers any more; accepted: {_SAVED_AGAIN}"
-    if head.startswith(b"\x08") and (path.suffix.lower() == ".onnx" or b"onnx" in head[:200].lower()):
+    if head.startswith(b"\x08") and (
+        path.suffix.lower() == ".onnx" or b"onnx" in head[:200].lower()
+    ):
         return f"an ONNX file; accepted: the model that it was exported from ({_SAVED_AGAIN}), or {_STATE_DICT}"
     if head.startswith(b"\x80") and head[1:2] in b"\x02\x03\x04\x05":
         return f"a pickle, which can hold code and is never opened; accepted: {_STATE_DICT}"
@@ -83,8 +92,13 @@ def _model_file(head: bytes, path: Path) -> str | None:
 
 
 def _other_file(head: bytes) -> str | None:
-    kinds = {b"\x93NUMPY": "an array of NumPy", b"\x1f\x8b": "a gzip archive: unpack it first", b"\x89PNG": "a picture",
-             b"\xff\xd8\xff": "a picture", b"Rar!": "a RAR archive: unpack it first",
-             b"7z\xbc\xaf": "a 7z archive: unpack it first"}
+    kinds = {
+        b"\x93NUMPY": "an array of NumPy",
+        b"\x1f\x8b": "a gzip archive: unpack it first",
+        b"\x89PNG": "a picture",
+        b"\xff\xd8\xff": "a picture",
+        b"Rar!": "a RAR archive: unpack it first",
+        b"7z\xbc\xaf": "a 7z archive: unpack it first",
+    }
     kind = next((kind for start, kind in kinds.items() if head.startswith(start)), None)
     return kind and f"{kind}; accepted: a Keras file (.h5, .hdf5, .keras), a checkpoint"

@@ -18,8 +18,23 @@ class KerasFileError(UserError):
 
 
 # What h5py, zipfile and json raise on damaged bytes, beyond the checks that come first
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError,
-           RecursionError, MemoryError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error)
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+    EOFError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)
 
 
 @contextmanager
@@ -29,12 +44,18 @@ def reading(path: Path) -> Iterator[None]:
         from .content import what_it_is  # which needs this module
 
         what = "a folder" if path.is_dir() else "no such file"
-        raise KerasFileError(f"{path}: {what_it_is(path) or f'{what}; accepted: a Keras file (.h5, .hdf5, .keras)'}")
+        raise KerasFileError(
+            f"{path}: {what_it_is(path) or f'{what}; accepted: a Keras file (.h5, .hdf5, .keras)'}"
+        )
     try:
         yield
     except (KerasFileError, SpecError) as error:
         raise KerasFileError(f"{path}: {error}") from error
     except _DAMAGE as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        reason = next(
+            (line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__
+        )
         kind = type(error).__name__
-        raise KerasFileError(f"{path}: damaged, or not a Keras file ({kind}: {reason[:160]})") from error
+        raise KerasFileError(
+            f"{path}: damaged, or not a Keras file ({kind}: {reason[:160]})"
+        ) from error

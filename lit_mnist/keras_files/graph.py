@@ -71,7 +71,9 @@ class Graph:
     layers: tuple[KerasLayer, ...]
 
 
-def read_graph(model: Mapping[str, Any], supported: Collection[str], random: Collection[str]) -> Graph:
+def read_graph(
+    model: Mapping[str, Any], supported: Collection[str], random: Collection[str]
+) -> Graph:
     """Return the graph of a Sequential or functional model, with models inside unfolded.
 
     Layers whose class is not among `supported` are refused first, by name; then several inputs, and layers
@@ -82,7 +84,9 @@ def read_graph(model: Mapping[str, Any], supported: Collection[str], random: Col
     unfolded = _Unfolded()
     entrances = _entrances(model, layers)
     if len(entrances) != 1:
-        raise KerasFileError(f"the model has {len(entrances)} inputs ({', '.join(entrances)}); accepted: one")
+        raise KerasFileError(
+            f"the model has {len(entrances)} inputs ({', '.join(entrances)}); accepted: one"
+        )
     outputs = tuple(unfolded.model(model, layers, {entrances[0]: entrances[0]}))
     nodes = tuple(_ordered(unfolded.nodes, entrances[0]))
     return Graph(nodes, entrances[0], outputs, _input_shape(layers, model), layers)
@@ -91,41 +95,67 @@ def read_graph(model: Mapping[str, Any], supported: Collection[str], random: Col
 # ---- entries
 
 
-def _entries(model: Mapping[str, Any], path: tuple[str, ...], trainable: bool = True) -> tuple[KerasLayer, ...]:
+def _entries(
+    model: Mapping[str, Any], path: tuple[str, ...], trainable: bool = True
+) -> tuple[KerasLayer, ...]:
     """Return a model's layers, with those of models inside it as their children."""
     kind = model.get("class_name")
     config = model.get("config")
     if kind not in MODELS:
-        raise KerasFileError(f"the model is of the class {kind!r}, whose code is not in the file; "
-                             "accepted: Sequential and functional models")
-    entries = config.get("layers") if isinstance(config, Mapping) else config  # a bare list before Keras 2.2.3
+        raise KerasFileError(
+            f"the model is of the class {kind!r}, whose code is not in the file; "
+            "accepted: Sequential and functional models"
+        )
+    entries = (
+        config.get("layers") if isinstance(config, Mapping) else config
+    )  # a bare list before Keras 2.2.3
     if not isinstance(entries, list) or not 0 < len(entries) <= MOST_LAYERS:
-        raise KerasFileError(f"the model's layers are {str(entries)[:60]!r}; accepted: a list of 1 to {MOST_LAYERS}")
+        raise KerasFileError(
+            f"the model's layers are {str(entries)[:60]!r}; accepted: a list of 1 to {MOST_LAYERS}"
+        )
     if len(path) > 10:
-        raise KerasFileError(f"models nested {len(path)} deep ({'/'.join(path)[:80]}); accepted: up to 10")
+        raise KerasFileError(
+            f"models nested {len(path)} deep ({'/'.join(path)[:80]}); accepted: up to 10"
+        )
     layers = tuple(_layer(entry, number, path, trainable) for number, entry in enumerate(entries))
     names = [layer.name for layer in layers]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise KerasFileError(f"two layers are named {twice!r}; accepted: every layer has a name of its own")
+        raise KerasFileError(
+            f"two layers are named {twice!r}; accepted: every layer has a name of its own"
+        )
     return layers
 
 
 def _layer(entry: object, number: int, path: tuple[str, ...], trainable: bool) -> KerasLayer:
     config = entry.get("config") if isinstance(entry, Mapping) else None
     if not isinstance(entry, Mapping) or not isinstance(config, Mapping | list):
-        raise KerasFileError(f"layer {number + 1} is {str(entry)[:80]!r}; accepted: an object with class_name, config")
+        raise KerasFileError(
+            f"layer {number + 1} is {str(entry)[:80]!r}; accepted: an object with class_name, config"
+        )
     settings = config if isinstance(config, Mapping) else {}
     kind = entry.get("class_name")
     name = settings.get("name", entry.get("name"))
     if not (isinstance(kind, str) and isinstance(name, str) and 0 < len(name) <= 200):
-        raise KerasFileError(f"layer {number + 1} has the class {str(kind)[:80]!r} and the name {str(name)[:80]!r}; "
-                             "accepted: texts")
+        raise KerasFileError(
+            f"layer {number + 1} has the class {str(kind)[:80]!r} and the name {str(name)[:80]!r}; "
+            "accepted: texts"
+        )
     trainable = trainable and settings.get("trainable", True) is not False
     nested = kind in MODELS and isinstance(settings.get("layers", config), list)
-    children = _entries({"class_name": kind, "config": config}, (*path, name), trainable) if nested else ()
-    return KerasLayer(kind, (*path, name), settings, calls_of(entry.get("inbound_nodes")), _foreign(entry),
-                      str(entry.get("module")).startswith(_OPERATIONS), trainable, children)
+    children = (
+        _entries({"class_name": kind, "config": config}, (*path, name), trainable) if nested else ()
+    )
+    return KerasLayer(
+        kind,
+        (*path, name),
+        settings,
+        calls_of(entry.get("inbound_nodes")),
+        _foreign(entry),
+        str(entry.get("module")).startswith(_OPERATIONS),
+        trainable,
+        children,
+    )
 
 
 def _foreign(entry: Mapping[str, Any]) -> str | None:
@@ -143,7 +173,9 @@ def _leaves(layers: Sequence[KerasLayer]) -> Iterator[KerasLayer]:
         yield from _leaves(layer.children) if layer.children else (layer,)
 
 
-def _refuse_unsupported(layers: Sequence[KerasLayer], supported: Collection[str], random: Collection[str]) -> None:
+def _refuse_unsupported(
+    layers: Sequence[KerasLayer], supported: Collection[str], random: Collection[str]
+) -> None:
     bad = [layer for layer in layers if layer.kind not in supported or layer.foreign]
     if bad:
         first = bad[0]
@@ -153,12 +185,16 @@ def _refuse_unsupported(layers: Sequence[KerasLayer], supported: Collection[str]
         elif first.kind == "Lambda":
             reason = "it holds Python code, which is never run"
         others = f" (further: {', '.join(map(str, bad[1:6]))})" if bad[1:] else ""
-        raise KerasFileError(f"{first} is not supported: {reason}{others}; accepted: the layers that "
-                             "docs/keras_files.md lists")
+        raise KerasFileError(
+            f"{first} is not supported: {reason}{others}; accepted: the layers that "
+            "docs/keras_files.md lists"
+        )
     for layer in layers:
         if any(call.training for call in layer.calls) and layer.kind not in random:
-            raise KerasFileError(f"{layer} is called with training=True, so it never predicts plainly; "
-                                 "accepted: layers called as usual")
+            raise KerasFileError(
+                f"{layer} is called with training=True, so it never predicts plainly; "
+                "accepted: layers called as usual"
+            )
 
 
 # ---- the graph
@@ -183,7 +219,9 @@ class _Unfolded:
         self.first: dict[str, str] = {}  # layer -> its first call's name
         self.count: dict[str, int] = {}
 
-    def model(self, model: Mapping[str, Any], layers: Sequence[KerasLayer], given: Mapping[str, str]) -> list[str]:
+    def model(
+        self, model: Mapping[str, Any], layers: Sequence[KerasLayer], given: Mapping[str, str]
+    ) -> list[str]:
         """Add a model's calls on the nodes `given` by its inputs' names; return its outputs' nodes."""
         if _is_chain(model):
             (value,) = given.values()
@@ -197,14 +235,21 @@ class _Unfolded:
         """Add one call, whose tensors are names of nodes already; return its outputs' nodes."""
         inputs = tuple(argument for argument in call.arguments if isinstance(argument, str))
         if layer.children:
-            inner: dict[str, Any] = {"class_name": layer.kind, "config": layer.config or {"layers": []}}
+            inner: dict[str, Any] = {
+                "class_name": layer.kind,
+                "config": layer.config or {"layers": []},
+            }
             entrances = _entrances(inner, layer.children)
             if len(entrances) != len(inputs):
-                raise KerasFileError(f"{layer} is called on {len(inputs)} tensors; accepted: {len(entrances)}")
+                raise KerasFileError(
+                    f"{layer} is called on {len(inputs)} tensors; accepted: {len(entrances)}"
+                )
             return self.model(inner, layer.children, dict(zip(entrances, inputs, strict=True)))
         number = self.count[layer.name] = self.count.get(layer.name, 0) + 1
         name = layer.name if number == 1 else f"{layer.name}_call{number}"
-        constants = {place: value for place, value in enumerate(call.arguments) if not isinstance(value, str)}
+        constants = {
+            place: value for place, value in enumerate(call.arguments) if not isinstance(value, str)
+        }
         shares = None if number == 1 else self.first[layer.name]
         self.first.setdefault(layer.name, name)
         self.nodes.append(Node(name, layer, inputs, constants, shares))
@@ -214,8 +259,13 @@ class _Unfolded:
 class _Functional:
     """A functional model's calls, added as soon as what they read is there."""
 
-    def __init__(self, unfolded: _Unfolded, model: Mapping[str, Any], layers: Sequence[KerasLayer],
-                 given: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        unfolded: _Unfolded,
+        model: Mapping[str, Any],
+        layers: Sequence[KerasLayer],
+        given: Mapping[str, str],
+    ) -> None:
         self.unfolded = unfolded
         self.config = model["config"]
         self.layers = {layer.path[-1]: layer for layer in layers}
@@ -228,14 +278,20 @@ class _Functional:
         return [self._value(ref) for ref in refs(self.config.get("output_layers", []))]
 
     def _run(self) -> None:
-        left = [(layer, number, call) for layer in self.layers.values() for number, call in enumerate(layer.calls)]
+        left = [
+            (layer, number, call)
+            for layer in self.layers.values()
+            for number, call in enumerate(layer.calls)
+        ]
         while left:
             rest = [job for job in left if not self._done(*job)]
             if len(rest) == len(left):
                 layer, _, call = left[0]
                 missing = next((ref.layer for ref in call.refs if not self._known(ref)), layer.name)
-                raise KerasFileError(f"{layer} reads {missing!r}, which is no layer before it: the layers do not form "
-                                     "a graph from the input to the outputs")
+                raise KerasFileError(
+                    f"{layer} reads {missing!r}, which is no layer before it: the layers do not form "
+                    "a graph from the input to the outputs"
+                )
             left = rest
 
     def _starts(self) -> dict[str, int]:
@@ -264,7 +320,9 @@ class _Functional:
 
     def _value(self, ref: Ref) -> str:
         if not self._known(ref):
-            raise KerasFileError(f"the model's output {ref.layer!r} is no layer of it that is computed")
+            raise KerasFileError(
+                f"the model's output {ref.layer!r} is no layer of it that is computed"
+            )
         return self.values[ref.layer, ref.node, ref.tensor]
 
 
@@ -279,7 +337,9 @@ def _ordered(nodes: Sequence[Node], entrance: str) -> Iterator[Node]:
                 yield node
         rest = [node for node in left if node.name not in known]
         if len(rest) == len(left):
-            raise KerasFileError(f"layer {rest[0].name!r} shares weights with a call that comes after it")
+            raise KerasFileError(
+                f"layer {rest[0].name!r} shares weights with a call that comes after it"
+            )
         left = rest
 
 
@@ -291,7 +351,10 @@ def _input_shape(layers: Sequence[KerasLayer], model: Mapping[str, Any]) -> tupl
     while first.children:
         first = first.children[0]
     candidates = [first.config.get(key) for key in ("batch_shape", "batch_input_shape")]
-    candidates += [config.get("build_input_shape"), built.get("input_shape") if isinstance(built, Mapping) else None]
+    candidates += [
+        config.get("build_input_shape"),
+        built.get("input_shape") if isinstance(built, Mapping) else None,
+    ]
     for shape in candidates:
         if isinstance(shape, list) and len(shape) > 1:
             return tuple(shape[1:])

@@ -29,12 +29,14 @@ def open_hdf5(source: Path | bytes) -> h5py.File:
     tf.keras 2.13 to 2.15 on Windows joins names with a backslash (one group called ``layers\\dense``):
     such files are read from a copy in memory whose groups have slashes.
     """
-    start = source[:len(SIGNATURE)] if isinstance(source, bytes) else _first_bytes(source)
+    start = source[: len(SIGNATURE)] if isinstance(source, bytes) else _first_bytes(source)
     if start != SIGNATURE:
         raise KerasFileError(f"not an HDF5 file (it starts with {start!r})")
     file = h5py.File(BytesIO(source) if isinstance(source, bytes) else source, "r")
     joined = [name for name in file.keys() if _BACKSLASH in name]  # noqa: SIM118 - a group's keys are typed, itself is not
-    if not joined or "layer_names" in file.attrs or "model_weights" in file:  # the old layout: a layer's own name
+    if (
+        not joined or "layer_names" in file.attrs or "model_weights" in file
+    ):  # the old layout: a layer's own name
         return file
     file.close()
     file = h5py.File(BytesIO(source if isinstance(source, bytes) else source.read_bytes()), "r+")
@@ -53,12 +55,16 @@ def find(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
     item: h5py.Group | h5py.Dataset | h5py.Datatype = group
     for part in path.split("/"):
         if part in ("", ".", ".."):
-            raise KerasFileError(f"refused the path {path!r} inside the file; accepted: names below their group")
+            raise KerasFileError(
+                f"refused the path {path!r} inside the file; accepted: names below their group"
+            )
         if not isinstance(item, h5py.Group) or (link := item.get(part, getlink=True)) is None:
             return None
         if not isinstance(link, h5py.HardLink):
-            raise KerasFileError(f"refused {path!r}: it is a {_kind(link)}, which may lead outside the file; "
-                                 "accepted: data stored in the file itself")
+            raise KerasFileError(
+                f"refused {path!r}: it is a {_kind(link)}, which may lead outside the file; "
+                "accepted: data stored in the file itself"
+            )
         item = item[part]
     return None if isinstance(item, h5py.Datatype) else item
 
@@ -83,7 +89,9 @@ def array_at(group: h5py.Group, path: str, shape: tuple[int, ...] | None = None)
         raise KerasFileError(f"weight {path!r} is {'missing' if data is None else 'not an array'}")
     check_stored(data, path)
     if shape is not None and data.shape != shape:
-        raise KerasFileError(f"weight {path!r} has shape {data.shape}; accepted, by the configuration: {shape}")
+        raise KerasFileError(
+            f"weight {path!r} has shape {data.shape}; accepted, by the configuration: {shape}"
+        )
     values = np.asarray(data[()]).astype(data.dtype.newbyteorder("="), copy=False)
     if not np.isfinite(values).all():
         raise KerasFileError(f"weight {path!r} holds NaN or infinite values")
@@ -94,18 +102,34 @@ def check_stored(data: h5py.Dataset, path: str) -> None:
     """Raise KerasFileError where a dataset is not plain numbers of sane size stored in this very file."""
     if data.is_virtual or data.external:
         kind = "a virtual" if data.is_virtual else "an external"
-        raise KerasFileError(f"refused {path!r}: its numbers lie in another file ({kind} dataset); "
-                             "accepted: stored in the file itself")
-    if data.dtype.kind not in "fiu" or data.dtype.itemsize not in (1, 2, 4, 8) or data.shape is None:
-        raise KerasFileError(f"refused {path!r}: its values are of type {data.dtype}; accepted: plain numbers")
+        raise KerasFileError(
+            f"refused {path!r}: its numbers lie in another file ({kind} dataset); "
+            "accepted: stored in the file itself"
+        )
+    if (
+        data.dtype.kind not in "fiu"
+        or data.dtype.itemsize not in (1, 2, 4, 8)
+        or data.shape is None
+    ):
+        raise KerasFileError(
+            f"refused {path!r}: its values are of type {data.dtype}; accepted: plain numbers"
+        )
     settings = data.id.get_create_plist()
-    unknown = [code for i in range(settings.get_nfilters()) if (code := settings.get_filter(i)[0]) not in _FILTERS]
+    unknown = [
+        code
+        for i in range(settings.get_nfilters())
+        if (code := settings.get_filter(i)[0]) not in _FILTERS
+    ]
     if unknown:
-        raise KerasFileError(f"refused {path!r}: packed with HDF5 filter {unknown[0]}; accepted: unpacked, or gzip")
+        raise KerasFileError(
+            f"refused {path!r}: packed with HDF5 filter {unknown[0]}; accepted: unpacked, or gzip"
+        )
     stored = data.id.get_storage_size()
     if data.nbytes > LARGEST_ARRAY or data.nbytes > (LARGEST_RATIO if data.chunks else 1) * stored:
-        raise KerasFileError(f"refused {path!r}: it declares {data.nbytes:,} bytes (shape {data.shape}) where the file "
-                             f"stores {stored:,}; accepted: up to {LARGEST_ARRAY:,}, all of them stored")
+        raise KerasFileError(
+            f"refused {path!r}: it declares {data.nbytes:,} bytes (shape {data.shape}) where the file "
+            f"stores {stored:,}; accepted: up to {LARGEST_ARRAY:,}, all of them stored"
+        )
 
 
 def text(group: h5py.Group, name: str) -> str | None:
@@ -139,7 +163,9 @@ def _strings(group: h5py.Group, name: str) -> list[str]:
     if kind is None:
         raise KerasFileError(f"attribute {name!r} is of type {attribute.dtype}; accepted: text")
     if attribute.get_storage_size() > _LARGEST_ATTRIBUTE or count > _MOST_NAMES:
-        raise KerasFileError(f"attribute {name!r} declares {count:,} values, {attribute.get_storage_size():,} bytes; "
-                             f"accepted: up to {_MOST_NAMES:,} and {_LARGEST_ATTRIBUTE:,}")
+        raise KerasFileError(
+            f"attribute {name!r} declares {count:,} values, {attribute.get_storage_size():,} bytes; "
+            f"accepted: up to {_MOST_NAMES:,} and {_LARGEST_ATTRIBUTE:,}"
+        )
     values = np.atleast_1d(np.asarray(group.attrs[name], dtype=object)).ravel()
     return [value.decode("utf-8") if isinstance(value, bytes) else str(value) for value in values]

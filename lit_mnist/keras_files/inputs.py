@@ -13,9 +13,20 @@ Shape = tuple[int, ...]
 
 _CHANNELS = (1, 3)  # of flat images: grey, colour
 LARGEST_SIDE = 4096
-_VALUE_BY_VALUE = ("Rescaling", "Dropout", "GaussianNoise", "Activation", "ReLU", "LeakyReLU", "ELU", "TFOpLambda")
-_ACCEPTED = (f"(height, width, channels) up to {LARGEST_SIDE} a side, (height, width), "
-             "or (n,) with n a square or three squares")
+_VALUE_BY_VALUE = (
+    "Rescaling",
+    "Dropout",
+    "GaussianNoise",
+    "Activation",
+    "ReLU",
+    "LeakyReLU",
+    "ELU",
+    "TFOpLambda",
+)
+_ACCEPTED = (
+    f"(height, width, channels) up to {LARGEST_SIDE} a side, (height, width), "
+    "or (n,) with n a square or three squares"
+)
 
 
 def input_image(graph: Graph, shape: tuple[Any, ...] | None) -> tuple[Shape, bool]:
@@ -30,17 +41,25 @@ def input_image(graph: Graph, shape: tuple[Any, ...] | None) -> tuple[Shape, boo
     if len(shape) == 3 and type(shape[2]) is int and None in shape[:2]:
         return _checked(_filled(shape), shape), False
     if not all(type(size) is int and 0 < size <= LARGEST_SIDE**2 for size in shape):
-        raise KerasFileError(f"the input has the shape {shape}; accepted: whole numbers, {_ACCEPTED}")
+        raise KerasFileError(
+            f"the input has the shape {shape}; accepted: whole numbers, {_ACCEPTED}"
+        )
     if len(shape) == 3:
         return _checked(shape, shape), False
     first = _first_layer(graph)
     reshaped = target_shape(first, shape) if first is not None and first.kind == "Reshape" else ()
     if len(shape) == 2:
         if first is not None and first.kind not in ("Flatten", "Reshape"):
-            raise KerasFileError(f"{first} works on the rows of a {shape} input; accepted: Flatten or Reshape first")
+            raise KerasFileError(
+                f"{first} works on the rows of a {shape} input; accepted: Flatten or Reshape first"
+            )
         return _checked((*shape, 1), shape), False
     if len(shape) == 1:
-        return (_checked(reshaped, shape), False) if len(reshaped) == 3 else (_checked(_square(shape[0]), shape), True)
+        return (
+            (_checked(reshaped, shape), False)
+            if len(reshaped) == 3
+            else (_checked(_square(shape[0]), shape), True)
+        )
     raise KerasFileError(f"the input has the shape {shape}; accepted: {_ACCEPTED}")
 
 

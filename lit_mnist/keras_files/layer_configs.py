@@ -9,13 +9,20 @@ from .. import spec as s
 
 Config = dict[str, Any]
 
-_LEAKY_FUNCTION = 0.2  # slope of Keras' activation function leaky_relu; another slope needs its layer
+_LEAKY_FUNCTION = (
+    0.2  # slope of Keras' activation function leaky_relu; another slope needs its layer
+)
 _LEAKY_HERE = 0.3  # slope where a spec names none
-_FUNCTIONS = ("gelu_tanh", "hard_sigmoid_keras2")  # that Keras has no name for; keras_baseline registers them
+_FUNCTIONS = (
+    "gelu_tanh",
+    "hard_sigmoid_keras2",
+)  # that Keras has no name for; keras_baseline registers them
 _LAST = {"data_format": "channels_last"}
 
 
-def keras_object(kind: str, config: Mapping[str, Any], zipped: bool = True, module: str = "keras.layers") -> Config:
+def keras_object(
+    kind: str, config: Mapping[str, Any], zipped: bool = True, module: str = "keras.layers"
+) -> Config:
     """Return an object as Keras 3 writes it: in archives with its module, in HDF5 files without."""
     if not zipped:
         return {"class_name": kind, "config": dict(config)}
@@ -33,43 +40,76 @@ def class_and_config(layer: s.Layer, zipped: bool = True) -> tuple[str, Config]:
 def _kernels(layer: s.Layer, zipped: bool) -> tuple[str, Config] | None:
     match layer:
         case s.Conv():
-            return "Conv2D", {"filters": layer.filters, **_scanning(layer), "groups": layer.groups,
-                              **_ending(layer, zipped, "kernel_regularizer")}
+            return "Conv2D", {
+                "filters": layer.filters,
+                **_scanning(layer),
+                "groups": layer.groups,
+                **_ending(layer, zipped, "kernel_regularizer"),
+            }
         case s.SeparableConv():
-            return "SeparableConv2D", {"filters": layer.filters, "depth_multiplier": layer.multiplier,
-                                       **_scanning(layer),
-                                       **_ending(layer, zipped, "depthwise_regularizer", "pointwise_regularizer")}
+            return "SeparableConv2D", {
+                "filters": layer.filters,
+                "depth_multiplier": layer.multiplier,
+                **_scanning(layer),
+                **_ending(layer, zipped, "depthwise_regularizer", "pointwise_regularizer"),
+            }
         case s.DepthwiseConv():
-            return "DepthwiseConv2D", {"depth_multiplier": layer.multiplier, **_scanning(layer),
-                                       **_ending(layer, zipped, "depthwise_regularizer")}
+            return "DepthwiseConv2D", {
+                "depth_multiplier": layer.multiplier,
+                **_scanning(layer),
+                **_ending(layer, zipped, "depthwise_regularizer"),
+            }
         case s.TransposedConv():
-            return "Conv2DTranspose", {"filters": layer.filters, "kernel_size": list(layer.kernel),
-                                       "strides": list(layer.stride), "padding": layer.padding, **_LAST,
-                                       **_ending(layer, zipped, "kernel_regularizer")}
+            return "Conv2DTranspose", {
+                "filters": layer.filters,
+                "kernel_size": list(layer.kernel),
+                "strides": list(layer.stride),
+                "padding": layer.padding,
+                **_LAST,
+                **_ending(layer, zipped, "kernel_regularizer"),
+            }
         case s.Dense():
             return "Dense", {"units": layer.units, **_ending(layer, zipped, "kernel_regularizer")}
     return None
 
 
 def _scanning(layer: s.Scanning) -> Config:
-    return {"kernel_size": list(layer.kernel), "strides": list(layer.stride), "padding": layer.padding,
-            "dilation_rate": list(layer.dilation), **_LAST}
+    return {
+        "kernel_size": list(layer.kernel),
+        "strides": list(layer.stride),
+        "padding": layer.padding,
+        "dilation_rate": list(layer.dilation),
+        **_LAST,
+    }
 
 
 def _shapes(layer: s.Layer, zipped: bool) -> tuple[str, Config] | None:
     match layer:
         case s.Pool():
-            return ("MaxPooling2D" if layer.kind == "max" else "AveragePooling2D",
-                    {"pool_size": list(layer.size), "strides": list(layer.step), "padding": layer.padding, **_LAST})
+            return (
+                "MaxPooling2D" if layer.kind == "max" else "AveragePooling2D",
+                {
+                    "pool_size": list(layer.size),
+                    "strides": list(layer.step),
+                    "padding": layer.padding,
+                    **_LAST,
+                },
+            )
         case s.GlobalPool():
-            return ("GlobalMaxPooling2D" if layer.kind == "max" else "GlobalAveragePooling2D",
-                    {**_LAST, "keepdims": layer.keepdims})
+            return (
+                "GlobalMaxPooling2D" if layer.kind == "max" else "GlobalAveragePooling2D",
+                {**_LAST, "keepdims": layer.keepdims},
+            )
         case s.ZeroPad():
             return "ZeroPadding2D", {"padding": [list(pair) for pair in layer.padding], **_LAST}
         case s.Cropping():
             return "Cropping2D", {"cropping": [list(pair) for pair in layer.cropping], **_LAST}
         case s.Upsampling():
-            return "UpSampling2D", {"size": list(layer.size), "interpolation": layer.interpolation, **_LAST}
+            return "UpSampling2D", {
+                "size": list(layer.size),
+                "interpolation": layer.interpolation,
+                **_LAST,
+            }
         case s.Permute():
             return "Permute", {"dims": list(layer.dims)}
         case s.Flatten():
@@ -88,14 +128,22 @@ def _scales(layer: s.Layer, zipped: bool) -> tuple[str, Config] | None:
         case s.GroupNorm():
             return "GroupNormalization", {"axis": -1, "groups": layer.groups, **_learned(layer)}
         case s.Normalization():
-            return "Normalization", {"axis": layer.axis, "invert": layer.invert, "mean": _plain(layer.mean),
-                                     "variance": _plain(layer.variance)}
+            return "Normalization", {
+                "axis": layer.axis,
+                "invert": layer.invert,
+                "mean": _plain(layer.mean),
+                "variance": _plain(layer.variance),
+            }
         case s.Rescaling():
             return "Rescaling", {"scale": _plain(layer.factor), "offset": _plain(layer.offset)}
         case s.ActivityRegularization():
             return "ActivityRegularization", {"l1": layer.l1, "l2": layer.l2}
         case s.ReLU():
-            return "ReLU", {"max_value": layer.maximum, "negative_slope": layer.slope, "threshold": layer.threshold}
+            return "ReLU", {
+                "max_value": layer.maximum,
+                "negative_slope": layer.slope,
+                "threshold": layer.threshold,
+            }
         case s.PReLU():
             return "PReLU", {"shared_axes": list(layer.shared_axes) or None}
         case s.Activation():
@@ -122,15 +170,25 @@ def _training(layer: s.Layer, zipped: bool) -> tuple[str, Config] | None:
         case s.RandomRotation():
             return "RandomRotation", {"factor": _plain(layer.factor), **_moving(layer)}
         case s.RandomTranslation() | s.RandomZoom():
-            return type(layer).__name__, {"height_factor": _plain(layer.height_factor),
-                                          "width_factor": _plain(layer.width_factor), **_moving(layer)}
+            return type(layer).__name__, {
+                "height_factor": _plain(layer.height_factor),
+                "width_factor": _plain(layer.width_factor),
+                **_moving(layer),
+            }
         case s.RandomContrast():
-            return "RandomContrast", {"factor": _plain(layer.factor), "value_range": list(layer.value_range)}
+            return "RandomContrast", {
+                "factor": _plain(layer.factor),
+                "value_range": list(layer.value_range),
+            }
     return None
 
 
 def _moving(layer: s.Moving) -> Config:
-    return {"fill_mode": layer.fill_mode, "fill_value": layer.fill_value, "interpolation": layer.interpolation}
+    return {
+        "fill_mode": layer.fill_mode,
+        "fill_value": layer.fill_value,
+        "interpolation": layer.interpolation,
+    }
 
 
 def _merges(layer: s.Layer, zipped: bool) -> tuple[str, Config] | None:
@@ -161,16 +219,28 @@ def _slope(layer: s.Activated | s.Activation) -> float:
 def _name(activation: str) -> str | Config:
     """Return Keras' name of an activation, or the function that `keras_baseline` registers."""
     if activation in _FUNCTIONS:
-        return {"module": "builtins", "class_name": "function", "config": f"lit_mnist>{activation}",
-                "registered_name": "function"}
+        return {
+            "module": "builtins",
+            "class_name": "function",
+            "config": f"lit_mnist>{activation}",
+            "registered_name": "function",
+        }
     return "hard_silu" if activation == "hard_swish" else activation
 
 
 def _ending(layer: s.Activated, zipped: bool, *regularizers: str) -> Config:
     """What layers with kernels share: bias, activation, penalty on the kernels."""
     penalty = {"l1": layer.l1, "l2": layer.l2}
-    regularizer = keras_object("L1L2", penalty, zipped, "keras.regularizers") if layer.l1 or layer.l2 else None
-    return {"use_bias": layer.use_bias, "activation": _activation(layer), **dict.fromkeys(regularizers, regularizer)}
+    regularizer = (
+        keras_object("L1L2", penalty, zipped, "keras.regularizers")
+        if layer.l1 or layer.l2
+        else None
+    )
+    return {
+        "use_bias": layer.use_bias,
+        "activation": _activation(layer),
+        **dict.fromkeys(regularizers, regularizer),
+    }
 
 
 def _activation(layer: s.Activated) -> str | Config:

@@ -13,22 +13,64 @@ from ..spec import Shape
 from .errors import KerasFileError
 from .graph import Graph, KerasLayer, Node
 
-_FORMATTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose", "MaxPooling2D", "AveragePooling2D",
-              "GlobalMaxPooling2D", "GlobalAveragePooling2D", "ZeroPadding2D", "Cropping2D", "UpSampling2D")
-_ON_CHANNELS = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "Normalization", "Softmax",
-                "Concatenate")
-_VALUE_BY_VALUE = ("Activation", "ReLU", "LeakyReLU", "ELU", "Dropout", "SpatialDropout2D", "GaussianNoise",
-                   "GaussianDropout", "AlphaDropout", "Rescaling", "Add", "Subtract", "Multiply", "Average", "Maximum",
-                   "Minimum")
+_FORMATTED = (
+    "Conv2D",
+    "DepthwiseConv2D",
+    "SeparableConv2D",
+    "Conv2DTranspose",
+    "MaxPooling2D",
+    "AveragePooling2D",
+    "GlobalMaxPooling2D",
+    "GlobalAveragePooling2D",
+    "ZeroPadding2D",
+    "Cropping2D",
+    "UpSampling2D",
+)
+_ON_CHANNELS = (
+    "BatchNormalization",
+    "LayerNormalization",
+    "GroupNormalization",
+    "Normalization",
+    "Softmax",
+    "Concatenate",
+)
+_VALUE_BY_VALUE = (
+    "Activation",
+    "ReLU",
+    "LeakyReLU",
+    "ELU",
+    "Dropout",
+    "SpatialDropout2D",
+    "GaussianNoise",
+    "GaussianDropout",
+    "AlphaDropout",
+    "Rescaling",
+    "Add",
+    "Subtract",
+    "Multiply",
+    "Average",
+    "Maximum",
+    "Minimum",
+)
 
 
 def is_channels_first(graph: Graph) -> bool:
     """Whether the file's images have their channels first; raise KerasFileError where some have and some have not."""
-    formats = {node.layer.config.get("data_format") for node in graph.nodes if node.layer.kind in _FORMATTED}
+    formats = {
+        node.layer.config.get("data_format")
+        for node in graph.nodes
+        if node.layer.kind in _FORMATTED
+    }
     if {"channels_first", "channels_last"} <= formats:
-        layer = next(node.layer for node in graph.nodes if node.layer.config.get("data_format") == "channels_first")
-        raise KerasFileError(f"{layer}: data_format = channels_first beside layers of channels_last is not supported; "
-                             "accepted: one order of the axes in the whole file")
+        layer = next(
+            node.layer
+            for node in graph.nodes
+            if node.layer.config.get("data_format") == "channels_first"
+        )
+        raise KerasFileError(
+            f"{layer}: data_format = channels_first beside layers of channels_last is not supported; "
+            "accepted: one order of the axes in the whole file"
+        )
     return "channels_first" in formats
 
 
@@ -49,8 +91,10 @@ def channels_last(layer: KerasLayer, shape: Shape) -> KerasLayer:
         changed["axis"] = _last(layer, layer.config["axis"])
     if layer.kind == "Reshape" and len(target := layer.config.get("target_shape", [])) == 3:
         if target[0] != 1:
-            raise KerasFileError(f"{layer}: target_shape = {target} on images with their channels first is not "
-                                 "supported; accepted: one channel")
+            raise KerasFileError(
+                f"{layer}: target_shape = {target} on images with their channels first is not "
+                "supported; accepted: one channel"
+            )
         changed["target_shape"] = [*target[1:], target[0]]
     elif len(shape) == 3 and layer.kind in ("Permute", "PReLU", "Reshape"):
         raise KerasFileError(f"{layer} on images with their channels first is not supported")
@@ -61,8 +105,10 @@ def _last(layer: KerasLayer, axis: Any) -> Any:
     if isinstance(axis, list):
         return [_last(layer, number) for number in axis]
     if axis not in (1, -3):
-        raise KerasFileError(f"{layer}: axis = {axis} on images with their channels first is not supported; "
-                             "accepted: 1 (the channels)")
+        raise KerasFileError(
+            f"{layer}: axis = {axis} on images with their channels first is not supported; "
+            "accepted: 1 (the channels)"
+        )
     return -1
 
 
@@ -73,17 +119,24 @@ class Turns:
         self.first = first
         self.flipped = backend == "theano"
         self.orders: dict[str, np.ndarray] = {}
-        self._images: dict[str, Shape] = {}  # nodes whose vectors are images flattened channels first
+        self._images: dict[
+            str, Shape
+        ] = {}  # nodes whose vectors are images flattened channels first
 
     def follow(self, node: Node, name: str, shape: Shape) -> None:
         """Note what becomes of flattened images in a node, called `name` here, with an input of `shape`."""
         if not self.first:
             return
-        if node.layer.kind == "Flatten" and len(shape) == 3 and node.layer.config.get(
-                "data_format") != "channels_first":
+        if (
+            node.layer.kind == "Flatten"
+            and len(shape) == 3
+            and node.layer.config.get("data_format") != "channels_first"
+        ):
             self._images[node.name] = shape
             return
-        image = next((self._images[source] for source in node.inputs if source in self._images), None)
+        image = next(
+            (self._images[source] for source in node.inputs if source in self._images), None
+        )
         if image is None:
             return
         height, width, channels = image
@@ -91,7 +144,9 @@ class Turns:
             numbers = np.arange(math.prod(image)).reshape(channels, height, width)
             self.orders[name] = numbers.transpose(1, 2, 0).ravel()
         elif node.layer.kind not in _VALUE_BY_VALUE:
-            raise KerasFileError(f"{node.layer} on an image flattened with its channels first is not supported")
+            raise KerasFileError(
+                f"{node.layer} on an image flattened with its channels first is not supported"
+            )
         if node.layer.kind != "Dense":
             self._images[node.name] = image
 
@@ -101,7 +156,11 @@ class Turns:
         if self.flipped and array.ndim == 4 and weight in ("kernel", "depthwise_kernel"):
             array = np.ascontiguousarray(array[::-1, ::-1])
         order = self.orders.get(layer)
-        return array[order] if order is not None and len(order) == len(array) and weight != "bias" else array
+        return (
+            array[order]
+            if order is not None and len(order) == len(array) and weight != "bias"
+            else array
+        )
 
     def all_turned(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return every array of weights, or of one slot, as ours."""

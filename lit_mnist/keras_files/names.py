@@ -57,7 +57,7 @@ def group_names(kinds: Iterable[str], present: Iterable[str] | None = None) -> l
     for key in map(snake_case, kinds):
         if key not in places and present is not None:
             of_class = [name for name in present if re.fullmatch(rf"{key}(_\d{{1,6}})?", name)]
-            places[key] = sorted(of_class, key=lambda name, key=key: int(name[len(key) + 1:] or 0))
+            places[key] = sorted(of_class, key=lambda name, key=key: int(name[len(key) + 1 :] or 0))
         counted = f"{key}_{seen[key]}" if seen[key] else key
         groups.append(places[key][seen[key]] if seen[key] < len(places.get(key, ())) else counted)
         seen[key] += 1

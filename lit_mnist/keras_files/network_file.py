@@ -31,14 +31,20 @@ def network_config(path: Path) -> dict[str, Any]:
     """Return the model that a file describes; raise KerasFileError where it describes none."""
     config = keras_config(path)
     if config is None:
-        raise KerasFileError(f"{path}: describes no network of Keras; accepted: what model.to_json() gives (also as "
-                             "YAML), with class_name and config")
+        raise KerasFileError(
+            f"{path}: describes no network of Keras; accepted: what model.to_json() gives (also as "
+            "YAML), with class_name and config"
+        )
     return config
 
 
 def beside(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yield the descriptions of networks in a file's folder, those of its own name first."""
-    files = [file for file in sorted(path.parent.iterdir())[:_MOST_FILES] if file.suffix.lower() in SUFFIXES]
+    files = [
+        file
+        for file in sorted(path.parent.iterdir())[:_MOST_FILES]
+        if file.suffix.lower() in SUFFIXES
+    ]
     for file in sorted(files, key=lambda file: not same_name(file, path)):
         config = keras_config(file)
         if config is not None:

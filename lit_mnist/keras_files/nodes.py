@@ -35,7 +35,9 @@ def calls_of(nodes: object) -> tuple[Call, ...]:
     """Return a layer's calls, from the value of its ``inbound_nodes``."""
     if not isinstance(nodes, list) or not nodes:
         return ()
-    return tuple(_new_call(node) if isinstance(node, Mapping) else _old_call(node) for node in nodes)
+    return tuple(
+        _new_call(node) if isinstance(node, Mapping) else _old_call(node) for node in nodes
+    )
 
 
 def refs(value: object) -> list[Ref]:
@@ -51,8 +53,13 @@ def _new_call(node: Mapping[str, Any]) -> Call:
     keywords = node.get("kwargs")
     keywords = keywords if isinstance(keywords, Mapping) else {}
     others = {key: value for key, value in keywords.items() if key not in ("training", "mask")}
-    return Call((*_new_arguments(node.get("args", [])), *_new_arguments(list(others.values()), tensors=True)),
-                bool(keywords.get("training")))
+    return Call(
+        (
+            *_new_arguments(node.get("args", [])),
+            *_new_arguments(list(others.values()), tensors=True),
+        ),
+        bool(keywords.get("training")),
+    )
 
 
 def _new_arguments(value: object, tensors: bool = False) -> Iterator[Any]:
@@ -72,7 +79,9 @@ def _new_arguments(value: object, tensors: bool = False) -> Iterator[Any]:
 def _history(tensor: Mapping[str, Any]) -> tuple[str, int, int]:
     history = tensor["config"]["keras_history"]
     if not _is_old_ref(history):
-        raise KerasFileError(f"a tensor's history is {str(history)[:80]!r}; accepted: [layer, call, output]")
+        raise KerasFileError(
+            f"a tensor's history is {str(history)[:80]!r}; accepted: [layer, call, output]"
+        )
     return history[0], history[1], history[2]
 
 
@@ -87,21 +96,32 @@ def _old_call(node: object) -> Call:
     training = False
     for entry in node if isinstance(node, list) and node and isinstance(node[0], list) else [node]:
         if not isinstance(entry, list) or len(entry) < 3:
-            raise KerasFileError(f"a layer's call is {str(entry)[:80]!r}; accepted: [layer, call, output, settings]")
+            raise KerasFileError(
+                f"a layer's call is {str(entry)[:80]!r}; accepted: [layer, call, output, settings]"
+            )
         arguments.append(entry[2] if entry[0] == "_CONSTANT_VALUE" else _old_ref(entry))
         keywords = entry[3] if len(entry) > 3 and isinstance(entry[3], Mapping) else {}
         training = training or bool(keywords.get("training"))
-        arguments += [_old_ref(value) if _is_old_ref(value) else value for key, value in keywords.items()
-                      if key in ("y", "x") and value is not None]
+        arguments += [
+            _old_ref(value) if _is_old_ref(value) else value
+            for key, value in keywords.items()
+            if key in ("y", "x") and value is not None
+        ]
     return Call(tuple(arguments), training)
 
 
 def _is_old_ref(value: object) -> bool:
-    return (isinstance(value, list) and len(value) >= 3 and isinstance(value[0], str)
-            and all(type(number) is int for number in value[1:3]))
+    return (
+        isinstance(value, list)
+        and len(value) >= 3
+        and isinstance(value[0], str)
+        and all(type(number) is int for number in value[1:3])
+    )
 
 
 def _old_ref(value: Any) -> Ref:
     if not _is_old_ref(value):
-        raise KerasFileError(f"a layer's call names {str(value)[:80]!r}; accepted: [layer, call, output]")
+        raise KerasFileError(
+            f"a layer's call names {str(value)[:80]!r}; accepted: [layer, call, output]"
+        )
     return Ref(value[0], value[1], value[2])

@@ -13,7 +13,10 @@ def in_keras_order(spec: NetworkSpec) -> list[Layer]:
     By depth (the longest way to an output, over all calls of a layer), and of one depth by the first visit of a
     walk from the outputs (keras/src/ops/function.py, `map_graph`).
     """
-    owners = {layer.name: layer.shares if isinstance(layer, Shared) else layer.name for layer in spec.layers}
+    owners = {
+        layer.name: layer.shares if isinstance(layer, Shared) else layer.name
+        for layer in spec.layers
+    }
     if spec.is_chain and len(set(owners.values())) == len(owners):
         return list(spec.layers)
     finished, visits = _walk(spec, owners)

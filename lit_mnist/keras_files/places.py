@@ -13,7 +13,9 @@ from .names import group_names
 
 ROOTS = ("layers", "_layer_checkpoint_dependencies")  # Keras 3; TensorFlow 2.12
 Places = dict[str, list[str]]  # layer's name in the file -> paths of its arrays
-Counts = Mapping[str, tuple[int, int]]  # layer's name -> number of weights that can be trained, and of the others
+Counts = Mapping[
+    str, tuple[int, int]
+]  # layer's name -> number of weights that can be trained, and of the others
 
 
 def weight_places(file: h5py.File, stored: Sequence[KerasLayer], counts: Counts) -> Places:
@@ -27,11 +29,16 @@ def weight_places(file: h5py.File, stored: Sequence[KerasLayer], counts: Counts)
     return dict(_by_class(file, root, stored, counts))
 
 
-def _by_class(file: h5py.File, root: str, stored: Sequence[KerasLayer],
-              counts: Counts) -> Iterator[tuple[str, list[str]]]:
+def _by_class(
+    file: h5py.File, root: str, stored: Sequence[KerasLayer], counts: Counts
+) -> Iterator[tuple[str, list[str]]]:
     """Keras 3's store: groups are called after classes; since 3.6 an attribute holds the layer's own name."""
     top = group_at(file, root)
-    names_of = {text(group_at(top, f"{key}/vars"), "name"): key for key in top if find(top, f"{key}/vars") is not None}
+    names_of = {
+        text(group_at(top, f"{key}/vars"), "name"): key
+        for key in top
+        if find(top, f"{key}/vars") is not None
+    }
     layers = [layer for layer in stored if not layer.operation]
     counted = group_names([layer.kind for layer in layers], list(top))
     filled = [layer for layer in layers if _has_weights(layer, counts)]
@@ -41,7 +48,9 @@ def _by_class(file: h5py.File, root: str, stored: Sequence[KerasLayer],
             continue
         key = names_of[layer.path[-1]] if by_name else group
         if layer.children:
-            inner = next((name for name in ROOTS if find(top, f"{key}/{name}") is not None), ROOTS[0])
+            inner = next(
+                (name for name in ROOTS if find(top, f"{key}/{name}") is not None), ROOTS[0]
+            )
             yield from _by_class(file, f"{root}/{key}/{inner}", layer.children, counts)
         else:
             variables = group_at(top, f"{key}/vars")
@@ -49,20 +58,28 @@ def _by_class(file: h5py.File, root: str, stored: Sequence[KerasLayer],
 
 
 def _has_weights(layer: KerasLayer, counts: Counts) -> bool:
-    return any(_has_weights(child, counts) for child in layer.children) if layer.children else layer.name in counts
+    return (
+        any(_has_weights(child, counts) for child in layer.children)
+        if layer.children
+        else layer.name in counts
+    )
 
 
 def _by_name(file: h5py.File, stored: Sequence[KerasLayer], counts: Counts) -> Places:
     """The older layout: a group for each layer, which lists its weights' names; a nested model is one group."""
     prefix = "model_weights/" if "model_weights" in file else ""
     top = group_at(file, "model_weights") if prefix else file
-    listed = {name: names(group_at(top, name), "weight_names") for name in names(top, "layer_names")}
+    listed = {
+        name: names(group_at(top, name), "weight_names") for name in names(top, "layer_names")
+    }
     weighted = [layer for layer in stored if _has_weights(layer, counts)]
     filled = [name for name, weights in listed.items() if weights]
     by_name = all(layer.path[-1] in listed for layer in weighted)
     if not by_name and len(filled) != len(weighted):
-        raise KerasFileError(f"layers with weights in the file: {', '.join(filled) or 'none'}; accepted: "
-                             f"{', '.join(layer.name for layer in weighted)}")
+        raise KerasFileError(
+            f"layers with weights in the file: {', '.join(filled) or 'none'}; accepted: "
+            f"{', '.join(layer.name for layer in weighted)}"
+        )
     groups = [layer.path[-1] for layer in weighted] if by_name else filled
     places: Places = {}
     for layer, group in zip(weighted, groups, strict=True):
@@ -80,10 +97,15 @@ def _split(model: KerasLayer, paths: Sequence[str], counts: Counts) -> Places:
     moved = {layer.name: counts[layer.name][0] if layer.trainable else 0 for layer in layers}
     needed = sum(sum(counts[layer.name]) for layer in layers)
     if needed != len(paths):
-        raise KerasFileError(f"{model} has {len(paths)} weights in the file; accepted, by the configuration: {needed}")
+        raise KerasFileError(
+            f"{model} has {len(paths)} weights in the file; accepted, by the configuration: {needed}"
+        )
     left = list(paths)
     first = {layer.name: [left.pop(0) for _ in range(moved[layer.name])] for layer in layers}
-    rest = {layer.name: [left.pop(0) for _ in range(sum(counts[layer.name]) - moved[layer.name])] for layer in layers}
+    rest = {
+        layer.name: [left.pop(0) for _ in range(sum(counts[layer.name]) - moved[layer.name])]
+        for layer in layers
+    }
     return {layer.name: first[layer.name] + rest[layer.name] for layer in layers}
 
 

@@ -67,7 +67,9 @@ def read_keras(path: str | Path, network: str | Path | None = None) -> KerasFile
         return read_keras(_weights_beside(path), path)
     with reading(path), opened(path) as container:
         if network is not None:
-            return _with_network(container, path, network_config(Path(network)), f"the network is that of {network}")
+            return _with_network(
+                container, path, network_config(Path(network)), f"the network is that of {network}"
+            )
         if container.config is not None:
             return _read(container, path, container.config)
         return _with_network_beside(container, path)
@@ -77,13 +79,29 @@ def _read(container: Container, path: Path, config: Mapping[str, Any]) -> KerasF
     graph = read_graph(config, SUPPORTED, RANDOM)
     network = describe(graph, container.keras_version, text(container.weights, "backend"))
     turns = network.turns
-    weights = turns.all_turned(_weights(container.weights, network.spec, graph.layers, network.layers))
+    weights = turns.all_turned(
+        _weights(container.weights, network.spec, graph.layers, network.layers)
+    )
     state, why = _optimizer(container, network, graph.layers)
-    return KerasFile(path, network.spec, weights, container.keras_version, container.zipped, network.renamed,
-                     (*network.notes, *why), state, container.training, container.note, network.frozen, turns.first)
+    return KerasFile(
+        path,
+        network.spec,
+        weights,
+        container.keras_version,
+        container.zipped,
+        network.renamed,
+        (*network.notes, *why),
+        state,
+        container.training,
+        container.note,
+        network.frozen,
+        turns.first,
+    )
 
 
-def _with_network(container: Container, path: Path, config: Mapping[str, Any], note: str) -> KerasFile:
+def _with_network(
+    container: Container, path: Path, config: Mapping[str, Any], note: str
+) -> KerasFile:
     file = _read(container, path, config)
     return replace(file, notes=(note, *file.notes))
 
@@ -91,35 +109,56 @@ def _with_network(container: Container, path: Path, config: Mapping[str, Any], n
 def _with_network_beside(container: Container, path: Path) -> KerasFile:
     """Read weights with the one description in their folder that fits them, or that is called like them."""
     if not _has_weights(container.weights):
-        raise KerasFileError(f"an HDF5 file of data ({', '.join(list(container.weights)[:5]) or 'empty'}), not of a "
-                             "Keras model; accepted: files of model.save() and model.save_weights()")
+        raise KerasFileError(
+            f"an HDF5 file of data ({', '.join(list(container.weights)[:5]) or 'empty'}), not of a "
+            "Keras model; accepted: files of model.save() and model.save_weights()"
+        )
     fitting: list[KerasFile] = []
     for place, config in beside(path):
         with contextlib.suppress(KerasFileError, SpecError):
-            fitting.append(_with_network(container, path, config, f"the network is that of {place.name} beside it"))
+            fitting.append(
+                _with_network(
+                    container, path, config, f"the network is that of {place.name} beside it"
+                )
+            )
             if same_name(place, path):
                 return fitting[-1]
     if len(fitting) == 1 or (fitting and all(file.spec == fitting[0].spec for file in fitting)):
         return fitting[0]
-    others = "no description that fits lies beside them" if not fitting else "several that fit lie beside them"
-    raise KerasFileError(f"weights only, without a network, and {others}; accepted: convert {path.name} OUT --config "
-                         "NETWORK, with the network as a YAML file of this program, or as Keras' JSON or YAML "
-                         "(model.to_json())")
+    others = (
+        "no description that fits lies beside them"
+        if not fitting
+        else "several that fit lie beside them"
+    )
+    raise KerasFileError(
+        f"weights only, without a network, and {others}; accepted: convert {path.name} OUT --config "
+        "NETWORK, with the network as a YAML file of this program, or as Keras' JSON or YAML "
+        "(model.to_json())"
+    )
 
 
 def _has_weights(file: h5py.File) -> bool:
-    return "layer_names" in file.attrs or "layer_names0" in file.attrs or any(key in file for key in (
-        "model_weights", *ROOTS))
+    return (
+        "layer_names" in file.attrs
+        or "layer_names0" in file.attrs
+        or any(key in file for key in ("model_weights", *ROOTS))
+    )
 
 
 def _weights_beside(network: Path) -> Path:
     """Return the one file of weights in a description's folder: the one called like it, else the only one."""
-    files = [file for file in sorted(network.parent.iterdir()) if file.suffix.lower() in (".h5", ".hdf5", ".keras")]
+    files = [
+        file
+        for file in sorted(network.parent.iterdir())
+        if file.suffix.lower() in (".h5", ".hdf5", ".keras")
+    ]
     alike = [file for file in files if same_name(network, file)] or files
     if len(alike) != 1:
         candidates = ", ".join(file.name for file in alike[:5]) or "none"
-        raise KerasFileError(f"{network}: a network's description without weights, and not one file of weights beside "
-                             f"it ({candidates}); accepted: convert WEIGHTS OUT --config {network.name}")
+        raise KerasFileError(
+            f"{network}: a network's description without weights, and not one file of weights beside "
+            f"it ({candidates}); accepted: convert WEIGHTS OUT --config {network.name}"
+        )
     return alike[0]
 
 
@@ -139,15 +178,24 @@ def read_weights(path: str | Path, spec: NetworkSpec) -> Weights:
     """
     path = Path(path)
     with reading(path), opened(path) as container:
-        layers = [KerasLayer(class_and_config(layer)[0], (layer.name,), {}) for layer in in_keras_order(spec)
-                  if not isinstance(layer, Shared)]
+        layers = [
+            KerasLayer(class_and_config(layer)[0], (layer.name,), {})
+            for layer in in_keras_order(spec)
+            if not isinstance(layer, Shared)
+        ]
         return _weights(container.weights, spec, layers, {layer.name: layer for layer in layers})
 
 
-def _weights(file: h5py.File, spec: NetworkSpec, stored: Sequence[KerasLayer],
-             layers: Mapping[str, KerasLayer]) -> Weights:
+def _weights(
+    file: h5py.File,
+    spec: NetworkSpec,
+    stored: Sequence[KerasLayer],
+    layers: Mapping[str, KerasLayer],
+) -> Weights:
     """Return the file's arrays under the spec's names; `layers` are the spec's layers in the file."""
-    counts = {layer.name: _counted(spec, name) for name, layer in layers.items() if spec[name].weights}
+    counts = {
+        layer.name: _counted(spec, name) for name, layer in layers.items() if spec[name].weights
+    }
     places = weight_places(file, stored, counts)
     weights: Weights = {}
     for info in spec.table:
@@ -157,8 +205,10 @@ def _weights(file: h5py.File, spec: NetworkSpec, stored: Sequence[KerasLayer],
         shapes = info.weights
         paths = places[layer.name]
         if len(paths) != len(shapes):
-            raise KerasFileError(f"{layer} has {len(paths)} weights in the file; accepted, by the "
-                                 f"configuration: {len(shapes)} ({', '.join(shapes)})")
+            raise KerasFileError(
+                f"{layer} has {len(paths)} weights in the file; accepted, by the "
+                f"configuration: {len(shapes)} ({', '.join(shapes)})"
+            )
         for (weight, shape), place in zip(shapes.items(), paths, strict=True):
             weights[f"{info.name}/{weight}"] = array_at(file, place, tuple(shape))
     return weights
@@ -171,8 +221,9 @@ def _counted(spec: NetworkSpec, name: str) -> tuple[int, int]:
     return moved, len(weights) - moved
 
 
-def _optimizer(container: Container, network: FileNetwork,
-               stored: Sequence[KerasLayer]) -> tuple[OptimizerState | None, list[str]]:
+def _optimizer(
+    container: Container, network: FileNetwork, stored: Sequence[KerasLayer]
+) -> tuple[OptimizerState | None, list[str]]:
     """Return the optimiser's state, or None and why there is none."""
     training = container.training or {}
     described = training.get("optimizer_config") or training.get("optimizer")
@@ -180,7 +231,9 @@ def _optimizer(container: Container, network: FileNetwork,
     if not places:
         return None, []
     if not isinstance(described, Mapping):
-        return None, ["optimiser state left out: the file does not say which optimiser it belongs to"]
+        return None, [
+            "optimiser state left out: the file does not say which optimiser it belongs to"
+        ]
     name = str(described.get("class_name")).removeprefix("Custom>")
     settings = described.get("config")
     settings = settings if isinstance(settings, Mapping) else {}
@@ -188,25 +241,39 @@ def _optimizer(container: Container, network: FileNetwork,
     if len(places) > 4 * len(moved) + 8:
         return None, [f"optimiser state left out: {len(places)} variables for {len(moved)} weights"]
     arrays = [array_at(container.weights, place) for place in places]
-    together = not settings.get("is_legacy_optimizer") and places[0].split("/")[-1].split(":")[0] in ("0", "iteration")
+    together = not settings.get("is_legacy_optimizer") and places[0].split("/")[-1].split(":")[
+        0
+    ] in ("0", "iteration")
     state = interpret(name, settings, arrays, moved, together)
     if isinstance(state, str):
         return None, [f"optimiser state left out: {state}"]
-    return replace(state, slots={slot: network.turns.all_turned(arrays) for slot, arrays in state.slots.items()}), []
+    return replace(
+        state,
+        slots={slot: network.turns.all_turned(arrays) for slot, arrays in state.slots.items()},
+    ), []
 
 
 def _moved(network: FileNetwork, stored: Sequence[KerasLayer]) -> dict[str, Shape]:
     """Return the weights that the optimiser moved and their shapes, in the order of the file's layers."""
     ours = {layer.name: name for name, layer in network.layers.items()}
     shapes = trainable_shapes(network.spec)
-    return {f"{ours[layer.name]}/{weight}": shapes[f"{ours[layer.name]}/{weight}"]
-            for layer in in_stored_order(stored) if layer.trainable and layer.name in ours
-            for weight in network.spec[ours[layer.name]].weights if f"{ours[layer.name]}/{weight}" in shapes}
+    return {
+        f"{ours[layer.name]}/{weight}": shapes[f"{ours[layer.name]}/{weight}"]
+        for layer in in_stored_order(stored)
+        if layer.trainable and layer.name in ours
+        for weight in network.spec[ours[layer.name]].weights
+        if f"{ours[layer.name]}/{weight}" in shapes
+    }
 
 
 def _optimizer_places(file: h5py.File) -> list[str]:
     if find(file, "optimizer/vars") is not None:
-        return [f"optimizer/vars/{number}" for number in range(len(group_at(file, "optimizer/vars")))]
+        return [
+            f"optimizer/vars/{number}" for number in range(len(group_at(file, "optimizer/vars")))
+        ]
     if find(file, "optimizer_weights") is None:
         return []
-    return [f"optimizer_weights/{name}" for name in names(group_at(file, "optimizer_weights"), "weight_names")]
+    return [
+        f"optimizer_weights/{name}"
+        for name in names(group_at(file, "optimizer_weights"), "weight_names")
+    ]

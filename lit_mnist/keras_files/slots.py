@@ -38,13 +38,25 @@ class OptimizerState:
     scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-_SETTINGS = {"SGD": ("momentum", "nesterov"), "RMSprop": ("rho", "momentum", "epsilon", "centered"),
-             "Adam": ("beta_1", "beta_2", "epsilon", "amsgrad"), "AdamW": ("beta_1", "beta_2", "epsilon", "amsgrad"),
-             "Nadam": ("beta_1", "beta_2", "epsilon"), "Adamax": ("beta_1", "beta_2", "epsilon"),
-             "Adadelta": ("rho", "epsilon"), "Adagrad": ("initial_accumulator_value", "epsilon")}
+_SETTINGS = {
+    "SGD": ("momentum", "nesterov"),
+    "RMSprop": ("rho", "momentum", "epsilon", "centered"),
+    "Adam": ("beta_1", "beta_2", "epsilon", "amsgrad"),
+    "AdamW": ("beta_1", "beta_2", "epsilon", "amsgrad"),
+    "Nadam": ("beta_1", "beta_2", "epsilon"),
+    "Adamax": ("beta_1", "beta_2", "epsilon"),
+    "Adadelta": ("rho", "epsilon"),
+    "Adagrad": ("initial_accumulator_value", "epsilon"),
+}
 _COMMON = ("name", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
-_SCHEDULES = ("InverseTimeDecay", "ExponentialDecay", "PolynomialDecay", "PiecewiseConstantDecay", "CosineDecay",
-              "CosineDecayRestarts")
+_SCHEDULES = (
+    "InverseTimeDecay",
+    "ExponentialDecay",
+    "PolynomialDecay",
+    "PiecewiseConstantDecay",
+    "CosineDecay",
+    "CosineDecayRestarts",
+)
 
 
 def known_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,8 +65,11 @@ def known_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     Keras 2 called the learning rate ``lr``, and its ``decay`` is what InverseTimeDecay does step by step.
     Schedules other than Keras' own are left out.
     """
-    known = {key: settings[key] for key in (*_COMMON, *_SETTINGS.get(name, ()))
-             if isinstance(settings.get(key), bool | int | float | str)}
+    known = {
+        key: settings[key]
+        for key in (*_COMMON, *_SETTINGS.get(name, ()))
+        if isinstance(settings.get(key), bool | int | float | str)
+    }
     rate = settings.get("learning_rate", settings.get("lr"))
     decay = settings.get("decay")
     if isinstance(rate, Mapping):
@@ -69,7 +84,12 @@ def known_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _schedule(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    return {"module": "keras.optimizers.schedules", "class_name": name, "config": dict(config), "registered_name": None}
+    return {
+        "module": "keras.optimizers.schedules",
+        "class_name": name,
+        "config": dict(config),
+        "registered_name": None,
+    }
 
 
 def slot_groups(name: str, settings: Mapping[str, Any]) -> list[list[str]] | None:
@@ -78,10 +98,16 @@ def slot_groups(name: str, settings: Mapping[str, Any]) -> list[list[str]] | Non
         case "SGD":
             return [["momentum"]] if settings.get("momentum") else []
         case "RMSprop":
-            return [["velocity"], *([["momentum"]] if settings.get("momentum") else []),
-                    *([["average_gradient"]] if settings.get("centered") else [])]
+            return [
+                ["velocity"],
+                *([["momentum"]] if settings.get("momentum") else []),
+                *([["average_gradient"]] if settings.get("centered") else []),
+            ]
         case "Adam" | "AdamW":
-            return [["momentum", "velocity"], *([["velocity_hat"]] if settings.get("amsgrad") else [])]
+            return [
+                ["momentum", "velocity"],
+                *([["velocity_hat"]] if settings.get("amsgrad") else []),
+            ]
         case "Nadam":
             return [["momentum", "velocity"]]
         case "Adamax":
@@ -93,8 +119,13 @@ def slot_groups(name: str, settings: Mapping[str, Any]) -> list[list[str]] | Non
     return None
 
 
-def interpret(name: str, settings: Mapping[str, Any], arrays: Sequence[np.ndarray], weights: Mapping[str, Shape],
-              together: bool) -> OptimizerState | str:
+def interpret(
+    name: str,
+    settings: Mapping[str, Any],
+    arrays: Sequence[np.ndarray],
+    weights: Mapping[str, Shape],
+    together: bool,
+) -> OptimizerState | str:
     """Return the state that a list of variables holds, or in words why it cannot be told.
 
     `weights` are the trainable weights' shapes in Keras' order; `together` says that the slots of one
@@ -109,25 +140,37 @@ def interpret(name: str, settings: Mapping[str, Any], arrays: Sequence[np.ndarra
     if not together:
         groups = [[slot] for group in groups for slot in group]
     order = [(slot, weight) for group in groups for weight in weights for slot in group]
-    tensors = _without_placeholders(name, [array for array in arrays if array.shape != ()], len(order), weights)
+    tensors = _without_placeholders(
+        name, [array for array in arrays if array.shape != ()], len(order), weights
+    )
     if [array.shape for array in tensors] != [tuple(weights[weight]) for _, weight in order]:
-        return f"its {len(tensors)} slots are not those of {name} on {len(weights)} trainable weights"
+        return (
+            f"its {len(tensors)} slots are not those of {name} on {len(weights)} trainable weights"
+        )
     slots: Slots = {slot: {} for group in groups for slot in group}
     for (slot, weight), array in zip(order, tensors, strict=True):
         slots[slot][weight] = array
-    return _with_scalars(name, settings, [array for array in arrays if array.shape == ()], slots, together)
+    return _with_scalars(
+        name, settings, [array for array in arrays if array.shape == ()], slots, together
+    )
 
 
-def _without_placeholders(name: str, tensors: list[np.ndarray], needed: int,
-                          weights: Mapping[str, Shape]) -> list[np.ndarray]:
+def _without_placeholders(
+    name: str, tensors: list[np.ndarray], needed: int, weights: Mapping[str, Shape]
+) -> list[np.ndarray]:
     """Drop what Keras 2.1 to 2.3 kept without using it: AMSGrad's slots as (1,), SGD's moments without momentum."""
     spare = [array.shape for array in tensors[needed:]]
     unused = {"Adam": [(1,)] * len(weights), "SGD": [tuple(shape) for shape in weights.values()]}
     return tensors[:needed] if spare == unused.get(name) else tensors
 
 
-def _with_scalars(name: str, settings: Mapping[str, Any], scalars: Sequence[np.ndarray], slots: Slots,
-                  together: bool) -> OptimizerState:
+def _with_scalars(
+    name: str,
+    settings: Mapping[str, Any],
+    scalars: Sequence[np.ndarray],
+    slots: Slots,
+    together: bool,
+) -> OptimizerState:
     counts = [int(array) for array in scalars if array.dtype.kind in "iu"]
     reals = [array for array in scalars if array.dtype.kind == "f"]
     scheduled = isinstance(settings.get("learning_rate"), Mapping)
@@ -138,13 +181,22 @@ def _with_scalars(name: str, settings: Mapping[str, Any], scalars: Sequence[np.n
 
 def listed(state: OptimizerState, weights: Sequence[str]) -> list[tuple[str, np.ndarray]]:
     """Return (path, array) of every variable as Keras 3 writes them, for the trainable `weights` in its order."""
-    variables: list[tuple[str, np.ndarray]] = [("iteration", np.asarray(state.iteration or 0, np.int64))]
+    variables: list[tuple[str, np.ndarray]] = [
+        ("iteration", np.asarray(state.iteration or 0, np.int64))
+    ]
     if not isinstance(state.settings.get("learning_rate"), Mapping):
-        rate = state.settings.get("learning_rate", 1e-3) if state.learning_rate is None else state.learning_rate
+        rate = (
+            state.settings.get("learning_rate", 1e-3)
+            if state.learning_rate is None
+            else state.learning_rate
+        )
         variables.append(("learning_rate", np.asarray(rate, np.float32)))
     for group in slot_groups(state.name, state.settings) or []:
-        variables += [(f"{MODEL_NAME}_{weight.replace('/', '_')}_{slot}", state.slots[slot][weight])
-                      for weight in weights for slot in group]
+        variables += [
+            (f"{MODEL_NAME}_{weight.replace('/', '_')}_{slot}", state.slots[slot][weight])
+            for weight in weights
+            for slot in group
+        ]
     return variables + ([("variable", nadam_product(state))] if state.name == "Nadam" else [])
 
 

@@ -33,7 +33,11 @@ class FileNetwork:
     @property
     def frozen(self) -> tuple[str, ...]:
         """The layers whose weights the optimiser left alone."""
-        return tuple(name for name, layer in self.layers.items() if self.spec[name].weights and not layer.trainable)
+        return tuple(
+            name
+            for name, layer in self.layers.items()
+            if self.spec[name].weights and not layer.trainable
+        )
 
 
 def describe(graph: Graph, keras_version: str | None, backend: str | None) -> FileNetwork:
@@ -69,8 +73,10 @@ class _Building:
         self.image, flatten = input_image(self.graph, shape)
         self.names = layer_names(node.name for node in self.graph.nodes)
         if self.turns.first:
-            self.notes.append(f"the file's images have their channels first, {given}; here they are {self.image}, and "
-                              "its weights are turned accordingly")
+            self.notes.append(
+                f"the file's images have their channels first, {given}; here they are {self.image}, and "
+                "its weights are turned accordingly"
+            )
         elif self.image != given:
             self.notes.append(f"the input {given} is taken as an image {self.image}")
         self.values = {self.graph.entrance: INPUT}
@@ -81,7 +87,9 @@ class _Building:
     def _flatten_input(self) -> None:
         name = list(layer_names([*self.names.values(), "flatten-input"]).values())[-1]
         self.notes.append(f"layer {name!r} is new: it flattens the image")
-        self._append({"type": "flatten", "name": name}, self.graph.entrance, [self.graph.entrance], name)
+        self._append(
+            {"type": "flatten", "name": name}, self.graph.entrance, [self.graph.entrance], name
+        )
 
     def add(self, node: Node) -> None:
         """Add a node's layer."""
@@ -90,8 +98,12 @@ class _Building:
         if not given:
             raise KerasFileError(f"{node.layer} is called on no tensor; accepted: at least one")
         if node.shares is not None:
-            self._append({"type": "shared", "name": name, "shares": self.names[node.shares]}, node.name, node.inputs,
-                         name)
+            self._append(
+                {"type": "shared", "name": name, "shares": self.names[node.shares]},
+                node.name,
+                node.inputs,
+                name,
+            )
             return
         layer = self._adapted(node, name, given[0])
         self.calls[name] = node.layer
@@ -110,9 +122,14 @@ class _Building:
         return layer
 
     def _say(self, layer: KerasLayer, name: str, entry: Mapping[str, Any]) -> None:
-        self.notes += [f"{layer}: {key} is left out (it matters to training alone)" for key in training_only(layer)]
+        self.notes += [
+            f"{layer}: {key} is left out (it matters to training alone)"
+            for key in training_only(layer)
+        ]
         if entry == PASSED_ON and layer.kind in (*RANDOM, "Dropout"):
-            self.notes.append(f"{layer} passes its input on: it acts in training alone, and has no counterpart here")
+            self.notes.append(
+                f"{layer} passes its input on: it acts in training alone, and has no counterpart here"
+            )
         self.notes += [f"layer {layer.name!r} is called {name!r} here"] * (layer.name != name)
 
     def _append(self, entry: dict[str, Any], value: str, sources: Sequence[str], name: str) -> None:
@@ -141,13 +158,19 @@ class _Building:
             return answer
         before, last = self.layers[-2:]
         activation = getattr(before, "activation", None)
-        if not isinstance(last, Flatten) or not isinstance(before, Activation) or last.inputs is not None \
-                or activation not in ("softmax", "sigmoid"):
+        if (
+            not isinstance(last, Flatten)
+            or not isinstance(before, Activation)
+            or last.inputs is not None
+            or activation not in ("softmax", "sigmoid")
+        ):
             return answer
         if self._shape_of(before.name)[:2] != (1, 1):
             return answer
         self.layers[-2:] = [replace(last, inputs=before.inputs), replace(before, inputs=None)]
-        self.notes.append(f"layer {last.name!r} stands before {before.name!r} here, which gives the same")
+        self.notes.append(
+            f"layer {last.name!r} stands before {before.name!r} here, which gives the same"
+        )
         return before.name
 
     def _shape_of(self, name: str) -> Shape:
@@ -156,11 +179,15 @@ class _Building:
     def finished(self) -> FileNetwork:
         """Return the whole network, with its first output that gives a vector as its answer."""
         outputs = [self.values[value] for value in self.graph.outputs]
-        vectors = [self.values[value] for value in self.graph.outputs if len(self.shapes[value]) == 1]
+        vectors = [
+            self.values[value] for value in self.graph.outputs if len(self.shapes[value]) == 1
+        ]
         answer = vectors[0] if vectors else outputs[0]
         kept = (answer, *(name for name in outputs if name != answer))
         if len(kept) > 1:
-            self.notes.append(f"the network has {len(kept)} outputs ({', '.join(kept)}); {answer!r} is its answer")
+            self.notes.append(
+                f"the network has {len(kept)} outputs ({', '.join(kept)}); {answer!r} is its answer"
+            )
         if len(kept) == 1 and (answer := self._swapped(answer)):
             kept = (answer,)
         names = None if kept == (self.layers[-1].name,) else kept

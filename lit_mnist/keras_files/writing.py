@@ -30,9 +30,15 @@ _HEADER_LIMIT = 64_512  # bytes of one HDF5 attribute; Keras cuts longer lists o
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows: the same network gives the same bytes
 
 
-def write_keras(path: str | Path, spec: NetworkSpec, weights: Weights, optimizer: OptimizerState | None = None,
-                names: Mapping[str, str] | None = None, note: Mapping[str, Any] | None = None,
-                frozen: Collection[str] = ()) -> Path:
+def write_keras(
+    path: str | Path,
+    spec: NetworkSpec,
+    weights: Weights,
+    optimizer: OptimizerState | None = None,
+    names: Mapping[str, str] | None = None,
+    note: Mapping[str, Any] | None = None,
+    frozen: Collection[str] = (),
+) -> Path:
     """Write a model that Keras 3 loads: `.keras`, or legacy HDF5 for `.h5` and `.hdf5`; return its path.
 
     `weights` are in this project's names; `names` gives layers other names in the file. With an
@@ -42,14 +48,27 @@ def write_keras(path: str | Path, spec: NetworkSpec, weights: Weights, optimizer
     weights that do not fit.
     """
     path = Path(path)
-    names = {new: old for new, old in (names or {}).items() if "/" not in old}  # which Keras 3 does not allow
+    names = {
+        new: old for new, old in (names or {}).items() if "/" not in old
+    }  # which Keras 3 does not allow
     if path.suffix.lower() not in SUFFIXES:
-        raise KerasFileError(f"{path}: unknown ending {path.suffix!r}; accepted: {', '.join(SUFFIXES)}")
+        raise KerasFileError(
+            f"{path}: unknown ending {path.suffix!r}; accepted: {', '.join(SUFFIXES)}"
+        )
     check_weights(spec, weights)
     if optimizer is not None:
         _check_slots(path, _moved(spec, frozen), optimizer)
-    content = _Content(spec, weights, optimizer, names, {} if note is None else {OWN: dict(note)}, frozenset(frozen))
-    return write_bytes(path, _archive(content) if path.suffix.lower() == ".keras" else _legacy(content))
+    content = _Content(
+        spec,
+        weights,
+        optimizer,
+        names,
+        {} if note is None else {OWN: dict(note)},
+        frozenset(frozen),
+    )
+    return write_bytes(
+        path, _archive(content) if path.suffix.lower() == ".keras" else _legacy(content)
+    )
 
 
 @dataclass(frozen=True)
@@ -65,12 +84,20 @@ class _Content:
 
     @property
     def dtype(self) -> str:
-        return "float64" if all(array.dtype == np.float64 for array in self.weights.values()) else "float32"
+        return (
+            "float64"
+            if all(array.dtype == np.float64 for array in self.weights.values())
+            else "float32"
+        )
 
     @property
     def variables(self) -> list[tuple[str, np.ndarray]]:
         """The optimiser's variables, in Keras' order."""
-        return [] if self.optimizer is None else listed(self.optimizer, list(_moved(self.spec, self.frozen)))
+        return (
+            []
+            if self.optimizer is None
+            else listed(self.optimizer, list(_moved(self.spec, self.frozen)))
+        )
 
     def config(self, zipped: bool) -> dict[str, Any]:
         return model_config(self.spec, self.names, self.dtype, zipped, self.frozen)
@@ -79,31 +106,44 @@ class _Content:
 def _moved(spec: NetworkSpec, frozen: Collection[str]) -> dict[str, Shape]:
     """Return the weights that the optimiser moves, and their shapes, in Keras' order."""
     shapes = trainable_shapes(spec)
-    names = [f"{layer.name}/{weight}" for layer in in_keras_order(spec) if layer.name not in frozen
-             for weight in spec[layer.name].weights]
+    names = [
+        f"{layer.name}/{weight}"
+        for layer in in_keras_order(spec)
+        if layer.name not in frozen
+        for weight in spec[layer.name].weights
+    ]
     return {name: shapes[name] for name in names if name in shapes}
 
 
 def _check_slots(path: Path, weights: Mapping[str, Shape], optimizer: OptimizerState) -> None:
     groups = slot_groups(optimizer.name, optimizer.settings)
     if groups is None:
-        raise KerasFileError(f"{path}: optimiser {optimizer.name!r} cannot be written; accepted: SGD, RMSprop, Adam, "
-                             "AdamW, Nadam, Adamax, Adadelta, Adagrad")
+        raise KerasFileError(
+            f"{path}: optimiser {optimizer.name!r} cannot be written; accepted: SGD, RMSprop, Adam, "
+            "AdamW, Nadam, Adamax, Adadelta, Adagrad"
+        )
     for slot in (slot for group in groups for slot in group):
         for weight, shape in weights.items():
             array = optimizer.slots.get(slot, {}).get(weight)
             if array is None or array.shape != shape:
-                raise KerasFileError(f"{path}: slot {slot!r} of {weight!r} is "
-                                     f"{'missing' if array is None else array.shape}; accepted: an array {shape}")
+                raise KerasFileError(
+                    f"{path}: slot {slot!r} of {weight!r} is "
+                    f"{'missing' if array is None else array.shape}; accepted: an array {shape}"
+                )
 
 
 def _archive(content: _Content) -> bytes:
     config = content.config(zipped=True)
     optimizer = content.optimizer
     if optimizer is not None:
-        config["compile_config"] = compile_config(content.spec, optimizer.name, optimizer.settings, zipped=True)
-    members = {METADATA: json.dumps({"keras_version": LAYOUT} | content.own), CONFIG: json.dumps(config),
-               WEIGHTS: _store(content)}
+        config["compile_config"] = compile_config(
+            content.spec, optimizer.name, optimizer.settings, zipped=True
+        )
+    members = {
+        METADATA: json.dumps({"keras_version": LAYOUT} | content.own),
+        CONFIG: json.dumps(config),
+        WEIGHTS: _store(content),
+    }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, member in members.items():
@@ -147,16 +187,20 @@ def _legacy(content: _Content) -> bytes:
         _write_names(top, "layer_names", [names.get(layer.name, layer.name) for layer in layers])
         for info in (spec[layer.name] for layer in layers):
             name = names.get(info.name, info.name)
-            arrays = [(f"{prefix}{name}/{weight}", content.weights[f"{info.name}/{weight}"])
-                      for weight in info.weights]
+            arrays = [
+                (f"{prefix}{name}/{weight}", content.weights[f"{info.name}/{weight}"])
+                for weight in info.weights
+            ]
             _write_listed(top.create_group(name), arrays)
         _write_listed(top.create_group("top_level_model_weights"), [])
         if optimizer is not None:
             config = compile_config(spec, optimizer.name, optimizer.settings, zipped=False)
             file.attrs["training_config"] = json.dumps(config)
             prefix = snake_case(optimizer.name)
-            _write_listed(file.create_group("optimizer_weights"),
-                          [(f"{prefix}/{path}", array) for path, array in content.variables])
+            _write_listed(
+                file.create_group("optimizer_weights"),
+                [(f"{prefix}/{path}", array) for path, array in content.variables],
+            )
     return buffer.getvalue()
 
 

@@ -4,17 +4,40 @@ from .ascent import Ascent, Rows, Stage, ascend, rows_for
 from .checks import MaximizeError
 from .inputs import Box, Fluctuations, Standardised, constraint_for
 from .maximization import (
-           MaximizationResult,
-           Search,
-           Settings,
-           maximize_classes,
-           maximize_maps,
-           search,
+    MaximizationResult,
+    Search,
+    Settings,
+    maximize_classes,
+    maximize_maps,
+    search,
 )
 from .presets import PRESETS, recipe
 from .quality import Quality, Reference, assess, reference
 from .transfer import Transfer, style_transfer
 
-__all__ = ["PRESETS", "Ascent", "Box", "Fluctuations", "MaximizeError", "Quality", "Reference", "Rows", "Search",
-           "Settings", "Stage", "Standardised", "Transfer", "MaximizationResult", "ascend", "assess", "constraint_for",
-           "maximize_classes", "maximize_maps", "recipe", "reference", "rows_for", "search", "style_transfer"]
+__all__ = [
+    "PRESETS",
+    "Ascent",
+    "Box",
+    "Fluctuations",
+    "MaximizeError",
+    "Quality",
+    "Reference",
+    "Rows",
+    "Search",
+    "Settings",
+    "Stage",
+    "Standardised",
+    "Transfer",
+    "MaximizationResult",
+    "ascend",
+    "assess",
+    "constraint_for",
+    "maximize_classes",
+    "maximize_maps",
+    "recipe",
+    "reference",
+    "rows_for",
+    "search",
+    "style_transfer",
+]

@@ -47,15 +47,21 @@ class Rows:
 
     def chances(self, purpose: int, *more: int) -> list[np.random.Generator]:
         """Return each row's own random numbers for `purpose`."""
-        return [generator(self.seed, purpose, int(t), int(r), *more)
-                for t, r in zip(self.targets, self.restarts, strict=True)]
+        return [
+            generator(self.seed, purpose, int(t), int(r), *more)
+            for t, r in zip(self.targets, self.restarts, strict=True)
+        ]
 
 
 def rows_for(targets: Sequence[int], restarts: int, seed: int = 0) -> Rows:
     """Return rows for every target times `restarts`, a target's restarts side by side."""
     need_whole("restarts", restarts)
     need_whole("seed", seed, 0)
-    return Rows(np.repeat(np.asarray(targets, np.int64), restarts), np.tile(np.arange(restarts), len(targets)), seed)
+    return Rows(
+        np.repeat(np.asarray(targets, np.int64), restarts),
+        np.tile(np.arange(restarts), len(targets)),
+        seed,
+    )
 
 
 @dataclass(frozen=True)
@@ -112,8 +118,16 @@ def snapshot_steps(steps: int, count: int | tuple[int, ...] = 6) -> tuple[int, .
     return tuple(sorted({0, steps - 1, *(first * 2**i for i in range(count))}))
 
 
-def ascend(network: Network, stages: Sequence[Stage], starts: Tensor, rows: Rows, constraint: Constraint,
-           converge: bool = False, snapshots: int | tuple[int, ...] = 6, progress: Progress | None = None) -> Ascent:
+def ascend(
+    network: Network,
+    stages: Sequence[Stage],
+    starts: Tensor,
+    rows: Rows,
+    constraint: Constraint,
+    converge: bool = False,
+    snapshots: int | tuple[int, ...] = 6,
+    progress: Progress | None = None,
+) -> Ascent:
     """Climb from `starts` (N, C, H, W) through `stages`; on the network's device, in its type.
 
     Rows are worked on in chunks of fixed size (the last one padded), so memory is bounded and a row's
@@ -124,7 +138,9 @@ def ascend(network: Network, stages: Sequence[Stage], starts: Tensor, rows: Rows
     if not stages:
         raise MaximizeError("no stage to climb; accepted: at least one")
     if len(starts) != len(rows) or len(rows) == 0:
-        raise MaximizeError(f"{len(starts)} start images for {len(rows)} rows; accepted: one each, at least one")
+        raise MaximizeError(
+            f"{len(starts)} start images for {len(rows)} rows; accepted: one each, at least one"
+        )
     weight = next(network.parameters())
     starts = starts.to(weight.device, weight.dtype)
     total = sum(stage.steps for stage in stages)
@@ -132,11 +148,17 @@ def ascend(network: Network, stages: Sequence[Stage], starts: Tensor, rows: Rows
     parts = []
     work = _chunks(rows, coupled=any(stage.objective.couples for stage in stages))
     for done, index in enumerate(work):
+
         def report(steps: int, done: int = done, size: int = len(index)) -> None:
             if progress:
                 progress(sum(map(len, work[:done])) * total + size * steps, len(rows) * total)
-        parts.append(_climb_chunk(climbers, starts, rows, index, snapshot_steps(total, snapshots), report))
-    return _joined(parts, np.argsort(np.concatenate(work)), rows, starts, snapshot_steps(total, snapshots))
+
+        parts.append(
+            _climb_chunk(climbers, starts, rows, index, snapshot_steps(total, snapshots), report)
+        )
+    return _joined(
+        parts, np.argsort(np.concatenate(work)), rows, starts, snapshot_steps(total, snapshots)
+    )
 
 
 def _chunks(rows: Rows, coupled: bool) -> list[np.ndarray]:
@@ -145,8 +167,10 @@ def _chunks(rows: Rows, coupled: bool) -> list[np.ndarray]:
         return [np.arange(i, min(i + CHUNK, len(rows))) for i in range(0, len(rows), CHUNK)]
     groups = [np.flatnonzero(rows.targets == target) for target in np.unique(rows.targets)]
     if max(map(len, groups)) > CHUNK:
-        raise MaximizeError(f"restarts = {max(map(len, groups))} cannot work with an objective that couples them; "
-                            f"accepted: up to {CHUNK}")
+        raise MaximizeError(
+            f"restarts = {max(map(len, groups))} cannot work with an objective that couples them; "
+            f"accepted: up to {CHUNK}"
+        )
     chunks = [groups[0]]
     for group in groups[1:]:
         if len(chunks[-1]) + len(group) <= CHUNK:
@@ -156,8 +180,14 @@ def _chunks(rows: Rows, coupled: bool) -> list[np.ndarray]:
     return chunks
 
 
-def _climb_chunk(climbers: Sequence[_Climber], starts: Tensor, rows: Rows, index: np.ndarray,
-                 kept_steps: Sequence[int], report: Callable[[int], None]) -> dict[str, np.ndarray]:
+def _climb_chunk(
+    climbers: Sequence[_Climber],
+    starts: Tensor,
+    rows: Rows,
+    index: np.ndarray,
+    kept_steps: Sequence[int],
+    report: Callable[[int], None],
+) -> dict[str, np.ndarray]:
     padded = np.concatenate([index, np.full(CHUNK - len(index), index[0])])
     chunk = _Chunk(rows[padded], len(index), starts[torch.from_numpy(padded).to(starts.device)])
     keep = {}
@@ -165,9 +195,13 @@ def _climb_chunk(climbers: Sequence[_Climber], starts: Tensor, rows: Rows, index
     for number, climber in enumerate(climbers):
         climber.climb(chunk, number, before, kept_steps, keep, report)
         before += climber.stage.steps
-    return {"images": chunk.images, "objective": torch.stack(chunk.history, 1), "steps": chunk.steps,
-            "stops": np.array(chunk.stops), "snapshots": torch.stack([keep[step] for step in kept_steps], 1)} \
-        | {"size": len(index)}
+    return {
+        "images": chunk.images,
+        "objective": torch.stack(chunk.history, 1),
+        "steps": chunk.steps,
+        "stops": np.array(chunk.stops),
+        "snapshots": torch.stack([keep[step] for step in kept_steps], 1),
+    } | {"size": len(index)}
 
 
 @dataclass
@@ -186,21 +220,32 @@ class _Chunk:
         self.steps = torch.zeros(CHUNK, dtype=torch.int64, device=device)
         self.targets = torch.from_numpy(self.rows.targets).to(device)
         self.groups = self.targets.clone()
-        self.groups[self.size:] = -1 - torch.arange(CHUNK - self.size, device=device)  # padding couples with nothing
+        self.groups[self.size :] = -1 - torch.arange(
+            CHUNK - self.size, device=device
+        )  # padding couples with nothing
 
 
 class _Climber:
     """One stage on one chunk after another."""
 
-    def __init__(self, network: Network, stage: Stage, constraint: Constraint, converge: bool) -> None:
+    def __init__(
+        self, network: Network, stage: Stage, constraint: Constraint, converge: bool
+    ) -> None:
         self.stage = stage
         self.constraint = constraint
         self.converge = converge
         self.gradient = RowGradient(network, stage.objective, stage.transformations)
         self.checked = False
 
-    def climb(self, chunk: _Chunk, number: int, before: int, kept_steps: Sequence[int], keep: dict[int, Tensor],
-              report: Callable[[int], None]) -> None:
+    def climb(
+        self,
+        chunk: _Chunk,
+        number: int,
+        before: int,
+        kept_steps: Sequence[int],
+        keep: dict[int, Tensor],
+        report: Callable[[int], None],
+    ) -> None:
         self._add(chunk, number)
         draws = self._draws(chunk, number)
         watch = _Watch(chunk, self.converge)
@@ -226,23 +271,35 @@ class _Climber:
         for change in self.stage.gradient_filters:
             direction = change(direction)
         size = direction.square().mean((1, 2, 3), keepdim=True).sqrt() + TINY
-        moved = self.constraint.hold(chunk.images + direction / size * (self.stage.step * self.constraint.scale))
+        moved = self.constraint.hold(
+            chunk.images + direction / size * (self.stage.step * self.constraint.scale)
+        )
         chunk.images = torch.where(watch.active.view(-1, 1, 1, 1), moved, chunk.images)
         chunk.steps += watch.active
 
     def _add(self, chunk: _Chunk, number: int) -> None:
         if self.stage.add is None:
             return
-        noise = self.stage.add.draw(chunk.rows.chances(CHANGE, number, 0), tuple(chunk.images.shape[1:]))
+        noise = self.stage.add.draw(
+            chunk.rows.chances(CHANGE, number, 0), tuple(chunk.images.shape[1:])
+        )
         noise = noise.to(chunk.images) * self.constraint.scale
         chunk.images = self.constraint.hold(chunk.images + noise)
 
     def _draws(self, chunk: _Chunk, number: int) -> list[Tensor]:
         """Every transformation's numbers for all rows and steps, each (CHUNK, steps, k)."""
         shape = tuple(chunk.images.shape[1:])
-        return [torch.from_numpy(np.stack([change.draw(chance, self.stage.steps, shape)
-                                           for chance in chunk.rows.chances(CHANGE, number, 1 + place)]))
-                .to(chunk.images) for place, change in enumerate(self.stage.transformations)]
+        return [
+            torch.from_numpy(
+                np.stack(
+                    [
+                        change.draw(chance, self.stage.steps, shape)
+                        for chance in chunk.rows.chances(CHANGE, number, 1 + place)
+                    ]
+                )
+            ).to(chunk.images)
+            for place, change in enumerate(self.stage.transformations)
+        ]
 
 
 class _Watch:
@@ -258,7 +315,11 @@ class _Watch:
 
     def see(self, scores: Scores, step: int, regularised: bool) -> None:
         """Count zero steps and small changes; rows that have enough of them stop before this step."""
-        still = torch.ones_like(self.active) if regularised else (scores.gradient == 0).flatten(1).all(1)
+        still = (
+            torch.ones_like(self.active)
+            if regularised
+            else (scores.gradient == 0).flatten(1).all(1)
+        )
         self.zeros += (scores.drive == 0) & still
         if self.converge and step > WARM_UP:
             change = (scores.objective - self.last).abs() / (scores.objective.abs() + TINY)
@@ -278,20 +339,35 @@ def _reason(zeros: int, hits: int) -> str:
     return CONVERGENCE if hits >= HITS else STEPS
 
 
-def _joined(parts: Sequence[dict], order: np.ndarray, rows: Rows, starts: Tensor,
-            kept_steps: tuple[int, ...]) -> Ascent:
+def _joined(
+    parts: Sequence[dict],
+    order: np.ndarray,
+    rows: Rows,
+    starts: Tensor,
+    kept_steps: tuple[int, ...],
+) -> Ascent:
     def together(key: str) -> np.ndarray:
-        return np.concatenate([_array(part[key])[:part["size"]] for part in parts])[order]
+        return np.concatenate([_array(part[key])[: part["size"]] for part in parts])[order]
 
-    return Ascent(rows, _array(starts), together("images"), together("objective"), together("steps"),
-                  together("stops"), together("snapshots"), kept_steps)
+    return Ascent(
+        rows,
+        _array(starts),
+        together("images"),
+        together("objective"),
+        together("steps"),
+        together("stops"),
+        together("snapshots"),
+        kept_steps,
+    )
 
 
 def _array(values: Tensor | np.ndarray) -> np.ndarray:
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else values
 
 
-def with_steps(stages: Sequence[Stage], steps: int | None = None, step: float | None = None) -> tuple[Stage, ...]:
+def with_steps(
+    stages: Sequence[Stage], steps: int | None = None, step: float | None = None
+) -> tuple[Stage, ...]:
     """Return the stages with another number of steps in the last one, or another step size in all."""
     changed = [replace(stage, step=stage.step if step is None else step) for stage in stages]
     return (*changed[:-1], changed[-1] if steps is None else replace(changed[-1], steps=steps))

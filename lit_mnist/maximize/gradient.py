@@ -32,31 +32,51 @@ class RowGradient:
     sum; that equals every row's own gradient only if no score depends on another row, which `check` proves.
     """
 
-    def __init__(self, network: Network, objective: Objective, transformations: Sequence[Transformation] = ()) -> None:
-        self.subnetwork = Subnetwork(network, objective.layers, transformations, own=objective.picks)
+    def __init__(
+        self, network: Network, objective: Objective, transformations: Sequence[Transformation] = ()
+    ) -> None:
+        self.subnetwork = Subnetwork(
+            network, objective.layers, transformations, own=objective.picks
+        )
         self.objective = objective
         self.drive = drive(objective)
         self.regularised = self.drive.terms != getattr(objective, "terms", ((1.0, objective),))
         self.method = NeuronGradient(self.subnetwork, self.subnetwork.outputs)
 
-    def __call__(self, images: Tensor, targets: Tensor, groups: Tensor, draws: Sequence[Tensor] = (),
-                 weights: Tensor | None = None) -> Scores:
+    def __call__(
+        self,
+        images: Tensor,
+        targets: Tensor,
+        groups: Tensor,
+        draws: Sequence[Tensor] = (),
+        weights: Tensor | None = None,
+    ) -> Scores:
         """Return the scores of `images`; `weights` (N,) multiply them before they are differentiated."""
         seen: dict[str, Tensor] = {}
         columns = torch.zeros_like(targets) if self.subnetwork.narrow else targets
 
         def select(outputs: tuple[Tensor, ...]) -> Tensor:
-            view = View(outputs[0], dict(zip(self.subnetwork.names, outputs[1:], strict=True)), columns, groups)
+            view = View(
+                outputs[0],
+                dict(zip(self.subnetwork.names, outputs[1:], strict=True)),
+                columns,
+                groups,
+            )
             scores = _checked(self.objective.score(view), len(targets), self.objective)
             seen["objective"] = scores.detach()
-            seen["drive"] = self.drive.score(view).detach() if self.regularised else seen["objective"]
+            seen["drive"] = (
+                self.drive.score(view).detach() if self.regularised else seen["objective"]
+            )
             return scores if weights is None else scores * weights
 
-        gradient = self.method.attribute(images.detach().requires_grad_(), select,
-                                         additional_forward_args=(targets, *draws))
+        gradient = self.method.attribute(
+            images.detach().requires_grad_(), select, additional_forward_args=(targets, *draws)
+        )
         return Scores(seen["objective"], seen["drive"], gradient)
 
-    def check(self, images: Tensor, targets: Tensor, groups: Tensor, draws: Sequence[Tensor] = ()) -> None:
+    def check(
+        self, images: Tensor, targets: Tensor, groups: Tensor, draws: Sequence[Tensor] = ()
+    ) -> None:
         """Raise MaximizeError where a row's score depends on another row's image.
 
         With weights w on the scores, row i's gradient must be w_i times its unweighted one; a selector
@@ -64,18 +84,28 @@ class RowGradient:
         """
         if self.objective.couples:
             return
-        weights = 1 + torch.arange(len(targets), dtype=images.dtype, device=images.device) / len(targets)
+        weights = 1 + torch.arange(len(targets), dtype=images.dtype, device=images.device) / len(
+            targets
+        )
         plain = self(images, targets, groups, draws).gradient
         weighted = self(images, targets, groups, draws, weights).gradient
         expected = plain * weights.view(-1, 1, 1, 1)
         tolerance = 1e3 * torch.finfo(images.dtype).eps * expected.abs().max()
         if (weighted - expected).abs().max() > tolerance:
-            raise MaximizeError(f"objective {self.objective!r}: a row's score depends on another row's image; "
-                                "accepted: one score a row, from that row alone")
+            raise MaximizeError(
+                f"objective {self.objective!r}: a row's score depends on another row's image; "
+                "accepted: one score a row, from that row alone"
+            )
 
 
 def _checked(scores: Tensor, rows: int, objective: Objective) -> Tensor:
     if not isinstance(scores, Tensor) or scores.shape != (rows,) or not scores.is_floating_point():
-        got = f"{tuple(scores.shape)} {scores.dtype}" if isinstance(scores, Tensor) else type(scores).__name__
-        raise MaximizeError(f"objective {objective!r} gives {got} for {rows} rows; accepted: one real score a row")
+        got = (
+            f"{tuple(scores.shape)} {scores.dtype}"
+            if isinstance(scores, Tensor)
+            else type(scores).__name__
+        )
+        raise MaximizeError(
+            f"objective {objective!r} gives {got} for {rows} rows; accepted: one real score a row"
+        )
     return scores

@@ -98,7 +98,10 @@ class Box:
         return f"pixels kept in {self.low.min():g} to {self.high.max():g}"
 
     def _sides(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        return tuple(torch.as_tensor(side, dtype=like.dtype, device=like.device) for side in (self.low, self.high))
+        return tuple(
+            torch.as_tensor(side, dtype=like.dtype, device=like.device)
+            for side in (self.low, self.high)
+        )
 
 
 Constraint = Standardised | Box
@@ -184,7 +187,9 @@ START, SEARCH, CHANGE = range(3)  # what random numbers are for: they must not r
 
 def generator(seed: int, purpose: int, *key: int) -> np.random.Generator:
     """Return the random numbers of one purpose and key, independent of all others."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(purpose, *key))))
+    return np.random.Generator(
+        np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(purpose, *key)))
+    )
 
 
 @dataclass(frozen=True)
@@ -196,13 +201,17 @@ class Fluctuations:
 
     def __post_init__(self) -> None:
         if len(self.sizes) != len(self.weights) or not self.sizes:
-            raise MaximizeError(f"fluctuations: {len(self.sizes)} sizes and {len(self.weights)} weights; "
-                                "accepted: one weight for each size, at least one")
+            raise MaximizeError(
+                f"fluctuations: {len(self.sizes)} sizes and {len(self.weights)} weights; "
+                "accepted: one weight for each size, at least one"
+            )
         for size, weight in zip(self.sizes, self.weights, strict=True):
             need_whole("fluctuations: size", size)
             need_number("fluctuations: weight", weight)
 
-    def draw(self, generators: Sequence[np.random.Generator], shape: tuple[int, int, int]) -> Tensor:
+    def draw(
+        self, generators: Sequence[np.random.Generator], shape: tuple[int, int, int]
+    ) -> Tensor:
         """Return float64 (n, C, H, W), one image a generator, for images of `shape` (C, H, W)."""
         channels, *size = shape
         total = torch.zeros(len(generators), *shape, dtype=torch.float64)

@@ -37,8 +37,14 @@ from .result import CLASSES, MAPS, UNITS, MaximizationResult, Settings
 from .subnetwork import Subnetwork
 
 
-def maximize_maps(model: Model, layer: str, maps: Sequence[int] | None = None, settings: Settings | None = None,
-                  data: Reference | None = None, progress: Progress | None = None) -> MaximizationResult:
+def maximize_maps(
+    model: Model,
+    layer: str,
+    maps: Sequence[int] | None = None,
+    settings: Settings | None = None,
+    data: Reference | None = None,
+    progress: Progress | None = None,
+) -> MaximizationResult:
     """Make the images that maximise `maps` (default: all) of `layer` (``NAME``, or ``NAME:pre``).
 
     Of a layer that gives vectors, `maps` are its units, and the preset is by default that of classes.
@@ -49,19 +55,42 @@ def maximize_maps(model: Model, layer: str, maps: Sequence[int] | None = None, s
     kind = target_kind(model.network, layer)
     objective = ChannelMean(layer) if kind == MAPS else Neuron(layer)
     settings = settings or Settings(default_preset(kind))
-    return _maximized(model, kind, layer, _chosen(maps, count, kind, layer), objective, settings, data,
-                      tuple(map(str, range(count))), progress)
+    return _maximized(
+        model,
+        kind,
+        layer,
+        _chosen(maps, count, kind, layer),
+        objective,
+        settings,
+        data,
+        tuple(map(str, range(count))),
+        progress,
+    )
 
 
-def maximize_classes(model: Model, classes: Sequence[int] | None = None, settings: Settings | None = None,
-                     data: Reference | None = None, progress: Progress | None = None,
-                     names: Sequence[str] = ()) -> MaximizationResult:
+def maximize_classes(
+    model: Model,
+    classes: Sequence[int] | None = None,
+    settings: Settings | None = None,
+    data: Reference | None = None,
+    progress: Progress | None = None,
+    names: Sequence[str] = (),
+) -> MaximizationResult:
     """Make the images with the highest logit (softmax left out) of `classes` (default: all); as `maximize_maps`."""
     layer = model.spec.output
     count = model.spec.units
     chosen = _chosen(classes, count, CLASSES, layer)
-    return _maximized(model, CLASSES, layer, chosen, Neuron(layer), settings or Settings(default_preset(CLASSES)), data,
-                      tuple(names) or tuple(map(str, range(count))), progress)
+    return _maximized(
+        model,
+        CLASSES,
+        layer,
+        chosen,
+        Neuron(layer),
+        settings or Settings(default_preset(CLASSES)),
+        data,
+        tuple(names) or tuple(map(str, range(count))),
+        progress,
+    )
 
 
 def target_count(network: Network, layer: str) -> int:
@@ -83,43 +112,80 @@ def default_preset(kind: str) -> str:
 
 def _chosen(targets: Sequence[int] | None, count: int, kind: str, layer: str) -> tuple[int, ...]:
     chosen = tuple(range(count)) if targets is None else tuple(targets)
-    bad = [one for one in chosen if isinstance(one, bool) or not 0 <= int(one) < count or one != int(one)]
+    bad = [
+        one
+        for one in chosen
+        if isinstance(one, bool) or not 0 <= int(one) < count or one != int(one)
+    ]
     if bad or not chosen or len(set(chosen)) < len(chosen):
-        what = f"{kind} {bad[0]!r} is not in layer {layer!r}" if bad else f"{kind}s {chosen!r} are none, or named twice"
+        what = (
+            f"{kind} {bad[0]!r} is not in layer {layer!r}"
+            if bad
+            else f"{kind}s {chosen!r} are none, or named twice"
+        )
         raise MaximizeError(f"{what}; accepted: different numbers of 0 to {count - 1}")
     return tuple(int(target) for target in chosen)
 
 
-def _maximized(original: Model, kind: str, layer: str, targets: tuple[int, ...], objective: Objective,
-               settings: Settings, data: Reference | None, names: tuple[str, ...],
-               progress: Progress | None) -> MaximizationResult:
+def _maximized(
+    original: Model,
+    kind: str,
+    layer: str,
+    targets: tuple[int, ...],
+    objective: Objective,
+    settings: Settings,
+    data: Reference | None,
+    names: tuple[str, ...],
+    progress: Progress | None,
+) -> MaximizationResult:
     scaling = rescaled(original, (layer,))
     network = scaling.model.network
     constraint = scaling.constraint()
     stages = with_steps(recipe(settings.preset)(objective), settings.steps, settings.step)
     rows = rows_for(targets, settings.restarts, settings.seed)
     starts = _starts(network, layer, rows, settings, constraint)
-    ascent = ascend(network, stages, starts, rows, constraint, settings.converge, settings.snapshots, progress)
+    ascent = ascend(
+        network, stages, starts, rows, constraint, settings.converge, settings.snapshots, progress
+    )
     if settings.wake:
-        ascent = wake(network, layer, stages, ascent, constraint, settings.converge, settings.snapshots, progress)
+        ascent = wake(
+            network,
+            layer,
+            stages,
+            ascent,
+            constraint,
+            settings.converge,
+            settings.snapshots,
+            progress,
+        )
     quality = assess(network, layer, ascent.images, rows, data)
     silence = silence_of(network, layer, starts, rows, constraint, data)
-    originals = {field: scaling.undo(getattr(ascent, field)) for field in ("starts", "images", "snapshots")}
+    originals = {
+        field: scaling.undo(getattr(ascent, field)) for field in ("starts", "images", "snapshots")
+    }
     ascent = replace(ascent, **originals) if scaling.factor != 1 or scaling.offset else ascent
     described = constraint_for(original).describe()
-    return MaximizationResult(kind, layer, settings, described, ascent, quality, silence, data, names)
+    return MaximizationResult(
+        kind, layer, settings, described, ascent, quality, silence, data, names
+    )
 
 
 def _noise(settings: Settings) -> Fluctuations:
     return settings.starts or STARTS.get(settings.preset, Fluctuations())
 
 
-def _starts(network: Network, layer: str, rows: Rows, settings: Settings, constraint: Constraint) -> Tensor:
+def _starts(
+    network: Network, layer: str, rows: Rows, settings: Settings, constraint: Constraint
+) -> Tensor:
     height, width, channels = network.spec.input_shape
     if not settings.search:
-        return constraint.begin(_noise(settings).draw(rows.chances(START), (channels, height, width)))
+        return constraint.begin(
+            _noise(settings).draw(rows.chances(START), (channels, height, width))
+        )
     found = search(network, layer, constraint, settings.search, settings.seed)
-    numbers = [found.best(target, settings.restarts) for target in dict.fromkeys(rows.targets.tolist())]
+    numbers = [
+        found.best(target, settings.restarts) for target in dict.fromkeys(rows.targets.tolist())
+    ]
     return found.starts(np.concatenate(numbers))
 
 
@@ -136,22 +202,43 @@ def waking_stage(network: Network, layer: str, first: Stage) -> Stage | None:
     return replace(first, objective=Peak(layer + PRE), steps=WAKING, add=None)
 
 
-def wake(network: Network, layer: str, stages: Sequence[Stage], ascent: Ascent, constraint: Constraint,
-         converge: bool = False, snapshots: int | tuple[int, ...] = 6, progress: Progress | None = None) -> Ascent:
+def wake(
+    network: Network,
+    layer: str,
+    stages: Sequence[Stage],
+    ascent: Ascent,
+    constraint: Constraint,
+    converge: bool = False,
+    snapshots: int | tuple[int, ...] = 6,
+    progress: Progress | None = None,
+) -> Ascent:
     """Return `ascent` with its silent rows climbed anew, the pre-activation first; the others stay as they are.
 
     Rows that the stages' own random changes put to sleep again get stages without them. Of a raised row,
     `starts` is the raised image, and `objective` and `steps` are those of the climb from there.
     """
-    for attempt in (tuple(stages), tuple(replace(stage, transformations=(), gradient_filters=()) for stage in stages)):
+    for attempt in (
+        tuple(stages),
+        tuple(replace(stage, transformations=(), gradient_filters=()) for stage in stages),
+    ):
         first = waking_stage(network, layer, attempt[0])
         silent = np.flatnonzero(_silent(network, layer, ascent))
         if len(silent) == 0 or first is None:
             return ascent
         rows = ascent.rows[silent]
-        raised = ascend(network, [first], torch.from_numpy(ascent.starts[silent]), rows, constraint, snapshots=0)
-        again = ascend(network, attempt, torch.from_numpy(raised.images), rows, constraint, converge, snapshots,
-                       progress)
+        raised = ascend(
+            network, [first], torch.from_numpy(ascent.starts[silent]), rows, constraint, snapshots=0
+        )
+        again = ascend(
+            network,
+            attempt,
+            torch.from_numpy(raised.images),
+            rows,
+            constraint,
+            converge,
+            snapshots,
+            progress,
+        )
         ascent = _replaced(ascent, silent, again)
     return ascent
 
@@ -173,8 +260,14 @@ def _replaced(ascent: Ascent, index: np.ndarray, new: Ascent) -> Ascent:
     return replace(ascent, **fields)
 
 
-def silence_of(network: Network, layer: str, starts: Tensor, rows: Rows, constraint: Constraint,
-               data: Reference | None) -> Silence:
+def silence_of(
+    network: Network,
+    layer: str,
+    starts: Tensor,
+    rows: Rows,
+    constraint: Constraint,
+    data: Reference | None,
+) -> Silence:
     """Return the three kinds of silence of every map: on the data, for its own random starts, and proved.
 
     Without data, no map counts as silent on them. `unreachable` is proved by interval bounds over all
@@ -212,20 +305,37 @@ class Search:
         return _numbered_starts(numbers, self.seed, self.fluctuations, self.constraint, self.shape)
 
 
-def search(network: Network, layer: str, constraint: Constraint, count: int = 3000, seed: int = 0,
-           fluctuations: Fluctuations = LONG) -> Search:
+def search(
+    network: Network,
+    layer: str,
+    constraint: Constraint,
+    count: int = 3000,
+    seed: int = 0,
+    fluctuations: Fluctuations = LONG,
+) -> Search:
     """Score `count` random starts, long waves by default, against every map of `layer`; raise MaximizeError."""
     need_whole("search", count)
     height, width, channels = network.spec.input_shape
     shape = (channels, height, width)
     subnetwork = Subnetwork(network, [layer])
-    scores = [activations(subnetwork, _numbered_starts(np.arange(first, min(first + _BLOCK, count)), seed, fluctuations,
-                                        constraint, shape))
-              for first in range(0, count, _BLOCK)]
+    scores = [
+        activations(
+            subnetwork,
+            _numbered_starts(
+                np.arange(first, min(first + _BLOCK, count)), seed, fluctuations, constraint, shape
+            ),
+        )
+        for first in range(0, count, _BLOCK)
+    ]
     return Search(np.concatenate(scores), seed, fluctuations, constraint, shape)
 
 
-def _numbered_starts(numbers: np.ndarray, seed: int, fluctuations: Fluctuations, constraint: Constraint,
-            shape: tuple[int, int, int]) -> Tensor:
+def _numbered_starts(
+    numbers: np.ndarray,
+    seed: int,
+    fluctuations: Fluctuations,
+    constraint: Constraint,
+    shape: tuple[int, int, int],
+) -> Tensor:
     noise = fluctuations.draw([generator(seed, SEARCH, int(number)) for number in numbers], shape)
     return constraint.begin(torch.as_tensor(noise))

@@ -85,7 +85,9 @@ class Weighted(Objective):
 
     @property
     def picks(self) -> bool:
-        return len(self.layers) == 1 and all(term.picks or term.regularises for _, term in self.terms)
+        return len(self.layers) == 1 and all(
+            term.picks or term.regularises for _, term in self.terms
+        )
 
     def score(self, view: View) -> Tensor:
         return sum(weight * term.score(view) for weight, term in self.terms)
@@ -95,7 +97,9 @@ def drive(objective: Objective) -> Objective:
     """Return the objective without its regularisers: what must be non-zero for a start to wake the map."""
     terms = tuple((weight, term) for weight, term in _terms(objective) if not term.regularises)
     if not terms:
-        raise MaximizeError("the objective has regularisers alone; accepted: at least one term that reads the network")
+        raise MaximizeError(
+            "the objective has regularisers alone; accepted: at least one term that reads the network"
+        )
     return Weighted(terms)
 
 
@@ -203,7 +207,9 @@ class TotalVariation(Objective):
         x = view.images
         down = x[:, :, 1:, :-1] - x[:, :, :-1, :-1]
         right = x[:, :, :-1, 1:] - x[:, :, :-1, :-1]
-        smooth = torch.finfo(x.dtype).eps  # keeps the root's derivative finite where the image is flat
+        smooth = torch.finfo(
+            x.dtype
+        ).eps  # keeps the root's derivative finite where the image is flat
         return (down.square() + right.square() + smooth).sqrt().mean((1, 2, 3))
 
 
@@ -241,7 +247,10 @@ class Features(Objective):
 
     def score(self, view: View) -> Tensor:
         values = view.activations[self.layer]
-        return -(values - _features(self.features, values, view.targets)).square().flatten(1).sum(1) / 2
+        return (
+            -(values - _features(self.features, values, view.targets)).square().flatten(1).sum(1)
+            / 2
+        )
 
 
 @dataclass(frozen=True, eq=False)

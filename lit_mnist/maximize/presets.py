@@ -22,7 +22,13 @@ def source(objective: Objective) -> tuple[Stage, ...]:
 def staged(objective: Objective) -> tuple[Stage, ...]:
     """Return the strategy that the source announced: long waves first, then ever finer fluctuations."""
     steps = (20, 40, 80, 400)
-    added = (None, *(Fluctuations((size,), (weight,)) for size, weight in zip(SIZES[1:], WEIGHTS[1:], strict=True)))
+    added = (
+        None,
+        *(
+            Fluctuations((size,), (weight,))
+            for size, weight in zip(SIZES[1:], WEIGHTS[1:], strict=True)
+        ),
+    )
     return tuple(Stage(objective, n, add=noise) for n, noise in zip(steps, added, strict=True))
 
 
@@ -35,14 +41,23 @@ def robust(objective: Objective) -> tuple[Stage, ...]:
 def class_images(objective: Objective) -> tuple[Stage, ...]:
     """Return the second source's two passes of 300 steps under jitter; the second, from the first's image, smooths."""
     jitter = (Jitter(0.05),)
-    return (Stage(objective, 300, transformations=jitter),
-            Stage(objective - SMOOTH * TotalVariation(), 300, transformations=jitter))
+    return (
+        Stage(objective, 300, transformations=jitter),
+        Stage(objective - SMOOTH * TotalVariation(), 300, transformations=jitter),
+    )
 
 
 Recipe = Callable[[Objective], tuple[Stage, ...]]
-PRESETS: dict[str, Recipe] = {"source": source, "staged": staged, "robust": robust, "class": class_images}
+PRESETS: dict[str, Recipe] = {
+    "source": source,
+    "staged": staged,
+    "robust": robust,
+    "class": class_images,
+}
 
-STARTS = {"staged": Fluctuations(SIZES[:1], WEIGHTS[:1])}  # the others begin with all wavelengths at once
+STARTS = {
+    "staged": Fluctuations(SIZES[:1], WEIGHTS[:1])
+}  # the others begin with all wavelengths at once
 
 
 def recipe(name: str) -> Recipe:

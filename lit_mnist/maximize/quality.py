@@ -42,8 +42,13 @@ class Reference:
         return self.pixels[self.index[target]]
 
 
-def reference(model: Model, layer: str, k: int = 8, root: str | Path | None = None,
-              pixels: np.ndarray | None = None) -> Reference:
+def reference(
+    model: Model,
+    layer: str,
+    k: int = 8,
+    root: str | Path | None = None,
+    pixels: np.ndarray | None = None,
+) -> Reference:
     """Return each map's (or unit's) best images of the network's training images, or of `pixels` (n, H, W).
 
     Standardised networks see every image standardised as an ascent's images are, so that the two can
@@ -51,7 +56,9 @@ def reference(model: Model, layer: str, k: int = 8, root: str | Path | None = No
     """
     source = f"{model.dataset} training images" if pixels is None else "given images"
     pixels = dataset_part(model, "train", root)[0] if pixels is None else pixels
-    ranking = top_images(model.network, _allowed(model, pixels, constraint_for(model)), layer, k)[0].mean
+    ranking = top_images(model.network, _allowed(model, pixels, constraint_for(model)), layer, k)[
+        0
+    ].mean
     return Reference(layer, f"{len(pixels)} {source}", ranking.index, ranking.values, pixels)
 
 
@@ -84,16 +91,28 @@ class Quality:
     likeness: np.ndarray
 
 
-def assess(network: Network, layer: str, images: np.ndarray, rows: Rows, data: Reference | None = None) -> Quality:
+def assess(
+    network: Network, layer: str, images: np.ndarray, rows: Rows, data: Reference | None = None
+) -> Quality:
     """Measure `images` (N, C, H, W), made for `rows` of `layer`, against what the data reach."""
     subnetwork = Subnetwork(network, [layer])
     every = activations(subnetwork, images)
     own = np.take_along_axis(every, rows.targets[:, None], 1)[:, 0]
-    shifted = [np.take_along_axis(activations(subnetwork, np.roll(images, by, (2, 3))), rows.targets[:, None], 1)[:, 0]
-               for by in SHIFTS]
+    shifted = [
+        np.take_along_axis(
+            activations(subnetwork, np.roll(images, by, (2, 3))), rows.targets[:, None], 1
+        )[:, 0]
+        for by in SHIFTS
+    ]
     ratio, rank = _against(every, own, rows, data)
-    return Quality(own, ratio, rank, _share(np.min(shifted, 0), own), fine_share(images),
-                   *_between_restarts(images, own, rows))
+    return Quality(
+        own,
+        ratio,
+        rank,
+        _share(np.min(shifted, 0), own),
+        fine_share(images),
+        *_between_restarts(images, own, rows),
+    )
 
 
 @torch.no_grad()
@@ -101,8 +120,12 @@ def activations(subnetwork: Subnetwork, images: np.ndarray | Tensor) -> np.ndarr
     """Return the mean activation (N, targets) of each map, or the value of each unit, chunk by chunk."""
     like = next((parameter for parameter in subnetwork.parameters()), torch.zeros(()))
     images = torch.as_tensor(images)
-    return np.concatenate([as_array(by_map(subnetwork(images[start:start + CHUNK].to(like))[1]).mean(2))
-                           for start in range(0, len(images), CHUNK)])
+    return np.concatenate(
+        [
+            as_array(by_map(subnetwork(images[start : start + CHUNK].to(like))[1]).mean(2))
+            for start in range(0, len(images), CHUNK)
+        ]
+    )
 
 
 def fine_share(images: np.ndarray) -> np.ndarray:
@@ -113,7 +136,9 @@ def fine_share(images: np.ndarray) -> np.ndarray:
     return _share((energy * (frequency > FINE)).sum((1, 2, 3)), energy.sum((1, 2, 3)), nothing=0.0)
 
 
-def _against(every: np.ndarray, own: np.ndarray, rows: Rows, data: Reference | None) -> tuple[np.ndarray, np.ndarray]:
+def _against(
+    every: np.ndarray, own: np.ndarray, rows: Rows, data: Reference | None
+) -> tuple[np.ndarray, np.ndarray]:
     if data is None:
         return np.full(len(own), np.nan), np.zeros(len(own), np.int64)
     raised = data.largest > 0  # maps that the data never raise have no scale to be ranked on
@@ -123,7 +148,9 @@ def _against(every: np.ndarray, own: np.ndarray, rows: Rows, data: Reference | N
     return ratio, np.where(np.isnan(ratio), 0, rank)
 
 
-def _between_restarts(images: np.ndarray, own: np.ndarray, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+def _between_restarts(
+    images: np.ndarray, own: np.ndarray, rows: Rows
+) -> tuple[np.ndarray, np.ndarray]:
     flat = images.reshape(len(images), -1).astype(np.float64)
     flat = flat - flat.mean(1, keepdims=True)
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)

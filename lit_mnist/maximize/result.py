@@ -46,7 +46,9 @@ class Settings:
     def __post_init__(self) -> None:
         recipe(self.preset)
         if self.search and self.starts:
-            raise MaximizeError(f"search = {self.search} with start images of one's own; accepted: one of the two")
+            raise MaximizeError(
+                f"search = {self.search} with start images of one's own; accepted: one of the two"
+            )
         need_whole("restarts", self.restarts)
         need_whole("seed", self.seed, 0)
         need_whole("search", self.search, 0)
@@ -55,9 +57,10 @@ class Settings:
         if self.step is not None:
             need_positive("step", self.step)
         if self.search and self.search < self.restarts:
-            raise MaximizeError(f"search = {self.search} cannot work for {self.restarts} restarts; accepted: 0 for no "
-                                f"search, or {self.restarts} and above")
-
+            raise MaximizeError(
+                f"search = {self.search} cannot work for {self.restarts} restarts; accepted: 0 for no "
+                f"search, or {self.restarts} and above"
+            )
 
 
 @dataclass(frozen=True)
@@ -104,11 +107,19 @@ class MaximizationResult:
         ascent = self.ascent
         quality = self.quality
         target = int(self.ascent.rows.targets[row])
-        return {self.kind: target, "name": self.name(target), "restart": int(ascent.rows.restarts[row]),
-                "seed": self.settings.seed, "steps": int(ascent.steps[row]), "outcome": self.outcome(row),
-                **{name: np.asarray(getattr(quality, name)[row]).item()
-                   for name in ("activation", "ratio", "rank", "shift", "fine", "spread", "likeness")},
-                "objective": ascent.objective[row].tolist()}
+        return {
+            self.kind: target,
+            "name": self.name(target),
+            "restart": int(ascent.rows.restarts[row]),
+            "seed": self.settings.seed,
+            "steps": int(ascent.steps[row]),
+            "outcome": self.outcome(row),
+            **{
+                name: np.asarray(getattr(quality, name)[row]).item()
+                for name in ("activation", "ratio", "rank", "shift", "fine", "spread", "likeness")
+            },
+            "objective": ascent.objective[row].tolist(),
+        }
 
     def cards(self) -> Iterator[dict[str, Any]]:
         """Yield every row's card."""
@@ -125,15 +136,21 @@ class MaximizationResult:
         best = self.best
         quality = self.quality
         live = best[np.isfinite(quality.ratio[best])]
-        shown = {"targets": len(best), "silent": int((quality.activation[best] == 0).sum()), "live": len(live)}
+        shown = {
+            "targets": len(best),
+            "silent": int((quality.activation[best] == 0).sum()),
+            "live": len(live),
+        }
         if len(live) == 0:
             return shown
         return shown | {
-            "median_ratio": float(np.median(quality.ratio[live])), "least_ratio": float(quality.ratio[live].min()),
-            "beats_data": float((quality.ratio[live] >= 1).mean()), "first": float((quality.rank[live] == 1).mean()),
+            "median_ratio": float(np.median(quality.ratio[live])),
+            "least_ratio": float(quality.ratio[live].min()),
+            "beats_data": float((quality.ratio[live] >= 1).mean()),
+            "first": float((quality.rank[live] == 1).mean()),
             "median_shift": float(np.nanmedian(quality.shift[live])),
-            "median_fine": float(np.median(quality.fine[live]))}
-
+            "median_fine": float(np.median(quality.fine[live])),
+        }
 
 
 Draw = Callable[[MaximizationResult], Mapping[str, np.ndarray]]
@@ -160,10 +177,19 @@ def arrays(result: MaximizationResult) -> dict[str, np.ndarray]:
     """Return all arrays under names: rows, images and starts in the network's input, snapshots, objective, quality."""
     ascent = result.ascent
     quality = result.quality
-    return {"target": ascent.rows.targets, "restart": ascent.rows.restarts, "best": result.best,
-            "images": ascent.images, "starts": ascent.starts, "snapshots": ascent.snapshots,
-            "snapshot_steps": np.array(ascent.snapshot_steps), "objective": ascent.objective, "steps": ascent.steps,
-            "outcome": np.array([result.outcome(row) for row in range(len(ascent))]), **vars(quality)}
+    return {
+        "target": ascent.rows.targets,
+        "restart": ascent.rows.restarts,
+        "best": result.best,
+        "images": ascent.images,
+        "starts": ascent.starts,
+        "snapshots": ascent.snapshots,
+        "snapshot_steps": np.array(ascent.snapshot_steps),
+        "objective": ascent.objective,
+        "steps": ascent.steps,
+        "outcome": np.array([result.outcome(row) for row in range(len(ascent))]),
+        **vars(quality),
+    }
 
 
 def write_tensorboard(result: MaximizationResult, folder: str | Path, draw: Draw) -> Path:
@@ -180,7 +206,11 @@ def write_tensorboard(result: MaximizationResult, folder: str | Path, draw: Draw
             writer.add_image(f"{tag}/ascent", images, step, dataformats="HW")
         live = ~np.isnan(result.ascent.objective)
         for step in np.flatnonzero(live.any(0)):
-            writer.add_scalar(f"{tag}/median_objective", np.median(result.ascent.objective[live[:, step], step]), step)
+            writer.add_scalar(
+                f"{tag}/median_objective",
+                np.median(result.ascent.objective[live[:, step], step]),
+                step,
+            )
         for name, values in vars(result.quality).items():
             if (finite := values[np.isfinite(values)]).size:
                 writer.add_histogram(f"{tag}/{name}", finite)
@@ -193,4 +223,8 @@ def _mosaic(images: np.ndarray) -> np.ndarray:
     columns = min(16, len(shown))
     shown = np.pad(shown, ((0, -len(shown) % columns), (0, 1), (0, 1)))
     count, height, width = shown.shape
-    return shown.reshape(count // columns, columns, height, width).transpose(0, 2, 1, 3).reshape(-1, columns * width)
+    return (
+        shown.reshape(count // columns, columns, height, width)
+        .transpose(0, 2, 1, 3)
+        .reshape(-1, columns * width)
+    )

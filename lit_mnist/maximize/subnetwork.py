@@ -54,8 +54,13 @@ class OneChannel(nn.Module):
     @staticmethod
     def fits(module: nn.Module) -> TypeGuard[nn.Conv2d]:
         """Return whether `module` is such a convolution."""
-        return isinstance(module, nn.Conv2d) and module.in_channels == 1 and module.padding == (0, 0) \
-            and module.stride == (1, 1) and module.dilation == (1, 1)
+        return (
+            isinstance(module, nn.Conv2d)
+            and module.in_channels == 1
+            and module.padding == (0, 0)
+            and module.stride == (1, 1)
+            and module.dilation == (1, 1)
+        )
 
 
 class OwnMap(nn.Module):
@@ -68,28 +73,59 @@ class OwnMap(nn.Module):
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         self.conv = conv
-        self.register_buffer("turned", conv.weight.detach().flip(2, 3).flatten(2))  # (maps, C, kernel)
+        self.register_buffer(
+            "turned", conv.weight.detach().flip(2, 3).flatten(2)
+        )  # (maps, C, kernel)
 
     def forward(self, x: Tensor, maps: Tensor) -> Tensor:
         conv, (height, width) = self.conv, x.shape[2:]
         products = x.permute(0, 2, 3, 1).flatten(1, 2) @ self.turned[maps]  # (N, places, kernel)
-        reach = [gap * (size - 1) for gap, size in zip(conv.dilation, conv.kernel_size, strict=True)]
-        whole = F.fold(products.transpose(1, 2), (height + reach[0], width + reach[1]), conv.kernel_size, conv.dilation)
-        rows, columns = (slice(far - pad, size + pad, step) for far, pad, size, step in
-                         zip(reach, conv.padding, (height, width), conv.stride, strict=True))
+        reach = [
+            gap * (size - 1) for gap, size in zip(conv.dilation, conv.kernel_size, strict=True)
+        ]
+        whole = F.fold(
+            products.transpose(1, 2),
+            (height + reach[0], width + reach[1]),
+            conv.kernel_size,
+            conv.dilation,
+        )
+        rows, columns = (
+            slice(far - pad, size + pad, step)
+            for far, pad, size, step in zip(
+                reach, conv.padding, (height, width), conv.stride, strict=True
+            )
+        )
         found = whole[:, :, rows, columns]
         return found if conv.bias is None else found + conv.bias[maps].view(-1, 1, 1, 1)
 
     @staticmethod
     def fits(module: nn.Module) -> TypeGuard[nn.Conv2d]:
         """Return whether `module` is a convolution that can be taken apart so."""
-        return isinstance(module, nn.Conv2d) and module.groups == 1 and module.padding_mode == "zeros" \
-            and isinstance(module.padding, tuple) and all(
-                pad <= gap * (size - 1) for pad, gap, size in
-                zip(module.padding, module.dilation, module.kernel_size, strict=True))
+        return (
+            isinstance(module, nn.Conv2d)
+            and module.groups == 1
+            and module.padding_mode == "zeros"
+            and isinstance(module.padding, tuple)
+            and all(
+                pad <= gap * (size - 1)
+                for pad, gap, size in zip(
+                    module.padding, module.dilation, module.kernel_size, strict=True
+                )
+            )
+        )
 
 
-_MAP_BY_MAP = (nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Identity, nn.MaxPool2d, nn.AvgPool2d, SamePool)
+_MAP_BY_MAP = (
+    nn.ReLU,
+    nn.ELU,
+    nn.LeakyReLU,
+    nn.Tanh,
+    nn.Sigmoid,
+    nn.Identity,
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+    SamePool,
+)
 
 
 class Outputs(nn.Module):
@@ -109,8 +145,13 @@ class Subnetwork(nn.Module):
     out where that can be done (`narrow` says so): its activations are (N, 1, H, W).
     """
 
-    def __init__(self, network: Network, names: Sequence[str], transformations: Sequence[Transformation] = (),
-                 own: bool = False) -> None:
+    def __init__(
+        self,
+        network: Network,
+        names: Sequence[str],
+        transformations: Sequence[Transformation] = (),
+        own: bool = False,
+    ) -> None:
         super().__init__()
         for name in names:
             select(network, [name])
@@ -123,18 +164,24 @@ class Subnetwork(nn.Module):
         self.narrow = last is not None
         if last is not None and OwnMap.fits(convolution := layers[last]):
             layers[last] = OwnMap(convolution)
-        self.layers = nn.ModuleList(OneChannel(layer) if OneChannel.fits(layer) else layer for layer in layers)
+        self.layers = nn.ModuleList(
+            OneChannel(layer) if OneChannel.fits(layer) else layer for layer in layers
+        )
         self.outputs = Outputs()
         self.eval().requires_grad_(False)
 
-    def forward(self, images: Tensor, targets: Tensor | None = None, *draws: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        self, images: Tensor, targets: Tensor | None = None, *draws: Tensor
+    ) -> tuple[Tensor, ...]:
         x = images
         for transformation, drawn in zip(self.transformations, draws, strict=True):
             x = transformation(x, drawn)
         values = {INPUT: x.contiguous(memory_format=torch.channels_last)}
         for layer, step in zip(self.layers, self.steps, strict=True):
             inputs = [values[name] for name in step.inputs]
-            values[step.name] = layer(*inputs, targets) if isinstance(layer, OwnMap) else layer(*inputs)
+            values[step.name] = (
+                layer(*inputs, targets) if isinstance(layer, OwnMap) else layer(*inputs)
+            )
             for name in step.last_use_of:
                 del values[name]
         return self.outputs(images, *(values[name] for name in self.names))
@@ -145,7 +192,9 @@ def _last_convolution(layers: Sequence[nn.Module], steps: Sequence[Step]) -> int
     for place in reversed(range(len(layers))):
         if isinstance(layers[place], nn.Conv2d):
             return place if OwnMap.fits(layers[place]) else None
-        if not all(isinstance(part, (nn.Sequential, *_MAP_BY_MAP)) for part in layers[place].modules()):
+        if not all(
+            isinstance(part, (nn.Sequential, *_MAP_BY_MAP)) for part in layers[place].modules()
+        ):
             return None
         if place and steps[place].inputs != (steps[place - 1].name,):
             return None
@@ -165,7 +214,9 @@ class _Parts:
         self._cut: set[str] = set()  # layers whose activation comes later
         deferred: dict[str, nn.Module] = {}
         for step in network.spec.plan(*dict.fromkeys(name.removesuffix(PRE) for name in names)):
-            inputs = tuple(source + PRE if source in self._cut else source for source in step.inputs)
+            inputs = tuple(
+                source + PRE if source in self._cut else source for source in step.inputs
+            )
             module = network.module_of(step.name)
             pool = network.pool_after.get(step.name)
             parts = _parts(module, step.name)
@@ -188,4 +239,8 @@ def _parts(module: nn.Module, layer: str) -> list[tuple[nn.Module, str]]:
         return [(module, layer)]
     *first, (_, activation) = children
     _, before = first.pop() if first else ("", nn.Identity())
-    return [*((child, f"{layer}:{name}") for name, child in first), (before, layer + PRE), (activation, layer)]
+    return [
+        *((child, f"{layer}:{name}") for name, child in first),
+        (before, layer + PRE),
+        (activation, layer),
+    ]

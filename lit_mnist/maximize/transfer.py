@@ -44,10 +44,19 @@ class Transfer:
         return to_bytes(transfer(self))
 
 
-def style_transfer(model: Model, content: np.ndarray, style: np.ndarray, content_layer: str | None = None,
-                   style_layers: Sequence[str] | None = None, content_weight: float = 1.0, style_weight: float = 1e4,
-                   steps: int = 400, step: float = 0.01, snapshots: int | tuple[int, ...] = 6,
-                   progress: Progress | None = None) -> Transfer:
+def style_transfer(
+    model: Model,
+    content: np.ndarray,
+    style: np.ndarray,
+    content_layer: str | None = None,
+    style_layers: Sequence[str] | None = None,
+    content_weight: float = 1.0,
+    style_weight: float = 1e4,
+    steps: int = 400,
+    step: float = 0.01,
+    snapshots: int | tuple[int, ...] = 6,
+    progress: Progress | None = None,
+) -> Transfer:
     """Return `content` redrawn in the style of `style`, both pixels 0 to 255, (H, W) or (H, W, C).
 
     Descends ``content_weight * L_content + style_weight * mean of L_style``: half the squared distance of
@@ -58,33 +67,51 @@ def style_transfer(model: Model, content: np.ndarray, style: np.ndarray, content
     need_number("style_weight", style_weight)
     convolutions = [layer.name for layer in model.spec.layers if isinstance(layer, Conv)]
     if not convolutions:
-        raise MaximizeError("this network has no convolution, so no style; accepted: a network with at least one")
+        raise MaximizeError(
+            "this network has no convolution, so no style; accepted: a network with at least one"
+        )
     scaling = rescaled(model, (content_layer or "", *(style_layers or ())))
     model = scaling.model
     constraint = scaling.constraint()
     like = next(model.network.parameters())
     inputs = scaling.inputs(torch.cat([_input(model, content), _input(model, style)])).to(like)
     images = constraint.reference(inputs)
-    content_of, style_of = _losses(model, images, content_layer or convolutions[-1],
-                                   tuple(style_layers or convolutions))
+    content_of, style_of = _losses(
+        model, images, content_layer or convolutions[-1], tuple(style_layers or convolutions)
+    )
     stage = Stage(content_weight * content_of + style_weight * style_of, steps, step)
-    ascent = ascend(model.network, [stage], images[:1], rows_for([0], 1), constraint, False, snapshots, progress)
-    before, after = (_values(model, (content_of, style_of), values) for values in (ascent.starts, ascent.images))
-    originals = {field: scaling.undo(getattr(ascent, field)) for field in ("starts", "images", "snapshots")}
+    ascent = ascend(
+        model.network, [stage], images[:1], rows_for([0], 1), constraint, False, snapshots, progress
+    )
+    before, after = (
+        _values(model, (content_of, style_of), values) for values in (ascent.starts, ascent.images)
+    )
+    originals = {
+        field: scaling.undo(getattr(ascent, field)) for field in ("starts", "images", "snapshots")
+    }
     shown = scaling.undo(as_array(images))
-    return Transfer(shown[0], shown[1], replace(ascent, **originals), (before[0], after[0]), (before[1], after[1]))
+    return Transfer(
+        shown[0],
+        shown[1],
+        replace(ascent, **originals),
+        (before[0], after[0]),
+        (before[1], after[1]),
+    )
 
 
 def _input(model: Model, pixels: np.ndarray) -> torch.Tensor:
     shape = model.spec.input_shape
     pixels = np.asarray(pixels, np.float32)
     if pixels.shape not in (shape, shape[:2] if shape[2] == 1 else shape):
-        raise MaximizeError(f"image of shape {pixels.shape}; accepted: {shape}, this network's input")
+        raise MaximizeError(
+            f"image of shape {pixels.shape}; accepted: {shape}, this network's input"
+        )
     return as_images(model.standardizer.apply(pixels[None]))
 
 
-def _losses(model: Model, images: torch.Tensor, content_layer: str, style_layers: tuple[str, ...]
-            ) -> tuple[Objective, Objective]:
+def _losses(
+    model: Model, images: torch.Tensor, content_layer: str, style_layers: tuple[str, ...]
+) -> tuple[Objective, Objective]:
     subnetwork = Subnetwork(model.network, (content_layer, *style_layers))
     with torch.no_grad():
         seen = dict(zip(subnetwork.names, map(as_array, subnetwork(images)[1:]), strict=True))

@@ -24,7 +24,9 @@ from .checks import need_number
 class Transformation(Protocol):
     """A random change of images; `draw` gives float64 (steps, k) for one row of images (C, H, W)."""
 
-    def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]) -> np.ndarray: ...
+    def draw(
+        self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]
+    ) -> np.ndarray: ...
 
     def __call__(self, images: Tensor, drawn: Tensor) -> Tensor: ...
 
@@ -38,10 +40,14 @@ class Jitter:
     def __post_init__(self) -> None:
         need_number("jitter", self.share, 0, 1)
 
-    def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]) -> np.ndarray:
+    def draw(
+        self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]
+    ) -> np.ndarray:
         """Return whole pixels down and right, (steps, 2), each up to ``round(share * size)`` either way."""
         most = [round(self.share * size) for size in shape[1:]]
-        return np.stack([chance.integers(-m, m, steps, endpoint=True) for m in most], axis=1).astype(np.float64)
+        return np.stack(
+            [chance.integers(-m, m, steps, endpoint=True) for m in most], axis=1
+        ).astype(np.float64)
 
     def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
         return roll(images, drawn.long())
@@ -52,7 +58,9 @@ def roll(images: Tensor, shifts: Tensor) -> Tensor:
     n, channels, height, width = images.shape
     rows = (torch.arange(height, device=images.device) - shifts[:, :1]) % height  # (N, H)
     columns = (torch.arange(width, device=images.device) - shifts[:, 1:]) % width  # (N, W)
-    places = (rows[:, :, None] * width + columns[:, None, :]).view(n, 1, -1).expand(-1, channels, -1)
+    places = (
+        (rows[:, :, None] * width + columns[:, None, :]).view(n, 1, -1).expand(-1, channels, -1)
+    )
     return images.reshape(n, channels, -1).gather(2, places).view_as(images)
 
 
@@ -65,7 +73,9 @@ class Rotation:
     def __post_init__(self) -> None:
         need_number("rotation", self.degrees, 0, 180)
 
-    def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]) -> np.ndarray:
+    def draw(
+        self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]
+    ) -> np.ndarray:
         """Return radians, (steps, 1)."""
         return np.radians(chance.uniform(-self.degrees, self.degrees, (steps, 1)))
 
@@ -84,7 +94,9 @@ class Scale:
     def __post_init__(self) -> None:
         need_number("scale", self.share, 0, 0.9)
 
-    def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]) -> np.ndarray:
+    def draw(
+        self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]
+    ) -> np.ndarray:
         """Return the logarithm of the factor, (steps, 1): enlarging and shrinking are equally likely."""
         most = math.log1p(self.share)
         return chance.uniform(-most, most, (steps, 1))
@@ -97,7 +109,9 @@ class Scale:
 def _resample(images: Tensor, matrices: Tensor) -> Tensor:
     """Bilinear; `matrices` (N, 2, 2) act on (x, y) in pixels, so that images need not be square."""
     height, width = images.shape[2:]
-    aspect = torch.tensor([[1, height / width], [width / height, 1]], dtype=images.dtype, device=images.device)
+    aspect = torch.tensor(
+        [[1, height / width], [width / height, 1]], dtype=images.dtype, device=images.device
+    )
     theta = F.pad(matrices.to(images.dtype) * aspect, (0, 1))
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
@@ -119,7 +133,9 @@ class Blur:
         need_number("blur", self.sigma)
 
     def __call__(self, gradients: Tensor) -> Tensor:
-        return _filtered(gradients, torch.exp(-2 * (torch.pi * self.sigma * frequencies(gradients)) ** 2))
+        return _filtered(
+            gradients, torch.exp(-2 * (torch.pi * self.sigma * frequencies(gradients)) ** 2)
+        )
 
 
 @dataclass(frozen=True)
@@ -137,14 +153,18 @@ class Fourier:
 
     def __call__(self, gradients: Tensor) -> Tensor:
         lowest = 1 / max(gradients.shape[2:])
-        return _filtered(gradients, (lowest / frequencies(gradients).clamp_min(lowest)) ** (2 * self.decay))
+        return _filtered(
+            gradients, (lowest / frequencies(gradients).clamp_min(lowest)) ** (2 * self.decay)
+        )
 
 
 def frequencies(images: Tensor) -> Tensor:
     """Return the radial frequency in cycles per pixel of each coefficient of `torch.fft.rfft2`, (H, W // 2 + 1)."""
     height, width = images.shape[2:]
     options = {"dtype": images.dtype, "device": images.device}
-    return torch.hypot(torch.fft.fftfreq(height, **options)[:, None], torch.fft.rfftfreq(width, **options)[None])
+    return torch.hypot(
+        torch.fft.fftfreq(height, **options)[:, None], torch.fft.rfftfreq(width, **options)[None]
+    )
 
 
 def _filtered(gradients: Tensor, factors: Tensor) -> Tensor:

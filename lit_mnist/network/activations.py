@@ -67,7 +67,9 @@ class GeneralReLU(ActivationModule):
         self.maximum = None if maximum is None else as_float32(maximum)
 
     def forward(self, x: Tensor) -> Tensor:
-        above = torch.where(x > as_float32(self.threshold), x, torch.zeros_like(x)).clamp(0.0, self.maximum)
+        above = torch.where(x > as_float32(self.threshold), x, torch.zeros_like(x)).clamp(
+            0.0, self.maximum
+        )
         return above - self.slope * F.relu(self.threshold - x) if self.slope else above
 
 

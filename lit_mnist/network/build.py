@@ -56,32 +56,61 @@ def _activation(layer: s.Activated | s.Activation, place: Place) -> nn.Module:
 @build.register
 def _(layer: s.Conv, place: Place) -> nn.Module:
     padding, pad = _padding(layer, place.shape)
-    conv = nn.Conv2d(place.shape[2], layer.filters, layer.kernel, layer.stride, padding, layer.dilation, layer.groups,
-                     layer.use_bias)
+    conv = nn.Conv2d(
+        place.shape[2],
+        layer.filters,
+        layer.kernel,
+        layer.stride,
+        padding,
+        layer.dilation,
+        layer.groups,
+        layer.use_bias,
+    )
     return _named(**pad, conv=conv, activation=_activation(layer, place))
 
 
 @build.register
 def _(layer: s.DepthwiseConv, place: Place) -> nn.Module:
-    return _named(**_depthwise(layer, place.shape, "conv", layer.use_bias), activation=_activation(layer, place))
+    return _named(
+        **_depthwise(layer, place.shape, "conv", layer.use_bias),
+        activation=_activation(layer, place),
+    )
 
 
 @build.register
 def _(layer: s.SeparableConv, place: Place) -> nn.Module:
     pointwise = nn.Conv2d(place.shape[2] * layer.multiplier, layer.filters, 1, bias=layer.use_bias)
-    return _named(**_depthwise(layer, place.shape, "depthwise", False), pointwise=pointwise,
-                  activation=_activation(layer, place))
+    return _named(
+        **_depthwise(layer, place.shape, "depthwise", False),
+        pointwise=pointwise,
+        activation=_activation(layer, place),
+    )
 
 
 @build.register
 def _(layer: s.TransposedConv, place: Place) -> nn.Module:
-    whole = [(n - 1) * step + k - 2 * cut for n, step, k, cut in
-             zip(place.shape[:2], layer.stride, layer.kernel, layer.cut_before, strict=True)]
-    more = [size - w for size, w in zip(place.info.output_shape[:2], whole, strict=True)]  # -1: a last row too many
-    conv = nn.ConvTranspose2d(place.shape[2], layer.filters, layer.kernel, layer.stride, layer.cut_before,
-                              (max(more[0], 0), max(more[1], 0)), bias=layer.use_bias)
+    whole = [
+        (n - 1) * step + k - 2 * cut
+        for n, step, k, cut in zip(
+            place.shape[:2], layer.stride, layer.kernel, layer.cut_before, strict=True
+        )
+    ]
+    more = [
+        size - w for size, w in zip(place.info.output_shape[:2], whole, strict=True)
+    ]  # -1: a last row too many
+    conv = nn.ConvTranspose2d(
+        place.shape[2],
+        layer.filters,
+        layer.kernel,
+        layer.stride,
+        layer.cut_before,
+        (max(more[0], 0), max(more[1], 0)),
+        bias=layer.use_bias,
+    )
     crop = reshaping.Crop(((0, max(-more[0], 0)), (0, max(-more[1], 0))))
-    return _named(conv=conv, **({"crop": crop} if min(more) < 0 else {}), activation=_activation(layer, place))
+    return _named(
+        conv=conv, **({"crop": crop} if min(more) < 0 else {}), activation=_activation(layer, place)
+    )
 
 
 @build.register
@@ -90,10 +119,20 @@ def _(layer: s.Dense, place: Place) -> nn.Module:
     return _named(dense=dense, activation=_activation(layer, place))
 
 
-def _depthwise(layer: s.DepthwiseConv, shape: s.Shape, name: str, bias: bool) -> dict[str, nn.Module]:
+def _depthwise(
+    layer: s.DepthwiseConv, shape: s.Shape, name: str, bias: bool
+) -> dict[str, nn.Module]:
     padding, pad = _padding(layer, shape)
-    conv = nn.Conv2d(shape[2], shape[2] * layer.multiplier, layer.kernel, layer.stride, padding, layer.dilation,
-                     shape[2], bias)
+    conv = nn.Conv2d(
+        shape[2],
+        shape[2] * layer.multiplier,
+        layer.kernel,
+        layer.stride,
+        padding,
+        layer.dilation,
+        shape[2],
+        bias,
+    )
     return pad | {name: conv}
 
 
@@ -115,7 +154,9 @@ def _(layer: s.Pool, place: Place) -> nn.Module:
     if layer.padding == "same":
         sides = s.same_padding(place.shape, layer.size, layer.step)
         return _named(pool=reshaping.SamePool(layer.kind, layer.size, layer.step, sides))
-    return _named(pool=(nn.MaxPool2d if layer.kind == "max" else nn.AvgPool2d)(layer.size, layer.step))
+    return _named(
+        pool=(nn.MaxPool2d if layer.kind == "max" else nn.AvgPool2d)(layer.size, layer.step)
+    )
 
 
 @build.register
@@ -147,7 +188,9 @@ def _(layer: s.Permute, place: Place) -> nn.Module:
 
 @build.register
 def _(layer: s.Flatten, place: Place) -> nn.Module:
-    return _named(flatten=nn.Flatten() if place.spec.flatten_order_is_free else reshaping.KerasFlatten())
+    return _named(
+        flatten=nn.Flatten() if place.spec.flatten_order_is_free else reshaping.KerasFlatten()
+    )
 
 
 @build.register
@@ -161,7 +204,9 @@ def _(layer: s.Reshape, place: Place) -> nn.Module:
 
 @build.register
 def _(layer: s.BatchNorm, place: Place) -> nn.Module:
-    return scaling.BatchNorm(place.shape[-1], layer.momentum, layer.epsilon, layer.center, layer.scale)
+    return scaling.BatchNorm(
+        place.shape[-1], layer.momentum, layer.epsilon, layer.center, layer.scale
+    )
 
 
 @build.register
@@ -173,7 +218,9 @@ def _(layer: s.LayerNorm, place: Place) -> nn.Module:
 
 @build.register
 def _(layer: s.GroupNorm, place: Place) -> nn.Module:
-    return scaling.GroupNorm(place.shape[-1], layer.groups, layer.epsilon, layer.center, layer.scale)
+    return scaling.GroupNorm(
+        place.shape[-1], layer.groups, layer.epsilon, layer.center, layer.scale
+    )
 
 
 @build.register
@@ -206,7 +253,9 @@ def _(layer: s.ReLU, place: Place) -> nn.Module:
 @build.register
 def _(layer: s.PReLU, place: Place) -> nn.Module:
     sizes = layer.weights(place.shape)["alpha"]
-    return _named(activation=activations.PReLU((sizes[2], sizes[0], sizes[1]) if len(sizes) == 3 else sizes))
+    return _named(
+        activation=activations.PReLU((sizes[2], sizes[0], sizes[1]) if len(sizes) == 3 else sizes)
+    )
 
 
 # ---- training alone

@@ -48,7 +48,9 @@ class Shared(nn.Module):
         self._owner = (owner,)
         for module in twin.modules():
             for weights in (module._parameters, module._buffers):
-                persistent = [name for name in weights if name not in module._non_persistent_buffers_set]
+                persistent = [
+                    name for name in weights if name not in module._non_persistent_buffers_set
+                ]
                 weights |= dict.fromkeys(persistent)
 
     @property
@@ -69,6 +71,10 @@ def aligned(inputs: tuple[Tensor, ...]) -> list[Tensor]:
 
 
 _COMBINE: dict[type[s.Merge], Callable[[Tensor, Tensor], Tensor]] = {
-    s.Add: torch.add, s.Average: torch.add, s.Subtract: torch.sub, s.Multiply: torch.mul,
-    s.Maximum: torch.maximum, s.Minimum: torch.minimum,
+    s.Add: torch.add,
+    s.Average: torch.add,
+    s.Subtract: torch.sub,
+    s.Multiply: torch.mul,
+    s.Maximum: torch.maximum,
+    s.Minimum: torch.minimum,
 }

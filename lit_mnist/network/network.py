@@ -34,7 +34,9 @@ class Network(nn.Module):
         for layer, info in zip(spec.layers, spec.table, strict=True):
             module = build(spec.layer(layer.name), Place(spec, info))
             shares = isinstance(layer, s.Shared)
-            self.add_module(layer.name, Shared(module, getattr(self, layer.shares)) if shares else module)
+            self.add_module(
+                layer.name, Shared(module, getattr(self, layer.shares)) if shares else module
+            )
         self.load_weights(initial_weights(spec, seed))
         self.to(memory_format=torch.channels_last)  # the same numbers; on a CPU in half the time
 
@@ -48,15 +50,19 @@ class Network(nn.Module):
 
     def __prepare_scriptable__(self) -> Network:
         """Raise UserError: `torch.jit.script`, which asks here, compiles no network that a description drives."""
-        raise UserError("torch.jit.script cannot compile this network: which layers run is read from its description, "
-                        "not from code; accepted: torch.jit.trace(network, images), or "
-                        "torch.export.export(network, (images,))")
+        raise UserError(
+            "torch.jit.script cannot compile this network: which layers run is read from its description, "
+            "not from code; accepted: torch.jit.trace(network, images), or "
+            "torch.export.export(network, (images,))"
+        )
 
     def layer_values(self, x: Tensor, *names: str) -> dict[str, Tensor]:
         """Return the named layers' values, by one pass through the layers that they need."""
         values = {s.INPUT: x}
         for step in self.spec.plan(*names):
-            values[step.name] = getattr(self, step.name)(*[values[source] for source in step.inputs])
+            values[step.name] = getattr(self, step.name)(
+                *[values[source] for source in step.inputs]
+            )
             for done in step.last_use_of:
                 del values[done]
         return values
@@ -92,13 +98,19 @@ class Network(nn.Module):
                 *before, deferred[follower] = module
                 yield step, before
             else:
-                yield step, (module, deferred.pop(step.name)) if step.name in deferred else (module,)
+                yield (
+                    step,
+                    (module, deferred.pop(step.name)) if step.name in deferred else (module,),
+                )
 
     @cached_property
     def pool_after(self) -> dict[str, str]:
         """Convolution -> the max-pool that alone reads it, where its activation commutes with the maximum."""
-        return {name: readers[0] for name, readers in self.spec.readers.items() if len(readers) == 1
-                and _commute(self.spec, name, readers[0])}
+        return {
+            name: readers[0]
+            for name, readers in self.spec.readers.items()
+            if len(readers) == 1 and _commute(self.spec, name, readers[0])
+        }
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return class probabilities (N, classes): the answer's sigmoid, else softmax.
@@ -112,7 +124,9 @@ class Network(nn.Module):
     @cached_property
     def activity_layers(self) -> tuple[ActivityRegularization, ...]:
         """The layers that regularise what they pass on."""
-        return tuple(module for module in self.children() if isinstance(module, ActivityRegularization))
+        return tuple(
+            module for module in self.children() if isinstance(module, ActivityRegularization)
+        )
 
     def module_of(self, name: str) -> nn.Module:
         """Return layer `name`'s module; of one that shares another's weights, that other layer's."""
@@ -121,7 +135,10 @@ class Network(nn.Module):
 
     def load_weights(self, weights: Weights) -> None:
         """Load weights in Keras' names and layout; raise SpecError where they do not fit the spec."""
-        state = {key: torch.from_numpy(array.copy()) for key, array in to_torch(self.spec, weights).items()}
+        state = {
+            key: torch.from_numpy(array.copy())
+            for key, array in to_torch(self.spec, weights).items()
+        }
         self.load_state_dict(state)
 
     def named_weights(self) -> Weights:
@@ -140,8 +157,13 @@ def _commute(spec: s.NetworkSpec, name: str, reader: str) -> bool:
         return False
     layer = spec.layers[spec.names.index(name)]
     pool = spec.layer(reader)
-    return isinstance(layer, s.Conv) and layer.activation in s.MONOTONE and isinstance(pool, s.Pool) \
-        and pool.kind == "max" and name not in spec.kept
+    return (
+        isinstance(layer, s.Conv)
+        and layer.activation in s.MONOTONE
+        and isinstance(pool, s.Pool)
+        and pool.kind == "max"
+        and name not in spec.kept
+    )
 
 
 def as_images(pixels: np.ndarray) -> Tensor:

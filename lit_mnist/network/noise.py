@@ -42,7 +42,9 @@ class RandomFlip(RandomChange):
 
     def __init__(self, mode: str) -> None:
         super().__init__()
-        self.axes = tuple(axis for axis, word in ((3, "horizontal"), (2, "vertical")) if word in mode)
+        self.axes = tuple(
+            axis for axis, word in ((3, "horizontal"), (2, "vertical")) if word in mode
+        )
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> the same
         if not self.training:
@@ -91,10 +93,17 @@ class RandomMove(RandomChange):
             case s.RandomRotation(factor=factor):
                 return rotation(uniform(x, s.ends(factor)) * 2 * math.pi, height, width)
             case s.RandomTranslation(height_factor=rows, width_factor=columns):
-                return translation(uniform(x, s.ends(rows)) * height, uniform(x, s.ends(columns)) * width)
+                return translation(
+                    uniform(x, s.ends(rows)) * height, uniform(x, s.ends(columns)) * width
+                )
             case s.RandomZoom(height_factor=rows, width_factor=columns):
                 vertical = 1 + uniform(x, s.ends(rows))
-                return zoom(vertical, vertical if columns is None else 1 + uniform(x, s.ends(columns)), height, width)
+                return zoom(
+                    vertical,
+                    vertical if columns is None else 1 + uniform(x, s.ends(columns)),
+                    height,
+                    width,
+                )
         raise TypeError(f"no random change of geometry for a {type(self.layer).__name__}")
 
 

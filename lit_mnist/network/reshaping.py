@@ -12,8 +12,13 @@ from .. import spec as s
 class SamePool(nn.Module):
     """Pooling with TensorFlow's 'same' padding, which no window's maximum or average counts."""
 
-    def __init__(self, kind: str, size: tuple[int, int], stride: tuple[int, int],
-                 padding: tuple[tuple[int, int], ...]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        size: tuple[int, int],
+        stride: tuple[int, int],
+        padding: tuple[tuple[int, int], ...],
+    ) -> None:
         super().__init__()
         self.kind = kind
         self.size = size
@@ -21,10 +26,14 @@ class SamePool(nn.Module):
         (top, bottom), (left, right) = padding
         self.padding = (left, right, top, bottom)
 
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride))
+    def forward(
+        self, x: Tensor
+    ) -> Tensor:  # (N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride))
         if self.kind == "max":
             return F.max_pool2d(F.pad(x, self.padding, value=-torch.inf), self.size, self.stride)
-        counted = F.avg_pool2d(F.pad(torch.ones_like(x[:1, :1]), self.padding), self.size, self.stride)
+        counted = F.avg_pool2d(
+            F.pad(torch.ones_like(x[:1, :1]), self.padding), self.size, self.stride
+        )
         return F.avg_pool2d(F.pad(x, self.padding), self.size, self.stride) / counted
 
 
@@ -35,9 +44,11 @@ class Crop(nn.Module):
         super().__init__()
         self.sides = sides
 
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H - top - bottom, W - left - right)
+    def forward(
+        self, x: Tensor
+    ) -> Tensor:  # (N, C, H, W) -> (N, C, H - top - bottom, W - left - right)
         (top, bottom), (left, right) = self.sides
-        return x[:, :, top:x.shape[2] - bottom, left:x.shape[3] - right]
+        return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
 
 
 class KerasFlatten(nn.Module):
@@ -71,16 +82,22 @@ class Reshape(nn.Module):
         self.image = image
         self.shape = shape
 
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) or (N, D) -> (N, channels, height, width)
+    def forward(
+        self, x: Tensor
+    ) -> Tensor:  # (N, C, H, W) or (N, D) -> (N, channels, height, width)
         if self.image is not None:
             height, width, channels = self.image
             x = x.reshape(-1, channels, height, width).permute(0, 2, 3, 1)
         return x.reshape(-1, *self.shape).permute(0, 3, 1, 2)
 
-    def undo(self, y: Tensor) -> Tensor:  # what came in, images unflattened: (N, C, H, W), or (N, D)
+    def undo(
+        self, y: Tensor
+    ) -> Tensor:  # what came in, images unflattened: (N, C, H, W), or (N, D)
         """Return the input of which `y` is the output."""
         y = y.permute(0, 2, 3, 1)
-        return y.flatten(1) if self.image is None else y.reshape(-1, *self.image).permute(0, 3, 1, 2)
+        return (
+            y.flatten(1) if self.image is None else y.reshape(-1, *self.image).permute(0, 3, 1, 2)
+        )
 
 
 def zero_pad(padding: tuple[tuple[int, int], ...]) -> nn.ZeroPad2d:

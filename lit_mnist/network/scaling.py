@@ -18,7 +18,9 @@ class BatchNorm(nn.Module):
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, channels: int, momentum: float, epsilon: float, center: bool, scale: bool) -> None:
+    def __init__(
+        self, channels: int, momentum: float, epsilon: float, center: bool, scale: bool
+    ) -> None:
         super().__init__()
         self.momentum = momentum
         self.epsilon = epsilon
@@ -35,7 +37,9 @@ class BatchNorm(nn.Module):
                 self.running_mean.lerp_(mean, 1 - self.momentum)
                 self.running_var.lerp_(variance, 1 - self.momentum)
             return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.epsilon)
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.epsilon)
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.epsilon
+        )
 
 
 class LayerNorm(nn.Module):
@@ -48,9 +52,13 @@ class LayerNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(shape)) if scale else None
         self.bias = nn.Parameter(torch.zeros(shape)) if center else None
 
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W), `shape` (C,) or (C, H, W); or (N, units)
+    def forward(
+        self, x: Tensor
+    ) -> Tensor:  # (N, C, H, W), `shape` (C,) or (C, H, W); or (N, units)
         if x.dim() == 4 and len(self.shape) == 1:
-            last = F.layer_norm(x.permute(0, 2, 3, 1), self.shape, self.weight, self.bias, self.epsilon)
+            last = F.layer_norm(
+                x.permute(0, 2, 3, 1), self.shape, self.weight, self.bias, self.epsilon
+            )
             return last.permute(0, 3, 1, 2)
         return F.layer_norm(x, self.shape, self.weight, self.bias, self.epsilon)
 
@@ -58,7 +66,9 @@ class LayerNorm(nn.Module):
 class GroupNorm(nn.Module):
     """Each image normalised by itself, over all positions of each group of channels."""
 
-    def __init__(self, channels: int, groups: int, epsilon: float, center: bool, scale: bool) -> None:
+    def __init__(
+        self, channels: int, groups: int, epsilon: float, center: bool, scale: bool
+    ) -> None:
         super().__init__()
         self.groups = channels if groups == -1 else groups
         self.epsilon = epsilon
@@ -78,8 +88,11 @@ class Normalization(nn.Module):
     def __init__(self, layer: s.Normalization, shape: s.Shape) -> None:
         super().__init__()
         self.invert = layer.invert
-        mean, variance = (torch.zeros(shape), torch.ones(shape)) if layer.mean is None else \
-            (torch.tensor(layer.mean), torch.tensor(layer.variance))
+        mean, variance = (
+            (torch.zeros(shape), torch.ones(shape))
+            if layer.mean is None
+            else (torch.tensor(layer.mean), torch.tensor(layer.variance))
+        )
         self.register_buffer("mean", mean, persistent=layer.mean is None)
         self.register_buffer("variance", variance, persistent=layer.mean is None)
         if layer.mean is None:  # Keras counts the images that the statistics were taken of
@@ -109,7 +122,9 @@ class ChannelRescaling(nn.Module):
     factor: Tensor
     offset: Tensor
 
-    def __init__(self, factor: float | tuple[float, ...], offset: float | tuple[float, ...]) -> None:
+    def __init__(
+        self, factor: float | tuple[float, ...], offset: float | tuple[float, ...]
+    ) -> None:
         super().__init__()
         self.register_buffer("factor", torch.tensor(factor, dtype=torch.float32), persistent=False)
         self.register_buffer("offset", torch.tensor(offset, dtype=torch.float32), persistent=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,27 +52,53 @@ def charts(history: dict[str, list[float]]) -> tuple[Chart, ...]:
     return (_chart("Accuracy", history, "acc", 0.992), _chart("Loss", history, "loss"))
 
 
-def _chart(title: str, history: dict[str, list[float]], figure: str, reference: float | None = None) -> Chart:
+def _chart(
+    title: str, history: dict[str, list[float]], figure: str, reference: float | None = None
+) -> Chart:
     epochs = history["epochs"]
-    series = [(name, kind, history[f"{kind}_{figure}"]) for name, kind in (("training", "train"), ("validation", "val"))
-              if history.get(f"{kind}_{figure}")]
+    series = [
+        (name, kind, history[f"{kind}_{figure}"])
+        for name, kind in (("training", "train"), ("validation", "val"))
+        if history.get(f"{kind}_{figure}")
+    ]
     values = np.concatenate([np.asarray(line, float) for _, _, line in series])
     values = values[np.isfinite(values)]
-    ticks = _nice(min(0.0, values.min()) if figure == "loss" else min(values.min(), 0.97),
-                  max(values.max(), 0.2) if figure == "loss" else 1.0)
+    ticks = _nice(
+        min(0.0, values.min()) if figure == "loss" else min(values.min(), 0.97),
+        max(values.max(), 0.2) if figure == "loss" else 1.0,
+    )
     y = _scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
     x = _scale(epochs[0], max(epochs[-1], epochs[0] + 1), LEFT + 8, WIDTH - 12)
-    lines = tuple(Line(name, kind, *_points(epochs, line, x, y, name)) for name, kind, line in series)
+    lines = tuple(
+        Line(name, kind, *_points(epochs, line, x, y, name)) for name, kind, line in series
+    )
     step = max(1, -(-len(epochs) // 8))
     shown = reference if reference is not None and ticks[0] <= reference <= ticks[-1] else None
-    return Chart(title, lines, tuple((x(epoch), f"{epoch:g}") for epoch in epochs[::step]),
-                 tuple((y(tick), f"{tick:.4g}") for tick in ticks), None if shown is None else y(shown))
+    return Chart(
+        title,
+        lines,
+        tuple((x(epoch), f"{epoch:g}") for epoch in epochs[::step]),
+        tuple((y(tick), f"{tick:.4g}") for tick in ticks),
+        None if shown is None else y(shown),
+    )
 
 
-def _points(epochs: Sequence[float], values: Sequence[float], x, y, name: str) -> tuple[tuple, tuple]:  # noqa: ANN001
-    known = [(epoch, value) for epoch, value in zip(epochs[-len(values):], values, strict=True) if np.isfinite(value)]
-    return (tuple((x(epoch), y(value)) for epoch, value in known),
-            tuple(f"epoch {epoch:g}, {name}: {value:.4f}" for epoch, value in known))
+def _points(
+    epochs: Sequence[float],
+    values: Sequence[float],
+    x: Callable[[float], float],
+    y: Callable[[float], float],
+    name: str,
+) -> tuple[tuple, tuple]:
+    known = [
+        (epoch, value)
+        for epoch, value in zip(epochs[-len(values) :], values, strict=True)
+        if np.isfinite(value)
+    ]
+    return (
+        tuple((x(epoch), y(value)) for epoch, value in known),
+        tuple(f"epoch {epoch:g}, {name}: {value:.4f}" for epoch, value in known),
+    )
 
 
 def _scale(low: float, high: float, first: float, last: float):  # noqa: ANN202 - a linear function

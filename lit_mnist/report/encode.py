@@ -16,7 +16,9 @@ _LEVELS = 255
 def packed(values: np.ndarray, low: np.ndarray | float, high: np.ndarray | float) -> str:
     """Return `values` in 256 levels from `low` to `high` (broadcast) as base64; NaN becomes `low`."""
     span = np.where(np.asarray(high) > low, np.asarray(high, np.float64) - low, 1)
-    levels = np.nan_to_num((values - low) / span, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1) * _LEVELS
+    levels = (
+        np.nan_to_num((values - low) / span, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1) * _LEVELS
+    )
     return base64.b64encode(levels.round().astype(np.uint8).tobytes()).decode()
 
 
@@ -62,4 +64,6 @@ def colours(name: str) -> str:
     """Return the 256 colours of a colour map as base64 of RGB bytes."""
     from ..figures.canvas import colormap
 
-    return base64.b64encode((colormap(name)(np.arange(256))[:, :3] * 255).round().astype(np.uint8).tobytes()).decode()
+    return base64.b64encode(
+        (colormap(name)(np.arange(256))[:, :3] * 255).round().astype(np.uint8).tobytes()
+    ).decode()

@@ -35,8 +35,12 @@ class Evaluation:
 def evaluate(model: Model, pixels: np.ndarray, labels: np.ndarray) -> Evaluation:
     """Return the evaluation of `pixels` (n, H, W), 0 to 255, with `labels` (n,), in one pass."""
     with evaluation(model.network):
-        shares = torch.cat([model.network.probabilities(model.network(batch).float())
-                            for batch in batches(model, pixels)])
+        shares = torch.cat(
+            [
+                model.network.probabilities(model.network(batch).float())
+                for batch in batches(model, pixels)
+            ]
+        )
     confidence, guesses = (as_array(tensor) for tensor in shares.max(1))
     confusion = np.zeros((model.spec.classes, model.spec.classes), np.int64)
     np.add.at(confusion, (labels, guesses), 1)

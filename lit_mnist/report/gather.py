@@ -28,7 +28,16 @@ from ..runs.model import Model
 from ..spec import SAME_VALUES
 from .evaluation import Evaluation, evaluate
 
-SECTIONS = ("curves", "mistakes", "layers", "filters", "maps", "top_images", "wanted", "attributions")
+SECTIONS = (
+    "curves",
+    "mistakes",
+    "layers",
+    "filters",
+    "maps",
+    "top_images",
+    "wanted",
+    "attributions",
+)
 _EXPLAINED_MISTAKES = 4
 
 Track = Callable[[Iterable, int, str], Iterator]  # passes items through and shows how far it is
@@ -50,10 +59,14 @@ class Options:
     def __post_init__(self) -> None:
         for section in self.leave_out:
             if section not in SECTIONS:
-                raise UserError(f"leave_out = {section!r}: no such section; {nearest(section, SECTIONS)}")
+                raise UserError(
+                    f"leave_out = {section!r}: no such section; {nearest(section, SECTIONS)}"
+                )
         for key, least in (("k", 1), ("steps", 1), ("verdict_digits", 0)):
             if getattr(self, key) < least:
-                raise UserError(f"{key} = {getattr(self, key)!r} cannot work; accepted: {least} or more")
+                raise UserError(
+                    f"{key} = {getattr(self, key)!r} cannot work; accepted: {least} or more"
+                )
 
 
 @dataclass(frozen=True)
@@ -94,17 +107,35 @@ def gather(model: Model, options: Options, track: Track, say: Callable[[str], No
         except UserError as error:
             records[section], missing[section] = (), str(error)
     return Content(
-        model, model.class_names, digits, summary, _text(run / "config.yaml") if run else "",
-        _history(run, summary) if run else {}, dataset, None if "mistakes" in options.leave_out else evaluation,
-        records["filters"], records["maps"], records["top_images"], records["wanted"],
-        records["attributions"] or None, missing | dict.fromkeys(options.leave_out, "left out as asked"))
+        model,
+        model.class_names,
+        digits,
+        summary,
+        _text(run / "config.yaml") if run else "",
+        _history(run, summary) if run else {},
+        dataset,
+        None if "mistakes" in options.leave_out else evaluation,
+        records["filters"],
+        records["maps"],
+        records["top_images"],
+        records["wanted"],
+        records["attributions"] or None,
+        missing | dict.fromkeys(options.leave_out, "left out as asked"),
+    )
 
 
 class _Sections:
     """One method a section, so that a failing one leaves the others alone."""
 
-    def __init__(self, model: Model, options: Options, dataset: Dataset | None, digits: Images, track: Track,
-                 say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        options: Options,
+        dataset: Dataset | None,
+        digits: Images,
+        track: Track,
+        say: Callable[[str], None],
+    ) -> None:
         self.model = model
         self.options = options
         self.dataset = dataset
@@ -114,7 +145,9 @@ class _Sections:
         self.kept = kept_results(model, say)
 
     def filters(self) -> tuple[Filters, ...]:
-        return tuple(filters(self.model.network, layer, self.model.seed) for layer in self._convolutions())
+        return tuple(
+            filters(self.model.network, layer, self.model.seed) for layer in self._convolutions()
+        )
 
     def maps(self) -> tuple[FeatureMaps, ...]:
         self.say("report: feature maps")
@@ -125,25 +158,48 @@ class _Sections:
         layers = self._convolutions()
         pixels = self._pixels()
         return top_images_once(
-            self.model, "train", pixels, layers, self.options.k, self.kept, BATCH,
-            lambda inputs: self.track(inputs, -(-len(pixels) // BATCH), "report: top images"))
+            self.model,
+            "train",
+            pixels,
+            layers,
+            self.options.k,
+            self.kept,
+            BATCH,
+            lambda inputs: self.track(inputs, -(-len(pixels) // BATCH), "report: top images"),
+        )
 
     def wanted(self) -> tuple[MaximizationResult, ...]:
-        settings = Settings("source", restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0)
+        settings = Settings(
+            "source", restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0
+        )
         found = []
         for layer in convolutions(self.model.network):
             self.say(f"report: input images for the maps of {layer}")
-            data = reference(self.model, layer, 1, pixels=self._pixels()[:10_000]) if self.dataset else None
+            data = (
+                reference(self.model, layer, 1, pixels=self._pixels()[:10_000])
+                if self.dataset
+                else None
+            )
             found.append(maximize_maps(self.model, layer, settings=settings, data=data))
         self.say("report: input images for the classes")
-        by_class = Settings("class", restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0)
-        return (*found, maximize_classes(self.model, settings=by_class,
-                                         names=self.model.class_names))
+        by_class = Settings(
+            "class", restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0
+        )
+        return (
+            *found,
+            maximize_classes(self.model, settings=by_class, names=self.model.class_names),
+        )
 
     def attributions(self) -> Explanation:
-        return explain(self.model, self.digits, dataset=self.dataset, verdict_digits=self.options.verdict_digits,
-                       seed=self.options.seed, kept=self.kept,
-                       progress=lambda method, done, total: self.say(f"report: attribution, {method}"))
+        return explain(
+            self.model,
+            self.digits,
+            dataset=self.dataset,
+            verdict_digits=self.options.verdict_digits,
+            seed=self.options.seed,
+            kept=self.kept,
+            progress=lambda method, done, total: self.say(f"report: attribution, {method}"),
+        )
 
     def _convolutions(self) -> tuple[str, ...]:
         layers = convolutions(self.model.network)
@@ -159,23 +215,35 @@ class _Sections:
 
 def _dataset(model: Model, options: Options) -> tuple[Dataset | None, dict[str, str]]:
     try:
-        return load_dataset(model.dataset, options.data_root or model.data_root, network=model.spec), {}
+        return load_dataset(
+            model.dataset, options.data_root or model.data_root, network=model.spec
+        ), {}
     except DataError as error:
         if not options.images:
-            raise UserError(f"report needs images to look into: {error}; accepted: image files, with --images"
-                            ) from error
+            raise UserError(
+                f"report needs images to look into: {error}; accepted: image files, with --images"
+            ) from error
         return None, dict.fromkeys(("mistakes", "top_images"), str(error))
 
 
-def _digits(model: Model, options: Options, dataset: Dataset | None, evaluation: Evaluation | None) -> Images:
+def _digits(
+    model: Model, options: Options, dataset: Dataset | None, evaluation: Evaluation | None
+) -> Images:
     """The named images; else the first test image of each class, then the most confident mistakes."""
     if options.images:
-        return read_images(options.images, model.dataset, options.data_root or model.data_root,
-                           model.spec.input_shape)
+        return read_images(
+            options.images,
+            model.dataset,
+            options.data_root or model.data_root,
+            model.spec.input_shape,
+        )
     firsts = np.unique(dataset.test_labels, return_index=True)[1].tolist()
     chosen = list(dict.fromkeys([*firsts, *evaluation.wrong[:_EXPLAINED_MISTAKES].tolist()]))
-    return Images(dataset.test_images[chosen].astype(np.float32), dataset.test_labels[chosen],
-                  tuple(f"test:{number}" for number in chosen))
+    return Images(
+        dataset.test_images[chosen].astype(np.float32),
+        dataset.test_labels[chosen],
+        tuple(f"test:{number}" for number in chosen),
+    )
 
 
 def _history(run: Path, summary: dict[str, Any]) -> dict[str, list[float]]:
@@ -191,8 +259,13 @@ def _history(run: Path, summary: dict[str, Any]) -> dict[str, list[float]]:
         found = {}
     epochs = len(found.get("train_loss", ()))
     if not epochs:
-        return {key: [math.nan if value is None else value for value in values]  # None: an epoch without validation
-                for key, values in (summary.get("history") or {}).items() if values}
+        return {
+            key: [
+                math.nan if value is None else value for value in values
+            ]  # None: an epoch without validation
+            for key, values in (summary.get("history") or {}).items()
+            if values
+        }
     whole = {key: values for key, values in found.items() if len(values) == epochs}
     return {"epochs": list(range(1, epochs + 1))} | whole
 

@@ -19,21 +19,33 @@ from .encode import colours, limits, packed, signed, sprite
 from .gather import Content
 
 _MISTAKES = 240  # pictures of mistakes in the page; a network that is worse has enough to look at
-_FIGURES = (("test/acc", "Test accuracy"), ("test/loss", "Test loss"), ("parameters", "Parameters"),
-            ("epochs", "Epochs"), ("train_seconds", "Training time"), ("images_per_second", "Images per second"))
+_FIGURES = (
+    ("test/acc", "Test accuracy"),
+    ("test/loss", "Test loss"),
+    ("parameters", "Parameters"),
+    ("epochs", "Epochs"),
+    ("train_seconds", "Training time"),
+    ("images_per_second", "Images per second"),
+)
 
 
 def render(content: Content) -> str:
     """Return the whole page; it needs nothing but itself."""
     place = files(__package__)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-                                     lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     template = environment.from_string((place / "page.html").read_text(encoding="utf-8"))
-    return template.render(_shown(content) | {
-        "style": (place / "style.css").read_text(encoding="utf-8"),
-        "script": (place / "page.js").read_text(encoding="utf-8"),
-        "data": json.dumps(_data(content), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
-    })
+    return template.render(
+        _shown(content)
+        | {
+            "style": (place / "style.css").read_text(encoding="utf-8"),
+            "script": (place / "page.js").read_text(encoding="utf-8"),
+            "data": json.dumps(_data(content), separators=(",", ":"), allow_nan=False).replace(
+                "<", "\\u003c"
+            ),
+        }
+    )
 
 
 # ---- what is rendered
@@ -44,14 +56,24 @@ def _shown(content: Content) -> dict[str, Any]:
     summary = content.summary
     evaluation = content.evaluation
     return {
-        "title": _title(content), "path": model.path.name, "dataset": model.dataset, "note": summary.get("note"),
-        "tiles": _tiles(content), "facts": _facts(content), "config": content.config,
+        "title": _title(content),
+        "path": model.path.name,
+        "dataset": model.dataset,
+        "note": summary.get("note"),
+        "tiles": _tiles(content),
+        "facts": _facts(content),
+        "config": content.config,
         "charts": charts(content.history) if "curves" not in content.missing else (),
         "curves": _curve_table(content.history),
-        "names": content.class_names, "spec": model.spec, "layers": [_layer(info) for info in model.spec.table],
-        "evaluation": evaluation, "confusion": _confusion(evaluation.confusion) if evaluation is not None else (),
+        "names": content.class_names,
+        "spec": model.spec,
+        "layers": [_layer(info) for info in model.spec.table],
+        "evaluation": evaluation,
+        "confusion": _confusion(evaluation.confusion) if evaluation is not None else (),
         "shown_mistakes": min(_MISTAKES, len(evaluation.wrong)) if evaluation is not None else 0,
-        "missing": content.missing, "content": content, "version": __version__,
+        "missing": content.missing,
+        "content": content,
+        "version": __version__,
     }
 
 
@@ -66,7 +88,11 @@ def _tiles(content: Content) -> list[tuple[str, str]]:
     if content.evaluation is not None and "test/acc" not in summary:
         summary["test/acc"] = content.evaluation.correct / content.evaluation.images
     summary["parameters"] = content.model.spec.parameters
-    return [(label, _figure(key, summary[key])) for key, label in _FIGURES if summary.get(key) is not None]
+    return [
+        (label, _figure(key, summary[key]))
+        for key, label in _FIGURES
+        if summary.get(key) is not None
+    ]
 
 
 def _figure(key: str, value: float) -> str:
@@ -84,11 +110,19 @@ def _facts(content: Content) -> list[tuple[str, str]]:
     """What says where the figures come from."""
     summary = content.summary
     model = content.model
-    rows = [("Weights", summary.get("weights") or model.path.name), ("Data set", model.dataset),
-            ("Split", summary.get("split")), ("Standardised", model.standardizer.kind), ("Seed", model.seed),
-            ("Steps", summary.get("steps")), ("Validated on", summary.get("validated_on")),
-            ("Best validation", _best(summary)), ("Precision", summary.get("precision")),
-            ("Hardware", _listed(summary.get("hardware"))), ("Versions", _listed(summary.get("versions")))]
+    rows = [
+        ("Weights", summary.get("weights") or model.path.name),
+        ("Data set", model.dataset),
+        ("Split", summary.get("split")),
+        ("Standardised", model.standardizer.kind),
+        ("Seed", model.seed),
+        ("Steps", summary.get("steps")),
+        ("Validated on", summary.get("validated_on")),
+        ("Best validation", _best(summary)),
+        ("Precision", summary.get("precision")),
+        ("Hardware", _listed(summary.get("hardware"))),
+        ("Versions", _listed(summary.get("versions"))),
+    ]
     return [(label, str(value)) for label, value in rows if value is not None]
 
 
@@ -103,43 +137,71 @@ def _listed(values: dict[str, Any] | None) -> str | None:
 
 
 def _curve_table(history: dict[str, list[float]]) -> list[list[str]]:
-    keys = [key for key in ("epochs", "train_loss", "val_loss", "train_acc", "val_acc") if key in history]
+    keys = [
+        key
+        for key in ("epochs", "train_loss", "val_loss", "train_acc", "val_acc")
+        if key in history
+    ]
     rows = zip(*(history[key] for key in keys), strict=True)
-    return [[key.replace("_", " ") for key in keys]] + [[f"{v:g}" if k == "epochs" else f"{v:.4f}"
-                                                        for k, v in zip(keys, row, strict=True)] for row in rows]
+    return [[key.replace("_", " ") for key in keys]] + [
+        [f"{v:g}" if k == "epochs" else f"{v:.4f}" for k, v in zip(keys, row, strict=True)]
+        for row in rows
+    ]
 
 
 def _layer(info: LayerInfo) -> dict[str, str]:
     kind = f"{info.type}, {info.activation}" if info.activation else info.type
-    return {"name": info.name, "kind": kind, "shape": " × ".join(map(str, info.output_shape)),
-            "parameters": f"{info.parameters:,}", "macs": f"{info.macs:,}",
-            "field": "{} × {}".format(*info.receptive_field), "stride": "{} × {}".format(*info.jump)}
+    return {
+        "name": info.name,
+        "kind": kind,
+        "shape": " × ".join(map(str, info.output_shape)),
+        "parameters": f"{info.parameters:,}",
+        "macs": f"{info.macs:,}",
+        "field": "{} × {}".format(*info.receptive_field),
+        "stride": "{} × {}".format(*info.jump),
+    }
 
 
 def _confusion(matrix: np.ndarray) -> list[list[tuple[int, float]]]:
     """Counts with the strength of their shade, 0 to 1: the diagonal has none."""
     wrong = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
     shade = np.sqrt(wrong / max(1, wrong.max()))
-    return [[(int(count), float(level)) for count, level in zip(*row, strict=True)]
-            for row in zip(matrix, shade, strict=True)]
+    return [
+        [(int(count), float(level)) for count, level in zip(*row, strict=True)]
+        for row in zip(matrix, shade, strict=True)
+    ]
 
 
 # ---- what is picked from
 
 
 def _data(content: Content) -> dict[str, Any]:
-    parts = {"names": content.class_names, "colours": {"sequential": colours(SEQUENTIAL), "signed": colours(SIGNED)},
-             "digits": _digits(content), "maps": _maps(content), "filters": _filters(content),
-             "mistakes": _mistakes(content), "top": _top(content), "wanted": _wanted(content),
-             "attributions": _attributions(content)}
+    parts = {
+        "names": content.class_names,
+        "colours": {"sequential": colours(SEQUENTIAL), "signed": colours(SIGNED)},
+        "digits": _digits(content),
+        "maps": _maps(content),
+        "filters": _filters(content),
+        "mistakes": _mistakes(content),
+        "top": _top(content),
+        "wanted": _wanted(content),
+        "attributions": _attributions(content),
+    }
     return {name: part for name, part in parts.items() if part}
 
 
 def _digits(content: Content) -> dict[str, Any]:
     first = {record.answer.image: record.answer for record in content.maps}
-    items = [{"name": name, "label": int(label),
-              "shares": [round(float(p), 4) for p in first[name].probabilities] if name in first else []}
-             for name, label in zip(content.digits.names, content.digits.labels, strict=True)]
+    items = [
+        {
+            "name": name,
+            "label": int(label),
+            "shares": [round(float(p), 4) for p in first[name].probabilities]
+            if name in first
+            else [],
+        }
+        for name, label in zip(content.digits.names, content.digits.labels, strict=True)
+    ]
     return {"items": items, "sprite": sprite(_colours_or_grey(content.digits.pixels))}
 
 
@@ -154,15 +216,25 @@ def _maps(content: Content) -> dict[str, Any]:
         values = np.stack([record.values for record in content.maps if record.layer == layer])
         values = values.reshape(*values.shape[:2], *(values.shape[2:] or (1, 1)))
         low, high = limits(values, (1, 2, 3))
-        found[layer] = {"shape": values.shape[1:], "low": _rounded(low), "high": _rounded(high),
-                        "signed": bool((low < 0).any()), "values": packed(values, low, high)}
+        found[layer] = {
+            "shape": values.shape[1:],
+            "low": _rounded(low),
+            "high": _rounded(high),
+            "signed": bool((low < 0).any()),
+            "values": packed(values, low, high),
+        }
     return found
 
 
 def _filters(content: Content) -> dict[str, Any]:
-    return {record.layer: {"shape": record.kernels.shape, "high": _rounded(signed(record.kernels, (0, 1, 2, 3))[1])[0],
-                           "values": packed(record.kernels, *signed(record.kernels, (0, 1, 2, 3)))}
-            for record in content.filters}
+    return {
+        record.layer: {
+            "shape": record.kernels.shape,
+            "high": _rounded(signed(record.kernels, (0, 1, 2, 3))[1])[0],
+            "values": packed(record.kernels, *signed(record.kernels, (0, 1, 2, 3))),
+        }
+        for record in content.filters
+    }
 
 
 def _mistakes(content: Content) -> dict[str, Any]:
@@ -171,8 +243,10 @@ def _mistakes(content: Content) -> dict[str, Any]:
         return {}
     wrong = evaluation.wrong[:_MISTAKES]
     labels = content.dataset.test_labels
-    items = [[f"test:{i}", int(labels[i]), int(guess), round(float(share), 4)]
-             for i, guess, share in zip(wrong, evaluation.predicted, evaluation.confidence, strict=False)]
+    items = [
+        [f"test:{i}", int(labels[i]), int(guess), round(float(share), 4)]
+        for i, guess, share in zip(wrong, evaluation.predicted, evaluation.confidence, strict=False)
+    ]
     return {"items": items, "sprite": sprite(content.dataset.test_images[wrong])}
 
 
@@ -181,27 +255,43 @@ def _top(content: Content) -> dict[str, Any]:
     if not content.top_images:
         return {}
     used = np.unique(np.concatenate([record.peak.index.ravel() for record in content.top_images]))
-    layers = {record.layer: {"index": np.searchsorted(used, record.peak.index).tolist(),
-                             "values": [_rounded(row) for row in record.peak.values],
-                             "boxes": record.peak.boxes.tolist()} for record in content.top_images}
+    layers = {
+        record.layer: {
+            "index": np.searchsorted(used, record.peak.index).tolist(),
+            "values": [_rounded(row) for row in record.peak.values],
+            "boxes": record.peak.boxes.tolist(),
+        }
+        for record in content.top_images
+    }
     labels = content.dataset.train_labels[used]
-    return {"layers": layers, "images": content.top_images[0].images, "numbers": used.tolist(),
-            "labels": labels.tolist(), "sprite": sprite(content.dataset.train_images[used])}
+    return {
+        "layers": layers,
+        "images": content.top_images[0].images,
+        "numbers": used.tolist(),
+        "labels": labels.tolist(),
+        "sprite": sprite(content.dataset.train_images[used]),
+    }
 
 
 def _wanted(content: Content) -> dict[str, Any]:
     """Each target's strongest image, in grey from its own darkest to its brightest pixel."""
-    return {"classes" if record.kind == "class" else record.layer: {
-        "names": [record.name(target) for target in record.targets],
-        "cards": [_card(record.card(row)) for row in record.best],
-        "sprite": sprite(_stretched(record.ascent.images[record.best])),
-    } for record in content.wanted}
+    return {
+        "classes" if record.kind == "class" else record.layer: {
+            "names": [record.name(target) for target in record.targets],
+            "cards": [_card(record.card(row)) for row in record.best],
+            "sprite": sprite(_stretched(record.ascent.images[record.best])),
+        }
+        for record in content.wanted
+    }
 
 
 def _card(card: dict[str, Any]) -> dict[str, Any]:
     ratio = card["ratio"]
-    return {"activation": round(card["activation"], 4), "ratio": round(ratio, 3) if np.isfinite(ratio) else None,
-            "outcome": card["outcome"]}
+    return {
+        "activation": round(card["activation"], 4),
+        "ratio": round(ratio, 3) if np.isfinite(ratio) else None,
+        "outcome": card["outcome"],
+    }
 
 
 def _stretched(images: np.ndarray) -> np.ndarray:  # (n, C, H, W) -> (n, H, W), 0 to 255
@@ -215,22 +305,43 @@ def _attributions(content: Content) -> dict[str, Any]:
     record = content.explanation
     if record is None or not record.attributions:
         return {}
-    order = [content.digits.names.index(name) for name in record.names]  # mistakes come first in the record
+    order = [
+        content.digits.names.index(name) for name in record.names
+    ]  # mistakes come first in the record
     found = []
     for attribution in record.attributions:
         values = attribution.values.sum(1)
-        found.append({"method": attribution.method, "passed": attribution.passed,
-                      "verdicts": [_verdict(verdict) for verdict in attribution.verdicts],
-                      "values": packed(values, *signed(values, (1, 2)))})
-    return {"methods": found, "digits": order, "targets": record.targets, "shape": values.shape[1:],
-            "judged": record.verdict_digits, "skipped": record.skipped}
+        found.append(
+            {
+                "method": attribution.method,
+                "passed": attribution.passed,
+                "verdicts": [_verdict(verdict) for verdict in attribution.verdicts],
+                "values": packed(values, *signed(values, (1, 2))),
+            }
+        )
+    return {
+        "methods": found,
+        "digits": order,
+        "targets": record.targets,
+        "shape": values.shape[1:],
+        "judged": record.verdict_digits,
+        "skipped": record.skipped,
+    }
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    value, threshold = (None if number is None or not np.isfinite(number) else float(f"{number:.3g}")
-                        for number in (verdict.value, verdict.threshold))
-    return {"check": verdict.check, "value": value, "threshold": threshold, "atMost": verdict.at_most,
-            "passed": verdict.passed, "note": verdict.note}
+    value, threshold = (
+        None if number is None or not np.isfinite(number) else float(f"{number:.3g}")
+        for number in (verdict.value, verdict.threshold)
+    )
+    return {
+        "check": verdict.check,
+        "value": value,
+        "threshold": threshold,
+        "atMost": verdict.at_most,
+        "passed": verdict.passed,
+        "note": verdict.note,
+    }
 
 
 def _rounded(values: np.ndarray | Sequence[float]) -> list[float]:

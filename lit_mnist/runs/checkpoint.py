@@ -77,10 +77,14 @@ def read_tensors(path: str | Path) -> Mapping[Any, Any]:
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path}: {_refused(Path(path), error)}") from error
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror or _first_line(error)})") from error
+        raise CheckpointError(
+            f"{path}: cannot be read ({error.strerror or _first_line(error)})"
+        ) from error
     except Exception as error:  # torch's reader raises whatever the damage leads to
         known = _what_it_is(Path(path))
-        raise CheckpointError(f"{path}: {known or f'not a readable checkpoint ({_first_line(error)})'}") from error
+        raise CheckpointError(
+            f"{path}: {known or f'not a readable checkpoint ({_first_line(error)})'}"
+        ) from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: not a checkpoint of this program (no 'state_dict')")
     return content
@@ -98,14 +102,18 @@ def _refused(path: Path, error: Exception) -> str:
     known = _what_it_is(path)
     if known and not known.startswith("a pickle"):
         return known
-    return (f"refused, it carries code or objects beyond plain weights ({_first_line(error)}), as a whole module does; "
-            "accepted: torch.save(model.state_dict(), FILE), and convert FILE OUT --config NETWORK")
+    return (
+        f"refused, it carries code or objects beyond plain weights ({_first_line(error)}), as a whole module does; "
+        "accepted: torch.save(model.state_dict(), FILE), and convert FILE OUT --config NETWORK"
+    )
 
 
 def _bare(content: Mapping[Any, Any]) -> str:
     if content and all(isinstance(value, torch.Tensor) for value in content.values()):
-        return (f"a bare state dict ({len(content)} arrays: {', '.join(map(str, list(content)[:3]))}, ...) without its "
-                "network; accepted: convert FILE OUT --config NETWORK, where NETWORK describes it in YAML")
+        return (
+            f"a bare state dict ({len(content)} arrays: {', '.join(map(str, list(content)[:3]))}, ...) without its "
+            "network; accepted: convert FILE OUT --config NETWORK, where NETWORK describes it in YAML"
+        )
     return "not a checkpoint of this program (no 'state_dict')"
 
 
@@ -135,8 +143,8 @@ def check_seal(archive: bytes) -> None:
     end = archive.rfind(_END, -2 * _COMMENT - 22)
     if end < 0 or len(archive) == end + 22:
         return
-    body = archive[:end + 22]
-    comment = archive[end + 22:]
+    body = archive[: end + 22]
+    comment = archive[end + 22 :]
     if comment != _LABEL + hashlib.sha256(body).hexdigest().encode():
         raise zipfile.BadZipFile("its content does not match its SHA-256: damaged")
 
@@ -154,5 +162,7 @@ def _link(path: Path, link: Path) -> Path | None:
 
 
 def _first_line(error: Exception) -> str:
-    lines = [text.strip() for text in str(error).splitlines() if text.strip()] or [type(error).__name__]
+    lines = [text.strip() for text in str(error).splitlines() if text.strip()] or [
+        type(error).__name__
+    ]
     return lines[0][:200]

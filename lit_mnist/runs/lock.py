@@ -33,8 +33,10 @@ class Lock:
         try:
             self._lock.acquire()
         except filelock.Timeout as error:
-            raise LockedError(f"{run}: another process is training in this folder; wait for it, or start a run of "
-                              "your own with --resume false") from error
+            raise LockedError(
+                f"{run}: another process is training in this folder; wait for it, or start a run of "
+                "your own with --resume false"
+            ) from error
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
                 raise
@@ -63,11 +65,20 @@ def is_locked(run: Path) -> bool:
 
 def _native_lock(run: Path) -> filelock.BaseFileLock:
     """Return the system's own lock, never filelock's lock by a file's existence: a killed process would leave it."""
-    return filelock.FileLock(run / LOCK, blocking=False, thread_local=False, fallback_to_soft=False,
-                             preserve_lock_file=True)
+    return filelock.FileLock(
+        run / LOCK,
+        blocking=False,
+        thread_local=False,
+        fallback_to_soft=False,
+        preserve_lock_file=True,
+    )
 
 
 @functools.cache
 def _warn_once(run: Path, reason: str) -> None:
-    print(f"WARNING: {run}: this file system has no locks ({reason}); training goes on without one, so do not train in "
-          "this folder from a second process", file=sys.stderr, flush=True)
+    print(
+        f"WARNING: {run}: this file system has no locks ({reason}); training goes on without one, so do not train in "
+        "this folder from a second process",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -53,7 +53,9 @@ class Model:
     epoch: int | None = None
     step: int | None = None
     stored_names: tuple[str, ...] = ()
-    data_root: Path | None = None  # where its data lie, for all that reads them; None: the default place
+    data_root: Path | None = (
+        None  # where its data lie, for all that reads them; None: the default place
+    )
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -92,15 +94,21 @@ class Model:
 
         return answers(self, self._images(images, data_root))
 
-    def feature_maps(self, layers: str | Sequence[str], *images: str | Path, data_root: str | Path | None = None
-                     ) -> Records[FeatureMaps]:
+    def feature_maps(
+        self, layers: str | Sequence[str], *images: str | Path, data_root: str | Path | None = None
+    ) -> Records[FeatureMaps]:
         """Return what the maps of `layers` (names or globs) show for each image; images as in `predict`."""
         from ..inside.maps import feature_maps
 
         return feature_maps(self, self._images(images, data_root), layers)
 
-    def top_images(self, layers: str | Sequence[str], k: int = 8, part: str = "test",
-                   data_root: str | Path | None = None) -> Records[TopImages]:
+    def top_images(
+        self,
+        layers: str | Sequence[str],
+        k: int = 8,
+        part: str = "test",
+        data_root: str | Path | None = None,
+    ) -> Records[TopImages]:
         """Return the `k` images of the network's data set (``test`` or ``train``) that raise each map most."""
         from ..inside.passes import batches, dataset_part
         from ..inside.top_images import top_images
@@ -109,7 +117,9 @@ class Model:
         ranked = top_images(self.network, batches(self, pixels), layers, k)
         return Records(replace(record, pixels=pixels, part=part) for record in ranked)
 
-    def maximize(self, layer: str, maps: Sequence[int] | None = None, **settings: Any) -> MaximizationResult:
+    def maximize(
+        self, layer: str, maps: Sequence[int] | None = None, **settings: Any
+    ) -> MaximizationResult:
         """Return the images that raise `maps` (default: all maps or units) of `layer` most.
 
         `settings` are those of `lit_mnist.maximize.Settings`: preset, restarts, steps, seed, ...
@@ -119,8 +129,14 @@ class Model:
         settings.setdefault("preset", default_preset(target_kind(self.network, layer)))
         return maximize_maps(self, layer, maps, Settings(**settings))
 
-    def explain(self, *images: str | Path, methods: str | Sequence[str] = "all", target: str = "predicted",
-                data_root: str | Path | None = None, **options: Any) -> Explanation:
+    def explain(
+        self,
+        *images: str | Path,
+        methods: str | Sequence[str] = "all",
+        target: str = "predicted",
+        data_root: str | Path | None = None,
+        **options: Any,
+    ) -> Explanation:
         """Return which pixels made the network decide, by `methods`; `options` as in `lit_mnist.attribution.explain`.
 
         Methods are judged on the network's data set where it is at hand, else on the given images.
@@ -134,31 +150,58 @@ class Model:
 
     def _images(self, names: Sequence[str | Path], data_root: str | Path | None) -> Images:
         height, width, channels = self.spec.input_shape
-        return read_images([str(name) for name in names], self.dataset, data_root, (height, width, channels))
+        return read_images(
+            [str(name) for name in names], self.dataset, data_root, (height, width, channels)
+        )
 
 
-def checkpoint_record(spec: NetworkSpec, standardizer: Standardizer | None, dataset: str | None, seed: int | None,
-                      class_names: Sequence[str] = ()) -> dict[str, Any]:
+def checkpoint_record(
+    spec: NetworkSpec,
+    standardizer: Standardizer | None,
+    dataset: str | None,
+    seed: int | None,
+    class_names: Sequence[str] = (),
+) -> dict[str, Any]:
     """Return what a checkpoint must say beside the weights, as plain values (safe to load).
 
     Scaling and data set are None where another data module trained the network.
     """
-    return {"format": 1, "spec": spec.to_dict(), "dataset": dataset, "seed": seed, "class_names": list(class_names),
-            "standardizer": None if standardizer is None else standardizer.to_dict()}
+    return {
+        "format": 1,
+        "spec": spec.to_dict(),
+        "dataset": dataset,
+        "seed": seed,
+        "class_names": list(class_names),
+        "standardizer": None if standardizer is None else standardizer.to_dict(),
+    }
 
 
-def save_model(model: Model, path: Path, optimizer_states: Sequence[Mapping[str, Any]] = ()) -> None:
+def save_model(
+    model: Model, path: Path, optimizer_states: Sequence[Mapping[str, Any]] = ()
+) -> None:
     """Write a checkpoint without a trainer's state, which every command accepts; whole or not at all.
 
     `optimizer_states` are state dicts of torch optimisers, kept as Lightning keeps them.
     """
     state = {_PREFIX + key: tensor for key, tensor in model.network.state_dict().items()}
-    record = checkpoint_record(model.spec, model.standardizer, model.dataset, model.seed, model.class_names)
-    write_checkpoint(path, {"state_dict": state, RECORD: record, "epoch": model.epoch, "global_step": model.step,
-                            "optimizer_states": list(optimizer_states)})
+    record = checkpoint_record(
+        model.spec, model.standardizer, model.dataset, model.seed, model.class_names
+    )
+    write_checkpoint(
+        path,
+        {
+            "state_dict": state,
+            RECORD: record,
+            "epoch": model.epoch,
+            "global_step": model.step,
+            "optimizer_states": list(optimizer_states),
+        },
+    )
 
 
-def open_model(path: str | Path, standardize: str | None = None, root: str | Path | None = None) -> Model:
+def open_model(
+    path: str | Path, standardize: str | None = None, root: str | Path | None = None
+) -> Model:
     """Open the network of a run folder, a checkpoint, or a Keras file (.h5, .hdf5, .keras).
 
     A run folder gives the weights that its summary reports. Keras files do not say how their images
@@ -169,16 +212,20 @@ def open_model(path: str | Path, standardize: str | None = None, root: str | Pat
     """
     path = find_run(path)
     if not path.exists():
-        raise ModelError(f"{path}: no such file or folder; accepted: a run folder, a checkpoint (.ckpt), "
-                         f"a Keras file ({', '.join(KERAS_SUFFIXES)})")
+        raise ModelError(
+            f"{path}: no such file or folder; accepted: a run folder, a checkpoint (.ckpt), "
+            f"a Keras file ({', '.join(KERAS_SUFFIXES)})"
+        )
     if path.is_dir():
         path = run_checkpoint(path)
     if path.suffix.lower() in KERAS_SUFFIXES or _is_keras(path):
         return _open_keras(path, standardize, root)
     content = load_checkpoint(path)
     if standardize is not None and not _is_unscaled(content):
-        raise ModelError(f"standardize = {standardize!r}: {path} is a checkpoint and carries its own; "
-                         "the option is for Keras files, and for checkpoints trained from other data loaders")
+        raise ModelError(
+            f"standardize = {standardize!r}: {path} is a checkpoint and carries its own; "
+            "the option is for Keras files, and for checkpoints trained from other data loaders"
+        )
     return model_from_checkpoint(content, path, standardize, root)
 
 
@@ -193,8 +240,11 @@ def run_checkpoint(run: Path) -> Path:
     if (known := _folder_kind(run)) is not None:
         raise ModelError(f"{run}: {known}")
     names = ", ".join(str(run / name) for name in names_in(run))
-    raise ModelError(f"{run}: no checkpoint in this folder; accepted: a run folder with checkpoints/best.ckpt "
-                     "or checkpoints/last.ckpt" + (f", such as the newest in one of these: {names}" if names else ""))
+    raise ModelError(
+        f"{run}: no checkpoint in this folder; accepted: a run folder with checkpoints/best.ckpt "
+        "or checkpoints/last.ckpt"
+        + (f", such as the newest in one of these: {names}" if names else "")
+    )
 
 
 def _folder_kind(folder: Path) -> str | None:
@@ -217,38 +267,62 @@ def _is_unscaled(content: Mapping[str, Any]) -> bool:
     return isinstance(record, Mapping) and record.get("standardizer", "") is None
 
 
-def model_from_checkpoint(content: Mapping[str, Any], path: Path, standardize: str | None = None,
-                          root: str | Path | None = None) -> Model:
+def model_from_checkpoint(
+    content: Mapping[str, Any],
+    path: Path,
+    standardize: str | None = None,
+    root: str | Path | None = None,
+) -> Model:
     """Build the model that a loaded checkpoint describes; raise ModelError where the two do not fit.
 
     `standardize` and `root`, as in `open_model`, are for checkpoints that do not say how their images were scaled.
     """
     record = content.get(RECORD) or {}
     if _is_unscaled(content) and standardize is None:
-        raise ModelError(f"{path}: was trained from another data loader and does not say how its images were scaled; "
-                         f"accepted: open_model(path, standardize=...) with one of {', '.join(STANDARDIZATIONS)}")
+        raise ModelError(
+            f"{path}: was trained from another data loader and does not say how its images were scaled; "
+            f"accepted: open_model(path, standardize=...) with one of {', '.join(STANDARDIZATIONS)}"
+        )
     try:
         spec = NetworkSpec.from_dict(record["spec"])
-        standardizer = Standardizer.from_dict(record["standardizer"]) if standardize is None else \
-            _fitted(standardize, root, spec)
+        standardizer = (
+            Standardizer.from_dict(record["standardizer"])
+            if standardize is None
+            else _fitted(standardize, root, spec)
+        )
         dataset = str(record["dataset"] or "mnist")
         seed = record.get("seed")
         names = tuple(map(str, record.get("class_names", ())))
     except (TypeError, KeyError, ValueError) as error:
-        raise ModelError(f"{path}: does not say which network and scaling it belongs to "
-                         f"({_first_line(error)})") from error
-    state = {key.removeprefix(_PREFIX): value for key, value in content["state_dict"].items()
-             if key.startswith(_PREFIX)}
+        raise ModelError(
+            f"{path}: does not say which network and scaling it belongs to ({_first_line(error)})"
+        ) from error
+    state = {
+        key.removeprefix(_PREFIX): value
+        for key, value in content["state_dict"].items()
+        if key.startswith(_PREFIX)
+    }
     network = Network(spec)
     try:
         network.load_state_dict(state)
     except (RuntimeError, AttributeError) as error:
-        raise ModelError(f"{path}: its weights do not fit its network ({_first_line(error, 1)})") from error
+        raise ModelError(
+            f"{path}: its weights do not fit its network ({_first_line(error, 1)})"
+        ) from error
     bad = [key for key, value in network.state_dict().items() if not torch.isfinite(value).all()]
     if bad:
         raise ModelError(f"{path}: weight {bad[0]!r} holds NaN or infinite values")
-    return Model(network.eval(), standardizer, dataset, path, seed, content.get("epoch"), content.get("global_step"),
-                 names, _data_root(root, record))
+    return Model(
+        network.eval(),
+        standardizer,
+        dataset,
+        path,
+        seed,
+        content.get("epoch"),
+        content.get("global_step"),
+        names,
+        _data_root(root, record),
+    )
 
 
 def _data_root(given: str | Path | None, record: Mapping[str, Any]) -> Path | None:
@@ -275,8 +349,14 @@ def _open_keras(path: Path, standardize: str | None, root: str | Path | None) ->
     return keras_model(file.spec, file.weights, path, standardize, root, file.note)
 
 
-def keras_model(spec: NetworkSpec, weights: Weights, path: Path, standardize: str | None = None,
-                root: str | Path | None = None, note: Mapping[str, Any] | None = None) -> Model:
+def keras_model(
+    spec: NetworkSpec,
+    weights: Weights,
+    path: Path,
+    standardize: str | None = None,
+    root: str | Path | None = None,
+    note: Mapping[str, Any] | None = None,
+) -> Model:
     """Build the model of a Keras file's network and weights; `standardize` and `root` as in `open_model`.
 
     A file of this program carries its scaling in its `note`; raises ModelError where `standardize` is another.
@@ -286,22 +366,40 @@ def keras_model(spec: NetworkSpec, weights: Weights, path: Path, standardize: st
     note = note or {}
     scaling = _noted(note, spec) if note else None
     if isinstance(scaling, Standardizer) and standardize in (None, scaling.kind):
-        return Model(network.eval(), scaling, str(note.get("dataset")), path,
-                     stored_names=tuple(map(str, note.get("class_names", ()))), data_root=_data_root(root, {}))
+        return Model(
+            network.eval(),
+            scaling,
+            str(note.get("dataset")),
+            path,
+            stored_names=tuple(map(str, note.get("class_names", ()))),
+            data_root=_data_root(root, {}),
+        )
     if isinstance(scaling, Standardizer):
-        raise ModelError(f"standardize = {standardize!r}: {path} carries its network's own scaling, {scaling.kind!r}; "
-                         "accepted: leave it out")
+        raise ModelError(
+            f"standardize = {standardize!r}: {path} carries its network's own scaling, {scaling.kind!r}; "
+            "accepted: leave it out"
+        )
     if scaling and standardize is None:
-        raise ModelError(f"{path}: its note on scaling cannot be used ({scaling}); accepted: name the scaling "
-                         "(standardize: unit, per_pixel, ...)")
-    return Model(network.eval(), _fitted(standardize or _default_scaling(spec), root, spec), "mnist", path,
-                 data_root=_data_root(root, {}))
+        raise ModelError(
+            f"{path}: its note on scaling cannot be used ({scaling}); accepted: name the scaling "
+            "(standardize: unit, per_pixel, ...)"
+        )
+    return Model(
+        network.eval(),
+        _fitted(standardize or _default_scaling(spec), root, spec),
+        "mnist",
+        path,
+        data_root=_data_root(root, {}),
+    )
 
 
 def keras_note(model: Model) -> dict[str, Any]:
     """Return what a Keras file must say, for `keras_model`, beyond what Keras has a place for."""
-    return {"standardizer": model.standardizer.to_dict(), "dataset": model.dataset,
-            "class_names": list(model.class_names)}
+    return {
+        "standardizer": model.standardizer.to_dict(),
+        "dataset": model.dataset,
+        "class_names": list(model.class_names),
+    }
 
 
 def _noted(note: Mapping[str, Any], spec: NetworkSpec) -> Standardizer | str:
@@ -310,7 +408,10 @@ def _noted(note: Mapping[str, Any], spec: NetworkSpec) -> Standardizer | str:
         standardizer = Standardizer.from_dict(note["standardizer"])
         moments = standardizer.mean, standardizer.scale
         shapes = ((), spec.input_shape[:2], spec.input_shape, spec.input_shape[2:])
-        if all(m.shape in shapes and np.isfinite(m).all() for m in moments) and (standardizer.scale > 0).all():
+        if (
+            all(m.shape in shapes and np.isfinite(m).all() for m in moments)
+            and (standardizer.scale > 0).all()
+        ):
             return standardizer
         return "mean and scale must be finite, of the images' shape, scale above 0"
     except (KeyError, TypeError, ValueError) as error:
@@ -325,16 +426,22 @@ def _default_scaling(spec: NetworkSpec) -> str:
 def _fitted(kind: str, root: str | Path | None, spec: NetworkSpec) -> Standardizer:
     if kind in FIXED:
         height, width, channels = spec.input_shape
-        return Standardizer.fit(kind, np.zeros((1, height, width, *([channels] if channels > 1 else [])), np.uint8))
+        return Standardizer.fit(
+            kind, np.zeros((1, height, width, *([channels] if channels > 1 else [])), np.uint8)
+        )
     if kind not in STANDARDIZATIONS:
         raise DataError(f"standardize: unknown {kind!r}; {nearest(kind, STANDARDIZATIONS)}")
     options = DataOptions(root=root, standardize=kind, validation_fraction=0.0, validate_on="none")
     if spec.input_shape != (28, 28, 1):
-        raise DataError(f"data.standardize = {kind!r} is fitted on MNIST's 28 x 28 x 1, "
-                        f"this network takes {spec.input_shape}; accepted: {', '.join(FIXED)}")
+        raise DataError(
+            f"data.standardize = {kind!r} is fitted on MNIST's 28 x 28 x 1, "
+            f"this network takes {spec.input_shape}; accepted: {', '.join(FIXED)}"
+        )
     return prepare(options).standardizer
 
 
 def _first_line(error: Exception, line: int = 0) -> str:
-    lines = [text.strip() for text in str(error).splitlines() if text.strip()] or [type(error).__name__]
+    lines = [text.strip() for text in str(error).splitlines() if text.strip()] or [
+        type(error).__name__
+    ]
     return lines[min(line, len(lines) - 1)][:200]

@@ -15,9 +15,20 @@ from .lock import is_locked
 from .model import RECORD
 
 # What may differ between the two commands: where things lie and what is shown, not what is computed.
-_ASIDE = {"resume", "runs_dir", "name", "config", "ckpt_path", "checkpoint_every_seconds", "checkpoint_every_steps"}
-_ASIDE_OF = {"trainer": {"enable_progress_bar", "default_root_dir", "profiler", "enable_model_summary"},
-             "data": {"root", "download", "mirror", "memory_fraction"}, "model": {"cuda_graphs"}}
+_ASIDE = {
+    "resume",
+    "runs_dir",
+    "name",
+    "config",
+    "ckpt_path",
+    "checkpoint_every_seconds",
+    "checkpoint_every_steps",
+}
+_ASIDE_OF = {
+    "trainer": {"enable_progress_bar", "default_root_dir", "profiler", "enable_model_summary"},
+    "data": {"root", "download", "mirror", "memory_fraction"},
+    "model": {"cuda_graphs"},
+}
 
 
 @dataclass(frozen=True)
@@ -31,13 +42,22 @@ class Unfinished:
 
 def configuration_hash(config: Mapping[str, Any]) -> str:
     """Return the SHA-256 of all settings that decide what is computed."""
-    kept = {key: {k: v for k, v in value.items() if k not in _ASIDE_OF.get(key, ())} if isinstance(value, Mapping)
-            else value for key, value in config.items() if key not in _ASIDE}
+    kept = {
+        key: {k: v for k, v in value.items() if k not in _ASIDE_OF.get(key, ())}
+        if isinstance(value, Mapping)
+        else value
+        for key, value in config.items()
+        if key not in _ASIDE
+    }
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def find_unfinished(runs_dir: Path, name: str, config: Mapping[str, Any],
-                    complete: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> tuple[Unfinished | None, list[str]]:
+def find_unfinished(
+    runs_dir: Path,
+    name: str,
+    config: Mapping[str, Any],
+    complete: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> tuple[Unfinished | None, list[str]]:
     """Return the newest unfinished run of configuration `name` whose settings equal `config`, and remarks to show.
 
     A run is unfinished while it has no ``summary.json``. `complete` adds to a run's settings the defaults
@@ -48,7 +68,9 @@ def find_unfinished(runs_dir: Path, name: str, config: Mapping[str, Any],
     remarks: list[str] = []
     for run in reversed(versions(runs_dir / name)):
         folder = run / CHECKPOINTS
-        if (run / SUMMARY).exists() or not any((folder / file).is_file() for file in (LAST, PREVIOUS)):
+        if (run / SUMMARY).exists() or not any(
+            (folder / file).is_file() for file in (LAST, PREVIOUS)
+        ):
             continue
         if is_locked(run):
             remarks.append(f"{run} is being trained by another process")
@@ -60,6 +82,8 @@ def find_unfinished(runs_dir: Path, name: str, config: Mapping[str, Any],
             continue
         kept = complete(content.get(RECORD, {}).get("config") or {})
         if configuration_hash(kept) == expected:
-            remarks += [f"{damage}; going on with {path.name}, the state before it"] if damage else []
+            remarks += (
+                [f"{damage}; going on with {path.name}, the state before it"] if damage else []
+            )
             return Unfinished(run, path, content), remarks
     return None, remarks

@@ -27,8 +27,19 @@ from .model import run_checkpoint as _run_checkpoint
 from .resume import Unfinished
 
 _NETWORK = "model.network"
-_FREE = {"data.root", "data.download", "data.fallback", "data.batch_size", "data.eval_batch_size", "data.dataset",
-         "data.mirror", "data.memory_fraction", "data.on_damaged", "model.initial_weights", "model.cuda_graphs"}
+_FREE = {
+    "data.root",
+    "data.download",
+    "data.fallback",
+    "data.batch_size",
+    "data.eval_batch_size",
+    "data.dataset",
+    "data.mirror",
+    "data.memory_fraction",
+    "data.on_damaged",
+    "model.initial_weights",
+    "model.cuda_graphs",
+}
 _PRECISION = "trainer.precision"
 _PLACES = ("default_root_dir", "logger")
 
@@ -58,14 +69,26 @@ class Origin:
         here = dict(_flat(settings))
         there = dict(_flat(self.config))
         for key in there:
-            if key in here and key.startswith(self.fixed) and not key.startswith(tuple(_FREE)) \
-                    and _differ(key, here[key], there[key]):
-                mine, its = _first_difference(here[key], there[key]) if key == _NETWORK else (here[key], there[key])
-                raise UserError(f"--{key} = {mine!r} contradicts the checkpoint {self.path}, which was trained with "
-                                f"{its!r}; leave the option out, or train a new network")
+            if (
+                key in here
+                and key.startswith(self.fixed)
+                and not key.startswith(tuple(_FREE))
+                and _differ(key, here[key], there[key])
+            ):
+                mine, its = (
+                    _first_difference(here[key], there[key])
+                    if key == _NETWORK
+                    else (here[key], there[key])
+                )
+                raise UserError(
+                    f"--{key} = {mine!r} contradicts the checkpoint {self.path}, which was trained with "
+                    f"{its!r}; leave the option out, or train a new network"
+                )
 
 
-def find_origin(command: str, ckpt_path: str | None, runs_dir: str, name: str | None) -> Origin | None:
+def find_origin(
+    command: str, ckpt_path: str | None, runs_dir: str, name: str | None
+) -> Origin | None:
     """Open what ``--ckpt_path`` names: a run folder, a checkpoint, a Keras file, or the word ``last``.
 
     Raises ModelError, naming the path and what is accepted.
@@ -73,8 +96,10 @@ def find_origin(command: str, ckpt_path: str | None, runs_dir: str, name: str | 
     if ckpt_path is None:
         if command == "fit":
             return None
-        raise ModelError(f"{command} needs --ckpt_path: a run folder, a checkpoint (.ckpt), a Keras file "
-                         f"({', '.join(KERAS_SUFFIXES)}), or last with --name or --config")
+        raise ModelError(
+            f"{command} needs --ckpt_path: a run folder, a checkpoint (.ckpt), a Keras file "
+            f"({', '.join(KERAS_SUFFIXES)}), or last with --name or --config"
+        )
     path = last_run(expand(runs_dir), name) if ckpt_path == "last" else find_run(ckpt_path)
     if command == "fit" and (path / "checkpoints").is_dir():
         return _newest(path / "checkpoints")
@@ -83,8 +108,10 @@ def find_origin(command: str, ckpt_path: str | None, runs_dir: str, name: str | 
     if path.suffix.lower() in KERAS_SUFFIXES:
         return _from_keras(path, command)
     if not path.exists():
-        raise ModelError(f"{path}: no such checkpoint; accepted: a run folder, a checkpoint (.ckpt), a Keras file "
-                         f"({', '.join(KERAS_SUFFIXES)}), or last")
+        raise ModelError(
+            f"{path}: no such checkpoint; accepted: a run folder, a checkpoint (.ckpt), a Keras file "
+            f"({', '.join(KERAS_SUFFIXES)}), or last"
+        )
     return _from_checkpoint(load_checkpoint(path), path, command)
 
 
@@ -107,20 +134,39 @@ def _from_checkpoint(content: dict[str, Any], path: Path, command: str) -> Origi
     model = model_from_checkpoint(content, path)
     config = content[RECORD].get("config") or {}
     if "loops" in content and not config and command == "fit":
-        raise ModelError(f"{path}: was trained from Python, so its optimiser and data are not known here; accepted: "
-                         f"lightning.Trainer.fit(module, data, ckpt_path={str(path)!r}) with the same module and data")
+        raise ModelError(
+            f"{path}: was trained from Python, so its optimiser and data are not known here; accepted: "
+            f"lightning.Trainer.fit(module, data, ckpt_path={str(path)!r}) with the same module and data"
+        )
     if (not config or "loops" not in content) and command == "fit":
-        raise ModelError(f"{path}: holds a network, but no training to go on with; accepted: a run's last.ckpt, "
-                         "or --model.initial_weights with a .safetensors file")
+        raise ModelError(
+            f"{path}: holds a network, but no training to go on with; accepted: a run's last.ckpt, "
+            "or --model.initial_weights with a .safetensors file"
+        )
     network = {"network": model.spec.to_dict()}
-    kept = {key: config[key] for key in ("seed_everything", "name", "recipe", "data") if key in config}
+    kept = {
+        key: config[key] for key in ("seed_everything", "name", "recipe", "data") if key in config
+    }
     kept["model"] = config.get("model", {}) | network
-    kept.setdefault("data", {"dataset": model.dataset, "standardize": model.standardizer.kind,
-                             "clip": model.standardizer.clip, "validation_fraction": 0.0, "validate_on": "none"})
+    kept.setdefault(
+        "data",
+        {
+            "dataset": model.dataset,
+            "standardize": model.standardizer.kind,
+            "clip": model.standardizer.clip,
+            "validation_fraction": 0.0,
+            "validate_on": "none",
+        },
+    )
     if "root" in kept["data"]:
-        kept["data"] = {**kept["data"], "root": None if model.data_root is None else str(model.data_root)}
+        kept["data"] = {
+            **kept["data"],
+            "root": None if model.data_root is None else str(model.data_root),
+        }
     if command == "fit":
-        kept["trainer"] = {key: value for key, value in (config.get("trainer") or {}).items() if key not in _PLACES}
+        kept["trainer"] = {
+            key: value for key, value in (config.get("trainer") or {}).items() if key not in _PLACES
+        }
     return Origin(path, model, kept, ("model.", "data.", _PRECISION))
 
 
@@ -129,8 +175,10 @@ def last_run(runs_dir: Path, name: str | None) -> Path:
     pattern = f"{name or '*'}/*/checkpoints/last.ckpt"
     checkpoints = sorted(runs_dir.glob(pattern), key=lambda path: path.stat().st_mtime)
     if not checkpoints:
-        raise ModelError(f"--ckpt_path last: no run with a checkpoint under {runs_dir / (name or '')}; "
-                         "accepted: a run folder or a checkpoint")
+        raise ModelError(
+            f"--ckpt_path last: no run with a checkpoint under {runs_dir / (name or '')}; "
+            "accepted: a run folder or a checkpoint"
+        )
     return checkpoints[-1].parent.parent
 
 
@@ -138,13 +186,22 @@ def _from_keras(path: Path, command: str) -> Origin:
     from ..keras_files import read_keras  # h5py is needed for these files alone
 
     if command == "fit":
-        raise ModelError(f"{path}: a Keras file holds no training of ours to go on with; "
-                         "convert it, or start anew with a configuration")
+        raise ModelError(
+            f"{path}: a Keras file holds no training of ours to go on with; "
+            "convert it, or start anew with a configuration"
+        )
     file = read_keras(path)
     model = keras_model(file.spec, file.weights, path, note=file.note)
-    config = {"model": {"network": model.spec.to_dict()},
-              "data": {"dataset": model.dataset, "standardize": model.standardizer.kind,
-                       "clip": model.standardizer.clip, "validation_fraction": 0.0, "validate_on": "none"}}
+    config = {
+        "model": {"network": model.spec.to_dict()},
+        "data": {
+            "dataset": model.dataset,
+            "standardize": model.standardizer.kind,
+            "clip": model.standardizer.clip,
+            "validation_fraction": 0.0,
+            "validate_on": "none",
+        },
+    }
     fixed = ("model.network", "data.standardize", "data.clip") if file.note else ("model.network",)
     return Origin(path, model, config, fixed, scaled=bool(file.note))
 
@@ -170,7 +227,13 @@ def _differ(key: str, here: Any, there: Any) -> bool:
 
 def _precision(value: Any) -> str:
     """Return a precision in Lightning's long form: ``64`` is ``64-true``."""
-    short = {"None": "32-true", "32": "32-true", "64": "64-true", "16": "16-mixed", "bf16": "bf16-mixed"}
+    short = {
+        "None": "32-true",
+        "32": "32-true",
+        "64": "64-true",
+        "16": "16-mixed",
+        "bf16": "bf16-mixed",
+    }
     return short.get(str(value), str(value))
 
 

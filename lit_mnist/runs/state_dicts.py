@@ -33,10 +33,14 @@ def named_weights(path: Path, spec: NetworkSpec) -> Weights:
     for key in (*wanted, *state):
         if key not in state or key not in wanted:
             problem = "is missing" if key in wanted else "belongs to no layer"
-            raise StateDictError(f"{path}: the weight {key!r} {problem}; this network has: {', '.join(wanted)}")
+            raise StateDictError(
+                f"{path}: the weight {key!r} {problem}; this network has: {', '.join(wanted)}"
+            )
         if state[key].shape != wanted[key].shape:
-            raise StateDictError(f"{path}: the weight {key!r} has the shape {tuple(state[key].shape)}; accepted: "
-                                 f"{tuple(wanted[key].shape)}")
+            raise StateDictError(
+                f"{path}: the weight {key!r} has the shape {tuple(state[key].shape)}; accepted: "
+                f"{tuple(wanted[key].shape)}"
+            )
     network.load_state_dict(state)
     return network.named_weights()
 
@@ -44,8 +48,12 @@ def named_weights(path: Path, spec: NetworkSpec) -> Weights:
 def _state(path: Path) -> Mapping[str, torch.Tensor]:
     content = _safetensors(path) if path.suffix.lower() == ".safetensors" else read_tensors(path)
     state = content.get("state_dict", content)
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise StateDictError(f"{path}: holds no state dict; accepted: torch.save(model.state_dict(), FILE)")
+    if not isinstance(state, Mapping) or not all(
+        isinstance(value, torch.Tensor) for value in state.values()
+    ):
+        raise StateDictError(
+            f"{path}: holds no state dict; accepted: torch.save(model.state_dict(), FILE)"
+        )
     return state
 
 
@@ -56,4 +64,6 @@ def _safetensors(path: Path) -> Mapping[str, Any]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({str(error)[:100]})") from error
+        raise CheckpointError(
+            f"{path}: not a readable safetensors file ({str(error)[:100]})"
+        ) from error

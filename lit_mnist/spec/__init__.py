@@ -25,7 +25,22 @@ from .windows import Window, same_padding
 from .wiring import Step
 
 __all__ = [
-    "ACTIVATIONS", "ALIASES", "INITIALIZERS", "INPUT", "MONOTONE", "PADDINGS", "Activated", "Layer", "LayerInfo",
-    "NetworkSpec", "Shape", "SpecError", "Step", "Window", "is_layer_name", "layer_from_dict", "same_padding",
+    "ACTIVATIONS",
+    "ALIASES",
+    "INITIALIZERS",
+    "INPUT",
+    "MONOTONE",
+    "PADDINGS",
+    "Activated",
+    "Layer",
+    "LayerInfo",
+    "NetworkSpec",
+    "Shape",
+    "SpecError",
+    "Step",
+    "Window",
+    "is_layer_name",
+    "layer_from_dict",
+    "same_padding",
 ]
 __all__ += layers.__all__

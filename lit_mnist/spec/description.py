@@ -20,8 +20,17 @@ from .wiring import Step
 
 INITIALIZERS = ("glorot_uniform", "inverse_sqrt_uniform")
 # layers that treat all values of a vector alike, or are permuted with them
-_ORDER_FREE = ("dropout", "gaussian_dropout", "alpha_dropout", "gaussian_noise", "activity_regularization",
-               "activation", "relu", "rescaling", "batch_norm")
+_ORDER_FREE = (
+    "dropout",
+    "gaussian_dropout",
+    "alpha_dropout",
+    "gaussian_noise",
+    "activity_regularization",
+    "activation",
+    "relu",
+    "rescaling",
+    "batch_norm",
+)
 
 
 @dataclass(frozen=True)
@@ -47,23 +56,33 @@ class NetworkSpec:
     def from_dict(cls, description: Mapping[str, Any]) -> NetworkSpec:
         """Build from plain YAML/JSON values: ``{input_shape, initializer, layers: [{type, name, ...}]}``."""
         if not isinstance(description, Mapping):
-            raise SpecError(f"network = {description!r} cannot work; accepted: a mapping with the key 'layers'")
+            raise SpecError(
+                f"network = {description!r} cannot work; accepted: a mapping with the key 'layers'"
+            )
         accepted = [f.name for f in fields(cls)]
         for key in description:
             if key not in accepted:
                 raise SpecError(f"network: unknown key {key!r}; {nearest(key, accepted)}")
         layers = description.get("layers")
         if not isinstance(layers, list | tuple) or not layers:
-            raise SpecError(f"network: layers = {layers!r} cannot work; accepted: a list of at least one layer")
+            raise SpecError(
+                f"network: layers = {layers!r} cannot work; accepted: a list of at least one layer"
+            )
         values = {key: frozen(value) for key, value in description.items() if key != "layers"}
         if isinstance(values.get("outputs"), str):
             values["outputs"] = (values["outputs"],)
-        return cls(layers=tuple(layer_from_dict(i, entry) for i, entry in enumerate(layers)), **values)
+        return cls(
+            layers=tuple(layer_from_dict(i, entry) for i, entry in enumerate(layers)), **values
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values from which `from_dict` builds an equal description (defaults left out)."""
         layers = [{"type": layer.type} | without_defaults(layer) for layer in self.layers]
-        plain = {"input_shape": list(self.input_shape), "initializer": self.initializer, "layers": layers}
+        plain = {
+            "input_shape": list(self.input_shape),
+            "initializer": self.initializer,
+            "layers": layers,
+        }
         return plain if self.outputs is None else plain | {"outputs": list(self.outputs)}
 
     @cached_property
@@ -95,8 +114,13 @@ class NetworkSpec:
     def is_chain(self) -> bool:
         """Whether each layer reads the one before it, and the last one gives the answer."""
         before = (INPUT, *self.names)
-        return all(self.sources[name] == (source,) for name, source in zip(self.names, before, strict=False)) \
+        return (
+            all(
+                self.sources[name] == (source,)
+                for name, source in zip(self.names, before, strict=False)
+            )
             and self.output == self.names[-1]
+        )
 
     @cached_property
     def flatten_order_is_free(self) -> bool:
@@ -111,7 +135,9 @@ class NetworkSpec:
                 flattened = flattened or len(info.input_shape) == 3
             elif info.type in ("dense", "reshape"):
                 flattened = False
-            elif flattened and (info.type not in _ORDER_FREE or getattr(layer, "per_channel", False)):
+            elif flattened and (
+                info.type not in _ORDER_FREE or getattr(layer, "per_channel", False)
+            ):
                 return False
         return self.is_chain and not flattened and all(info.type != "shared" for info in self.table)
 
@@ -143,7 +169,9 @@ class NetworkSpec:
 
     def chain(self, until: str | None = None) -> tuple[str, ...]:
         """Return the layers up to `until` (default: the answer); raise SpecError, by name, where they branch."""
-        return tuple(wiring.chain_of(self.sources, self.output if until is None else self[until].name))
+        return tuple(
+            wiring.chain_of(self.sources, self.output if until is None else self[until].name)
+        )
 
     def layer(self, name: str) -> Layer:
         """Return layer `name`; of one that shares another's weights, that other layer under this name and inputs."""
@@ -153,8 +181,12 @@ class NetworkSpec:
     def definitions(self) -> dict[str, Layer]:
         """Layer -> whose rules hold for it: itself, or the one whose weights it shares under its name and inputs."""
         by_name = {layer.name: layer for layer in self.layers}
-        return {name: replace(by_name[layer.shares], name=name, inputs=layer.inputs)
-                if isinstance(layer, Shared) else layer for name, layer in by_name.items()}
+        return {
+            name: replace(by_name[layer.shares], name=name, inputs=layer.inputs)
+            if isinstance(layer, Shared)
+            else layer
+            for name, layer in by_name.items()
+        }
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -227,17 +259,29 @@ class NetworkSpec:
 
 def _check_whole(spec: NetworkSpec) -> None:
     shape = spec.input_shape
-    if not (isinstance(shape, tuple) and len(shape) == 3 and all(type(n) is int and n > 0 for n in shape)):
-        raise SpecError(f"network: input_shape = {shape!r} cannot work; accepted: [height, width, channels]")
+    if not (
+        isinstance(shape, tuple)
+        and len(shape) == 3
+        and all(type(n) is int and n > 0 for n in shape)
+    ):
+        raise SpecError(
+            f"network: input_shape = {shape!r} cannot work; accepted: [height, width, channels]"
+        )
     if spec.initializer not in INITIALIZERS:
-        raise SpecError(f"network: unknown initializer {spec.initializer!r}; {nearest(spec.initializer, INITIALIZERS)}")
+        raise SpecError(
+            f"network: unknown initializer {spec.initializer!r}; {nearest(spec.initializer, INITIALIZERS)}"
+        )
     seen: set[str] = set()
     for layer in spec.layers:
         if not is_layer_name(layer.name):
-            raise SpecError(f"layer name {layer.name!r} cannot work; accepted: letters, digits and _, "
-                            "starting with a letter, and none that a torch module has already (train, forward, ...)")
+            raise SpecError(
+                f"layer name {layer.name!r} cannot work; accepted: letters, digits and _, "
+                "starting with a letter, and none that a torch module has already (train, forward, ...)"
+            )
         if layer.name in seen:
-            raise SpecError(f"layer {layer.name!r} appears twice; accepted: every layer has a name of its own")
+            raise SpecError(
+                f"layer {layer.name!r} appears twice; accepted: every layer has a name of its own"
+            )
         seen.add(layer.name)
         layer.check()
     _check_shared(spec)
@@ -250,15 +294,21 @@ def _check_shared(spec: NetworkSpec) -> None:
         if not isinstance(layer, Shared):
             earlier.append(layer.name)
         elif layer.shares not in earlier:
-            raise SpecError(f"layer {layer.name!r}: shares = {layer.shares!r} is no layer before it that has weights "
-                            f"of its own; {nearest(str(layer.shares), earlier)}")
+            raise SpecError(
+                f"layer {layer.name!r}: shares = {layer.shares!r} is no layer before it that has weights "
+                f"of its own; {nearest(str(layer.shares), earlier)}"
+            )
 
 
 def _check_outputs(spec: NetworkSpec) -> None:
     outputs = (spec.output,) if spec.outputs is None else spec.outputs
     if not isinstance(outputs, tuple) or not outputs or len(set(outputs)) < len(outputs):
-        raise SpecError(f"network: outputs = {outputs!r} cannot work; accepted: a list of layers, each once")
+        raise SpecError(
+            f"network: outputs = {outputs!r} cannot work; accepted: a list of layers, each once"
+        )
     for name in outputs:
         if name not in spec.names:
-            raise SpecError(f"network: no layer {name!r} to be an output; {nearest(str(name), spec.names)}")
+            raise SpecError(
+                f"network: no layer {name!r} to be an output; {nearest(str(name), spec.names)}"
+            )
     wiring.check_used(spec.sources, outputs)

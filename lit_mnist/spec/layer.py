@@ -19,8 +19,19 @@ Shape = tuple[int, ...]
 INPUT = "input"  # the network's input, where a layer names its inputs
 # rising, so that they commute with a maximum; and never equal for different inputs but where they are flat
 MONOTONE = ("relu", "elu", "leaky_relu", "tanh", "sigmoid", "linear", "relu6", "selu")
-ACTIVATIONS = (*MONOTONE, "softplus", "softsign", "exponential", "hard_sigmoid", "hard_sigmoid_keras2", "silu",
-               "hard_swish", "gelu", "gelu_tanh", "mish")
+ACTIVATIONS = (
+    *MONOTONE,
+    "softplus",
+    "softsign",
+    "exponential",
+    "hard_sigmoid",
+    "hard_sigmoid_keras2",
+    "silu",
+    "hard_swish",
+    "gelu",
+    "gelu_tanh",
+    "mish",
+)
 SEVERAL = ("kernel", "stride", "dilation", "size", "shape")  # keys that take a number for each axis
 ALIASES = {"swish": "silu", "hard_silu": "hard_swish"}
 PADDINGS = ("valid", "same")
@@ -70,7 +81,9 @@ class Layer:
     @property
     def trainable(self) -> frozenset[str]:
         """Names of the weights that the optimiser moves (the others are statistics)."""
-        return frozenset({"kernel", "depthwise_kernel", "pointwise_kernel", "bias", "gamma", "beta", "alpha"})
+        return frozenset(
+            {"kernel", "depthwise_kernel", "pointwise_kernel", "bias", "gamma", "beta", "alpha"}
+        )
 
     @property
     def regularized(self) -> tuple[str, ...]:
@@ -83,15 +96,25 @@ class Layer:
 
     def _need_image(self, shape: Shape) -> None:
         if len(shape) != 3:
-            raise self.fail("input shape", shape, f"a {self.type} layer needs an image (height, width, channels)")
+            raise self.fail(
+                "input shape",
+                shape,
+                f"a {self.type} layer needs an image (height, width, channels)",
+            )
 
     def _need_vector(self, shape: Shape) -> None:
         if len(shape) != 1:
-            raise self.fail("input shape", shape, f"a {self.type} layer needs a vector: put a flatten layer before it")
+            raise self.fail(
+                "input shape",
+                shape,
+                f"a {self.type} layer needs a vector: put a flatten layer before it",
+            )
 
     def _need_choice(self, key: str, value: object, accepted: tuple[str, ...]) -> None:
         if value not in accepted:
-            raise SpecError(f"layer {self.name!r}: unknown {key} {value!r}; {nearest(str(value), accepted)}")
+            raise SpecError(
+                f"layer {self.name!r}: unknown {key} {value!r}; {nearest(str(value), accepted)}"
+            )
 
     def _need_positive(self, **values: object) -> None:
         """Raise SpecError for what is no whole number above 0, or, where a layer takes several, no tuple of them."""
@@ -99,7 +122,11 @@ class Layer:
             several = isinstance(value, tuple) and key in SEVERAL
             numbers = value if isinstance(value, tuple) and several else (value,)
             if not all(type(number) is int and number > 0 for number in numbers):
-                raise self.fail(key, value, f"accepted: {'whole numbers' if several else 'a whole number'} above 0")
+                raise self.fail(
+                    key,
+                    value,
+                    f"accepted: {'whole numbers' if several else 'a whole number'} above 0",
+                )
 
     def _need_factors(self, **values: object) -> None:
         for key, value in values.items():
@@ -110,7 +137,9 @@ class Layer:
         for key, value in values.items():
             numbers = value if isinstance(value, tuple) else (value,)
             if not (numbers and all(map(is_number, numbers))):
-                raise self.fail(key, value, "accepted: a finite number, or a list of one for each channel")
+                raise self.fail(
+                    key, value, "accepted: a finite number, or a list of one for each channel"
+                )
 
     def _need_flags(self, **values: object) -> None:
         for key, value in values.items():
@@ -120,7 +149,9 @@ class Layer:
     def _need_channels(self, key: str, values: object, shape: Shape) -> None:
         """Raise SpecError for a list that has not one number for each channel of `shape`."""
         if isinstance(values, tuple) and len(values) not in (1, shape[-1]):
-            raise self.fail(key, list(values), f"accepted: one number, or {shape[-1]}, one for each channel")
+            raise self.fail(
+                key, list(values), f"accepted: one number, or {shape[-1]}, one for each channel"
+            )
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -133,7 +164,9 @@ class Activated(Layer):
     """A layer that ends in an activation and may regularise its kernel (L1, L2 as Keras defines them)."""
 
     activation: str = field(default="linear", kw_only=True)
-    alpha: float | None = field(default=None, kw_only=True)  # slope of leaky_relu (0.3), scale of elu (1.0)
+    alpha: float | None = field(
+        default=None, kw_only=True
+    )  # slope of leaky_relu (0.3), scale of elu (1.0)
     use_bias: bool = field(default=True, kw_only=True)
     l1: float = field(default=0.0, kw_only=True)
     l2: float = field(default=0.0, kw_only=True)

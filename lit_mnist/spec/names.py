@@ -6,7 +6,8 @@ import re
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 # A layer becomes an attribute of its network, so it cannot be called as something that every torch module has
-_RESERVED = frozenset("""
+_RESERVED = frozenset(
+    """
     T_destination activity_layers add_module apply bfloat16 buffers call_super_init children compile
     cpu cuda double dump_patches eval extra_repr float forward get_buffer get_extra_state
     get_parameter get_submodule half ipu load_state_dict layer_values load_weights module_of modules
@@ -17,7 +18,8 @@ _RESERVED = frozenset("""
     register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
     set_extra_state set_submodule share_memory spec state_dict to to_empty train training
     training_logits type xpu zero_grad
-""".split())
+""".split()
+)
 
 
 def is_layer_name(name: object) -> bool:

@@ -24,8 +24,10 @@ def parse_layer_key(dotted: str) -> tuple[str, str]:
     """Return layer and key of ``model.network.layers.LAYER.KEY``; raise SpecError for any other form."""
     layer, dot, key = dotted.removeprefix(LAYERS).partition(".")
     if not (layer and dot and key):
-        raise SpecError(f"--{dotted}: cannot work; accepted: --{LAYERS}LAYER.KEY VALUE, such as "
-                        f"--{LAYERS}Conv2D_1.filters 8")
+        raise SpecError(
+            f"--{dotted}: cannot work; accepted: --{LAYERS}LAYER.KEY VALUE, such as "
+            f"--{LAYERS}Conv2D_1.filters 8"
+        )
     return layer, key
 
 
@@ -46,6 +48,8 @@ def override_layers(network: Any, changes: Iterable[LayerValue]) -> dict[str, An
 def _named(layers: list[dict[str, Any]], change: LayerValue) -> dict[str, Any]:
     by_name: Mapping[str, dict[str, Any]] = {layer["name"]: layer for layer in layers}
     if change.layer not in by_name:
-        raise SpecError(f"--{LAYERS}{change.layer}.{change.key}: no layer {change.layer!r} in this network; "
-                        f"{nearest(change.layer, by_name)}")
+        raise SpecError(
+            f"--{LAYERS}{change.layer}.{change.key}: no layer {change.layer!r} in this network; "
+            f"{nearest(change.layer, by_name)}"
+        )
     return by_name[change.layer]

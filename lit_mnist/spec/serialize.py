@@ -17,7 +17,9 @@ _TUPLES = ("inputs", "shared_axes")  # one value stands for a list of it
 def layer_from_dict(index: int, entry: object) -> Layer:
     """Build the layer number `index` (from 0) from plain values; raise SpecError naming key and layer."""
     if not isinstance(entry, Mapping):
-        raise SpecError(f"layer {index + 1} = {entry!r} cannot work; accepted: a mapping with 'type' and 'name'")
+        raise SpecError(
+            f"layer {index + 1} = {entry!r} cannot work; accepted: a mapping with 'type' and 'name'"
+        )
     values = {key: frozen(value) for key, value in entry.items()}
     kind = values.pop("type", None)
     name = values.get("name", f"number {index + 1}")
@@ -37,7 +39,9 @@ def _check_keys(cls: type[Layer], name: object, values: Mapping[str, Any]) -> No
             raise SpecError(f"layer {name!r}: {key} = {value!r} cannot work; accepted: no mapping")
     for f in fields(cls):
         if f.default is MISSING and f.default_factory is MISSING and f.name not in values:
-            raise SpecError(f"layer {name!r}: the key {f.name!r} is missing; {cls.type} takes {', '.join(accepted)}")
+            raise SpecError(
+                f"layer {name!r}: the key {f.name!r} is missing; {cls.type} takes {', '.join(accepted)}"
+            )
 
 
 def _completed(cls: type[Layer], name: object, values: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +56,9 @@ def _completed(cls: type[Layer], name: object, values: dict[str, Any]) -> dict[s
         if type(values.get(key)) in (str, int):
             values[key] = (values[key],)
         if key in values and not isinstance(values[key], tuple | None):
-            raise SpecError(f"layer {name!r}: {key} = {values[key]!r} cannot work; accepted: a list")
+            raise SpecError(
+                f"layer {name!r}: {key} = {values[key]!r} cannot work; accepted: a list"
+            )
     for key in ("padding", "cropping"):
         if key in values and cls.type in ("zero_pad", "cropping"):
             values[key] = _sides(name, key, values[key])
@@ -66,8 +72,10 @@ def _pair(name: object, key: str, value: object) -> tuple[object, ...]:
         return (value, value)
     if isinstance(value, tuple) and len(value) == 2:
         return value
-    raise SpecError(f"layer {name!r}: {key} = {_thawed(value)!r} cannot work; "
-                    "accepted: a whole number above 0, or [rows, columns]")
+    raise SpecError(
+        f"layer {name!r}: {key} = {_thawed(value)!r} cannot work; "
+        "accepted: a whole number above 0, or [rows, columns]"
+    )
 
 
 def _sides(name: object, key: str, value: object) -> tuple[tuple[int, int], ...]:
@@ -78,7 +86,9 @@ def _sides(name: object, key: str, value: object) -> tuple[tuple[int, int], ...]
         whole = tuple(side for side in sides if isinstance(side, tuple) and len(side) == 2)
         if len(whole) == 2:
             return whole
-    raise SpecError(f"layer {name!r}: {key} = {value!r} cannot work; accepted: [[top, bottom], [left, right]]")
+    raise SpecError(
+        f"layer {name!r}: {key} = {value!r} cannot work; accepted: [[top, bottom], [left, right]]"
+    )
 
 
 def frozen(value: Any) -> Any:

@@ -62,23 +62,48 @@ def walk(spec: NetworkSpec) -> Iterator[LayerInfo]:
         weights = called.weights(given[0])
         if isinstance(layer, Shared):
             weights = _shared_weights(layer, weights, rows)
-        local = [name for name in inputs if shapes[name][:-1] == output[:-1]] or inputs  # the others are broadcast
-        seen = patches[inputs[0]] if len(inputs) == 1 else merged([patches[name] for name in local], image)
+        local = [
+            name for name in inputs if shapes[name][:-1] == output[:-1]
+        ] or inputs  # the others are broadcast
+        seen = (
+            patches[inputs[0]]
+            if len(inputs) == 1
+            else merged([patches[name] for name in local], image)
+        )
         patch = seen.seen_through(called.window(given[0]), image)
-        trainable = sum(math.prod(shape) for name, shape in weights.items() if name in called.trainable)
-        rows[layer.name] = LayerInfo(layer.name, layer.type, getattr(called, "activation", None), given[0], output,
-                                     weights, sum(map(math.prod, weights.values())), trainable, called.macs(given[0]),
-                                     *in_pixels(patch), inputs, given)
+        trainable = sum(
+            math.prod(shape) for name, shape in weights.items() if name in called.trainable
+        )
+        rows[layer.name] = LayerInfo(
+            layer.name,
+            layer.type,
+            getattr(called, "activation", None),
+            given[0],
+            output,
+            weights,
+            sum(map(math.prod, weights.values())),
+            trainable,
+            called.macs(given[0]),
+            *in_pixels(patch),
+            inputs,
+            given,
+        )
         shapes[layer.name], patches[layer.name] = output, patch
         yield rows[layer.name]
     _check_answer(spec, rows[spec.output])
 
 
-def _shared_weights(layer: Shared, weights: Mapping[str, Shape], rows: Mapping[str, LayerInfo]) -> dict[str, Shape]:
+def _shared_weights(
+    layer: Shared, weights: Mapping[str, Shape], rows: Mapping[str, LayerInfo]
+) -> dict[str, Shape]:
     """Return no weights: they are the other layer's, of which the shapes must be those that this input needs."""
     original = dict(rows[layer.shares].weights)
     if original != weights:
-        raise layer.fail("shares", layer.shares, f"its input needs weights {weights}, that layer's are {original}")
+        raise layer.fail(
+            "shares",
+            layer.shares,
+            f"its input needs weights {weights}, that layer's are {original}",
+        )
     return {}
 
 
@@ -86,8 +111,14 @@ def _check_answer(spec: NetworkSpec, info: LayerInfo) -> None:
     layer = spec.layers[spec.names.index(info.name)]
     if len(info.output_shape) != 1:
         which = "the last layer" if spec.outputs is None else "the first output"
-        raise layer.fail("output shape", info.output_shape, f"{which} must give a vector of class scores")
+        raise layer.fail(
+            "output shape", info.output_shape, f"{which} must give a vector of class scores"
+        )
     if info.activation in ("softmax", "sigmoid") and spec.readers[info.name]:
-        raise layer.fail("activation", info.activation, "it gives the network's answer, whose activation is left to "
-                         f"the loss, but {spec.readers[info.name][0]!r} reads it; accepted: an activation layer of "
-                         "its own for the answer")
+        raise layer.fail(
+            "activation",
+            info.activation,
+            "it gives the network's answer, whose activation is left to "
+            f"the loss, but {spec.readers[info.name][0]!r} reads it; accepted: an activation layer of "
+            "its own for the answer",
+        )

@@ -20,8 +20,11 @@ _SCALED = {"gamma": "weight", "beta": "bias"}
 _TORCH_NAMES = {
     "conv": {"kernel": "conv.weight", "bias": "conv.bias"},
     "depthwise_conv": {"kernel": "conv.weight", "bias": "conv.bias"},
-    "separable_conv": {"depthwise_kernel": "depthwise.weight", "pointwise_kernel": "pointwise.weight",
-                       "bias": "pointwise.bias"},
+    "separable_conv": {
+        "depthwise_kernel": "depthwise.weight",
+        "pointwise_kernel": "pointwise.weight",
+        "bias": "pointwise.bias",
+    },
     "transposed_conv": {"kernel": "conv.weight", "bias": "conv.bias"},
     "dense": {"kernel": "dense.weight", "bias": "dense.bias"},
     "batch_norm": _SCALED | {"moving_mean": "running_mean", "moving_variance": "running_var"},
@@ -31,19 +34,29 @@ _TORCH_NAMES = {
     "prelu": {"alpha": "activation.alpha"},
 }
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
-_TO_FRONT = {2: (1, 0), 3: (2, 0, 1), 4: (3, 2, 0, 1)}  # Keras' axes in torch's order: dense, per value, convolution
+_TO_FRONT = {
+    2: (1, 0),
+    3: (2, 0, 1),
+    4: (3, 2, 0, 1),
+}  # Keras' axes in torch's order: dense, per value, convolution
 _DEPTHWISE = (2, 3, 0, 1)  # (rows, columns, in, multiplier) -> (in, multiplier, rows, columns)
 
 
 def weight_shapes(spec: NetworkSpec) -> dict[str, Shape]:
     """Return ``"<layer>/<weight>" -> shape`` in Keras' layout and order."""
-    return {f"{info.name}/{name}": shape for info in spec.table for name, shape in info.weights.items()}
+    return {
+        f"{info.name}/{name}": shape for info in spec.table for name, shape in info.weights.items()
+    }
 
 
 def trainable_shapes(spec: NetworkSpec) -> dict[str, Shape]:
     """Return ``"<layer>/<weight>" -> shape`` of the weights that the optimiser moves, in Keras' order."""
-    return {f"{layer.name}/{name}": shape for layer in spec.layers
-            for name, shape in spec[layer.name].weights.items() if name in layer.trainable}
+    return {
+        f"{layer.name}/{name}": shape
+        for layer in spec.layers
+        for name, shape in spec[layer.name].weights.items()
+        if name in layer.trainable
+    }
 
 
 def penalties(spec: NetworkSpec) -> Iterator[tuple[str, float, float]]:
@@ -69,7 +82,10 @@ def initial_weights(spec: NetworkSpec, seed: int) -> Weights:
     Each weight has a generator of its own, so that adding a layer does not change the others' start.
     """
     shapes = weight_shapes(spec).items()
-    return {name: _initial(spec, name, shape, [seed, index]) for index, (name, shape) in enumerate(shapes)}
+    return {
+        name: _initial(spec, name, shape, [seed, index])
+        for index, (name, shape) in enumerate(shapes)
+    }
 
 
 def _initial(spec: NetworkSpec, name: str, shape: Shape, entropy: list[int]) -> np.ndarray:
@@ -81,7 +97,11 @@ def _initial(spec: NetworkSpec, name: str, shape: Shape, entropy: list[int]) -> 
     if not (weight in _KERNELS or (weight == "bias" and spec.initializer != "glorot_uniform")):
         return np.zeros(shape, np.float32)
     weights = spec[layer].weights
-    kernel = weight if weight in _KERNELS else next(key for key in reversed(list(weights)) if key in _KERNELS)
+    kernel = (
+        weight
+        if weight in _KERNELS
+        else next(key for key in reversed(list(weights)) if key in _KERNELS)
+    )
     limit = _limit(spec.initializer, weights[kernel])
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
     return generator.uniform(-limit, limit, shape).astype(np.float32)
@@ -91,7 +111,11 @@ def _limit(initializer: str, kernel: Shape) -> float:
     field = math.prod(kernel[:-2])
     fan_in = field * kernel[-2]
     fan_out = field * kernel[-1]
-    return math.sqrt(6 / (fan_in + fan_out)) if initializer == "glorot_uniform" else 2 / math.sqrt(fan_in)
+    return (
+        math.sqrt(6 / (fan_in + fan_out))
+        if initializer == "glorot_uniform"
+        else 2 / math.sqrt(fan_in)
+    )
 
 
 def to_torch(spec: NetworkSpec, weights: Weights) -> Weights:
@@ -100,17 +124,29 @@ def to_torch(spec: NetworkSpec, weights: Weights) -> Weights:
     Raises SpecError where a weight is missing, unknown or of another shape.
     """
     check_weights(spec, weights)
-    return {torch_name(spec, name): np.array(_to_torch(spec, name, weights[name]), order="C")
-            for name in weight_shapes(spec)}
+    return {
+        torch_name(spec, name): np.array(_to_torch(spec, name, weights[name]), order="C")
+        for name in weight_shapes(spec)
+    }
 
 
 def from_torch(spec: NetworkSpec, state: Weights) -> Weights:
     """Return the weights of a torch state dict (as arrays) under Keras' names and in Keras' layout."""
-    missing = [key for key in map(lambda name: torch_name(spec, name), weight_shapes(spec)) if key not in state]
+    missing = [
+        key
+        for key in map(lambda name: torch_name(spec, name), weight_shapes(spec))
+        if key not in state
+    ]
     if missing:
-        raise SpecError(f"weight {missing[0]!r} is missing; accepted: the state dict of this network")
-    weights = {name: np.array(_from_torch(spec, name, np.asarray(state[torch_name(spec, name)])), order="C")
-               for name in weight_shapes(spec)}
+        raise SpecError(
+            f"weight {missing[0]!r} is missing; accepted: the state dict of this network"
+        )
+    weights = {
+        name: np.array(
+            _from_torch(spec, name, np.asarray(state[torch_name(spec, name)])), order="C"
+        )
+        for name in weight_shapes(spec)
+    }
     check_weights(spec, weights)
     return weights
 
@@ -123,7 +159,9 @@ def check_weights(spec: NetworkSpec, weights: Weights) -> None:
             problem = "is missing" if name in wanted else "belongs to no layer"
             raise SpecError(f"weight {name!r} {problem}; this network has: {', '.join(wanted)}")
         if tuple(weights[name].shape) != tuple(wanted[name]):
-            raise SpecError(f"weight {name!r} has shape {tuple(weights[name].shape)}; accepted: {wanted[name]}")
+            raise SpecError(
+                f"weight {name!r} has shape {tuple(weights[name].shape)}; accepted: {wanted[name]}"
+            )
 
 
 def flattened_image(spec: NetworkSpec, layer: str) -> Shape | None:
@@ -136,7 +174,7 @@ def flattened_image(spec: NetworkSpec, layer: str) -> Shape | None:
     if spec[layer] and not spec.flatten_order_is_free:
         return None
     shape: Shape | None = None
-    for info in spec.table[:spec.names.index(layer)]:
+    for info in spec.table[: spec.names.index(layer)]:
         if info.type == "flatten" and len(info.input_shape) == 3:
             shape = info.input_shape
         elif info.type in ("dense", "reshape", "global_pool"):

@@ -37,9 +37,15 @@ class Patch:
         """Return the patch of the units of a layer that scans units of this patch."""
         if window is None or self.whole:
             return whole_image(image)
-        start = tuple(s - b * j for s, b, j in zip(self.start, window.before, self.jump, strict=True))
-        size = tuple(f + (k - 1) * j for f, k, j in zip(self.size, window.kernel, self.jump, strict=True))
-        return Patch(size, tuple(j * s for j, s in zip(self.jump, window.stride, strict=True)), start)
+        start = tuple(
+            s - b * j for s, b, j in zip(self.start, window.before, self.jump, strict=True)
+        )
+        size = tuple(
+            f + (k - 1) * j for f, k, j in zip(self.size, window.kernel, self.jump, strict=True)
+        )
+        return Patch(
+            size, tuple(j * s for j, s in zip(self.jump, window.stride, strict=True)), start
+        )
 
 
 def whole_image(image: Sequence[int]) -> Patch:
@@ -58,10 +64,14 @@ def merged(patches: Sequence[Patch], image: Sequence[int]) -> Patch:
     return Patch(tuple(e - s for e, s in zip(end, start, strict=True)), first.jump, start)
 
 
-def in_pixels(patch: Patch) -> tuple[tuple[int, int], tuple[int | float, int | float], tuple[int, int]]:
+def in_pixels(
+    patch: Patch,
+) -> tuple[tuple[int, int], tuple[int | float, int | float], tuple[int, int]]:
     """Return size, jump and start of the smallest patch of whole pixels that holds this one."""
     start = tuple(math.floor(s) for s in patch.start)
-    size = tuple(math.ceil(f + s) - whole for f, s, whole in zip(patch.size, patch.start, start, strict=True))
+    size = tuple(
+        math.ceil(f + s) - whole for f, s, whole in zip(patch.size, patch.start, start, strict=True)
+    )
     jump = tuple(int(j) if j == int(j) else float(j) for j in patch.jump)
     return (size[0], size[1]), (jump[0], jump[1]), (start[0], start[1])
 
@@ -71,16 +81,23 @@ def reach(kernel: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]
     return (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1
 
 
-def same_padding(shape: Shape, kernel: tuple[int, int], stride: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+def same_padding(
+    shape: Shape, kernel: tuple[int, int], stride: tuple[int, int]
+) -> tuple[tuple[int, int], ...]:
     """Return ``((top, bottom), (left, right))`` of TensorFlow's 'same' padding for an input `shape`.
 
     The total is ``max((ceil(n/s) - 1) s + k - n, 0)``, the smaller half of it before.
     """
-    totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(shape[:2], kernel, stride, strict=True)]
+    totals = [
+        max((-(-n // s) - 1) * s + k - n, 0)
+        for n, k, s in zip(shape[:2], kernel, stride, strict=True)
+    ]
     return tuple((total // 2, total - total // 2) for total in totals)
 
 
-def padding_before(shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: str) -> tuple[int, int]:
+def padding_before(
+    shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: str
+) -> tuple[int, int]:
     """Return the rows and columns that are added before the image."""
     if padding == "valid":
         return (0, 0)
@@ -105,4 +122,6 @@ def enlarging(size: tuple[int, int], bilinear: bool) -> Window:
         else:
             kernel.append(1 + spread)
             before.append(spread)
-    return Window((kernel[0], kernel[1]), (Fraction(1, size[0]), Fraction(1, size[1])), (before[0], before[1]))
+    return Window(
+        (kernel[0], kernel[1]), (Fraction(1, size[0]), Fraction(1, size[1])), (before[0], before[1])
+    )

@@ -24,7 +24,9 @@ def sources_of(layers: Sequence[Layer]) -> dict[str, tuple[str, ...]]:
     """Return what each layer reads: what it names, else the layer before it; raise SpecError for what cannot be."""
     names = [layer.name for layer in layers]
     if INPUT in names and any(INPUT in (layer.inputs or ()) for layer in layers):
-        raise SpecError(f"layer name {INPUT!r} cannot work where a layer names its inputs: it is the network's input")
+        raise SpecError(
+            f"layer name {INPUT!r} cannot work where a layer names its inputs: it is the network's input"
+        )
     before = INPUT
     result = {}
     for place, layer in enumerate(layers):
@@ -39,13 +41,21 @@ def sources_of(layers: Sequence[Layer]) -> dict[str, tuple[str, ...]]:
 def _check_names(layer: Layer, inputs: tuple[str, ...], names: Sequence[str], place: int) -> None:
     for name in inputs:
         if name in names[place:]:
-            why = "it would read itself" if name == layer.name else "that comes after it, which closes a cycle or " \
+            why = (
+                "it would read itself"
+                if name == layer.name
+                else "that comes after it, which closes a cycle or "
                 "puts the layers in the wrong order"
-            raise SpecError(f"layer {layer.name!r}: its input {name!r} cannot work: {why}; "
-                            f"accepted: {', '.join((INPUT, *names[:place]))}")
+            )
+            raise SpecError(
+                f"layer {layer.name!r}: its input {name!r} cannot work: {why}; "
+                f"accepted: {', '.join((INPUT, *names[:place]))}"
+            )
         if name != INPUT and name not in names:
-            raise SpecError(f"layer {layer.name!r}: no layer {name!r} to read from; "
-                            f"{nearest(str(name), (INPUT, *names[:place]))}")
+            raise SpecError(
+                f"layer {layer.name!r}: no layer {name!r} to read from; "
+                f"{nearest(str(name), (INPUT, *names[:place]))}"
+            )
 
 
 def _check_count(layer: Layer, inputs: tuple[str, ...]) -> None:
@@ -54,8 +64,14 @@ def _check_count(layer: Layer, inputs: tuple[str, ...]) -> None:
     if len(inputs) >= fewest and (most is None or len(inputs) <= most):
         return
     accepted = str(fewest) if most == fewest else f"at least {fewest}"
-    given = "it names none, and reads the layer before it" if layer.inputs is None else f"given: {list(inputs)}"
-    raise SpecError(f"layer {layer.name!r}: wrong number of inputs ({given}); a {layer.type} layer takes {accepted}")
+    given = (
+        "it names none, and reads the layer before it"
+        if layer.inputs is None
+        else f"given: {list(inputs)}"
+    )
+    raise SpecError(
+        f"layer {layer.name!r}: wrong number of inputs ({given}); a {layer.type} layer takes {accepted}"
+    )
 
 
 def needed(sources: Sources, outputs: Collection[str]) -> set[str]:
@@ -75,8 +91,10 @@ def check_used(sources: Sources, outputs: Sequence[str]) -> None:
     used = needed(sources, outputs)
     for name in sources:
         if name not in used:
-            raise SpecError(f"layer {name!r} leads to no output ({', '.join(outputs)}); accepted: a layer that another "
-                            "one reads, or one that is named in the network's outputs")
+            raise SpecError(
+                f"layer {name!r} leads to no output ({', '.join(outputs)}); accepted: a layer that another "
+                "one reads, or one that is named in the network's outputs"
+            )
 
 
 def plan(sources: Sources, outputs: Sequence[str]) -> tuple[Step, ...]:
@@ -86,9 +104,18 @@ def plan(sources: Sources, outputs: Sequence[str]) -> tuple[Step, ...]:
     last: dict[str, str] = {}
     for name, inputs in steps:
         last |= dict.fromkeys(inputs, name)
-    return tuple(Step(name, inputs, tuple(value for value in dict.fromkeys(inputs)
-                                          if last[value] == name and value not in outputs))
-                 for name, inputs in steps)
+    return tuple(
+        Step(
+            name,
+            inputs,
+            tuple(
+                value
+                for value in dict.fromkeys(inputs)
+                if last[value] == name and value not in outputs
+            ),
+        )
+        for name, inputs in steps
+    )
 
 
 def readers(sources: Sources) -> dict[str, tuple[str, ...]]:
@@ -105,6 +132,8 @@ def chain_of(sources: Sources, output: str) -> Iterator[str]:
     before = INPUT
     for step in plan(sources, [output]):
         if step.inputs != (before,):
-            raise SpecError(f"layer {step.name!r} reads {', '.join(step.inputs)}: the layers up to {output!r} branch")
+            raise SpecError(
+                f"layer {step.name!r} reads {', '.join(step.inputs)}: the layers up to {output!r} branch"
+            )
         yield step.name
         before = step.name

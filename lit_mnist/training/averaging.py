@@ -23,7 +23,9 @@ class Average:
 
     def follow(self) -> None:
         """Move the average to the network's device and precision."""
-        self.values = [value.to(weight) for value, weight in zip(self.values, self._weights(), strict=True)]
+        self.values = [
+            value.to(weight) for value, weight in zip(self.values, self._weights(), strict=True)
+        ]
 
     def ema_weight(self, step: int) -> float:
         """Return the weight of the new values in the update that follows `step` updates: one less the decay."""
@@ -46,15 +48,20 @@ class Average:
 
     def states(self, trained: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return a state dict with the averaged weights, and what `restore` needs to go on training."""
-        averaged = {f"network.{name}": value.clone() for name, value in zip(self.names, self.values, strict=True)}
+        averaged = {
+            f"network.{name}": value.clone()
+            for name, value in zip(self.names, self.values, strict=True)
+        }
         return trained | averaged, {"weights": {key: trained[key] for key in averaged}}
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Take the average out of a checkpoint and put the trained weights in its place."""
         state = checkpoint["state_dict"]
         trained = checkpoint["trained_state"]
-        self.values = [state[f"network.{name}"].clone().to(value.device)
-                       for name, value in zip(self.names, self.values, strict=True)]
+        self.values = [
+            state[f"network.{name}"].clone().to(value.device)
+            for name, value in zip(self.names, self.values, strict=True)
+        ]
         state.update(trained["weights"])
 
     def _weights(self) -> list[Tensor]:

@@ -106,12 +106,19 @@ class EpochReport(Callback):
         metrics = pl_module.epoch_metrics
         if not trainer.is_global_zero:
             return
-        shown = "  ".join(f"{key} {metrics[key]:.4f}" for key in ("train/loss", "train/acc", "val/loss", "val/acc")
-                          if key in metrics)
+        shown = "  ".join(
+            f"{key} {metrics[key]:.4f}"
+            for key in ("train/loss", "train/acc", "val/loss", "val/acc")
+            if key in metrics
+        )
         seconds = time.perf_counter() - self._started
-        left = (trainer.max_epochs - trainer.current_epoch - 1) * seconds if trainer.max_epochs else 0
-        say(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  step {trainer.global_step}  "
-            f"lr {metrics['lr']:.8e}  {shown}  {seconds:.1f} s, about {duration(left)} left")
+        left = (
+            (trainer.max_epochs - trainer.current_epoch - 1) * seconds if trainer.max_epochs else 0
+        )
+        say(
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  step {trainer.global_step}  "
+            f"lr {metrics['lr']:.8e}  {shown}  {seconds:.1f} s, about {duration(left)} left"
+        )
 
 
 class StopAtAccuracy(Callback):
@@ -119,18 +126,26 @@ class StopAtAccuracy(Callback):
 
     def __init__(self, threshold: float, monitor: str = "train/acc") -> None:
         if not 0 < threshold <= 1:
-            raise UserError(f"StopAtAccuracy: threshold = {threshold!r} cannot work; accepted: a fraction up to 1")
+            raise UserError(
+                f"StopAtAccuracy: threshold = {threshold!r} cannot work; accepted: a fraction up to 1"
+            )
         self.threshold = threshold
         self.monitor = monitor
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Stop where the threshold is exceeded."""
         metrics = pl_module.epoch_metrics
-        if self.monitor in ("val/acc", "val/loss") and trainer.enable_validation and not pl_module.validated_now:
+        if (
+            self.monitor in ("val/acc", "val/loss")
+            and trainer.enable_validation
+            and not pl_module.validated_now
+        ):
             return
         if self.monitor not in metrics:
-            raise UserError(f"StopAtAccuracy: monitor = {self.monitor!r} is not logged; accepted: "
-                            f"{', '.join(sorted(metrics))}")
+            raise UserError(
+                f"StopAtAccuracy: monitor = {self.monitor!r} is not logged; accepted: "
+                f"{', '.join(sorted(metrics))}"
+            )
         if metrics[self.monitor] > self.threshold:
             trainer.should_stop = True
             say(f"\nReached {100 * self.threshold:g}% accuracy so cancelling training!")
@@ -158,8 +173,9 @@ class Clock(Callback):
         """Start counting."""
         self._last = time.perf_counter()
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any,
-                           batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Count the block's images and the time since the last one; a GPU's work counts once it is done."""
         if trainer.is_last_batch and pl_module.device.type == "cuda":
             torch.cuda.synchronize(pl_module.device)
@@ -178,8 +194,12 @@ class Clock(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was counted."""
-        return {"seconds": self.seconds, "images": self.images, "sessions": self.sessions,
-                "epoch_seconds": list(self.epoch_seconds)}
+        return {
+            "seconds": self.seconds,
+            "images": self.images,
+            "sessions": self.sessions,
+            "epoch_seconds": list(self.epoch_seconds),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on counting."""
@@ -244,22 +264,38 @@ class StepProgress(ProgressBar):
             TimeRemainingColumn,
         )
 
-        self._bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"),
-                             TimeRemainingColumn(), console=Console(file=sys.stderr), transient=True,
-                             auto_refresh=False)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            TimeRemainingColumn(),
+            console=Console(file=sys.stderr),
+            transient=True,
+            auto_refresh=False,
+        )
         self._bar.start()
-        self._task = self._bar.add_task("", total=pl_module.total_steps, completed=trainer.global_step)
+        self._task = self._bar.add_task(
+            "", total=pl_module.total_steps, completed=trainer.global_step
+        )
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any,
-                           batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Move the bar, at most every `refresh_seconds`: only then are metrics read from the device."""
         if self._bar is None or (now := time.perf_counter()) < self._next:
             return
         self._next = now + self._refresh
         metrics = pl_module.sums.metrics()
-        self._bar.update(self._task, completed=trainer.global_step, refresh=True, description=(
-            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} "
-            f"loss {metrics['loss']:.4f} acc {metrics['acc']:.4f}"))
+        self._bar.update(
+            self._task,
+            completed=trainer.global_step,
+            refresh=True,
+            description=(
+                f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} "
+                f"loss {metrics['loss']:.4f} acc {metrics['acc']:.4f}"
+            ),
+        )
 
     def teardown(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
         """Close the bar, whatever ended the run."""

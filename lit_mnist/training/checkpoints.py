@@ -24,12 +24,15 @@ _EPOCH_SECONDS = 5.0  # epochs shorter than this do not all save at their end
 class CheckedFiles(CheckpointIO):
     """Reads and writes Lightning's checkpoints as `lit_mnist.runs.checkpoint` does: sealed, safe, whole."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
         """Write; the newest state's predecessor is kept."""
         write_checkpoint(path, checkpoint, PREVIOUS if Path(path).name == LAST else None)
 
-    def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
-                        ) -> dict[str, Any]:
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
         """Read, onto the CPU, plain values and tensors only."""
         return read_checkpoint(path)
 
@@ -45,8 +48,12 @@ class KeepLast(Checkpoint):
     epochs (of very short ones, not all); the end of training; and the last block before an interruption.
     """
 
-    def __init__(self, every_seconds: float = 60.0, every_steps: int | None = None,
-                 interruption: Interruption | None = None) -> None:
+    def __init__(
+        self,
+        every_seconds: float = 60.0,
+        every_steps: int | None = None,
+        interruption: Interruption | None = None,
+    ) -> None:
         self.every_seconds = every_seconds
         self.every_steps = every_steps
         self.interruption = interruption or Interruption()
@@ -68,13 +75,16 @@ class KeepLast(Checkpoint):
         self.step = trainer.global_step
         self._at = time.monotonic()
         if trainer.is_global_zero:
-            for left in self.path.parent.glob(".*.part"):  # by a process that was killed while it saved
+            for left in self.path.parent.glob(
+                ".*.part"
+            ):  # by a process that was killed while it saved
                 left.unlink(missing_ok=True)
         if trainer.ckpt_path is None:
             self._save(trainer, pl_module)
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any,
-                           batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Save where it is time to; where validation comes next, the end of the epoch saves."""
         interval = trainer.val_check_batch
         if is_last_block(trainer) or (interval is not None and (batch_idx + 1) % interval == 0):
@@ -92,10 +102,15 @@ class KeepLast(Checkpoint):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Save the epoch's end."""
-        ends = trainer.should_stop or epochs_processed(trainer) == trainer.max_epochs \
+        ends = (
+            trainer.should_stop
+            or epochs_processed(trainer) == trainer.max_epochs
             or trainer.global_step == trainer.max_steps
+        )
         waited = time.monotonic() - self._at >= min(_EPOCH_SECONDS, self.every_seconds)
-        signum, due = self.interruption.asked(trainer.world_size, ends or waited or self._due(trainer))
+        signum, due = self.interruption.asked(
+            trainer.world_size, ends or waited or self._due(trainer)
+        )
         if signum or due:
             self._save(trainer, pl_module)
         if signum and not ends:
@@ -125,16 +140,25 @@ class KeepLast(Checkpoint):
         self._at = time.monotonic()
 
     def _stop(self, signum: int) -> None:
-        raise Interrupted(signum, f"interrupted; step {self.step} is saved in {self.path}; the same command goes on "
-                                  "from there")
+        raise Interrupted(
+            signum,
+            f"interrupted; step {self.step} is saved in {self.path}; the same command goes on "
+            "from there",
+        )
 
 
 class KeepBest(ModelCheckpoint):
     """Keeps ``best.ckpt``: the epoch of the highest validation accuracy, saved at its end."""
 
     def __init__(self) -> None:
-        super().__init__(filename=Path(BEST).stem, monitor="val/acc", mode="max", save_top_k=1,
-                         save_on_train_epoch_end=True, enable_version_counter=False)
+        super().__init__(
+            filename=Path(BEST).stem,
+            monitor="val/acc",
+            mode="max",
+            save_top_k=1,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Save where the epoch was validated and is the best so far."""
@@ -148,7 +172,12 @@ def describe(checkpoint: dict[str, Any], trainer: L.Trainer, module: Any) -> Non
     prepared = getattr(trainer.datamodule, "prepared", None)
     known: tuple[Any, ...] = (None, None, module.seed)
     if prepared is not None:
-        known = (prepared.standardizer, prepared.dataset.name, module.seed, prepared.dataset.class_names)
+        known = (
+            prepared.standardizer,
+            prepared.dataset.name,
+            module.seed,
+            prepared.dataset.class_names,
+        )
     checkpoint[RECORD] = checkpoint_record(module.spec, *known) | checkpoint.get(RECORD, {})
 
 
@@ -169,15 +198,25 @@ def place_states(states: dict[str, Any], callbacks: Iterable[Callback]) -> None:
     """
     for callback in callbacks:
         state = states.get(callback.state_key)
-        if isinstance(callback, ModelCheckpoint) and isinstance(state, dict) and callback.dirpath is not None:
-            _replace_paths(state, partial(_moved, state.get("dirpath"), str(callback.dirpath)), str(callback.dirpath))
+        if (
+            isinstance(callback, ModelCheckpoint)
+            and isinstance(state, dict)
+            and callback.dirpath is not None
+        ):
+            _replace_paths(
+                state,
+                partial(_moved, state.get("dirpath"), str(callback.dirpath)),
+                str(callback.dirpath),
+            )
 
 
 def _replace_paths(state: dict[str, Any], replace: Callable[[str], str], folder: str) -> None:
     state["dirpath"] = folder
     for key in _PLACES:
         state[key] = replace(state[key]) if state.get(key) else ""
-    state["best_k_models"] = {replace(path): score for path, score in state.get("best_k_models", {}).items()}
+    state["best_k_models"] = {
+        replace(path): score for path, score in state.get("best_k_models", {}).items()
+    }
 
 
 def _moved(before: str | None, folder: str, path: str) -> str:
@@ -189,7 +228,7 @@ def _within(folder: str | None, path: str) -> str:
     parts, prefix = (str(place or ".").replace("\\", "/").split("/") for place in (path, folder))
     if prefix == ["."]:
         return "/".join(parts)
-    return "/".join(parts[len(prefix):] if parts[:len(prefix)] == prefix else parts[-1:])
+    return "/".join(parts[len(prefix) :] if parts[: len(prefix)] == prefix else parts[-1:])
 
 
 def checkpoints(validates: bool, keep_last: KeepLast) -> list[Checkpoint]:

@@ -67,14 +67,25 @@ class LitClassifier(L.LightningModule):
             (an error where it cannot be), false. The weights are the same bits either way.
     """
 
-    def __init__(self, network: dict[str, Any], optimizer: OptimizerCallable = RMSprop,
-                 schedule: Schedule | LRSchedulerCallable | None = None,
-                 schedule_interval: Literal["epoch", "step"] | None = None, weight_decay: float = 0.0,
-                 label_smoothing: float = 0.0, average_decay: float | None = None, initial_weights: str | None = None,
-                 seed: int = 1, cuda_graphs: bool | Literal["auto"] = "auto") -> None:
+    def __init__(
+        self,
+        network: dict[str, Any],
+        optimizer: OptimizerCallable = RMSprop,
+        schedule: Schedule | LRSchedulerCallable | None = None,
+        schedule_interval: Literal["epoch", "step"] | None = None,
+        weight_decay: float = 0.0,
+        label_smoothing: float = 0.0,
+        average_decay: float | None = None,
+        initial_weights: str | None = None,
+        seed: int = 1,
+        cuda_graphs: bool | Literal["auto"] = "auto",
+    ) -> None:
         super().__init__()
-        check_range(weight_decay=(weight_decay, 0, float("inf")), label_smoothing=(label_smoothing, 0, 1),
-                    average_decay=(average_decay or 0.0, 0, 1))
+        check_range(
+            weight_decay=(weight_decay, 0, float("inf")),
+            label_smoothing=(label_smoothing, 0, 1),
+            average_decay=(average_decay or 0.0, 0, 1),
+        )
         self.automatic_optimization = False
         spec = network if isinstance(network, NetworkSpec) else NetworkSpec.from_dict(network)
         self.network = Network(spec, seed)
@@ -156,9 +167,18 @@ class LitClassifier(L.LightningModule):
     def _make_runner(self) -> BlockRunner:
         optimizer = self.optimizers()
         precision = str(self.trainer.precision)
-        step = Step(self.network, optimizer.optimizer, self.average, self.label_smoothing, self.trainer.world_size,
-                    self.gradient_settings.clipping, self._images_per_pass)
-        if precision == _LIGHTNING_COUNTS:  # it calls `on_before_optimizer_step` once gradients are unscaled
+        step = Step(
+            self.network,
+            optimizer.optimizer,
+            self.average,
+            self.label_smoothing,
+            self.trainer.world_size,
+            self.gradient_settings.clipping,
+            self._images_per_pass,
+        )
+        if (
+            precision == _LIGHTNING_COUNTS
+        ):  # it calls `on_before_optimizer_step` once gradients are unscaled
             step.optimizer = optimizer
             step.backward = self.manual_backward
             step.clipping = None
@@ -177,7 +197,9 @@ class LitClassifier(L.LightningModule):
     def steps_per_epoch(self) -> int:
         """Optimiser steps of one epoch."""
         per_epoch = getattr(self.trainer.datamodule, "steps_per_epoch", None)
-        return per_epoch or -(-self.trainer.num_training_batches // self.gradient_settings.accumulate)
+        return per_epoch or -(
+            -self.trainer.num_training_batches // self.gradient_settings.accumulate
+        )
 
     @property
     def total_steps(self) -> int:
@@ -190,7 +212,11 @@ class LitClassifier(L.LightningModule):
 
     def training_step(self, batch: Block | tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Run the block's optimiser steps; on a GPU this does not wait for the device."""
-        block = batch if isinstance(batch, Block) else self.collector.add(batch, self.trainer.is_last_batch)
+        block = (
+            batch
+            if isinstance(batch, Block)
+            else self.collector.add(batch, self.trainer.is_last_batch)
+        )
         first = self.global_step
         steps = 0 if block is None else len(block)
         self.host_copies.deliver()
@@ -226,7 +252,10 @@ class LitClassifier(L.LightningModule):
         Lightning calls callbacks before the module, so they ask here; every process must.
         """
         if self._epoch_metrics is None:
-            trained = {f"train/{key}": value for key, value in self.sums.metrics(self.trainer.world_size).items()}
+            trained = {
+                f"train/{key}": value
+                for key, value in self.sums.metrics(self.trainer.world_size).items()
+            }
             logged = {key: float(value) for key, value in self.trainer.callback_metrics.items()}
             others = self.resume_state.validated | logged
             if not self.validated_now:
@@ -246,7 +275,9 @@ class LitClassifier(L.LightningModule):
         The loggers are sent them at once, before a checkpoint is saved: a resumed run then lacks no row.
         """
         self.host_copies.deliver(wait=True)
-        metrics = {key: value for key, value in self.epoch_metrics.items() if not key.startswith("val/")}
+        metrics = {
+            key: value for key, value in self.epoch_metrics.items() if not key.startswith("val/")
+        }
         self.log_dict(metrics, logger=False)
         write_metrics(self.trainer, metrics | {"epoch": self.current_epoch}, self.global_step)
 
@@ -288,7 +319,9 @@ class LitClassifier(L.LightningModule):
 
     def _end_evaluation(self, stage: str) -> dict[str, float]:
         metrics, self.confusion = self.evaluation.compute(stage, self.trainer.world_size)
-        self.log_dict({key: torch.tensor(value, dtype=torch.float32) for key, value in metrics.items()})
+        self.log_dict(
+            {key: torch.tensor(value, dtype=torch.float32) for key, value in metrics.items()}
+        )
         self._swap_average()
         return metrics
 
@@ -300,8 +333,12 @@ class LitClassifier(L.LightningModule):
     # ---- checkpoints
 
     @classmethod
-    def load_from_checkpoint(cls, checkpoint_path: str | Path, map_location: Any = None,  # pyright: ignore
-                             **settings: Any) -> LitClassifier:
+    def load_from_checkpoint(
+        cls,
+        checkpoint_path: str | Path,
+        map_location: Any = None,  # pyright: ignore
+        **settings: Any,
+    ) -> LitClassifier:
         """Return a checkpoint's network with the training settings that it holds; `settings` take their places.
 
         Reads what this program writes, and nothing that carries code. Checkpoints trained from Python hold network
@@ -314,7 +351,9 @@ class LitClassifier(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what resuming takes; put averaged weights, where there are any, in the weights' place and keep both."""
         if self.average is not None:
-            checkpoint["state_dict"], checkpoint["trained_state"] = self.average.states(checkpoint["state_dict"])
+            checkpoint["state_dict"], checkpoint["trained_state"] = self.average.states(
+                checkpoint["state_dict"]
+            )
         portable_states(checkpoint.get("callbacks", {}))
         describe(checkpoint, self.trainer, self)
         self.resume_state.save(checkpoint, self.trainer)

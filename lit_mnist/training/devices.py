@@ -59,14 +59,22 @@ def _kind_of(accelerator: str) -> str:
 
 def precision_warning(device: torch.device, precision: str) -> str | None:
     """Return one line where `precision` computes in bfloat16 and the device has no instructions for it."""
-    if not precision.startswith("bf16") or device.type not in ("cpu", "cuda") or gains_by_bfloat16(device.type):
+    if (
+        not precision.startswith("bf16")
+        or device.type not in ("cpu", "cuda")
+        or gains_by_bfloat16(device.type)
+    ):
         return None
-    return (f"WARNING: this {device.type} has no instructions for bfloat16: trainer.precision {precision} takes about "
-            "twice as long as float32 here; use --trainer.precision 32-true, or auto")
+    return (
+        f"WARNING: this {device.type} has no instructions for bfloat16: trainer.precision {precision} takes about "
+        "twice as long as float32 here; use --trainer.precision 32-true, or auto"
+    )
 
 
 def check_precision(device: torch.device, precision: str) -> None:
     """Raise DeviceError where `precision` (Lightning's name) needs float64 and `device` has none."""
     if precision == "64-true" and not has_float64(device):
-        raise DeviceError(f"trainer.precision = '64-true' cannot work on {device.type}, which has no float64; "
-                          "accepted: 32-true, bf16-mixed, or 64-true with trainer.accelerator cpu")
+        raise DeviceError(
+            f"trainer.precision = '64-true' cannot work on {device.type}, which has no float64; "
+            "accepted: 32-true, bf16-mixed, or 64-true with trainer.accelerator cpu"
+        )

@@ -19,11 +19,14 @@ class Evaluation(nn.Module):
     def __init__(self, classes: int) -> None:
         super().__init__()
         # our labels need no checks, which would wait for the device
-        self.metrics = MetricCollection({
-            "acc": MulticlassAccuracy(classes, average="micro", validate_args=False),
-            "class_acc": MulticlassAccuracy(classes, average=None, validate_args=False),
-            "confusion_matrix": MulticlassConfusionMatrix(classes, validate_args=False),
-        }, compute_groups=True)
+        self.metrics = MetricCollection(
+            {
+                "acc": MulticlassAccuracy(classes, average="micro", validate_args=False),
+                "class_acc": MulticlassAccuracy(classes, average=None, validate_args=False),
+                "confusion_matrix": MulticlassConfusionMatrix(classes, validate_args=False),
+            },
+            compute_groups=True,
+        )
         self.reset()
 
     def reset(self) -> None:
@@ -36,8 +39,15 @@ class Evaluation(nn.Module):
         """Evaluate a block of batches."""
         for batch, size in zip(block, block.sizes, strict=True):
             logits = network(batch.images).float()
-            self._results.append(StepResult(data_loss(network, logits, batch.labels), penalty(network), logits,
-                                            batch.labels, batch.total))
+            self._results.append(
+                StepResult(
+                    data_loss(network, logits, batch.labels),
+                    penalty(network),
+                    logits,
+                    batch.labels,
+                    batch.total,
+                )
+            )
             self._sizes.append(size)
 
     def compute(self, stage: str, world: int) -> tuple[dict[str, float], Tensor]:
@@ -45,13 +55,17 @@ class Evaluation(nn.Module):
         sums = Sums()
         if self._results:
             sums.add(summed(self._results, tuple(self._sizes)).sums)
-            self.metrics.update(predicted_classes(torch.cat([result.logits for result in self._results])),
-                                torch.cat([result.labels for result in self._results]))
+            self.metrics.update(
+                predicted_classes(torch.cat([result.logits for result in self._results])),
+                torch.cat([result.labels for result in self._results]),
+            )
         counted = sums.metrics(world)
         values = self.metrics.compute()
         metrics = {f"{stage}/loss": counted["loss"], f"{stage}/acc": float(values["acc"])}
         if stage == "test":
             metrics |= {"test/correct": counted["correct"], "test/images": counted["images"]}
-            metrics |= {f"test/acc_class_{i}": value for i, value in enumerate(values["class_acc"].tolist())}
+            metrics |= {
+                f"test/acc_class_{i}": value for i, value in enumerate(values["class_acc"].tolist())
+            }
         self.reset()
         return metrics, values["confusion_matrix"].cpu()

@@ -21,14 +21,27 @@ def to_state_dict(network: Network, state: OptimizerState) -> dict[str, Any] | s
     cls = getattr(optimizers, {"AdamW": "Adam"}.get(state.name, state.name), None)
     if cls is None or state.settings.get("amsgrad"):
         return f"{state.name}{' with amsgrad' if cls is not None else ''} is no optimiser of this project"
-    missing = [name for name in trainable_names(network.spec) if any(name not in slot for slot in state.slots.values())]
+    missing = [
+        name
+        for name in trainable_names(network.spec)
+        if any(name not in slot for slot in state.slots.values())
+    ]
     if missing:
         return f"{missing[0]!r} was frozen and has no slots"
     accepted = inspect.signature(cls).parameters
-    settings = {key: value for key, value in state.settings.items()
-                if key in accepted and not isinstance(value, Mapping)}
-    rate = state.learning_rate if state.learning_rate is not None else _rate(state.settings.get("learning_rate"))
-    optimizer = cls(list(network.parameters()), **settings | ({} if rate is None else {"learning_rate": rate}))
+    settings = {
+        key: value
+        for key, value in state.settings.items()
+        if key in accepted and not isinstance(value, Mapping)
+    }
+    rate = (
+        state.learning_rate
+        if state.learning_rate is not None
+        else _rate(state.settings.get("learning_rate"))
+    )
+    optimizer = cls(
+        list(network.parameters()), **settings | ({} if rate is None else {"learning_rate": rate})
+    )
     scalars = {"iteration": float(state.iteration or 0)}
     if state.name == "Nadam":
         scalars["u_product"] = float(nadam_product(state))
@@ -42,7 +55,9 @@ def _rate(value: object) -> float | None:
     return value if isinstance(value, int | float) else None
 
 
-def from_state_dict(network: Network, content: Mapping[str, Any], step: int) -> OptimizerState | str:
+def from_state_dict(
+    network: Network, content: Mapping[str, Any], step: int
+) -> OptimizerState | str:
     """Return a checkpoint's optimiser state after `step` steps in Keras' terms, or in words why it has none."""
     groups = content["param_groups"]
     name = _name(groups[0], [entry for entry in content["state"].values() if entry])
@@ -57,8 +72,12 @@ def from_state_dict(network: Network, content: Mapping[str, Any], step: int) -> 
     if any(set(slot) != set(names) for slot in slots.values()):
         return "some weights have no slots"
     scalars = named_scalars(optimizer)
-    settings = {key: value for key, value in groups[0].items()
-                if key in inspect.signature(type(optimizer)).parameters and isinstance(value, bool | int | float)}
+    settings = {
+        key: value
+        for key, value in groups[0].items()
+        if key in inspect.signature(type(optimizer)).parameters
+        and isinstance(value, bool | int | float)
+    }
     rate = float(groups[0]["lr"])
     settings |= {"learning_rate": rate, "weight_decay": settings.get("weight_decay") or None}
     product = {"u_product": np.float32(scalars["u_product"])} if "u_product" in scalars else {}

@@ -34,8 +34,10 @@ class Clipping:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and self.value > 0):
-            raise GradientError(f"trainer.gradient_clip_val = {self.value!r} cannot work; accepted: a number above 0, "
-                                "or null (no clipping)")
+            raise GradientError(
+                f"trainer.gradient_clip_val = {self.value!r} cannot work; accepted: a number above 0, "
+                "or null (no clipping)"
+            )
 
     @torch.no_grad()
     def __call__(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -55,7 +57,9 @@ def reduce_gradients(network: nn.Module) -> None:
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(flat)
     parts = flat.split([gradient.numel() for gradient in gradients])
-    torch._foreach_copy_(gradients, [part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=True)])
+    torch._foreach_copy_(
+        gradients, [part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=True)]
+    )
 
 
 @dataclass(frozen=True)
@@ -69,13 +73,16 @@ class GradientSettings:
     @property
     def clipping(self) -> Clipping | None:
         """What limits the gradients; None where nothing does."""
-        return Clipping(float(self.clip_val), self.clip_algorithm or "norm") if self.clip_val else None
+        return (
+            Clipping(float(self.clip_val), self.clip_algorithm or "norm") if self.clip_val else None
+        )
 
 
 def settings_of(trainer: L.Trainer) -> GradientSettings:
     """Return a Trainer's clipping and accumulation."""
-    return GradientSettings(trainer.gradient_clip_val, trainer.gradient_clip_algorithm,
-                            trainer.accumulate_grad_batches)
+    return GradientSettings(
+        trainer.gradient_clip_val, trainer.gradient_clip_algorithm, trainer.accumulate_grad_batches
+    )
 
 
 def withhold_settings(trainer: L.Trainer) -> GradientSettings:
@@ -104,6 +111,8 @@ class BatchCollector:
         self._batches.append(batch)
         if len(self._batches) < self.count and not last:
             return None
-        images, labels = map(torch.cat, zip(*self._batches, strict=True)) if len(self._batches) > 1 else batch
+        images, labels = (
+            map(torch.cat, zip(*self._batches, strict=True)) if len(self._batches) > 1 else batch
+        )
         self._batches = []
         return Block(images, labels, [(len(labels), len(labels))])

@@ -28,8 +28,10 @@ def load_initial_weights(network: Network, path: str | Path) -> None:
     try:
         weights = load(expand(path).read_bytes())
     except OSError as error:
-        raise WeightsError(f"model.initial_weights = {str(path)!r}: cannot be read ({error.strerror}); "
-                           "accepted: an initial_weights.safetensors of another run") from error
+        raise WeightsError(
+            f"model.initial_weights = {str(path)!r}: cannot be read ({error.strerror}); "
+            "accepted: an initial_weights.safetensors of another run"
+        ) from error
     except (SafetensorError, ValueError) as error:
         raise WeightsError(f"{path}: not a safetensors file ({error})") from error
     try:

@@ -10,8 +10,13 @@ from ..network import Network, as_float32
 from ..spec.weights import penalties, torch_name
 
 
-def data_loss(network: Network, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0,
-              total: int | None = None) -> Tensor:
+def data_loss(
+    network: Network,
+    logits: Tensor,
+    labels: Tensor,
+    label_smoothing: float = 0.0,
+    total: int | None = None,
+) -> Tensor:
     """Return the mean loss of logits (N, classes) against labels (N,), as a scalar.
 
     Softmax and linear outputs: cross-entropy from logits, unclipped. Sigmoid outputs, and a single unit

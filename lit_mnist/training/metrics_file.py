@@ -58,8 +58,11 @@ class MetricsFile(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Take a row."""
         self._load()
-        row = {"step": step} | {key: float(value) if key != "epoch" else int(value)
-                                for key, value in metrics.items() if key != "step"}
+        row = {"step": step} | {
+            key: float(value) if key != "epoch" else int(value)
+            for key, value in metrics.items()
+            if key != "step"
+        }
         new = [key for key in row if key not in self._keys]
         if new:
             self._keys += new
@@ -74,7 +77,7 @@ class MetricsFile(Logger):
             return
         if self._written:
             with open(self.path, "a", newline="", encoding="utf-8") as file:
-                self._write(file, self._rows[self._written:])
+                self._write(file, self._rows[self._written :])
         else:
             text = io.StringIO()
             csv.DictWriter(text, self._keys, lineterminator="\n").writeheader()
@@ -99,8 +102,11 @@ class MetricsFile(Logger):
         with open(self.path, newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             self._keys = list(reader.fieldnames or [])
-            self._rows = [{key: value for key, value in row.items() if value != ""}
-                          for row in reader if _kept(row, self._resumed_at)]
+            self._rows = [
+                {key: value for key, value in row.items() if value != ""}
+                for row in reader
+                if _kept(row, self._resumed_at)
+            ]
 
 
 def _kept(row: Mapping[str, str | None], last: int) -> bool:

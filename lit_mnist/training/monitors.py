@@ -25,10 +25,14 @@ def check_monitors(callbacks: Iterable[Callback], names: list[str]) -> None:
     A callback of the user's own may log metrics of its own: then every name is accepted.
     """
     callbacks = list(callbacks)
-    if not all(type(callback).__module__.startswith(("lightning.", "lit_mnist.")) for callback in callbacks):
+    if not all(
+        type(callback).__module__.startswith(("lightning.", "lit_mnist.")) for callback in callbacks
+    ):
         return
     for callback in callbacks:
         monitor = getattr(callback, "monitor", None)
         if isinstance(monitor, str) and monitor not in names:
-            raise UserError(f"{type(callback).__name__}: monitor = {monitor!r} is not logged in this training; "
-                            f"{nearest(monitor, names)}")
+            raise UserError(
+                f"{type(callback).__name__}: monitor = {monitor!r} is not logged in this training; "
+                f"{nearest(monitor, names)}"
+            )

@@ -43,7 +43,9 @@ class FiniteWatch:
         self.every = every
         self.forget()
 
-    def start(self, runner: BlockRunner, optimizer: torch.optim.Optimizer, copies: HostCopies) -> None:
+    def start(
+        self, runner: BlockRunner, optimizer: torch.optim.Optimizer, copies: HostCopies
+    ) -> None:
         """Watch the blocks that `runner` will run; the flag is copied to the host by `copies`."""
         self._runner = runner
         self._optimizer = optimizer
@@ -55,7 +57,9 @@ class FiniteWatch:
         self._first: Tensor | None = None
         self._blocks: list[tuple[Block, int]] = []
         self._saved: Saved | None = None
-        self._asked: tuple[Saved, int] | None = None  # what was saved when the flag was read, and blocks before
+        self._asked: tuple[Saved, int] | None = (
+            None  # what was saved when the flag was read, and blocks before
+        )
         self._steps = 0
 
     def before(self, block: Block, first: int) -> None:
@@ -115,7 +119,9 @@ class FiniteWatch:
     def _flag(self) -> Tensor:
         """Return the first step with a bad loss; weights count too, which a step may spoil with a finite loss."""
         assert self._first is not None
-        spoilt = ~torch.stack([p.detach().isfinite().all() for p in self._network.parameters()]).all()
+        spoilt = ~torch.stack(
+            [p.detach().isfinite().all() for p in self._network.parameters()]
+        ).all()
         block, first = self._blocks[-1]
         return torch.minimum(self._first, torch.where(spoilt, first + len(block) - 1, NEVER))
 
@@ -147,8 +153,10 @@ class FiniteWatch:
 
     def _raise_for(self, step: int | None) -> None:
         if step is not None:
-            raise NonFiniteError(f"training met NaN or infinity at step {step + 1}; first seen at {self._find()}. "
-                                 "Nothing later than the last good state was saved; a smaller learning rate may help")
+            raise NonFiniteError(
+                f"training met NaN or infinity at step {step + 1}; first seen at {self._find()}. "
+                "Nothing later than the last good state was saved; a smaller learning rate may help"
+            )
 
     def _find(self) -> str:
         """Make the steps since the last good state again; say what went wrong first, and where.
@@ -171,15 +179,21 @@ class FiniteWatch:
                     if not batch.images.isfinite().all():
                         heard.append("an input image")
                     self._runner.repeat(batch, first + offset)
-                    heard += [f"the updated weights {name}" for name, p in self._network.named_parameters()
-                              if not p.detach().isfinite().all()]
+                    heard += [
+                        f"the updated weights {name}"
+                        for name, p in self._network.named_parameters()
+                        if not p.detach().isfinite().all()
+                    ]
                     if heard:
                         return f"step {first + offset + 1}: {heard[0]}"
         return None
 
     def _save(self) -> Saved:
-        return Saved([tensor.detach().clone() for tensor in self._network.state_dict().values()],
-                     copy.deepcopy(self._optimizer.state_dict()), random_states())
+        return Saved(
+            [tensor.detach().clone() for tensor in self._network.state_dict().values()],
+            copy.deepcopy(self._optimizer.state_dict()),
+            random_states(),
+        )
 
 
 @contextmanager
@@ -188,13 +202,20 @@ def _listening(network: nn.Module) -> Iterator[list[str]]:
     heard: list[str] = []
 
     def output(name: str) -> Callable:
-        return lambda module, given, result: None if result.detach().isfinite().all() else heard.append(
-            f"the output of layer {name}")
+        return lambda module, given, result: (
+            None
+            if result.detach().isfinite().all()
+            else heard.append(f"the output of layer {name}")
+        )
 
     def gradient(name: str) -> Callable:
-        return lambda grad: None if grad.isfinite().all() else heard.append(f"the gradient of {name}")
+        return lambda grad: (
+            None if grad.isfinite().all() else heard.append(f"the gradient of {name}")
+        )
 
-    leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
+    leaves = [
+        (name, module) for name, module in network.named_modules() if not list(module.children())
+    ]
     handles = [module.register_forward_hook(output(name)) for name, module in leaves]
     handles += [p.register_hook(gradient(name)) for name, p in network.named_parameters()]
     try:

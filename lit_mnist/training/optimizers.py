@@ -39,7 +39,9 @@ class KerasOptimizer(torch.optim.Optimizer):
     groups whose ``weight_decay`` is above 0.
     """
 
-    def __init__(self, params: Iterable, learning_rate: float | Tensor, weight_decay: float, **settings: Any) -> None:
+    def __init__(
+        self, params: Iterable, learning_rate: float | Tensor, weight_decay: float, **settings: Any
+    ) -> None:
         _check(self, lr=learning_rate, weight_decay=weight_decay, **settings)
         super().__init__(params, {"lr": learning_rate, "weight_decay": weight_decay, **settings})
 
@@ -85,10 +87,25 @@ class RMSprop(KerasOptimizer):
     `centered` subtracts the squared mean gradient from `v` under the root.
     """
 
-    def __init__(self, params: Iterable, learning_rate: float | Tensor = 0.001, rho: float = 0.9, momentum: float = 0.0,
-                 epsilon: float = 1e-7, centered: bool = False, weight_decay: float = 0.0) -> None:
-        super().__init__(params, learning_rate, weight_decay, rho=rho, momentum=momentum, epsilon=epsilon,
-                         centered=centered)
+    def __init__(
+        self,
+        params: Iterable,
+        learning_rate: float | Tensor = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(
+            params,
+            learning_rate,
+            weight_decay,
+            rho=rho,
+            momentum=momentum,
+            epsilon=epsilon,
+            centered=centered,
+        )
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
         velocity = self._slots(params, "velocity")
@@ -114,8 +131,14 @@ class RMSprop(KerasOptimizer):
 class SGD(KerasOptimizer):
     """``m = momentum m - lr g; w += m``, with `nesterov` ``w += momentum m - lr g``."""
 
-    def __init__(self, params: Iterable, learning_rate: float | Tensor = 0.01, momentum: float = 0.0,
-                 nesterov: bool = False, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        params: Iterable,
+        learning_rate: float | Tensor = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
         super().__init__(params, learning_rate, weight_decay, momentum=momentum, nesterov=nesterov)
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
@@ -136,9 +159,18 @@ class SGD(KerasOptimizer):
 class Adam(KerasOptimizer):
     """``w -= lr sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)`` (Kingma & Ba 2015, section 2, end)."""
 
-    def __init__(self, params: Iterable, learning_rate: float | Tensor = 0.001, beta_1: float = 0.9,
-                 beta_2: float = 0.999, epsilon: float = 1e-7, weight_decay: float = 0.0) -> None:
-        super().__init__(params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+    def __init__(
+        self,
+        params: Iterable,
+        learning_rate: float | Tensor = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(
+            params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
+        )
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
         count = self._count(group)
@@ -155,17 +187,28 @@ class Adam(KerasOptimizer):
 class Nadam(KerasOptimizer):
     """Adam with Nesterov momentum and the schedule ``u_t = beta_1 (1 - 0.96^t / 2)`` (Dozat 2016)."""
 
-    def __init__(self, params: Iterable, learning_rate: float | Tensor = 0.001, beta_1: float = 0.9,
-                 beta_2: float = 0.999, epsilon: float = 1e-7, weight_decay: float = 0.0) -> None:
-        super().__init__(params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+    def __init__(
+        self,
+        params: Iterable,
+        learning_rate: float | Tensor = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(
+            params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
+        )
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
         count = self._count(group)
         beta_1 = as_float32(group["beta_1"])
         beta_2 = as_float32(group["beta_2"])
         # Keras rounds the constants of the factors to float32, but not those of their running product
-        product = self._shared(group, "u_product", 1.0).mul_(group["beta_1"] * (1 - 0.5 * 0.96**count))
-        now, following = (beta_1 * (1 - 0.5 * as_float32(0.96)**t) for t in (count, count + 1))
+        product = self._shared(group, "u_product", 1.0).mul_(
+            group["beta_1"] * (1 - 0.5 * 0.96**count)
+        )
+        now, following = (beta_1 * (1 - 0.5 * as_float32(0.96) ** t) for t in (count, count + 1))
         momentum = self._slots(params, "momentum")
         velocity = self._slots(params, "velocity")
         _approach(momentum, grads, 1 - beta_1)
@@ -176,15 +219,26 @@ class Nadam(KerasOptimizer):
         torch._foreach_div_(fresh, 1 - product)
         torch._foreach_add_(estimate, fresh)
         torch._foreach_mul_(estimate, group["lr"])
-        _subtract_ratio(params, estimate, torch._foreach_div(velocity, 1 - beta_2**count), group["epsilon"])
+        _subtract_ratio(
+            params, estimate, torch._foreach_div(velocity, 1 - beta_2**count), group["epsilon"]
+        )
 
 
 class Adamax(KerasOptimizer):
     """``u = max(beta_2 u, |g|); w -= lr m / ((1 - beta_1^t) (u + epsilon))`` (Kingma & Ba 2015, section 7.1)."""
 
-    def __init__(self, params: Iterable, learning_rate: float | Tensor = 0.001, beta_1: float = 0.9,
-                 beta_2: float = 0.999, epsilon: float = 1e-7, weight_decay: float = 0.0) -> None:
-        super().__init__(params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+    def __init__(
+        self,
+        params: Iterable,
+        learning_rate: float | Tensor = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(
+            params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
+        )
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
         count = self._count(group)
@@ -232,14 +286,26 @@ def _decay(params: Tensors, group: Group) -> None:
 def _check(optimizer: KerasOptimizer, lr: float | Tensor, **settings: Any) -> None:
     name = type(optimizer).__name__
     if not isinstance(lr, Tensor) and not _number(lr, 0, math.inf):
-        raise OptimizerError(f"{name}: learning_rate = {lr!r} cannot work; accepted: a finite number, 0 or above")
-    limits = {"weight_decay": (0, math.inf), "momentum": (0, 1), "rho": (0, 1), "beta_1": (0, 1), "beta_2": (0, 1),
-              "epsilon": (0, math.inf)}
+        raise OptimizerError(
+            f"{name}: learning_rate = {lr!r} cannot work; accepted: a finite number, 0 or above"
+        )
+    limits = {
+        "weight_decay": (0, math.inf),
+        "momentum": (0, 1),
+        "rho": (0, 1),
+        "beta_1": (0, 1),
+        "beta_2": (0, 1),
+        "epsilon": (0, math.inf),
+    }
     for key, value in settings.items():
         if key in limits:
             low, high = limits[key]
             if not _number(value, low, high):
-                within = f"{low} to {high}" if math.isfinite(high) else f"a finite number, {low} or above"
+                within = (
+                    f"{low} to {high}"
+                    if math.isfinite(high)
+                    else f"a finite number, {low} or above"
+                )
                 raise OptimizerError(f"{name}: {key} = {value!r} cannot work; accepted: {within}")
         elif not isinstance(value, bool):
             raise OptimizerError(f"{name}: {key} = {value!r} cannot work; accepted: true, false")

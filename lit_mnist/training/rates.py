@@ -17,7 +17,9 @@ class RunRates:
     Raises ScheduleError for an interval that the schedule cannot have, and for settings that it refuses.
     """
 
-    def __init__(self, schedule: Schedule | LRSchedulerCallable | None, interval: Interval | None = None) -> None:
+    def __init__(
+        self, schedule: Schedule | LRSchedulerCallable | None, interval: Interval | None = None
+    ) -> None:
         self._schedule = schedule
         ours = schedule is None or isinstance(schedule, Schedule)
         self.name = type(schedule).__name__ if ours else scheduler_name(schedule)
@@ -25,8 +27,10 @@ class RunRates:
         self.interval = interval or ("step" if ours else "epoch")
         if (ours and interval == "epoch") or (self.plateau and interval == "step"):
             only = "epoch" if self.plateau else "step"
-            raise ScheduleError(f"model.schedule_interval = {interval!r} cannot work with {self.name}; "
-                                f"accepted: {only}, or null")
+            raise ScheduleError(
+                f"model.schedule_interval = {interval!r} cannot work with {self.name}; "
+                f"accepted: {only}, or null"
+            )
         self._rates: list[float] | None = None
 
     def with_scheduler(self, optimizer: torch.optim.Optimizer) -> Any:

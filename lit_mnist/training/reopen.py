@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from .classifier import LitClassifier
 
 
-def classifier_from_checkpoint(kind: type[LitClassifier], path: str | Path, device: Any, settings: Mapping[str, Any]
-                               ) -> LitClassifier:
+def classifier_from_checkpoint(
+    kind: type[LitClassifier], path: str | Path, device: Any, settings: Mapping[str, Any]
+) -> LitClassifier:
     """Return a `kind` with the weights of a checkpoint (or of a run folder) on `device`, as `settings` change it."""
     path = find_run(path)
     path = run_checkpoint(path) if path.is_dir() else path
@@ -42,6 +43,10 @@ def _settings(kind: type[LitClassifier], config: Mapping[str, Any], path: Path) 
     try:
         parsed = parser.parse_object({"model": {**config, "initial_weights": None}})
     except ArgumentError as error:
-        raise UserError(f"{path}: its training settings cannot be read ({str(error).splitlines()[0]})") from error
+        raise UserError(
+            f"{path}: its training settings cannot be read ({str(error).splitlines()[0]})"
+        ) from error
     arguments = parser.instantiate_classes(parsed)["model"].as_dict()
-    return {key: value for key, value in arguments.items() if key not in ("network", "initial_weights")}
+    return {
+        key: value for key, value in arguments.items() if key not in ("network", "initial_weights")
+    }

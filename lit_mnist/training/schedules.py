@@ -43,11 +43,17 @@ class Schedule(ABC):
     def _need(self, condition: bool, key: str, accepted: str) -> None:
         if not condition:
             value = getattr(self, key)
-            raise ScheduleError(f"{type(self).__name__}: {key} = {value!r} cannot work; accepted: {accepted}")
+            raise ScheduleError(
+                f"{type(self).__name__}: {key} = {value!r} cannot work; accepted: {accepted}"
+            )
 
     def _need_positive(self, *keys: str) -> None:
         for key in keys:
-            self._need(_finite(getattr(self, key)) and getattr(self, key) > 0, key, "a finite number above 0")
+            self._need(
+                _finite(getattr(self, key)) and getattr(self, key) > 0,
+                key,
+                "a finite number above 0",
+            )
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,11 @@ class _Decay(Schedule):
 
     def __post_init__(self) -> None:
         self._need_positive("initial_learning_rate", "decay_steps")
-        self._need(_finite(self.decay_rate) and self.decay_rate >= 0, "decay_rate", "a finite number, 0 or above")
+        self._need(
+            _finite(self.decay_rate) and self.decay_rate >= 0,
+            "decay_rate",
+            "a finite number, 0 or above",
+        )
         self._need(isinstance(self.staircase, bool), "staircase", "true, false")
 
     def __call__(self, step: int) -> float:
@@ -129,9 +139,16 @@ class Cosine(Schedule):
 
     def __post_init__(self) -> None:
         self._need_positive("initial_learning_rate")
-        self._need(_finite(self.end_learning_rate) and self.end_learning_rate >= 0, "end_learning_rate",
-                   "a finite number, 0 or above")
-        self._need(_whole(self.warmup_steps) and self.warmup_steps >= 0, "warmup_steps", "a whole number, 0 or above")
+        self._need(
+            _finite(self.end_learning_rate) and self.end_learning_rate >= 0,
+            "end_learning_rate",
+            "a finite number, 0 or above",
+        )
+        self._need(
+            _whole(self.warmup_steps) and self.warmup_steps >= 0,
+            "warmup_steps",
+            "a whole number, 0 or above",
+        )
         _need_total(self, self.warmup_steps + 1)
 
     def __call__(self, step: int) -> float:
@@ -163,10 +180,14 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         self._need_positive("max_lr", "div_factor", "final_div_factor")
-        self._need(_finite(self.pct_start) and 0 < self.pct_start < 1, "pct_start", "0 < fraction < 1")
+        self._need(
+            _finite(self.pct_start) and 0 < self.pct_start < 1, "pct_start", "0 < fraction < 1"
+        )
         if self.anneal_strategy not in ANNEALINGS:
-            raise ScheduleError(f"OneCycle: unknown anneal_strategy {self.anneal_strategy!r}; "
-                                f"{nearest(str(self.anneal_strategy), ANNEALINGS)}")
+            raise ScheduleError(
+                f"OneCycle: unknown anneal_strategy {self.anneal_strategy!r}; "
+                f"{nearest(str(self.anneal_strategy), ANNEALINGS)}"
+            )
         _need_total(self, 2)
 
     def __call__(self, step: int) -> float:
@@ -195,14 +216,19 @@ def _between(start: float, end: float, fraction: float, strategy: str) -> float:
 
 def _total(schedule: Cosine | OneCycle) -> int:
     if schedule.total_steps is None:
-        raise ScheduleError(f"{type(schedule).__name__}: total_steps is not known; give it, or call for_run(steps)")
+        raise ScheduleError(
+            f"{type(schedule).__name__}: total_steps is not known; give it, or call for_run(steps)"
+        )
     return schedule.total_steps
 
 
 def _need_total(schedule: Cosine | OneCycle, least: int) -> None:
     total = schedule.total_steps
-    schedule._need(total is None or (_whole(total) and total >= least), "total_steps",
-                   f"a whole number, {least} or above, or null (the run's length)")
+    schedule._need(
+        total is None or (_whole(total) and total >= least),
+        "total_steps",
+        f"a whole number, {least} or above, or null (the run's length)",
+    )
 
 
 def _finite(value: object) -> bool:

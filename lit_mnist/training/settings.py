@@ -21,7 +21,9 @@ def decay_groups(network: Network) -> tuple[list[nn.Parameter], list[nn.Paramete
     return [p for p in parameters if p.dim() > 1], [p for p in parameters if p.dim() <= 1]
 
 
-def optimizer_over(network: Network, make: OptimizerCallable, weight_decay: float) -> torch.optim.Optimizer:
+def optimizer_over(
+    network: Network, make: OptimizerCallable, weight_decay: float
+) -> torch.optim.Optimizer:
     """Return the optimiser, over two groups where `weight_decay` is above 0.
 
     Raises TrainingError where the optimiser would add the decay to the gradient.
@@ -29,11 +31,15 @@ def optimizer_over(network: Network, make: OptimizerCallable, weight_decay: floa
     if not weight_decay:
         return make(list(network.parameters()))
     kernels, others = decay_groups(network)
-    optimizer = make([{"params": kernels, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}])
+    optimizer = make(
+        [{"params": kernels, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    )
     if not _decouples(optimizer):
-        raise TrainingError(f"model.weight_decay = {weight_decay!r}: {type(optimizer).__name__} would add it "
-                            "to the gradient; accepted: torch.optim.AdamW or an optimiser of "
-                            "lit_mnist.training.optimizers, or l2 on the layers")
+        raise TrainingError(
+            f"model.weight_decay = {weight_decay!r}: {type(optimizer).__name__} would add it "
+            "to the gradient; accepted: torch.optim.AdamW or an optimiser of "
+            "lit_mnist.training.optimizers, or l2 on the layers"
+        )
     return optimizer
 
 
@@ -41,16 +47,21 @@ def check_range(**values: tuple[float, float, float]) -> None:
     """Raise TrainingError where a value, given with its limits ``(value, low, high)``, is not in [low, high)."""
     for key, (value, low, high) in values.items():
         if not low <= value < high:
-            raise TrainingError(f"model.{key} = {value!r} cannot work; accepted: {low} <= {key} < {high}")
+            raise TrainingError(
+                f"model.{key} = {value!r} cannot work; accepted: {low} <= {key} < {high}"
+            )
 
 
 def check_sharing(network: Network, processes: int) -> None:
     """Raise TrainingError where the network cannot be trained by several processes."""
     if any(isinstance(module, BatchNorm) for module in network.modules()):
-        raise TrainingError(f"trainer.devices: {processes} processes cannot train batch_norm layers, each would "
-                            "normalise by its own part of the batch; accepted: one process")
+        raise TrainingError(
+            f"trainer.devices: {processes} processes cannot train batch_norm layers, each would "
+            "normalise by its own part of the batch; accepted: one process"
+        )
 
 
 def _decouples(optimizer: torch.optim.Optimizer) -> bool:
-    return (isinstance(optimizer, torch.optim.AdamW | KerasOptimizer)
-            or all(group.get("decoupled_weight_decay") for group in optimizer.param_groups))
+    return isinstance(optimizer, torch.optim.AdamW | KerasOptimizer) or all(
+        group.get("decoupled_weight_decay") for group in optimizer.param_groups
+    )

@@ -17,18 +17,30 @@ SHARED = ("iteration", "u_product")  # 0-dim values that a group's first paramet
 
 def trainable_names(spec: NetworkSpec) -> tuple[str, ...]:
     """Return the names of the weights that the optimiser moves, in Keras' order."""
-    return tuple(f"{layer.name}/{name}" for layer, info in zip(spec.layers, spec.table, strict=True)
-                 for name in info.weights if name in layer.trainable)
+    return tuple(
+        f"{layer.name}/{name}"
+        for layer, info in zip(spec.layers, spec.table, strict=True)
+        for name in info.weights
+        if name in layer.trainable
+    )
 
 
 def named_slots(network: Network, optimizer: torch.optim.Optimizer) -> Slots:
     """Return a copy of every slot that the optimiser keeps by weight; empty before the first step."""
     parameters = dict(network.named_parameters())
-    state = {name: optimizer.state.get(parameters[torch_name(network.spec, name)], {})
-             for name in trainable_names(network.spec)}
-    slots = dict.fromkeys(slot for values in state.values() for slot in values if slot not in SHARED)
-    return {slot: _from_torch(network.spec, {name: values[slot] for name, values in state.items() if slot in values})
-            for slot in slots}
+    state = {
+        name: optimizer.state.get(parameters[torch_name(network.spec, name)], {})
+        for name in trainable_names(network.spec)
+    }
+    slots = dict.fromkeys(
+        slot for values in state.values() for slot in values if slot not in SHARED
+    )
+    return {
+        slot: _from_torch(
+            network.spec, {name: values[slot] for name, values in state.items() if slot in values}
+        )
+        for slot in slots
+    }
 
 
 def named_scalars(optimizer: torch.optim.Optimizer) -> dict[str, float]:
@@ -37,8 +49,12 @@ def named_scalars(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     return {name: float(state[name]) for name in SHARED if name in state}
 
 
-def load_slots(network: Network, optimizer: torch.optim.Optimizer, slots: Mapping[str, Weights],
-               scalars: Mapping[str, float]) -> None:
+def load_slots(
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    slots: Mapping[str, Weights],
+    scalars: Mapping[str, float],
+) -> None:
     """Put slots and shared values in the place of the optimiser's own; raise SpecError where they do not fit."""
     parameters = dict(network.named_parameters())
     for slot, arrays in slots.items():
@@ -49,13 +65,19 @@ def load_slots(network: Network, optimizer: torch.optim.Optimizer, slots: Mappin
     for group in optimizer.param_groups:
         first = group["params"][0]
         for name, value in scalars.items():
-            optimizer.state[first][name] = torch.tensor(value, dtype=first.dtype, device=first.device)
+            optimizer.state[first][name] = torch.tensor(
+                value, dtype=first.dtype, device=first.device
+            )
 
 
 def _from_torch(spec: NetworkSpec, tensors: Mapping[str, torch.Tensor]) -> Weights:
     state = to_torch(spec, _zeros(spec))  # `from_torch` wants the whole network
-    state |= {torch_name(spec, name): tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
-    return {name: array.copy() for name, array in from_torch(spec, state).items() if name in tensors}
+    state |= {
+        torch_name(spec, name): tensor.detach().cpu().numpy() for name, tensor in tensors.items()
+    }
+    return {
+        name: array.copy() for name, array in from_torch(spec, state).items() if name in tensors
+    }
 
 
 def _to_torch(spec: NetworkSpec, arrays: Weights) -> Weights:

@@ -20,11 +20,13 @@ def random_states() -> dict[str, Any]:
     """Return the states of Python's, NumPy's, torch's and every GPU's generator as plain values and tensors."""
     kind, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002 (libraries draw from it)
     version, internal, spare = random.getstate()
-    return {"python": [version, list(internal), spare],
-            "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
-            "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
-            "mps": [torch.mps.get_rng_state()] if torch.backends.mps.is_available() else []}
+    return {
+        "python": [version, list(internal), spare],
+        "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "mps": [torch.mps.get_rng_state()] if torch.backends.mps.is_available() else [],
+    }
 
 
 def restore_random_states(states: Mapping[str, Any]) -> None:
@@ -90,8 +92,12 @@ class ResumeState:
         plain_groups(checkpoint.get("optimizer_states", []))
         own = {"sums": self._sums.state(), "random": random_states()}
         checkpoint["training"] = {
-            "processes": gather(own, trainer.world_size), "unlogged": self._step_log.unlogged,
-            "validated": self.validated, "validated_in": self.validated_in, "stopped": trainer.should_stop}
+            "processes": gather(own, trainer.world_size),
+            "unlogged": self._step_log.unlogged,
+            "validated": self.validated,
+            "validated_in": self.validated_in,
+            "stopped": trainer.should_stop,
+        }
 
     def load(self, checkpoint: dict[str, Any], trainer: L.Trainer, device: torch.device) -> None:
         """Take the state out of a checkpoint; those of other programs may lack it."""

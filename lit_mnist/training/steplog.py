@@ -25,8 +25,10 @@ class StepLog:
         if not trainer.loggers or self.unlogged < trainer.log_every_n_steps:
             return
         self.unlogged = 0
-        self.copies.start(self.sums.interval(trainer.world_size),
-                          partial(_write, trainer, step=trainer.global_step, rate=rate))
+        self.copies.start(
+            self.sums.interval(trainer.world_size),
+            partial(_write, trainer, step=trainer.global_step, rate=rate),
+        )
 
 
 def write_metrics(trainer: L.Trainer, metrics: dict[str, float], step: int) -> None:
@@ -37,4 +39,6 @@ def write_metrics(trainer: L.Trainer, metrics: dict[str, float], step: int) -> N
 
 def _write(trainer: L.Trainer, sums: Tensor, step: int, rate: float) -> None:
     metrics = metrics_of(sums)
-    write_metrics(trainer, {"step/loss": metrics["loss"], "step/acc": metrics["acc"], "lr": rate}, step)
+    write_metrics(
+        trainer, {"step/loss": metrics["loss"], "step/acc": metrics["acc"], "lr": rate}, step
+    )

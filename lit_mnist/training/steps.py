@@ -15,8 +15,12 @@ from .gradients import Clipping, reduce_gradients
 from .losses import data_loss, penalty
 from .sums import BlockResult, Sizes, StepResult, summed
 
-Scalars = Sequence[float | Tensor | None]  # one a step: plain numbers, or 0-dim tensors on the device
-Rate = Callable[[int], float | None]  # the learning rate after that many updates; None: the optimiser's own
+Scalars = Sequence[
+    float | Tensor | None
+]  # one a step: plain numbers, or 0-dim tensors on the device
+Rate = Callable[
+    [int], float | None
+]  # the learning rate after that many updates; None: the optimiser's own
 
 
 @dataclass
@@ -39,7 +43,9 @@ class Step:
     penalty: Callable[[Network], Tensor | None] = penalty
     backward: Callable[[Tensor], None] = Tensor.backward
 
-    def __call__(self, batch: Batch, rate: float | Tensor | None, ema_weight: float | Tensor | None) -> StepResult:
+    def __call__(
+        self, batch: Batch, rate: float | Tensor | None, ema_weight: float | Tensor | None
+    ) -> StepResult:
         """Forward, backward, update, average; `rate` None leaves the optimiser's own."""
         if rate is not None:
             set_rate(self.optimizer, rate)
@@ -60,13 +66,22 @@ class Step:
         """Add the gradients of loss and penalty to those of the parameters."""
         size = self.images_per_pass or max(len(batch.labels), 1)
         parts = zip(batch.images.split(size), batch.labels.split(size), strict=True)
-        passes = [self._pass(*part, batch.total, first=number == 0) for number, part in enumerate(parts)]
+        passes = [
+            self._pass(*part, batch.total, first=number == 0) for number, part in enumerate(parts)
+        ]
         losses, penalties, logits = zip(*passes, strict=True)
         loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
-        return StepResult(loss, penalties[0], logits[0] if len(logits) == 1 else torch.cat(logits), batch.labels,
-                          batch.total)
+        return StepResult(
+            loss,
+            penalties[0],
+            logits[0] if len(logits) == 1 else torch.cat(logits),
+            batch.labels,
+            batch.total,
+        )
 
-    def _pass(self, images: Tensor, labels: Tensor, total: int, first: bool) -> tuple[Tensor, Tensor | None, Tensor]:
+    def _pass(
+        self, images: Tensor, labels: Tensor, total: int, first: bool
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
         """Forward and backward of some of a batch's `total` images; the penalty counts in the `first` pass."""
         logits = self.network.training_logits(images)
         loss = self.loss(self.network, logits, labels, self.label_smoothing, total)
@@ -75,7 +90,9 @@ class Step:
         return loss.detach(), None if extra is None else extra.detach(), logits.detach()
 
 
-def run_steps(step: Step, batches: Iterable[Batch], sizes: Sizes, rates: Scalars, ema_weights: Scalars) -> BlockResult:
+def run_steps(
+    step: Step, batches: Iterable[Batch], sizes: Sizes, rates: Scalars, ema_weights: Scalars
+) -> BlockResult:
     """Make one step a batch and sum up what they gave."""
     results = [step(*arguments) for arguments in zip(batches, rates, ema_weights, strict=True)]
     return summed(results, sizes)
@@ -103,7 +120,9 @@ class BlockRunner:
         if self.on_device:
             table = self._table(rates, ema_weights).to(device_of(self.step), non_blocking=True)
         try:
-            return run_steps(self.step, block, block.sizes, _row(rates, table, 0), _row(ema_weights, table, 1))
+            return run_steps(
+                self.step, block, block.sizes, _row(rates, table, 0), _row(ema_weights, table, 1)
+            )
         finally:
             self._keep_rate(rates)
 
@@ -119,7 +138,10 @@ class BlockRunner:
 
     def _ema_weights(self, first: int, count: int) -> list[float | None]:
         average = self.step.average
-        return [None if average is None else average.ema_weight(number) for number in range(first, first + count)]
+        return [
+            None if average is None else average.ema_weight(number)
+            for number in range(first, first + count)
+        ]
 
     def _table(self, rates: Sequence[float | None], ema_weights: Sequence[float | None]) -> Tensor:
         """Return both on the host, (2, k), rounded as the parameters' arithmetic would."""
@@ -145,7 +167,9 @@ def device_of(step: Step) -> torch.device:
 
 def precision_of(step: Step) -> torch.dtype:
     """Return the losses' precision, and that of rates: float64 where the parameters have it, else float32."""
-    return torch.float64 if next(step.network.parameters()).dtype == torch.float64 else torch.float32
+    return (
+        torch.float64 if next(step.network.parameters()).dtype == torch.float64 else torch.float32
+    )
 
 
 def _row(values: list[float | None], table: Tensor | None, row: int) -> Scalars:

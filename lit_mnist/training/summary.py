@@ -33,23 +33,40 @@ def warn_of_data(prepared: Prepared, spec: NetworkSpec) -> None:
         if remark:
             say(f"WARNING: {remark}")
     if spec.rescaling is not None and kind != "none":
-        say(f"WARNING: the network scales its pixels itself (layer {spec.rescaling!r}), and data.standardize {kind} "
-            "scales them before it; --data.standardize none leaves it to the network")
+        say(
+            f"WARNING: the network scales its pixels itself (layer {spec.rescaling!r}), and data.standardize {kind} "
+            "scales them before it; --data.standardize none leaves it to the network"
+        )
 
 
-def finish_fit(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, started: float,
-               fit_seconds: float) -> Outcome:
+def finish_fit(
+    trainer: L.Trainer,
+    model: LitClassifier,
+    data: MNISTDataModule,
+    started: float,
+    fit_seconds: float,
+) -> Outcome:
     """Test the run's weights once, write ``summary.json`` and return it."""
     if trainer.interrupted or trainer.fast_dev_run:
-        return Outcome({"interrupted": trainer.interrupted, "steps": trainer.global_step}, "no test was made")
+        return Outcome(
+            {"interrupted": trainer.interrupted, "steps": trainer.global_step}, "no test was made"
+        )
     folder = run_folder(trainer)
     weights, path = _chosen(trainer, model, data, folder)
-    training = _training_metrics(trainer, model, data)  # first: loading a checkpoint sets callbacks back to its epoch
+    training = _training_metrics(
+        trainer, model, data
+    )  # first: loading a checkpoint sets callbacks back to its epoch
     trainer.test(model, data, ckpt_path=path, verbose=False, weights_only=True)
-    summary = _test_metrics(trainer, model, data) | training | {
-        "weights": weights, "checkpoint": Path(path).name if path else None,
-        "fit_seconds": fit_seconds, "wall_seconds": time.perf_counter() - started,
-    }
+    summary = (
+        _test_metrics(trainer, model, data)
+        | training
+        | {
+            "weights": weights,
+            "checkpoint": Path(path).name if path else None,
+            "fit_seconds": fit_seconds,
+            "wall_seconds": time.perf_counter() - started,
+        }
+    )
     if trainer.is_global_zero and folder:
         write_json(Path(folder) / "summary.json", summary)
         _log_hyperparameters(trainer, model, data, summary)
@@ -58,70 +75,117 @@ def finish_fit(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, 
     return Outcome(summary, _text(summary))
 
 
-def _chosen(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, folder: str | None
-            ) -> tuple[str, str | None]:
+def _chosen(
+    trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, folder: str | None
+) -> tuple[str, str | None]:
     """Return which weights are reported, and their checkpoint: best on validation, else the last."""
     averaged = "averaged, " if model.average is not None else ""
     best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, KeepBest)), None)
     if data.options.validate_on == "validation" and best is not None and best.best_model_path:
-        return f"{averaged}best validation accuracy ({float(best.best_model_score):.4f})", best.best_model_path
+        return (
+            f"{averaged}best validation accuracy ({float(best.best_model_score):.4f})",
+            best.best_model_path,
+        )
     last = Path(folder) / "checkpoints" / LAST if folder else None
     return f"{averaged}last epoch", str(last) if last and last.is_file() else None
 
 
-def _training_metrics(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> dict[str, Any]:
+def _training_metrics(
+    trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule
+) -> dict[str, Any]:
     history = next(c.history for c in trainer.callbacks if isinstance(c, EpochHistory))
     clock = next(c for c in trainer.callbacks if isinstance(c, Clock))
     options = data.options
     dataset = data.prepared.dataset
-    validated = [pair for pair in zip(history.val_acc, history.epochs, strict=False) if pair[0] is not None]
+    validated = [
+        pair for pair in zip(history.val_acc, history.epochs, strict=False) if pair[0] is not None
+    ]
     best = max(validated, key=itemgetter(0), default=(None, None))  # the first of equals
     return {
         "val/acc": validated[-1][0] if validated else None,
-        "val/acc_best": best[0], "val/acc_best_epoch": best[1],
+        "val/acc_best": best[0],
+        "val/acc_best_epoch": best[1],
         "validated_on": options.validate_on,
-        "train/acc": history.train_acc[-1], "train/loss": history.train_loss[-1],
+        "train/acc": history.train_acc[-1],
+        "train/loss": history.train_loss[-1],
         "parameters": model.spec.parameters,
-        "dataset": dataset.name, "dataset_asked_for": options.dataset, "note": dataset.note,
-        "adapted": dataset.adapted, "class_names": dataset.class_names,
-        "split": options.split, "standardize": options.standardize, "train_images": len(data.prepared.train),
-        "seed": model.seed, "epochs": len(history.epochs), "steps": trainer.fit_loop.epoch_loop.global_step,
+        "dataset": dataset.name,
+        "dataset_asked_for": options.dataset,
+        "note": dataset.note,
+        "adapted": dataset.adapted,
+        "class_names": dataset.class_names,
+        "split": options.split,
+        "standardize": options.standardize,
+        "train_images": len(data.prepared.train),
+        "seed": model.seed,
+        "epochs": len(history.epochs),
+        "steps": trainer.fit_loop.epoch_loop.global_step,
         "precision": str(trainer.precision),
         "images_per_second": clock.images / clock.seconds if clock.seconds else None,
-        "train_seconds": clock.seconds, "epoch_seconds": clock.epoch_seconds, "sessions": clock.sessions,
+        "train_seconds": clock.seconds,
+        "epoch_seconds": clock.epoch_seconds,
+        "sessions": clock.sessions,
         "prepare_seconds": model.runner.prepare_seconds if model.runner else 0.0,
         "history": {key: list(values) for key, values in vars(history).items()},
-        "versions": versions(), "hardware": hardware(),
+        "versions": versions(),
+        "hardware": hardware(),
     }
 
 
-def _test_metrics(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> dict[str, Any]:
-    metrics = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("test/")}
+def _test_metrics(
+    trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule
+) -> dict[str, Any]:
+    metrics = {
+        key: float(value)
+        for key, value in trainer.callback_metrics.items()
+        if key.startswith("test/")
+    }
     matrix = model.confusion.tolist()
     correct = sum(matrix[i][i] for i in range(len(matrix)))
     images = sum(map(sum, matrix))
-    return {"test/acc": correct / images, "test/correct": correct, "images": images, "test/loss": metrics["test/loss"],
-            "test/acc_per_class": [row[i] / sum(row) if sum(row) else None for i, row in enumerate(matrix)],
-            "confusion_matrix": matrix}
+    return {
+        "test/acc": correct / images,
+        "test/correct": correct,
+        "images": images,
+        "test/loss": metrics["test/loss"],
+        "test/acc_per_class": [
+            row[i] / sum(row) if sum(row) else None for i, row in enumerate(matrix)
+        ],
+        "confusion_matrix": matrix,
+    }
 
 
 def _text(summary: dict[str, Any]) -> str:
     where = f"\nrun folder: {summary['run']}" if summary["run"] else ""
-    return (f"test accuracy {100 * summary['test/acc']:.2f} % ({summary['test/correct']} of {summary['images']} "
-            f"{summary['dataset']} images), loss {summary['test/loss']:.4f}; weights: {summary['weights']}{where}")
+    return (
+        f"test accuracy {100 * summary['test/acc']:.2f} % ({summary['test/correct']} of {summary['images']} "
+        f"{summary['dataset']} images), loss {summary['test/loss']:.4f}; weights: {summary['weights']}{where}"
+    )
 
 
-def _log_hyperparameters(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, summary: dict) -> None:
+def _log_hyperparameters(
+    trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, summary: dict
+) -> None:
     """Put the settings beside the metrics that they led to, for TensorBoard's HPARAMS page."""
-    settings = {**_optimizer_settings(trainer.optimizers[0]), "learning_rate": model.rates.first,
-                "schedule": model.rates.name, "l2": _largest_l2(model.spec),
-                "batch_size": data.batch_size, "weight_decay": model.weight_decay,
-                "label_smoothing": model.label_smoothing, "standardize": data.options.standardize,
-                "split": data.options.split, "parameters": model.spec.parameters, "seed": model.seed,
-                "epochs": summary["epochs"]}
+    settings = {
+        **_optimizer_settings(trainer.optimizers[0]),
+        "learning_rate": model.rates.first,
+        "schedule": model.rates.name,
+        "l2": _largest_l2(model.spec),
+        "batch_size": data.batch_size,
+        "weight_decay": model.weight_decay,
+        "label_smoothing": model.label_smoothing,
+        "standardize": data.options.standardize,
+        "split": data.options.split,
+        "parameters": model.spec.parameters,
+        "seed": model.seed,
+        "epochs": summary["epochs"],
+    }
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(settings, {"hp/test_acc": summary["test/acc"], "hp/test_loss": summary["test/loss"]})
+            logger.log_hyperparams(
+                settings, {"hp/test_acc": summary["test/acc"], "hp/test_loss": summary["test/loss"]}
+            )
             logger.save()
 
 
@@ -138,34 +202,50 @@ def _largest_l2(spec: NetworkSpec) -> float:
     return max((float(getattr(layer, "l2", 0.0)) for layer in spec.layers), default=0.0)
 
 
-def evaluate_run(command: str, trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule,
-                 opened: Model) -> Outcome:
+def evaluate_run(
+    command: str, trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, opened: Model
+) -> Outcome:
     """Run ``validate`` or ``test`` and return its metrics."""
     if command == "validate":
         if data.options.validate_on == "none":
             raise_without_validation(opened)
         metrics = trainer.validate(model, data, verbose=False)[0]
-        result = {key: float(value) for key, value in metrics.items()} | {"images": int(model.confusion.sum())}
+        result = {key: float(value) for key, value in metrics.items()} | {
+            "images": int(model.confusion.sum())
+        }
     else:
         trainer.test(model, data, verbose=False)
         result = _test_metrics(trainer, model, data)
     dataset = data.prepared.dataset
-    result |= {"dataset": dataset.name, "note": dataset.note, "adapted": dataset.adapted, "trained_on": opened.dataset,
-               "standardize": data.prepared.standardizer.kind, "parameters": model.spec.parameters,
-               "checkpoint": str(opened.path), "versions": versions(), "hardware": hardware()}
+    result |= {
+        "dataset": dataset.name,
+        "note": dataset.note,
+        "adapted": dataset.adapted,
+        "trained_on": opened.dataset,
+        "standardize": data.prepared.standardizer.kind,
+        "parameters": model.spec.parameters,
+        "checkpoint": str(opened.path),
+        "versions": versions(),
+        "hardware": hardware(),
+    }
     warn_of_data(data.prepared, model.spec)
     stage = "val" if command == "validate" else "test"
-    return Outcome(result, f"{command}: accuracy {100 * result[f'{stage}/acc']:.2f} % of {result['images']} "
-                           f"{dataset.name} images, loss {result[f'{stage}/loss']:.4f}"
-                           + (f" ({dataset.adapted})" if dataset.adapted else ""))
+    return Outcome(
+        result,
+        f"{command}: accuracy {100 * result[f'{stage}/acc']:.2f} % of {result['images']} "
+        f"{dataset.name} images, loss {result[f'{stage}/loss']:.4f}"
+        + (f" ({dataset.adapted})" if dataset.adapted else ""),
+    )
 
 
 def raise_without_validation(opened: Model) -> None:
     """Raise UserError: there is nothing to validate on."""
     from ..errors import UserError
 
-    raise UserError(f"validate: {opened.path} was trained with data.validate_on none, so there are no validation "
-                    "images; accepted: the command test")
+    raise UserError(
+        f"validate: {opened.path} was trained with data.validate_on none, so there are no validation "
+        "images; accepted: the command test"
+    )
 
 
 def predict_test(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> Outcome:
@@ -175,9 +255,16 @@ def predict_test(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule
     labels = data.prepared.test.labels
     counts = Counter(predicted.tolist())
     names = data.prepared.dataset.class_names
-    data_out = {"predictions": predicted.tolist(), "probabilities": probabilities.max(1).round(6).tolist(),
-                "images": len(predicted), "correct": int((predicted == labels).sum()),
-                "dataset": data.prepared.dataset.name,
-                "ids": [data.prepared.test.id(i) for i in range(len(predicted))]}
+    data_out = {
+        "predictions": predicted.tolist(),
+        "probabilities": probabilities.max(1).round(6).tolist(),
+        "images": len(predicted),
+        "correct": int((predicted == labels).sum()),
+        "dataset": data.prepared.dataset.name,
+        "ids": [data.prepared.test.id(i) for i in range(len(predicted))],
+    }
     shares = ", ".join(f"{names[c]}: {counts[c]}" for c in range(len(names)))
-    return Outcome(data_out, f"{len(predicted)} test images predicted, {data_out['correct']} as labelled; {shares}")
+    return Outcome(
+        data_out,
+        f"{len(predicted)} test images predicted, {data_out['correct']} as labelled; {shares}",
+    )

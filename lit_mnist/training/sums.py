@@ -64,7 +64,10 @@ def summed(results: Sequence[StepResult], sizes: Sizes) -> BlockResult:
     answers = predicted_classes(torch.cat([result.logits for result in results]))
     correct = (answers == torch.cat([result.labels for result in results])).sum()
     if not has_float64(losses.device):
-        return BlockResult(losses, StepValues(losses, torch.stack(penalties) if penalties else None, correct, sizes))
+        return BlockResult(
+            losses,
+            StepValues(losses, torch.stack(penalties) if penalties else None, correct, sizes),
+        )
     totals, own = step_weights(sizes, losses.device)
     loss = (losses.double() * totals).sum()
     penalty = (torch.stack(penalties).double() * own).sum() if penalties else loss.new_zeros(())
@@ -74,7 +77,9 @@ def summed(results: Sequence[StepResult], sizes: Sizes) -> BlockResult:
 @functools.lru_cache(64)
 def step_weights(sizes: Sizes, device: torch.device) -> Tensor:
     """Return what each step counts, float64 (2, k): all processes' images, and this one's; kept on the device."""
-    return torch.tensor([[total, own] for own, total in sizes], dtype=torch.float64, device=device).T
+    return torch.tensor(
+        [[total, own] for own, total in sizes], dtype=torch.float64, device=device
+    ).T
 
 
 class Sums:
@@ -116,7 +121,9 @@ class Sums:
         """Return what `restore` takes."""
         return [self._so_far(), self._before]
 
-    def restore(self, states: Sequence[Sequence[Tensor | None]], rank: int, world: int, device: torch.device) -> None:
+    def restore(
+        self, states: Sequence[Sequence[Tensor | None]], rank: int, world: int, device: torch.device
+    ) -> None:
         """Continue from the `states` of all processes; the first takes all where their number has changed."""
         if len(states) == world:
             kept = states[rank]
@@ -137,10 +144,19 @@ class Sums:
 def metrics_of(sums: Tensor) -> dict[str, float]:
     """Return the metrics of some steps' sums (4,); waits for the device."""
     data, penalty, correct, images = sums.tolist()
-    metrics = {"loss": (data + penalty) / images, "acc": correct / images, "correct": correct, "images": images}
+    metrics = {
+        "loss": (data + penalty) / images,
+        "acc": correct / images,
+        "correct": correct,
+        "images": images,
+    }
     if penalty:
         fraction = penalty / (data + penalty)
-        metrics |= {"data_loss": data / images, "penalty": penalty / images, "penalty_share": fraction}
+        metrics |= {
+            "data_loss": data / images,
+            "penalty": penalty / images,
+            "penalty_share": fraction,
+        }
     return metrics
 
 

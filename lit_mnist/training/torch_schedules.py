@@ -31,7 +31,11 @@ def scheduler_name(make: Make) -> str:
 def plateau_callback(make: Make) -> StepOnPlateau | None:
     """Return what steps the scheduler where it is a ReduceLROnPlateau, else None."""
     scheduler = _built(make, 1.0)[1]
-    return StepOnPlateau(getattr(scheduler, "monitor", None)) if isinstance(scheduler, ReduceLROnPlateau) else None
+    return (
+        StepOnPlateau(getattr(scheduler, "monitor", None))
+        if isinstance(scheduler, ReduceLROnPlateau)
+        else None
+    )
 
 
 def scheduled_rates(make: Make, rate: float, updates: int) -> list[float]:
@@ -42,18 +46,24 @@ def scheduled_rates(make: Make, rate: float, updates: int) -> list[float]:
     optimizer, scheduler = _built(make, rate)
     group = optimizer.param_groups[0]
     rates = []
-    with warnings.catch_warnings(action="ignore"):  # that the optimiser has made no step, and schedulers' own notes
+    with warnings.catch_warnings(
+        action="ignore"
+    ):  # that the optimiser has made no step, and schedulers' own notes
         for number in range(updates + 1):
             rates.append(float(group["lr"]))
             if group["momentum"] != _MOMENTUM:
-                raise ScheduleError(f"model.schedule: {type(scheduler).__name__} changes the momentum too, which is "
-                                    "not followed; accepted: cycle_momentum: false")
+                raise ScheduleError(
+                    f"model.schedule: {type(scheduler).__name__} changes the momentum too, which is "
+                    "not followed; accepted: cycle_momentum: false"
+                )
             try:
                 scheduler.step()
             except ValueError as error:  # OneCycleLR after its last step
                 if number + 1 < updates:
-                    raise ScheduleError(f"model.schedule: {type(scheduler).__name__} ends after {number} steps, but "
-                                        f"the run makes {updates}; {error}") from error
+                    raise ScheduleError(
+                        f"model.schedule: {type(scheduler).__name__} ends after {number} steps, but "
+                        f"the run makes {updates}; {error}"
+                    ) from error
                 return rates + [rates[-1]] * (updates - number)
     return rates
 
@@ -74,9 +84,13 @@ class StepOnPlateau(Callback):
         monitor = self.monitor or ("val/loss" if trainer.enable_validation else "train/loss")
         if monitor in metrics:
             trainer.lr_scheduler_configs[0].scheduler.step(metrics[monitor])
-            metrics["lr"] = pl_module.rates.before(trainer.global_step)  # logged is the next step's rate
+            metrics["lr"] = pl_module.rates.before(
+                trainer.global_step
+            )  # logged is the next step's rate
         elif not (monitor.startswith("val/") and trainer.enable_validation):
-            raise ScheduleError(f"model.schedule: monitor = {monitor!r} is not logged; {nearest(monitor, metrics)}")
+            raise ScheduleError(
+                f"model.schedule: monitor = {monitor!r} is not logged; {nearest(monitor, metrics)}"
+            )
 
 
 def _built(make: Make, rate: float) -> tuple[torch.optim.Optimizer, LRScheduler]:

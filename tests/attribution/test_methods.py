@@ -46,38 +46,92 @@ from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec
 from tests.networks import specs
 
-LINEAR = NetworkSpec.from_dict({"layers": [{"type": "flatten", "name": "Flatten"},
-                                           {"type": "dense", "name": "Dense", "units": 10, "activation": "softmax"}]})
-SMALL = NetworkSpec.from_dict({"layers": [  # the default network's geometry with few maps
-    {"type": "conv", "name": "Conv2D_1", "filters": 4, "activation": "relu"}, {"type": "pool", "name": "Max_Pool_1"},
-    {"type": "conv", "name": "Conv2D_2", "filters": 6, "activation": "relu"}, {"type": "pool", "name": "Max_Pool_2"},
-    {"type": "conv", "name": "Conv2D_3", "filters": 8, "activation": "relu"}, {"type": "flatten", "name": "Flatten"},
-    {"type": "dense", "name": "Dense_1", "units": 20, "activation": "relu"},
-    {"type": "dense", "name": "Dense_2", "units": 10, "activation": "softmax"}]})
-NARROW = NetworkSpec.from_dict({"input_shape": [5, 5, 1], "layers": [  # the last convolution is 1 x 1
-    {"type": "conv", "name": "First", "filters": 4, "activation": "relu"},
-    {"type": "conv", "name": "Last", "filters": 6, "activation": "relu"}, {"type": "flatten", "name": "Flatten"},
-    {"type": "dense", "name": "Dense", "units": 3, "activation": "softmax"}]})
-VARIED = NetworkSpec.from_dict({"input_shape": [12, 12, 1], "layers": [
-    {"type": "rescaling", "name": "Scale", "factor": 0.5, "offset": 0.1},
-    {"type": "zero_pad", "name": "Pad", "padding": [[1, 0], [2, 1]]},
-    {"type": "conv", "name": "Conv_1", "filters": 4, "kernel": 3, "stride": 2, "activation": "relu"},
-    {"type": "batch_norm", "name": "Norm"},
-    {"type": "pool", "name": "Overlapping", "kind": "max", "size": 3, "stride": 1, "padding": "same"},
-    {"type": "conv", "name": "Conv_2", "filters": 6, "kernel": 2, "padding": "same", "activation": "relu"},
-    {"type": "pool", "name": "Mean", "kind": "average", "size": 2},
-    {"type": "dropout", "name": "Drop", "rate": 0.3},
-    {"type": "flatten", "name": "Flatten"},
-    {"type": "dense", "name": "Hidden", "units": 18, "activation": "relu"},
-    {"type": "reshape", "name": "Image", "shape": [3, 3, 2]},
-    {"type": "pool", "name": "Unpadded", "kind": "max", "size": 2, "stride": 1},
-    {"type": "global_pool", "name": "Global", "kind": "max"},
-    {"type": "dense", "name": "Out", "units": 4, "activation": "softmax"}]})
-TANH = NetworkSpec.from_dict({"input_shape": [8, 8, 1], "layers": [
-    {"type": "conv", "name": "Conv", "filters": 3, "activation": "elu"},
-    {"type": "pool", "name": "Pool", "size": 3, "stride": 2},
-    {"type": "flatten", "name": "Flatten"},
-    {"type": "dense", "name": "Out", "units": 3, "activation": "softmax"}]})
+LINEAR = NetworkSpec.from_dict(
+    {
+        "layers": [
+            {"type": "flatten", "name": "Flatten"},
+            {"type": "dense", "name": "Dense", "units": 10, "activation": "softmax"},
+        ]
+    }
+)
+SMALL = NetworkSpec.from_dict(
+    {
+        "layers": [  # the default network's geometry with few maps
+            {"type": "conv", "name": "Conv2D_1", "filters": 4, "activation": "relu"},
+            {"type": "pool", "name": "Max_Pool_1"},
+            {"type": "conv", "name": "Conv2D_2", "filters": 6, "activation": "relu"},
+            {"type": "pool", "name": "Max_Pool_2"},
+            {"type": "conv", "name": "Conv2D_3", "filters": 8, "activation": "relu"},
+            {"type": "flatten", "name": "Flatten"},
+            {"type": "dense", "name": "Dense_1", "units": 20, "activation": "relu"},
+            {"type": "dense", "name": "Dense_2", "units": 10, "activation": "softmax"},
+        ]
+    }
+)
+NARROW = NetworkSpec.from_dict(
+    {
+        "input_shape": [5, 5, 1],
+        "layers": [  # the last convolution is 1 x 1
+            {"type": "conv", "name": "First", "filters": 4, "activation": "relu"},
+            {"type": "conv", "name": "Last", "filters": 6, "activation": "relu"},
+            {"type": "flatten", "name": "Flatten"},
+            {"type": "dense", "name": "Dense", "units": 3, "activation": "softmax"},
+        ],
+    }
+)
+VARIED = NetworkSpec.from_dict(
+    {
+        "input_shape": [12, 12, 1],
+        "layers": [
+            {"type": "rescaling", "name": "Scale", "factor": 0.5, "offset": 0.1},
+            {"type": "zero_pad", "name": "Pad", "padding": [[1, 0], [2, 1]]},
+            {
+                "type": "conv",
+                "name": "Conv_1",
+                "filters": 4,
+                "kernel": 3,
+                "stride": 2,
+                "activation": "relu",
+            },
+            {"type": "batch_norm", "name": "Norm"},
+            {
+                "type": "pool",
+                "name": "Overlapping",
+                "kind": "max",
+                "size": 3,
+                "stride": 1,
+                "padding": "same",
+            },
+            {
+                "type": "conv",
+                "name": "Conv_2",
+                "filters": 6,
+                "kernel": 2,
+                "padding": "same",
+                "activation": "relu",
+            },
+            {"type": "pool", "name": "Mean", "kind": "average", "size": 2},
+            {"type": "dropout", "name": "Drop", "rate": 0.3},
+            {"type": "flatten", "name": "Flatten"},
+            {"type": "dense", "name": "Hidden", "units": 18, "activation": "relu"},
+            {"type": "reshape", "name": "Image", "shape": [3, 3, 2]},
+            {"type": "pool", "name": "Unpadded", "kind": "max", "size": 2, "stride": 1},
+            {"type": "global_pool", "name": "Global", "kind": "max"},
+            {"type": "dense", "name": "Out", "units": 4, "activation": "softmax"},
+        ],
+    }
+)
+TANH = NetworkSpec.from_dict(
+    {
+        "input_shape": [8, 8, 1],
+        "layers": [
+            {"type": "conv", "name": "Conv", "filters": 3, "activation": "elu"},
+            {"type": "pool", "name": "Pool", "size": 3, "stride": 2},
+            {"type": "flatten", "name": "Flatten"},
+            {"type": "dense", "name": "Out", "units": 3, "activation": "softmax"},
+        ],
+    }
+)
 
 
 def lively(network: Network, seed: int = 0) -> Network:
@@ -86,7 +140,9 @@ def lively(network: Network, seed: int = 0) -> Network:
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
             if "weight" not in name:
-                noise = torch.rand(tensor.shape, generator=generator, dtype=torch.float64).to(tensor)
+                noise = torch.rand(tensor.shape, generator=generator, dtype=torch.float64).to(
+                    tensor
+                )
                 tensor.add_(0.3 * (noise if "var" in name else noise - 0.5))
     return network.eval()
 
@@ -122,13 +178,21 @@ def test_linear_model_gives_closed_forms() -> None:
     images, baseline = pictures(5, LINEAR).double(), empty(LINEAR)
     weights = network.Dense.dense.weight.detach()[[3, 1, 4, 1, 5]].view(5, 1, 28, 28)
     moved = weights * (images + 0.4)
-    expected = {Saliency(): weights.abs(), InputXGradient(): weights * images,
-                IntegratedGradients(baseline): moved, DeepLift(baseline): moved,
-                FeatureAblation(baseline): moved, Occlusion(baseline, window=1, stride=1): moved,
-                Occlusion(baseline, window=3, stride=1): _windowed(moved, 3), LRP(): weights * images}
+    expected = {
+        Saliency(): weights.abs(),
+        InputXGradient(): weights * images,
+        IntegratedGradients(baseline): moved,
+        DeepLift(baseline): moved,
+        FeatureAblation(baseline): moved,
+        Occlusion(baseline, window=1, stride=1): moved,
+        Occlusion(baseline, window=3, stride=1): _windowed(moved, 3),
+        LRP(): weights * images,
+    }
     for method, wanted in expected.items():
         found = method(network, images, [3, 1, 4, 1, 5])
-        torch.testing.assert_close(found, wanted, atol=1e-6, rtol=0, msg=lambda m, name=method.name: f"{name}: {m}")
+        torch.testing.assert_close(
+            found, wanted, atol=1e-6, rtol=0, msg=lambda m, name=method.name: f"{name}: {m}"
+        )
 
 
 def _windowed(values: Tensor, size: int) -> Tensor:
@@ -141,18 +205,31 @@ def _windowed(values: Tensor, size: int) -> Tensor:
 
 def test_difference_of_two_classes_is_the_difference_of_their_maps() -> None:
     network, images = lively(Network(LINEAR, seed=1)).double(), pictures(3, LINEAR).double()
-    for method in (InputXGradient(), IntegratedGradients(empty(LINEAR)), DeepLift(empty(LINEAR)), LRP()):
-        torch.testing.assert_close(method(network, images, "4-9"),
-                                   method(network, images, 4) - method(network, images, 9), atol=1e-6, rtol=0)
+    for method in (
+        InputXGradient(),
+        IntegratedGradients(empty(LINEAR)),
+        DeepLift(empty(LINEAR)),
+        LRP(),
+    ):
+        torch.testing.assert_close(
+            method(network, images, "4-9"),
+            method(network, images, 4) - method(network, images, 9),
+            atol=1e-6,
+            rtol=0,
+        )
 
 
-def test_deeplift_closes_and_would_not_without_tensors_apart(cnn: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deeplift_closes_and_would_not_without_tensors_apart(
+    cnn: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # the baseline must vary: with a constant one both pools of a pair choose the same place, and nothing shows
     images, baseline = pictures(16, cnn.spec), Baseline("digit", pictures(1, cnn.spec, seed=50))
     target = resolve(cnn, images, "predicted")
     assert _gap(cnn, images, target, DeepLift(baseline)) <= 1e-4
     monkeypatch.setattr(deeplift_module.Apart, "forward", lambda self, x: x)
-    assert _gap(cnn, images, target, DeepLift(baseline)) > 0.05  # Captum 0.9's hooks meet on one tensor
+    assert (
+        _gap(cnn, images, target, DeepLift(baseline)) > 0.05
+    )  # Captum 0.9's hooks meet on one tensor
 
 
 def _gap(network: Network, images: Tensor, target: Target, method: Method) -> float:
@@ -164,8 +241,15 @@ def _gap(network: Network, images: Tensor, target: Target, method: Method) -> fl
 def test_methods_that_promise_completeness_keep_it(cnn: Network) -> None:
     images = pictures(4, cnn.spec, seed=5)
     target = resolve(cnn, images, "predicted")
-    methods = [method for method in make_methods("all", setting(cnn.spec)) if method.promise is not None]
-    assert {method.name for method in methods} == {"integrated_gradients", "deeplift", "deeplift_shap", "conductance"}
+    methods = [
+        method for method in make_methods("all", setting(cnn.spec)) if method.promise is not None
+    ]
+    assert {method.name for method in methods} == {
+        "integrated_gradients",
+        "deeplift",
+        "deeplift_shap",
+        "conductance",
+    }
     for method in methods:
         assert _gap(cnn, images, target, method) <= method.promise, method.name
 
@@ -173,8 +257,13 @@ def test_methods_that_promise_completeness_keep_it(cnn: Network) -> None:
 def test_integrated_gradients_spend_more_nodes_on_images_that_do_not_close(cnn: Network) -> None:
     images, baseline = pictures(8, cnn.spec, seed=7), empty(cnn.spec)
     target = resolve(cnn, images, "predicted")
-    once, again = (completeness(cnn, images, target, method(cnn, images, target), baseline).error
-                   for method in (IntegratedGradients(baseline, 20, None), IntegratedGradients(baseline, 20, 0.01)))
+    once, again = (
+        completeness(cnn, images, target, method(cnn, images, target), baseline).error
+        for method in (
+            IntegratedGradients(baseline, 20, None),
+            IntegratedGradients(baseline, 20, 0.01),
+        )
+    )
     late = once > 0.01
     assert late.any() and not late.all()
     assert (again[~late] == once[~late]).all() and again[late].mean() < once[late].mean() / 2
@@ -182,9 +271,13 @@ def test_integrated_gradients_spend_more_nodes_on_images_that_do_not_close(cnn: 
 
 def test_integrated_gradients_average_over_baselines(cnn: Network) -> None:
     images, digits = pictures(2, cnn.spec), several(cnn.spec)
-    single = [IntegratedGradients(Baseline("one", digits.references[i:i + 1]), 50, None)(cnn, images, 3)
-              for i in range(len(digits))]
-    torch.testing.assert_close(IntegratedGradients(digits, 50, None)(cnn, images, 3), torch.stack(single).mean(0))
+    single = [
+        IntegratedGradients(Baseline("one", digits.references[i : i + 1]), 50, None)(cnn, images, 3)
+        for i in range(len(digits))
+    ]
+    torch.testing.assert_close(
+        IntegratedGradients(digits, 50, None)(cnn, images, 3), torch.stack(single).mean(0)
+    )
 
 
 @pytest.mark.parametrize("spec", ["cnn", "varied"])
@@ -210,7 +303,9 @@ def test_projecting_one_map_keeps_its_strongest_activation(cnn: Network) -> None
     alone = project_map(cnn, images[:1], "Conv2D_2", 5, (row, column))
     torch.testing.assert_close(alone.pixels, found.pixels[:1])
     outside = torch.ones(28, 28, dtype=torch.bool)
-    outside[2 * row:2 * row + 8, 2 * column:2 * column + 8] = False  # the unit's receptive field
+    outside[2 * row : 2 * row + 8, 2 * column : 2 * column + 8] = (
+        False  # the unit's receptive field
+    )
     assert not found.pixels[0, 0][outside].any() and found.pixels[0].any()
 
 
@@ -218,11 +313,15 @@ def test_blind_pixels_get_exactly_nothing(cnn: Network, cnn_spec: NetworkSpec) -
     blind = ~reach(cnn_spec)
     assert blind[26:].all() and blind[:, 26:].all() and not blind[:26, :26].any()
     assert (reach(cnn.spec) == reach(cnn_spec)).all()
-    images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))  # no pixel is empty
+    images = torch.rand(
+        3, 1, 28, 28, generator=torch.Generator().manual_seed(0)
+    )  # no pixel is empty
     for method in make_methods("all", setting(cnn.spec)):
         found = method(cnn, images, "predicted")[:, :, torch.from_numpy(blind)]
         assert (found == 0).all() if method.pixelwise else True, method.name
-        assert method.name != "occlusion" or found.any()  # a window's score goes to all pixels under it
+        assert (
+            method.name != "occlusion" or found.any()
+        )  # a window's score goes to all pixels under it
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -246,14 +345,22 @@ def test_reach_says_which_pixels_have_a_gradient(spec: NetworkSpec, seed: int) -
 def test_lrp_without_biases_is_input_times_gradient(cnn_spec: NetworkSpec) -> None:
     network = Network(cnn_spec, seed=4).double().eval()  # fresh networks have zero biases
     images = pictures(4, cnn_spec).double()
-    torch.testing.assert_close(LRP()(network, images, 2), InputXGradient()(network, images, 2), atol=1e-6, rtol=1e-4)
-    torch.testing.assert_close(LRP()(network, images, "4-9"), InputXGradient()(network, images, "4-9"), atol=1e-6,
-                               rtol=1e-4)
+    torch.testing.assert_close(
+        LRP()(network, images, 2), InputXGradient()(network, images, 2), atol=1e-6, rtol=1e-4
+    )
+    torch.testing.assert_close(
+        LRP()(network, images, "4-9"),
+        InputXGradient()(network, images, "4-9"),
+        atol=1e-6,
+        rtol=1e-4,
+    )
 
 
 def test_neuron_targets_equal_captums_neuron_methods(cnn: Network) -> None:
     images = pictures(2, cnn.spec)
-    by_hand = attr.NeuronGradient(cnn, cnn.Conv2D_2).attribute(images.clone().requires_grad_(), (5, 1, 2))
+    by_hand = attr.NeuronGradient(cnn, cnn.Conv2D_2).attribute(
+        images.clone().requires_grad_(), (5, 1, 2)
+    )
     torch.testing.assert_close(Saliency()(cnn, images, "Conv2D_2/5@1,2"), by_hand.abs())
     mean = DeepLift(empty(cnn.spec))(cnn, images, "Conv2D_2/5")
     target = resolve(cnn, images, "Conv2D_2/5")
@@ -264,15 +371,19 @@ def test_grad_cam_is_captums_placed_by_receptive_fields(cnn: Network) -> None:
     images = pictures(2, cnn.spec)
     maps = attr.LayerGradCam(cnn, cnn.Conv2D_1).attribute(images, 3, relu_attributions=True)
     found = GradCam("Conv2D_1")(cnn, images, 3)
-    torch.testing.assert_close(found[:, :, 1:27, 1:27], maps.detach())  # unit (0, 0) sees pixels 0 to 2
+    torch.testing.assert_close(
+        found[:, :, 1:27, 1:27], maps.detach()
+    )  # unit (0, 0) sees pixels 0 to 2
     assert GradCam()(cnn, images, 3).shape == (2, 1, 28, 28)
 
 
 def test_maps_of_one_position_are_passed_over() -> None:
     network = lively(Network(NARROW, seed=1))
     images = pictures(2, NARROW)
-    for method, named in ((GradCam(), GradCam("First")),
-                          (Conductance(empty(NARROW)), Conductance(empty(NARROW), "First"))):
+    for method, named in (
+        (GradCam(), GradCam("First")),
+        (Conductance(empty(NARROW)), Conductance(empty(NARROW), "First")),
+    ):
         found = method(network, images, 0)
         assert torch.equal(found, named(network, images, 0)) and found.std() > 0
 
@@ -281,9 +392,15 @@ def test_placing_keeps_values_at_centres_and_sums(cnn: Network) -> None:
     maps = torch.rand(2, 3, 3, 3, generator=torch.Generator().manual_seed(0))
     info = cnn.spec["Conv2D_3"]  # fields of 18 pixels, every 4: centres 8.5, 12.5, 16.5
     found = place(maps, info, (28, 28))
-    torch.testing.assert_close(found[:, :, 12, 12], (maps * _tent(12)[:, None] * _tent(12)).sum((2, 3)))
-    assert torch.equal(found[:, :, 0, 0], maps[:, :, 0, 0]) and torch.equal(found[:, :, 27, 27], maps[:, :, 2, 2])
-    torch.testing.assert_close(place(maps, info, (28, 28), keep_sum=True).sum((2, 3)), maps.sum((2, 3)))
+    torch.testing.assert_close(
+        found[:, :, 12, 12], (maps * _tent(12)[:, None] * _tent(12)).sum((2, 3))
+    )
+    assert torch.equal(found[:, :, 0, 0], maps[:, :, 0, 0]) and torch.equal(
+        found[:, :, 27, 27], maps[:, :, 2, 2]
+    )
+    torch.testing.assert_close(
+        place(maps, info, (28, 28), keep_sum=True).sum((2, 3)), maps.sum((2, 3))
+    )
 
 
 def _tent(pixel: int) -> Tensor:
@@ -302,12 +419,17 @@ def test_conductance_of_every_layer_adds_up_to_the_change(cnn: Network) -> None:
 
 def test_all_methods_leave_network_images_and_random_numbers_alone(cnn: Network) -> None:
     images = pictures(3, cnn.spec)
-    before, weights = images.clone(), {name: tensor.clone() for name, tensor in cnn.state_dict().items()}
+    before, weights = (
+        images.clone(),
+        {name: tensor.clone() for name, tensor in cnn.state_dict().items()},
+    )
     torch.manual_seed(5)
     states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 - Captum draws from it
     for method in make_methods("all", setting(cnn.spec)):
         found = method(cnn, images, "predicted")
-        assert found.shape == images.shape and not found.requires_grad and torch.isfinite(found).all(), method.name
+        assert (
+            found.shape == images.shape and not found.requires_grad and torch.isfinite(found).all()
+        ), method.name
     assert torch.equal(images, before) and not images.requires_grad
     assert all(torch.equal(tensor, weights[name]) for name, tensor in cnn.state_dict().items())
     assert torch.equal(torch.get_rng_state(), states[0])
@@ -317,8 +439,15 @@ def test_all_methods_leave_network_images_and_random_numbers_alone(cnn: Network)
 
 def _require_no_traces(network: Network) -> None:
     for module in network.modules():
-        assert not any(len(getattr(module, hooks)) for hooks in
-                       ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"))
+        assert not any(
+            len(getattr(module, hooks))
+            for hooks in (
+                "_forward_hooks",
+                "_forward_pre_hooks",
+                "_backward_hooks",
+                "_backward_pre_hooks",
+            )
+        )
         assert not {"input", "output", "input_ref", "rule", "activations"} & set(vars(module))
 
 
@@ -336,7 +465,11 @@ def test_no_hook_is_left_after_an_error(cnn: Network, monkeypatch: pytest.Monkey
 def test_an_image_is_explained_the_same_alone_and_in_company(cnn: Network) -> None:
     """In float64: in float32 another batch size rounds differently, which may flip a near tie of a max-pool."""
     network, images = copy.deepcopy(cnn).double(), pictures(4, cnn.spec).double()
-    random = {"smoothgrad", "smoothgrad_squared", "gradient_shap"}  # their noise depends on the place in the batch
+    random = {
+        "smoothgrad",
+        "smoothgrad_squared",
+        "gradient_shap",
+    }  # their noise depends on the place in the batch
     for method in make_methods([name for name in METHODS if name not in random], setting(cnn.spec)):
         together, alone = method(network, images, 1)[3:4], method(network, images[3:4], 1)
         torch.testing.assert_close(together, alone, atol=1e-12, rtol=1e-9)
@@ -345,7 +478,9 @@ def test_an_image_is_explained_the_same_alone_and_in_company(cnn: Network) -> No
 def test_random_methods_repeat_with_their_seed(cnn: Network) -> None:
     images = pictures(2, cnn.spec)
     for name in ("smoothgrad", "smoothgrad_squared", "gradient_shap"):
-        settings_ = [Setting(empty(cnn.spec), several(cnn.spec), 0.3, seed=seed) for seed in (0, 0, 1)]
+        settings_ = [
+            Setting(empty(cnn.spec), several(cnn.spec), 0.3, seed=seed) for seed in (0, 0, 1)
+        ]
         first, again, other = (METHODS[name](setting_)(cnn, images, 1) for setting_ in settings_)
         assert torch.equal(first, again) and not torch.equal(first, other)
 
@@ -359,51 +494,66 @@ def test_smoothgrad_without_noise_is_saliency(cnn: Network) -> None:
 
 def test_double_precision_is_followed(cnn_spec: NetworkSpec) -> None:
     network = Network(cnn_spec, seed=1).double().eval()
-    for method in (Saliency(), DeepLift(empty(cnn_spec)), GradCam(), FeatureAblation(empty(cnn_spec))):
+    for method in (
+        Saliency(),
+        DeepLift(empty(cnn_spec)),
+        GradCam(),
+        FeatureAblation(empty(cnn_spec)),
+    ):
         assert method(network, pictures(1, cnn_spec), 0).dtype == torch.float64
 
 
-@pytest.mark.parametrize(("method", "spec", "words"), [
-    (GuidedBackprop(), TANH, "guided_backprop.*ReLU alone.*ELU"),
-    (Deconvolution(), LINEAR, "deconvolution.*no activation"),
-    (LRP(), TANH, "lrp.*overlapping maximum.*'Pool'"),
-    (DeepLift(empty(TANH)), TANH, "deeplift.*overlapping maximum.*'Pool'"),
-    (DeepLift(empty(VARIED)), VARIED, "deeplift.*padded maximum.*'Overlapping'"),
-    (DeepLiftShap(empty(LINEAR)), LINEAR, "deeplift_shap.*one image"),
-    (GradCam(), LINEAR, "no layer before .* has maps of more than one position"),
-    (GradCam("Last"), NARROW, "'Last' has one position.*accepted: First"),
-    (Conductance(empty(NARROW), "Last"), NARROW, "'Last' has one position.*accepted: First"),
-    (GradCam("Out"), TANH, "'Out' gives a vector.*accepted: Conv, Pool"),
-    (GradCam("Convv"), TANH, "no layer 'Convv'.*did you mean 'Conv'"),
-    (Occlusion(empty(TANH), window=9), TANH, "window 9.*accepted: 1 <= stride <= window <= 8"),
-    (FeatureAblation(empty(TANH), block=0), TANH, "block of 0"),
-])
+@pytest.mark.parametrize(
+    ("method", "spec", "words"),
+    [
+        (GuidedBackprop(), TANH, "guided_backprop.*ReLU alone.*ELU"),
+        (Deconvolution(), LINEAR, "deconvolution.*no activation"),
+        (LRP(), TANH, "lrp.*overlapping maximum.*'Pool'"),
+        (DeepLift(empty(TANH)), TANH, "deeplift.*overlapping maximum.*'Pool'"),
+        (DeepLift(empty(VARIED)), VARIED, "deeplift.*padded maximum.*'Overlapping'"),
+        (DeepLiftShap(empty(LINEAR)), LINEAR, "deeplift_shap.*one image"),
+        (GradCam(), LINEAR, "no layer before .* has maps of more than one position"),
+        (GradCam("Last"), NARROW, "'Last' has one position.*accepted: First"),
+        (Conductance(empty(NARROW), "Last"), NARROW, "'Last' has one position.*accepted: First"),
+        (GradCam("Out"), TANH, "'Out' gives a vector.*accepted: Conv, Pool"),
+        (GradCam("Convv"), TANH, "no layer 'Convv'.*did you mean 'Conv'"),
+        (Occlusion(empty(TANH), window=9), TANH, "window 9.*accepted: 1 <= stride <= window <= 8"),
+        (FeatureAblation(empty(TANH), block=0), TANH, "block of 0"),
+    ],
+)
 def test_a_method_that_does_not_fit_says_so(method, spec: NetworkSpec, words: str) -> None:
     with pytest.raises(ValueError, match=f"(?s){words}"):
         method(Network(spec).eval(), pictures(2, spec), 0)
 
 
-@pytest.mark.parametrize(("images", "target", "words"), [
-    (torch.zeros(2, 1, 27, 28), 0, r"shape \(2, 1, 27, 28\).*\(N, 1, 28, 28\)"),
-    (torch.zeros(0, 1, 28, 28), 0, "N above 0"),
-    (torch.full((1, 1, 28, 28), torch.nan), 0, "NaN"),
-    (torch.zeros(2, 1, 28, 28), 10, "no class 10; accepted: 0 to 9"),
-    (torch.zeros(2, 1, 28, 28), [1, 2, 3], r"shape \(3,\).*one for each of 2"),
-    (torch.zeros(2, 1, 28, 28), "predcted", "did you mean 'predicted'"),
-    (torch.zeros(2, 1, 28, 28), "true", "true class of an image is unknown"),
-    (torch.zeros(2, 1, 28, 28), "4-4", "compares class 4 with itself"),
-    (torch.zeros(2, 1, 28, 28), "Conv2D_2/64", "accepted for Conv2D_2: 0 to 5"),
-    (torch.zeros(2, 1, 28, 28), "Conv2D_2/1@11,0", "no such position"),
-    (torch.zeros(2, 1, 28, 28), "Conv2D_2/x", "accepted: predicted, true"),
-    (torch.zeros(2, 1, 28, 28), "Conv_2/1", "did you mean 'Conv2D_2'"),
-])
-def test_bad_images_and_targets_are_one_clear_error(images: Tensor, target: object, words: str, cnn: Network) -> None:
+@pytest.mark.parametrize(
+    ("images", "target", "words"),
+    [
+        (torch.zeros(2, 1, 27, 28), 0, r"shape \(2, 1, 27, 28\).*\(N, 1, 28, 28\)"),
+        (torch.zeros(0, 1, 28, 28), 0, "N above 0"),
+        (torch.full((1, 1, 28, 28), torch.nan), 0, "NaN"),
+        (torch.zeros(2, 1, 28, 28), 10, "no class 10; accepted: 0 to 9"),
+        (torch.zeros(2, 1, 28, 28), [1, 2, 3], r"shape \(3,\).*one for each of 2"),
+        (torch.zeros(2, 1, 28, 28), "predcted", "did you mean 'predicted'"),
+        (torch.zeros(2, 1, 28, 28), "true", "true class of an image is unknown"),
+        (torch.zeros(2, 1, 28, 28), "4-4", "compares class 4 with itself"),
+        (torch.zeros(2, 1, 28, 28), "Conv2D_2/64", "accepted for Conv2D_2: 0 to 5"),
+        (torch.zeros(2, 1, 28, 28), "Conv2D_2/1@11,0", "no such position"),
+        (torch.zeros(2, 1, 28, 28), "Conv2D_2/x", "accepted: predicted, true"),
+        (torch.zeros(2, 1, 28, 28), "Conv_2/1", "did you mean 'Conv2D_2'"),
+    ],
+)
+def test_bad_images_and_targets_are_one_clear_error(
+    images: Tensor, target: object, words: str, cnn: Network
+) -> None:
     with pytest.raises(ValueError, match=words):
         Saliency()(cnn, images, target)
 
 
 def test_a_layer_behind_the_target_has_no_gradient(cnn: Network) -> None:
-    with pytest.raises(AttributionError, match="'Conv2D_3' has no gradient of 'Conv2D_2/1'.*Conv2D_1, Max_Pool_1"):
+    with pytest.raises(
+        AttributionError, match="'Conv2D_3' has no gradient of 'Conv2D_2/1'.*Conv2D_1, Max_Pool_1"
+    ):
         GradCam("Conv2D_3")(cnn, pictures(1, cnn.spec), "Conv2D_2/1")
     with pytest.raises(AttributionError, match="training mode"):
         Saliency()(Network(cnn.spec).train(), pictures(1, cnn.spec), 0)
@@ -414,8 +564,12 @@ def test_targets_name_what_they_explain(cnn: Network) -> None:
     logits = cnn(images)
     best, second = logits.topk(2).indices.T
     target = resolve(cnn, images, "predicted-second")
-    assert target.names == tuple(f"{a}-{b}" for a, b in zip(best.tolist(), second.tolist(), strict=True))
-    torch.testing.assert_close((logits * target.directions).sum(1), logits.max(1).values
-                               - logits.gather(1, second[:, None])[:, 0])
+    assert target.names == tuple(
+        f"{a}-{b}" for a, b in zip(best.tolist(), second.tolist(), strict=True)
+    )
+    torch.testing.assert_close(
+        (logits * target.directions).sum(1),
+        logits.max(1).values - logits.gather(1, second[:, None])[:, 0],
+    )
     assert resolve(cnn, images, "true", np.array([1, 2, 3])).names == ("1", "2", "3")
     assert len(target.repeated(2)) == 6 and target.part(slice(1, 3)).names == target.names[1:]

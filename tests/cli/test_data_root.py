@@ -12,9 +12,15 @@ from lit_mnist.runs.checkpoint import read_checkpoint, write_checkpoint
 from lit_mnist.runs.model import open_model
 from tests.conftest import Run
 
-COMMANDS = {"features": ["--layer", "Dense_2"], "top_images": ["--part", "test", "--k", 1], "activation_stats": [
-    "--attempts", 1], "explain": ["--images", "test:1", "--methods", "saliency", "--verdict_digits", 0],
-    "test": [], "predict": ["--images", "test:1"], "journey": []}
+COMMANDS = {
+    "features": ["--layer", "Dense_2"],
+    "top_images": ["--part", "test", "--k", 1],
+    "activation_stats": ["--attempts", 1],
+    "explain": ["--images", "test:1", "--methods", "saliency", "--verdict_digits", 0],
+    "test": [],
+    "predict": ["--images", "test:1"],
+    "journey": [],
+}
 
 
 @pytest.fixture
@@ -36,7 +42,11 @@ def places(trained_run: Path, in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_one_rule(command: str, places: list[str], run_cli: Run) -> None:
-    for own, given, root in ((False, [], "None"), (True, [], "own"), (True, ["--data.root", "given"], "given")):
+    for own, given, root in (
+        (False, [], "None"),
+        (True, [], "own"),
+        (True, ["--data.root", "given"], "given"),
+    ):
         if own:
             Path("own").mkdir(exist_ok=True)
         places.clear()
@@ -57,6 +67,13 @@ def test_only_ways_out_that_the_command_has(trained_run: Path, in_tmp: Path, run
     content["lit_mnist"]["dataset"] = "kmnist"
     write_checkpoint(in_tmp / "run.ckpt", content)
     code, _, err = run_cli("features", "--ckpt_path", "run.ckpt", "--data_root", "nowhere")
-    assert code == 2 and "--data.root" in err and "--data.fallback" not in err and "--data.mirror" not in err, err
-    assert _without_training_options("a (--data.root, $X), or b (--data.fallback digits); c") == \
-        "a (--data.root, $X); c"
+    assert (
+        code == 2
+        and "--data.root" in err
+        and "--data.fallback" not in err
+        and "--data.mirror" not in err
+    ), err
+    assert (
+        _without_training_options("a (--data.root, $X), or b (--data.fallback digits); c")
+        == "a (--data.root, $X); c"
+    )

@@ -27,10 +27,26 @@ from tests.conftest import run_program
 from tests.forked import CONFIG
 from tests.networks import LAYERS, model_of
 
-CASES = settings(max_examples=150, deadline=None, derandomize=True, database=None,
-                 suppress_health_check=list(HealthCheck))
-JUNK = st.one_of(st.none(), st.booleans(), st.integers(-3, 300), st.floats(), st.text(max_size=8), st.just([]),
-                 st.just({}), st.just("relu"), st.just(10**30), st.just("../x"), st.lists(st.integers(), max_size=2))
+CASES = settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 300),
+    st.floats(),
+    st.text(max_size=8),
+    st.just([]),
+    st.just({}),
+    st.just("relu"),
+    st.just(10**30),
+    st.just("../x"),
+    st.lists(st.integers(), max_size=2),
+)
 BASE = yaml.safe_load(CONFIG) | {"trainer": {"max_epochs": 1, "fast_dev_run": True}}
 
 
@@ -40,11 +56,17 @@ def places(value: Any, path: tuple = ()) -> list[tuple]:
     if isinstance(value, dict):
         return here + [place for key in value for place in places(value[key], (*path, key))]
     if isinstance(value, list):
-        return here + [place for number in range(len(value)) for place in places(value[number], (*path, number))]
+        return here + [
+            place
+            for number in range(len(value))
+            for place in places(value[number], (*path, number))
+        ]
     return here
 
 
-PLACES = [place for place in places(BASE) if place[0] != "trainer"]  # fast_dev_run and its one step stay
+PLACES = [
+    place for place in places(BASE) if place[0] != "trainer"
+]  # fast_dev_run and its one step stay
 
 
 def changed(path: tuple, how: str, value: Any) -> dict:
@@ -71,7 +93,7 @@ def check(run: tuple[int, str, str], folder: Path) -> None:
     if code == 2:
         message = [line for line in err.splitlines() if line.startswith("error: ")]
         assert len(message) == 1, err
-        assert len(err[err.index("error: "):].splitlines()) <= 5, err
+        assert len(err[err.index("error: ") :].splitlines()) <= 5, err
         assert not out
     assert not (folder / "runs").exists(), "neither fast_dev_run nor a failure makes a run folder"
 
@@ -89,7 +111,9 @@ def checkpoint(folder: Path) -> Path:
 
 
 @settings(CASES, max_examples=60)
-@given(path=st.sampled_from(PLACES), how=st.sampled_from(["set", "set", "delete", "add"]), value=JUNK)
+@given(
+    path=st.sampled_from(PLACES), how=st.sampled_from(["set", "set", "delete", "add"]), value=JUNK
+)
 def test_yaml(folder: Path, path: tuple, how: str, value: Any) -> None:
     config = folder / "fuzz.yaml"
     config.write_text(yaml.safe_dump(changed(path, how, value), allow_unicode=True))
@@ -104,18 +128,42 @@ def test_yaml_that_is_none(folder: Path, text: str | bytes) -> None:
     check(run_program("summary", "--config", config), folder)
 
 
-FLAGS = st.sampled_from([
-    "--trainer.max_epochs", "--data.batch_size", "--data.dataset", "--model.seed", "--seed_everything", "-x",
-    "--model.network", "--model.optimizer", "--model.schedule", "--data.augment", "--trainer.precision", "--nonsense",
-    "--ckpt_path", "--config", "--name", "--resume", "--data.root", "--images", "--checkpoint_every_seconds",
-    "--checkpoint_every_steps", "--model.initial_weights", "--data.clip", "--trainer.gradient_clip_val",
-    "--trainer.accelerator"])
+FLAGS = st.sampled_from(
+    [
+        "--trainer.max_epochs",
+        "--data.batch_size",
+        "--data.dataset",
+        "--model.seed",
+        "--seed_everything",
+        "-x",
+        "--model.network",
+        "--model.optimizer",
+        "--model.schedule",
+        "--data.augment",
+        "--trainer.precision",
+        "--nonsense",
+        "--ckpt_path",
+        "--config",
+        "--name",
+        "--resume",
+        "--data.root",
+        "--images",
+        "--checkpoint_every_seconds",
+        "--checkpoint_every_steps",
+        "--model.initial_weights",
+        "--data.clip",
+        "--trainer.gradient_clip_val",
+        "--trainer.accelerator",
+    ]
+)
 VALUES = st.one_of(st.text("abz019.-=[]{}:,/ ", max_size=8), st.integers(-2, 40).map(str))
 
 
 @settings(CASES, max_examples=50)
-@given(command=st.sampled_from(["fit", "test", "predict", "summary", "runs", "features"]),
-       flags=st.lists(st.tuples(FLAGS, VALUES), min_size=1, max_size=3))
+@given(
+    command=st.sampled_from(["fit", "test", "predict", "summary", "runs", "features"]),
+    flags=st.lists(st.tuples(FLAGS, VALUES), min_size=1, max_size=3),
+)
 def test_flags(folder: Path, command: str, flags: list[tuple[str, str]]) -> None:
     config = folder / "base.yaml"
     config.write_text(yaml.safe_dump(BASE))
@@ -126,13 +174,18 @@ def test_flags(folder: Path, command: str, flags: list[tuple[str, str]]) -> None
 
 
 @CASES
-@given(cut=st.integers(0, 400), flips=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 7)), max_size=8),
-       junk=st.binary(max_size=30))
-def test_checkpoints(folder: Path, checkpoint: Path, cut: int, flips: list[tuple[float, int]], junk: bytes) -> None:
+@given(
+    cut=st.integers(0, 400),
+    flips=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 7)), max_size=8),
+    junk=st.binary(max_size=30),
+)
+def test_checkpoints(
+    folder: Path, checkpoint: Path, cut: int, flips: list[tuple[float, int]], junk: bytes
+) -> None:
     content = bytearray(checkpoint.read_bytes())
     for share, bit in flips:
         content[min(int(share * len(content)), len(content) - 1)] ^= 1 << bit
-    content = content[:len(content) - cut] if cut else content
+    content = content[: len(content) - cut] if cut else content
     path = folder / "damaged.ckpt"
     path.write_bytes(bytes(content) + junk if cut or flips else junk)
     with pytest.raises(ModelError, match="damaged.ckpt"):
@@ -154,10 +207,15 @@ def test_image_files(folder: Path, data: bytes | tuple[int, int]) -> None:
 
 
 @CASES
-@given(reader=st.sampled_from([(read_images, 2051, (2, 28, 28)), (read_labels, 2049, (2,))]),
-       header=st.lists(st.integers(-2**31, 2**31 - 1), max_size=5), body=st.binary(max_size=40), right=st.booleans())
-def test_idx_files(folder: Path, reader: tuple[Callable, int, tuple], header: list[int], body: bytes,
-                   right: bool) -> None:
+@given(
+    reader=st.sampled_from([(read_images, 2051, (2, 28, 28)), (read_labels, 2049, (2,))]),
+    header=st.lists(st.integers(-(2**31), 2**31 - 1), max_size=5),
+    body=st.binary(max_size=40),
+    right=st.booleans(),
+)
+def test_idx_files(
+    folder: Path, reader: tuple[Callable, int, tuple], header: list[int], body: bytes, right: bool
+) -> None:
     read, magic, shape = reader
     numbers = [magic, *shape] if right else header
     path = folder / "file-ubyte"

@@ -21,9 +21,14 @@ from tests.conftest import ROOT, Run
 
 LONG = {"parity": "minutes, and Keras", "compare": "hours, and Keras"}
 # the examples at their full size take minutes; these options leave their form alone
-SHORT = {"maximize": ["--steps", "2", "--restarts", "1", "--compare", "false"], "style": ["--steps", "2"],
-         "explain": ["--methods", "saliency", "--verdict_digits", "0"], "activation_stats": ["--attempts", "5"],
-         "top_images": ["--part", "test"], "report": ["--leave_out", "wanted", "attributions", "top_images", "filters"]}
+SHORT = {
+    "maximize": ["--steps", "2", "--restarts", "1", "--compare", "false"],
+    "style": ["--steps", "2"],
+    "explain": ["--methods", "saliency", "--verdict_digits", "0"],
+    "activation_stats": ["--attempts", "5"],
+    "top_images": ["--part", "test"],
+    "report": ["--leave_out", "wanted", "attributions", "top_images", "filters"],
+}
 
 
 def function(command: str) -> Callable:
@@ -32,12 +37,15 @@ def function(command: str) -> Callable:
 
 def example(command: str) -> list[str]:
     """The words of a command's example, without ``python -m lit_mnist``."""
-    return shlex.split(re.search(r"Example: python -m lit_mnist (.+)", function(command).__doc__)[1])
+    return shlex.split(
+        re.search(r"Example: python -m lit_mnist (.+)", function(command).__doc__)[1]
+    )
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name not in LONG])
-def test_examples_run(command: str, run_cli: Run, trained_run: Path, in_tmp: Path,
-                      monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_run(
+    command: str, run_cli: Run, trained_run: Path, in_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Path("runs").mkdir()
     for name in ("cnn", "fashion_cnn"):
         Path("runs", name).mkdir()
@@ -55,7 +63,9 @@ def test_examples_run(command: str, run_cli: Run, trained_run: Path, in_tmp: Pat
 
 
 @pytest.mark.parametrize("command", LONG)
-def test_examples_that_take_long_are_understood(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_that_take_long_are_understood(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = function(command)
     called = []
 
@@ -70,22 +80,45 @@ def test_examples_that_take_long_are_understood(command: str, monkeypatch: pytes
     assert called and called[0]["config"] == "configs/cnn.yaml"
 
 
-@pytest.mark.parametrize(("words", "numbers"), [
-    (None, None), (["all"], None), (["3", "17"], [3, 17]), (["0-2", "9"], [0, 1, 2, 9]), (["3,17"], [3, 17])])
-def test_numbers(words: list[str] | None, numbers: list[int] | None, capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        (None, None),
+        (["all"], None),
+        (["3", "17"], [3, 17]),
+        (["0-2", "9"], [0, 1, 2, 9]),
+        (["3,17"], [3, 17]),
+    ],
+)
+def test_numbers(
+    words: list[str] | None, numbers: list[int] | None, capsys: pytest.CaptureFixture
+) -> None:
     assert read_numbers(words, 20, "maps") == numbers
     assert ("--maps 3 17" in capsys.readouterr().err) == (words == ["3,17"])
 
 
 @pytest.mark.parametrize("words", [["20"], ["3", "3"], ["x"], ["5-3"], ["-1"], ["0-20"], [""]])
 def test_numbers_that_cannot_be(words: list[str]) -> None:
-    with pytest.raises(UserError, match=r"--maps .* of layer 'A': cannot work; accepted: all, or .* 0 to 19"):
+    with pytest.raises(
+        UserError, match=r"--maps .* of layer 'A': cannot work; accepted: all, or .* 0 to 19"
+    ):
         read_numbers(words, 20, "maps", "of layer 'A'")
 
 
-def test_the_older_option_works_with_a_note(run_cli: Run, trained_run: Path, tmp_path: Path) -> None:
-    code, out, err = run_cli("filters", "--ckpt_path", trained_run, "--layer", "Conv2D_2", "--map", "3",
-                             "--out", tmp_path)
+def test_the_older_option_works_with_a_note(
+    run_cli: Run, trained_run: Path, tmp_path: Path
+) -> None:
+    code, out, err = run_cli(
+        "filters",
+        "--ckpt_path",
+        trained_run,
+        "--layer",
+        "Conv2D_2",
+        "--map",
+        "3",
+        "--out",
+        tmp_path,
+    )
     assert code == 0 and "note: --map is now --maps" in err
     assert (tmp_path / "filters_Conv2D_2_map3.png").is_file()
 

@@ -13,12 +13,18 @@ from lit_mnist.data.augment import Augmentation, distort, keras_matrices
 from lit_mnist.data.module import MNISTDataModule
 
 SIDE = 24
-NUMBERS = [(3.0, 0.0, 0.0, 1.0, 1.0), (0.0, -2.5, 0.0, 1.0, 1.0), (0.0, 0.0, 17.0, 1.0, 1.0), (0.0, 0.0, 0.0, 0.8, 1.3),
-           (4.2, -1.7, -8.0, 1.1, 0.85)]  # right, down, shear, zoom_x, zoom_y
+NUMBERS = [
+    (3.0, 0.0, 0.0, 1.0, 1.0),
+    (0.0, -2.5, 0.0, 1.0, 1.0),
+    (0.0, 0.0, 17.0, 1.0, 1.0),
+    (0.0, 0.0, 0.0, 0.8, 1.3),
+    (4.2, -1.7, -8.0, 1.1, 0.85),
+]  # right, down, shear, zoom_x, zoom_y
 
 
-def matrices_of(numbers: list[tuple[float, ...]], size: tuple[int, int] = (SIDE, SIDE),
-                flip: float = 1.0) -> torch.Tensor:
+def matrices_of(
+    numbers: list[tuple[float, ...]], size: tuple[int, int] = (SIDE, SIDE), flip: float = 1.0
+) -> torch.Tensor:
     columns = np.array(numbers).T
     same = np.ones(len(numbers))
     return torch.from_numpy(keras_matrices(*columns, flip * same, same, size))
@@ -42,10 +48,26 @@ def test_pictures_are_those_of_keras(numbers: tuple[float, ...], fill_mode: str)
     picture = smooth()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about SciPy's old name of a module
-        theirs = apply_affine_transform(picture.copy(), 0, right, down, shear, zoom_x, zoom_y, row_axis=0, col_axis=1,
-                                        channel_axis=2, fill_mode=fill_mode, cval=77.0)
-    ours = distort(torch.from_numpy(picture).permute(2, 0, 1)[None], matrices_of([numbers]),
-                   torch.full((1, 3, SIDE, SIDE), 77.0, dtype=torch.float64), fill_mode)
+        theirs = apply_affine_transform(
+            picture.copy(),
+            0,
+            right,
+            down,
+            shear,
+            zoom_x,
+            zoom_y,
+            row_axis=0,
+            col_axis=1,
+            channel_axis=2,
+            fill_mode=fill_mode,
+            cval=77.0,
+        )
+    ours = distort(
+        torch.from_numpy(picture).permute(2, 0, 1)[None],
+        matrices_of([numbers]),
+        torch.full((1, 3, SIDE, SIDE), 77.0, dtype=torch.float64),
+        fill_mode,
+    )
     assert np.abs(ours[0].permute(1, 2, 0).numpy() - theirs).max() < 1e-3
     assert np.abs(theirs - picture).max() > 30  # something moved
 
@@ -53,7 +75,9 @@ def test_pictures_are_those_of_keras(numbers: tuple[float, ...], fill_mode: str)
 def test_flips_turn_pictures_round() -> None:
     images = torch.from_numpy(smooth()).permute(2, 0, 1)[None]
     still = [(0.0, 0.0, 0.0, 1.0, 1.0)]
-    flipped = distort(images, matrices_of(still, flip=-1.0), torch.zeros(1, 3, SIDE, SIDE), "nearest")
+    flipped = distort(
+        images, matrices_of(still, flip=-1.0), torch.zeros(1, 3, SIDE, SIDE), "nearest"
+    )
     assert torch.allclose(flipped, images.flip(3), atol=1e-9)
     both = Augmentation(horizontal_flip=True, vertical_flip=True).draw(1, 0, 4000, SIDE, SIDE)
     for axis in (0, 1):
@@ -66,7 +90,10 @@ def test_fractions_and_pixels_of_a_side() -> None:
     fractions = Augmentation(width_shift=0.25, height_shift=0.1).draw(1, 0, 4000, 20, 40)
     pixels = Augmentation(width_shift=10.0, height_shift=2.0).draw(1, 0, 4000, 20, 40)
     assert torch.allclose(fractions, pixels, atol=1e-7)
-    assert 0.49 < fractions[:, 0, 2].abs().max() <= 0.5 and 0.19 < fractions[:, 1, 2].abs().max() <= 0.2
+    assert (
+        0.49 < fractions[:, 0, 2].abs().max() <= 0.5
+        and 0.19 < fractions[:, 1, 2].abs().max() <= 0.2
+    )
 
 
 def test_a_turn_of_an_oblong_picture_keeps_right_angles() -> None:
@@ -82,17 +109,26 @@ def test_todays_distortions_are_the_same_numbers() -> None:
     angle, scale, shear, right, down = generator.uniform(-1, 1, (5, 50))
     zoom, angle, shear = 1 / (1 + scale * 0.12), angle * np.deg2rad(12), shear * 0.2
     cos, sin = np.cos(angle) * zoom, np.sin(angle) * zoom
-    rows = np.stack([cos, cos * shear - sin, right * (4 / 28), sin, sin * shear + cos, down * (4 / 28)], 1)
+    rows = np.stack(
+        [cos, cos * shear - sin, right * (4 / 28), sin, sin * shear + cos, down * (4 / 28)], 1
+    )
     assert np.array_equal(plain.numpy(), rows.reshape(50, 2, 3).astype(np.float32))
-    both = Augmentation(rotation=12, scale=0.12, shear=0.2, shift=2, horizontal_flip=True).draw(3, 4, 50, 28, 28)
+    both = Augmentation(rotation=12, scale=0.12, shear=0.2, shift=2, horizontal_flip=True).draw(
+        3, 4, 50, 28, 28
+    )
     assert torch.allclose(both[:, :, 1:], plain[:, :, 1:], atol=1e-6)
     assert torch.allclose(both[:, :, 0].abs(), plain[:, :, 0].abs(), atol=1e-6)
 
 
-@pytest.mark.parametrize(("values", "words"), [
-    ({"fill_mode": "nearst"}, "did you mean 'nearest'"), ({"zoom": 1.0}, "zoom = 1.0.*0 to 0.99"),
-    ({"width_shift": -0.1}, "width_shift = -0.1.*0 or more"), ({"fill_value": 300}, "fill_value = 300.*0 to 255"),
-])
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"fill_mode": "nearst"}, "did you mean 'nearest'"),
+        ({"zoom": 1.0}, "zoom = 1.0.*0 to 0.99"),
+        ({"width_shift": -0.1}, "width_shift = -0.1.*0 or more"),
+        ({"fill_value": 300}, "fill_value = 300.*0 to 255"),
+    ],
+)
 def test_augmentations_that_cannot_work(values: dict, words: str) -> None:
     with pytest.raises(DataError, match=words):
         Augmentation(**values)
@@ -101,9 +137,14 @@ def test_augmentations_that_cannot_work(values: dict, words: str) -> None:
 @pytest.mark.parametrize("fill_mode", ["constant", "nearest"])
 def test_the_constant_is_a_level_of_the_pictures(fill_mode: str) -> None:
     """What moves in is the level `fill_value` as the data are scaled."""
-    module = MNISTDataModule("digits", standardize="unit", augment=Augmentation(
-        width_shift=0.4, fill_mode=fill_mode, fill_value=51.0))
+    module = MNISTDataModule(
+        "digits",
+        standardize="unit",
+        augment=Augmentation(width_shift=0.4, fill_mode=fill_mode, fill_value=51.0),
+    )
     assert (module.empty_image(51.0) == 0.2).all()
     matrices = matrices_of([(4.0, 0.0, 0.0, 1.0, 1.0)], (8, 8)).float()
-    moved = distort(torch.zeros(1, 1, 8, 8), matrices, module.empty_image(51.0)[..., :8, :8], fill_mode)
+    moved = distort(
+        torch.zeros(1, 1, 8, 8), matrices, module.empty_image(51.0)[..., :8, :8], fill_mode
+    )
     assert moved[0, 0, 0, -1] == (pytest.approx(0.2) if fill_mode == "constant" else 0)

@@ -24,19 +24,32 @@ def composed(augmentation: Augmentation) -> np.ndarray:
     matrices = []
     for angle, scale, shear, right, down in generator.uniform(-1, 1, (5, N)).T:
         radians = math.radians(angle * augmentation.rotation)
-        turn = np.array([[math.cos(radians), -math.sin(radians)], [math.sin(radians), math.cos(radians)]])
+        turn = np.array(
+            [[math.cos(radians), -math.sin(radians)], [math.sin(radians), math.cos(radians)]]
+        )
         slant = np.array([[1, shear * augmentation.shear], [0, 1]])
         zoom = 1 / (1 + scale * augmentation.scale)
-        matrices.append(np.c_[zoom * turn @ slant, 2 * augmentation.shift / SIZE * np.array([right, down])])
+        matrices.append(
+            np.c_[zoom * turn @ slant, 2 * augmentation.shift / SIZE * np.array([right, down])]
+        )
     return np.array(matrices)
 
 
-@pytest.mark.parametrize("augmentation", [
-    Augmentation(rotation=12, scale=0.12, shear=0.2, shift=2), Augmentation(rotation=170, shear=0.9),
-    Augmentation(shear=0.5), Augmentation(scale=0.5, shift=5)], ids=["all", "turn and shear", "shear", "scale"])
+@pytest.mark.parametrize(
+    "augmentation",
+    [
+        Augmentation(rotation=12, scale=0.12, shear=0.2, shift=2),
+        Augmentation(rotation=170, shear=0.9),
+        Augmentation(shear=0.5),
+        Augmentation(scale=0.5, shift=5),
+    ],
+    ids=["all", "turn and shear", "shear", "scale"],
+)
 def test_matrices_are_those_of_turn_shear_zoom_and_shift(augmentation: Augmentation) -> None:
     drawn = augmentation.draw(SEED, EPOCH, N, SIZE, SIZE).double().numpy()
-    np.testing.assert_allclose(drawn, composed(augmentation), rtol=0, atol=1e-6)  # float32 holds them
+    np.testing.assert_allclose(
+        drawn, composed(augmentation), rtol=0, atol=1e-6
+    )  # float32 holds them
 
 
 def test_images_move_as_scipy_moves_them() -> None:

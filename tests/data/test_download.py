@@ -31,8 +31,11 @@ class Server(BaseHTTPRequestHandler):
         if way.isdecimal():
             self.send_error(int(way))
             return
-        body = {"page": b"<!DOCTYPE html><html>Sign in to this network</html>", "other": gzip.compress(b"other"),
-                "half": self.content[:len(self.content) // 2]}.get(way, self.content)
+        body = {
+            "page": b"<!DOCTYPE html><html>Sign in to this network</html>",
+            "other": gzip.compress(b"other"),
+            "half": self.content[: len(self.content) // 2],
+        }.get(way, self.content)
         self.send_response(200)
         self.send_header("Content-Length", str(len(self.content if way == "half" else body)))
         self.end_headers()
@@ -45,7 +48,9 @@ class Server(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a server that has one file, whose MD5 is taken for all four of MNIST."""
-    Server.content = gzip.compress(idx_bytes(np.arange(12 * 784, dtype=np.uint32).astype(np.uint8).reshape(12, 28, 28)))
+    Server.content = gzip.compress(
+        idx_bytes(np.arange(12 * 784, dtype=np.uint32).astype(np.uint8).reshape(12, 28, 28))
+    )
     md5 = hashlib.md5(Server.content).hexdigest()
     monkeypatch.setitem(mnist.OFFICIAL, "mnist", replace(mnist.OFFICIAL["mnist"], md5=(md5,) * 4))
     http = ThreadingHTTPServer(("127.0.0.1", 0), Server)
@@ -57,16 +62,30 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     thread.join()
 
 
-@pytest.mark.parametrize(("way", "reason"), [
-    ("403", "HTTP 403 Forbidden"), ("503", "HTTP 503 Service Unavailable"), ("page", "a web page came in"),
-    ("half", "bytes came"), ("other", "MD5"),
-])
-def test_a_failed_download_names_address_reason_and_ways_out(server: str, tmp_path: Path, way: str, reason: str
-                                                             ) -> None:
+@pytest.mark.parametrize(
+    ("way", "reason"),
+    [
+        ("403", "HTTP 403 Forbidden"),
+        ("503", "HTTP 503 Service Unavailable"),
+        ("page", "a web page came in"),
+        ("half", "bytes came"),
+        ("other", "MD5"),
+    ],
+)
+def test_a_failed_download_names_address_reason_and_ways_out(
+    server: str, tmp_path: Path, way: str, reason: str
+) -> None:
     with pytest.raises(DataError) as caught:
         load_dataset("mnist", tmp_path / "root", mirror=f"{server}/{way}")
-    words = (f"{server}/{way}/{FILES[0]}.gz", reason, "--data.mirror", "by hand", str(tmp_path / "root" / "MNIST"),
-             FILES[3], "--data.fallback digits")
+    words = (
+        f"{server}/{way}/{FILES[0]}.gz",
+        reason,
+        "--data.mirror",
+        "by hand",
+        str(tmp_path / "root" / "MNIST"),
+        FILES[3],
+        "--data.fallback digits",
+    )
     assert all(word in str(caught.value) for word in words), str(caught.value)
     assert not list(tmp_path.iterdir())
 
@@ -84,7 +103,9 @@ def test_downloads_at_once_give_whole_files(server: str, tmp_path: Path) -> None
     assert len({tuple(paths) for paths in places}) == 1
     assert [path.name for path in places[0]] == list(FILES)
     assert {path.read_bytes() for path in places[0]} == {gzip.decompress(Server.content)}
-    assert sorted(path.name for path in places[0][0].parent.iterdir()) == sorted(FILES)  # nothing half-written stays
+    assert sorted(path.name for path in places[0][0].parent.iterdir()) == sorted(
+        FILES
+    )  # nothing half-written stays
 
 
 def test_addresses_and_sums_are_torchvisions() -> None:
@@ -93,5 +114,6 @@ def test_addresses_and_sums_are_torchvisions() -> None:
     for name, official in mnist.OFFICIAL.items():
         theirs = getattr(datasets, official.folder)
         assert tuple(theirs.mirrors) == official.mirrors, name
-        assert tuple(theirs.resources) == tuple((f"{file}.gz", md5) for file, md5 in
-                                                zip(FILES, official.md5, strict=True))
+        assert tuple(theirs.resources) == tuple(
+            (f"{file}.gz", md5) for file, md5 in zip(FILES, official.md5, strict=True)
+        )

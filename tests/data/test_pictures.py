@@ -16,8 +16,8 @@ from lit_mnist.data.pictures import open_picture, picture
 def seven(side: int = 90) -> np.ndarray:
     """Ink 0 to 1 (side, side) of a seven: two strokes."""
     ink = np.zeros((side, side))
-    ink[side // 5:side // 4, side // 3:2 * side // 3] = 1
-    ink[side // 4:4 * side // 5, 3 * side // 5:2 * side // 3] = 1
+    ink[side // 5 : side // 4, side // 3 : 2 * side // 3] = 1
+    ink[side // 4 : 4 * side // 5, 3 * side // 5 : 2 * side // 3] = 1
     return ink
 
 
@@ -37,7 +37,9 @@ def close(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize("bits", [10, 12, 16])
-def test_deep_pixels_are_scaled_by_the_bits_that_hold_them(tmp_path: Path, plain: np.ndarray, bits: int) -> None:
+def test_deep_pixels_are_scaled_by_the_bits_that_hold_them(
+    tmp_path: Path, plain: np.ndarray, bits: int
+) -> None:
     paper = (2**bits - 1) * (1 - seven())
     Image.fromarray(paper.astype(np.uint16)).save(tmp_path / "deep.png")
     assert close(read(tmp_path / "deep.png"), plain)
@@ -51,7 +53,9 @@ def test_pixels_that_are_fractions(tmp_path: Path, plain: np.ndarray, full: floa
 
 
 @pytest.mark.parametrize("level", [0, 255])
-def test_ink_of_either_colour_on_transparent_paper(tmp_path: Path, plain: np.ndarray, level: int) -> None:
+def test_ink_of_either_colour_on_transparent_paper(
+    tmp_path: Path, plain: np.ndarray, level: int
+) -> None:
     rgba = np.zeros((90, 90, 4), np.uint8)
     rgba[..., :3] = level
     rgba[..., 3] = 255 * seven()
@@ -81,7 +85,9 @@ def test_a_folder_stands_for_its_pictures(tmp_path: Path, plain: np.ndarray) -> 
     (tmp_path / "within").mkdir()
     Image.fromarray(np.uint8(255 * (1 - seven()))).save(tmp_path / "within" / "B.JPG", quality=95)
     images = read_images([str(tmp_path)])
-    assert [Path(name).name for name in images.names] == ["plain.png", "B.JPG"] and len(images.pixels) == 2
+    assert [Path(name).name for name in images.names] == ["plain.png", "B.JPG"] and len(
+        images.pixels
+    ) == 2
     (tmp_path / "none").mkdir()
     with pytest.raises(DataError, match=r"none.*a folder without pictures.*\.jpg"):
         read_images([str(tmp_path / "none")])
@@ -97,19 +103,32 @@ def test_pictures_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "empty.png").write_bytes(b"")
     Image.new("RGB", (64, 64), "red").save(tmp_path / "whole.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:300])
-    for name, words in (("black.png", "nothing but background"), ("white.png", "nothing but background"),
-                        ("nan.tiff", "NaN"), ("below.tiff", "-3 to -3"), ("phone.heic", "HEIC.*pillow-heif"),
-                        ("empty.png", "an empty file"), ("cut.jpg", "not a readable image")):
+    for name, words in (
+        ("black.png", "nothing but background"),
+        ("white.png", "nothing but background"),
+        ("nan.tiff", "NaN"),
+        ("below.tiff", "-3 to -3"),
+        ("phone.heic", "HEIC.*pillow-heif"),
+        ("empty.png", "an empty file"),
+        ("cut.jpg", "not a readable image"),
+    ):
         with pytest.raises(DataError, match=f"{name}.*{words}"):
             read(tmp_path / name)
 
 
 def test_grey_and_colour_files_take_the_networks_form(tmp_path: Path) -> None:
     Image.new("RGB", (50, 40), (200, 100, 10)).save(tmp_path / "a.png")
-    assert picture(tmp_path / "a.png", (10, 12, 3)).tolist() == np.full((10, 12, 3), (200, 100, 10)).tolist()
-    assert (picture(tmp_path / "a.png", (10, 12, 1)) == 120).all()  # 0.299 200 + 0.587 100 + 0.114 10
+    assert (
+        picture(tmp_path / "a.png", (10, 12, 3)).tolist()
+        == np.full((10, 12, 3), (200, 100, 10)).tolist()
+    )
+    assert (
+        picture(tmp_path / "a.png", (10, 12, 1)) == 120
+    ).all()  # 0.299 200 + 0.587 100 + 0.114 10
     images = read_images([str(tmp_path / "a.png")], input_shape=(10, 12, 3))
-    assert images.pixels.shape == (1, 10, 12, 3) and images.adapted == "image files resized to 10 x 12"
+    assert (
+        images.pixels.shape == (1, 10, 12, 3) and images.adapted == "image files resized to 10 x 12"
+    )
 
 
 def test_other_data_sets_files_are_laid_light_on_dark(tmp_path: Path) -> None:

@@ -18,12 +18,16 @@ from tests.data.files import bars
 
 
 @pytest.mark.keras
-@pytest.mark.parametrize(("kind", "mode"), [("imagenet", "torch"), ("caffe", "caffe"), ("tf", "tf")])
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("imagenet", "torch"), ("caffe", "caffe"), ("tf", "tf")]
+)
 def test_fixed_scalings_are_keras_modes(kind: str, mode: str) -> None:
     import keras
 
     images, _ = bars(4, colour=True)
-    theirs = keras.applications.imagenet_utils.preprocess_input(images.astype(np.float32), "channels_last", mode)
+    theirs = keras.applications.imagenet_utils.preprocess_input(
+        images.astype(np.float32), "channels_last", mode
+    )
     # Keras works in float32, ours is rounded to it once: a few units in the last place of values up to 151
     assert np.allclose(Standardizer.fit(kind, images).apply(images), theirs, rtol=0, atol=2e-5)
 
@@ -39,7 +43,10 @@ def test_the_inverse_gives_colours_back(kind: str) -> None:
 def test_channels_are_scaled_each_by_its_own_moments() -> None:
     images, _ = bars(20, colour=True)
     values = Standardizer.fit("per_channel", images).apply(images).astype(np.float64)
-    assert np.abs(values.mean((0, 1, 2))).max() < 1e-6 and np.abs(values.std((0, 1, 2)) - 1).max() < 1e-6
+    assert (
+        np.abs(values.mean((0, 1, 2))).max() < 1e-6
+        and np.abs(values.std((0, 1, 2)) - 1).max() < 1e-6
+    )
     grey = Standardizer.fit("per_channel", images[..., 0])
     assert (grey.mean, grey.scale) == pytest.approx((images[..., 0].mean(), images[..., 0].std()))
 
@@ -64,8 +71,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["per_pixel", "per_channel", "unit", "tf", "caffe"])
-def test_large_pictures_are_scaled_batch_by_batch_to_the_same_bits(place: Path, monkeypatch: pytest.MonkeyPatch,
-                                                                   kind: str) -> None:
+def test_large_pictures_are_scaled_batch_by_batch_to_the_same_bits(
+    place: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     if kind == "caffe" and np.load(place)["X"].ndim == 3:
         kind = "global"  # caffe is for colour
     options = DataOptions("arrays", place, standardize=kind)
@@ -73,7 +81,9 @@ def test_large_pictures_are_scaled_batch_by_batch_to_the_same_bits(place: Path, 
     monkeypatch.setattr(importlib.import_module("lit_mnist.data.prepare"), "LARGE", 0)
     lazy = prepare(options).train
     assert isinstance(lazy.images, LazyImages) and lazy.images.shape == whole.images.shape
-    assert np.array_equal(np.asarray(lazy.images), whole.images) and np.array_equal(lazy.images[3], whole.images[3])
+    assert np.array_equal(np.asarray(lazy.images), whole.images) and np.array_equal(
+        lazy.images[3], whole.images[3]
+    )
     cpu, places = torch.device("cpu"), torch.tensor([5, 0, 7, 7])
     expected = Resident(whole, cpu).take(places)
     assert torch.equal(Resident(lazy, cpu).take(places), expected)
@@ -82,7 +92,9 @@ def test_large_pictures_are_scaled_batch_by_batch_to_the_same_bits(place: Path, 
     assert torch.equal(out, expected)
     if kind != "per_pixel":  # looked up by byte, as on a GPU
         assert torch.equal(ResidentBytes(lazy, cpu).take(places), expected)
-        assert torch.equal(ResidentBytes(lazy, cpu).take(slice(2, 5)), Resident(whole, cpu).take(slice(2, 5)))
+        assert torch.equal(
+            ResidentBytes(lazy, cpu).take(slice(2, 5)), Resident(whole, cpu).take(slice(2, 5))
+        )
 
 
 def test_the_empty_picture_in_colour(place: Path) -> None:

@@ -24,7 +24,9 @@ from lit_mnist.files import write_json, write_text
 from tests.conftest import ROOT, Run
 
 RANDOM = np.random.default_rng(0)
-SPREAD = stats.norm.ppf((np.arange(12) + 0.5) / 12) * 0.06  # 12 values like those of MNIST runs, in points
+SPREAD = (
+    stats.norm.ppf((np.arange(12) + 0.5) / 12) * 0.06
+)  # 12 values like those of MNIST runs, in points
 
 
 def test_by_hand() -> None:
@@ -32,8 +34,12 @@ def test_by_hand() -> None:
     found = compare_means([1, 2, 3], [2, 3, 4], margin=0.1)
     assert found.difference == -1 and found.degrees_of_freedom == pytest.approx(4)
     assert found.standard_error == pytest.approx(math.sqrt(2 / 3))
-    assert found.p_different == pytest.approx(0.2878641347266908)  # 1 - t(2 - ...): tables of t with 4 degrees
-    assert found.interval[0] == pytest.approx(-1 - 2.131846786 * math.sqrt(2 / 3))  # t(0.95, 4) = 2.1318
+    assert found.p_different == pytest.approx(
+        0.2878641347266908
+    )  # 1 - t(2 - ...): tables of t with 4 degrees
+    assert found.interval[0] == pytest.approx(
+        -1 - 2.131846786 * math.sqrt(2 / 3)
+    )  # t(0.95, 4) = 2.1318
 
 
 @pytest.mark.parametrize("sizes", [(3, 3), (5, 12), (12, 12)])
@@ -102,7 +108,9 @@ def test_bad_samples_are_refused(values: list[float]) -> None:
         summarize(values)
 
 
-@pytest.mark.parametrize(("margin", "alpha"), [(0, 0.05), (-1, 0.05), (math.nan, 0.05), (0.1, 0), (0.1, 0.5)])
+@pytest.mark.parametrize(
+    ("margin", "alpha"), [(0, 0.05), (-1, 0.05), (math.nan, 0.05), (0.1, 0), (0.1, 0.5)]
+)
 def test_bad_margins_and_levels_are_refused(margin: float, alpha: float) -> None:
     with pytest.raises(EquivalenceError, match="margin"):
         compare_means([1, 2], [1, 2], margin, alpha)
@@ -110,9 +118,20 @@ def test_bad_margins_and_levels_are_refused(margin: float, alpha: float) -> None
 
 def fake_record(settings: dict, side: str, seed: int, accuracy: float, wrong: list[int]) -> dict:
     history = {"train_loss": [1.0, 0.5], "val_loss": [], "val_acc": []}
-    return {"settings": settings, "side": side, "seed": seed, "test/acc": accuracy, "wrong": wrong, "history": history,
-            "images": 360, "dataset": "digits", "note": None, "wall_seconds": 1.0, "versions": {"x": "1"},
-            "hardware": {"cpu": "<one>"}}
+    return {
+        "settings": settings,
+        "side": side,
+        "seed": seed,
+        "test/acc": accuracy,
+        "wrong": wrong,
+        "history": history,
+        "images": 360,
+        "dataset": "digits",
+        "note": None,
+        "wall_seconds": 1.0,
+        "versions": {"x": "1"},
+        "hardware": {"cpu": "<one>"},
+    }
 
 
 @pytest.fixture
@@ -156,15 +175,32 @@ def test_control_seeds_are_new(plan: Plan) -> None:
 @pytest.mark.parametrize(("gap", "verdict"), [(0.0, "equivalent"), (0.003, "different")])
 def test_page(plan: Plan, gap: float, verdict: str) -> None:
     """Planted accuracies 0.3 points apart are found different, and the page says so and stands alone."""
-    records = {(side, seed): fake_record(plan.settings, side, seed, 0.99 + gap * (side == "ours") + seed % 3 * 1e-4,
-                                         [seed, 7]) for side, seed in plan.trainings}
-    layers = [{"layer": "Conv2D_1", "ours": {"shape": (26, 26, 32), "parameters": 320},
-               "keras": {"shape": None, "parameters": None}, "largest_difference": None}]
+    records = {
+        (side, seed): fake_record(
+            plan.settings, side, seed, 0.99 + gap * (side == "ours") + seed % 3 * 1e-4, [seed, 7]
+        )
+        for side, seed in plan.trainings
+    }
+    layers = [
+        {
+            "layer": "Conv2D_1",
+            "ours": {"shape": (26, 26, 32), "parameters": 320},
+            "keras": {"shape": None, "parameters": None},
+            "largest_difference": None,
+        }
+    ]
     found = results(plan, records, layers, 0.1, 0.05)
     assert found["verdict"] == verdict
-    markdown, page = (path.read_text() for path in write_page(found, pictures(found), "the <command>", plan.folder))
+    markdown, page = (
+        path.read_text()
+        for path in write_page(found, pictures(found), "the <command>", plan.folder)
+    )
     assert verdict in markdown.splitlines()[0] and verdict in page and "the &lt;command&gt;" in page
-    assert page.count("data:image/png;base64") == 3 and "src=\"http" not in page and "26 x 26 x 32" in markdown
+    assert (
+        page.count("data:image/png;base64") == 3
+        and 'src="http' not in page
+        and "26 x 26 x 32" in markdown
+    )
 
 
 def test_predictions_that_contradict_the_summary_are_refused(tmp_path: Path) -> None:
@@ -173,10 +209,15 @@ def test_predictions_that_contradict_the_summary_are_refused(tmp_path: Path) -> 
         runs._wrong(tmp_path, np.full(360, 99), {"images": 360, "test/correct": 357})
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["--config", "missing.yaml"], "no such file"), (["--config", "CNN", "--seeds", 0], "--seeds 0"),
-    (["--config", "CNN", "--options", "digits"], "key=value"), (["--config", "CNN", "--margin", 0], "margin"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config", "missing.yaml"], "no such file"),
+        (["--config", "CNN", "--seeds", 0], "--seeds 0"),
+        (["--config", "CNN", "--options", "digits"], "key=value"),
+        (["--config", "CNN", "--margin", 0], "margin"),
+    ],
+)
 def test_bad_input(arguments: list, message: str, run_cli: Run, in_tmp: Path) -> None:
     given = [ROOT / "configs" / "cnn.yaml" if word == "CNN" else word for word in arguments]
     code, _, err = run_cli("compare", *given)
@@ -188,8 +229,19 @@ def test_bad_input(arguments: list, message: str, run_cli: Run, in_tmp: Path) ->
 def test_end_to_end(run_cli: Run, in_tmp: Path) -> None:
     """One training a group on the digits; a second call trains nothing and finds the same."""
     pytest.importorskip("tensorflow")
-    words = ["compare", "--config", ROOT / "configs" / "fashion_dense.yaml", "--seeds", 1, "--epochs", 1, "--options",
-             "data.dataset=digits", "--out", "out"]
+    words = [
+        "compare",
+        "--config",
+        ROOT / "configs" / "fashion_dense.yaml",
+        "--seeds",
+        1,
+        "--epochs",
+        1,
+        "--options",
+        "data.dataset=digits",
+        "--out",
+        "out",
+    ]
     code, text, err = run_cli(*words)
     assert code == 0 and "undecided" in text and err.count("%") >= 3, err
     first = (in_tmp / "out" / "compare.json").read_text()
@@ -203,10 +255,17 @@ def test_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("jupytext")
     from tests.notebooks.test_notebooks import execute
 
-    for name, value in {"CONFIG": ROOT / "configs" / "fashion_dense.yaml", "DATASET": "digits", "SEEDS": 1,
-                        "EPOCHS": 1}.items():
+    for name, value in {
+        "CONFIG": ROOT / "configs" / "fashion_dense.yaml",
+        "DATASET": "digits",
+        "SEEDS": 1,
+        "EPOCHS": 1,
+    }.items():
         monkeypatch.setenv(f"LIT_MNIST_{name}", str(value))
-    outputs = [output for cell in execute("05_compare", tmp_path, monkeypatch).cells for output in cell.get(
-        "outputs", [])]
+    outputs = [
+        output
+        for cell in execute("05_compare", tmp_path, monkeypatch).cells
+        for output in cell.get("outputs", [])
+    ]
     assert len([output for output in outputs if "image/png" in output.get("data", {})]) == 2
     assert "different" in "".join(output.get("text", "") for output in outputs)

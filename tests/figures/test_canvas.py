@@ -18,7 +18,9 @@ from lit_mnist.figures import canvas
 @pytest.mark.parametrize("labels", [True, False])
 def test_grids_of_any_size(count: int, columns: int, labels: bool) -> None:
     images = np.random.default_rng(0).random((count, 4, 6))
-    figure = canvas.grid_figure(images, columns, [str(number) for number in range(count)] if labels else None, (0, 1))
+    figure = canvas.grid_figure(
+        images, columns, [str(number) for number in range(count)] if labels else None, (0, 1)
+    )
     pixels = canvas.to_rgb(figure)
     assert pixels.dtype == np.uint8 and pixels.shape[2] == 3
     grid = figure.axes[0]
@@ -58,8 +60,12 @@ def test_signed_scale_is_white_at_zero() -> None:
 
 def test_files_repeat_and_appear_whole(tmp_path: Path) -> None:
     for suffix in ("png", "svg"):
-        first, second = (canvas.save(canvas.grid_figure([np.eye(3)], labels=["0"]), tmp_path / f"{name}.{suffix}")
-                         for name in "ab")
+        first, second = (
+            canvas.save(
+                canvas.grid_figure([np.eye(3)], labels=["0"]), tmp_path / f"{name}.{suffix}"
+            )
+            for name in "ab"
+        )
         assert first.read_bytes() == second.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.svg", "b.png", "b.svg"}
     with Image.open(tmp_path / "a.png") as image:
@@ -84,10 +90,12 @@ def test_no_global_state() -> None:
 
 def test_pyplot_is_never_imported() -> None:
     """In a process of its own: other libraries import pyplot here."""
-    code = ("import sys, pkgutil, importlib, lit_mnist.figures as f\n"
-            "from lit_mnist.figures import canvas, evaluation, filters, maps, statistics\n"
-            "canvas.to_rgb(evaluation.confusion_matrix([[1, 0], [2, 3]], ['a', 'b']))\n"
-            "sys.exit('matplotlib.pyplot' in sys.modules)")
+    code = (
+        "import sys, pkgutil, importlib, lit_mnist.figures as f\n"
+        "from lit_mnist.figures import canvas, evaluation, filters, maps, statistics\n"
+        "canvas.to_rgb(evaluation.confusion_matrix([[1, 0], [2, 3]], ['a', 'b']))\n"
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

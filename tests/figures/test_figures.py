@@ -22,7 +22,9 @@ from lit_mnist.inside.statistics import activation_statistics, silence
 from lit_mnist.inside.top_images import top_images
 from tests.networks import tiny_model
 
-ANSWER = Answer("test:19", np.random.default_rng(0).uniform(0, 255, (28, 28)), 4, np.eye(10)[4] * 0.9 + 0.01)
+ANSWER = Answer(
+    "test:19", np.random.default_rng(0).uniform(0, 255, (28, 28)), 4, np.eye(10)[4] * 0.9 + 0.01
+)
 
 
 @pytest.fixture
@@ -35,15 +37,26 @@ def title(figure: Figure) -> str:
     return figure.get_suptitle()
 
 
-@pytest.mark.parametrize("options", [{}, {"standardize": True}, {"own_scale": True}, {"columns": 3}])
+@pytest.mark.parametrize(
+    "options", [{}, {"standardize": True}, {"own_scale": True}, {"columns": 3}]
+)
 def test_every_layer_is_drawn(images: Images, options: dict) -> None:
     for record in feature_maps(tiny_model(), images, ["*", "*:*"])[:9]:
         told = title(map_figures.feature_grid(record, **options))
         assert record.layer in told and "test:3" in told and "seed 0" in told and "range" in told
 
 
-@pytest.mark.parametrize("values", [np.zeros((9, 5, 5)), np.full((3, 5, 5), 2.0), -np.ones((1, 1, 1)), np.zeros(7),
-                                    np.array([[[np.nan, 1.0]]]), np.full((10,), -3.0)])
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.zeros((9, 5, 5)),
+        np.full((3, 5, 5), 2.0),
+        -np.ones((1, 1, 1)),
+        np.zeros(7),
+        np.array([[[np.nan, 1.0]]]),
+        np.full((10,), -3.0),
+    ],
+)
 def test_silent_and_constant_maps_are_drawn(values: np.ndarray) -> None:
     record = FeatureMaps("Conv2D_1", ANSWER, values, None)
     for options in ({}, {"standardize": True}, {"own_scale": True}):
@@ -56,7 +69,9 @@ def test_maps_are_numbered_and_the_input_stands_beside(images: Images) -> None:
     figure = map_figures.feature_grid(record)
     picture, grid, *_ = figure.axes
     assert [text.get_text() for text in grid.texts] == [str(number) for number in range(9)]
-    assert np.allclose(picture.images[0].get_array(), images.pixels[0] / 255)  # pixels, not standardised values
+    assert np.allclose(
+        picture.images[0].get_array(), images.pixels[0] / 255
+    )  # pixels, not standardised values
     assert np.array_equal(grid.images[7].get_array(), record.values[7])
     scales = {(image.norm.vmin, image.norm.vmax) for image in grid.images}
     assert len(scales) == 1  # shared
@@ -76,11 +91,13 @@ def test_filters(images: Images) -> None:
     first, second = (filters(network, layer, 0) for layer in ("Conv2D_1", "Conv2D_2"))
     figure = filter_figures.filters(first)
     assert "Conv2D_1: 5 filters of 3 x 3" in title(figure)
-    assert [image.norm.vmin + image.norm.vmax for image in figure.axes[0].images] == [0] * 5  # centred on zero
+    assert [image.norm.vmin + image.norm.vmax for image in figure.axes[0].images] == [
+        0
+    ] * 5  # centred on zero
     assert np.array_equal(figure.axes[0].images[3].get_array(), first.kernels[3, 0])
     overview = filter_figures.filters(second).axes[0].images[0].get_array()
     assert overview.shape == (9 * 4, 5 * 4)
-    assert np.array_equal(overview[4 * 6:4 * 6 + 3, 4 * 2:4 * 2 + 3], second.kernels[6, 2])
+    assert np.array_equal(overview[4 * 6 : 4 * 6 + 3, 4 * 2 : 4 * 2 + 3], second.kernels[6, 2])
     chosen = filter_figures.filters(second, map=6)
     assert "filter 6" in title(chosen)
     assert np.array_equal(chosen.axes[0].images[2].get_array(), second.kernels[6, 2])
@@ -104,11 +121,11 @@ def test_top_images(images: Images, layer: str, beside: bool) -> None:
     assert sheet.shape[:2] == (3 * 68, columns * 53)
     image = images.pixels[record.mean.index[4, 1]]
     top, left = 68 + 15, 53 * (1 + beside)
-    assert np.abs(sheet[top:top + 50, left:left + 50].mean(-1) - _at(image, 50)).max() <= 0.5
+    assert np.abs(sheet[top : top + 50, left : left + 50].mean(-1) - _at(image, 50)).max() <= 0.5
     if beside:
         up, near, down, far = record.mean.boxes[4, 1]
         patch = _at(image[up:down, near:far], 50)
-        assert np.abs(sheet[top:top + 50, left + 53:left + 103].mean(-1) - patch).max() <= 0.5
+        assert np.abs(sheet[top : top + 50, left + 53 : left + 103].mean(-1) - patch).max() <= 0.5
 
 
 def _at(image: np.ndarray, size: int) -> np.ndarray:
@@ -139,9 +156,15 @@ def test_statistics_colour_the_silent(images: Images) -> None:
     (found,) = activation_statistics(model.network, batches(model, images.pixels), "Conv2D_1")
     (quiet,) = silence(model, [found], 5)
     yes, no = np.ones(5, bool), np.zeros(5, bool)
-    drawn = [statistic_figures.activation_statistics([found], [replace(quiet, data=a, noise=b, unreachable=c)])
-             .axes[0].collections[0].get_color()[0] for a, b, c in ((no, no, no), (yes, no, no), (no, yes, no),
-                                                                    (yes, yes, no), (yes, yes, yes))]
+    drawn = [
+        statistic_figures.activation_statistics(
+            [found], [replace(quiet, data=a, noise=b, unreachable=c)]
+        )
+        .axes[0]
+        .collections[0]
+        .get_color()[0]
+        for a, b, c in ((no, no, no), (yes, no, no), (no, yes, no), (yes, yes, no), (yes, yes, yes))
+    ]
     assert len({tuple(colour) for colour in drawn}) == 5
 
 
@@ -151,7 +174,10 @@ def test_softmax_bars() -> None:
     heights = [bar.get_height() for bar in figure.axes[1].patches]
     np.testing.assert_allclose(heights, ANSWER.probabilities)
     unknown = replace(ANSWER, label=-1)
-    assert title(evaluation.softmax_bars(unknown, [f"class {n}" for n in range(10)])) == "test:19: class 4, 91.00 %"
+    assert (
+        title(evaluation.softmax_bars(unknown, [f"class {n}" for n in range(10)]))
+        == "test:19: class 4, 91.00 %"
+    )
 
 
 @pytest.mark.parametrize("classes", [10, 43, 100])
@@ -167,8 +193,14 @@ def test_class_names_do_not_overlap(classes: int) -> None:
 
 def test_training_curves() -> None:
     epochs = np.arange(1, 4)
-    figure = evaluation.training_curves(epochs, [0.975, 0.98, 0.99], [0.98, 0.99, 0.991], [0.1, 0.05, 0.02],
-                                        [0.09, 0.05, np.nan], "cnn")
+    figure = evaluation.training_curves(
+        epochs,
+        [0.975, 0.98, 0.99],
+        [0.98, 0.99, 0.991],
+        [0.1, 0.05, 0.02],
+        [0.09, 0.05, np.nan],
+        "cnn",
+    )
     accuracy, loss = figure.axes
     assert title(figure) == "cnn"
     assert accuracy.get_ylim() == (0.97, 1.001) and loss.get_ylim() == (0, 0.2)
@@ -196,14 +228,18 @@ def test_confusion_matrix() -> None:
     matrix = np.array([[50, 2, 0], [0, 40, 0], [1, 0, 30]])
     figure = evaluation.confusion_matrix(matrix, ["a", "b", "a long name"], "cnn")
     axes = figure.axes[0]
-    assert title(figure) == "cnn" and axes.get_ylabel() == "true" and axes.get_xlabel() == "predicted"
+    assert (
+        title(figure) == "cnn" and axes.get_ylabel() == "true" and axes.get_xlabel() == "predicted"
+    )
     written = {text.get_position()[::-1]: text.get_text() for text in axes.texts}
     assert written == {(0, 0): "50", (0, 1): "2", (1, 1): "40", (2, 0): "1", (2, 2): "30"}
     canvas.to_rgb(evaluation.confusion_matrix(np.eye(3, dtype=int), "abc"))  # no mistake at all
 
 
 def test_worst_mistakes(images: Images) -> None:
-    figure = evaluation.worst_mistakes(images.pixels, [1, 2, 3], [7, 8, 9], [0.99, 0.8, 0.5], images.names)
+    figure = evaluation.worst_mistakes(
+        images.pixels, [1, 2, 3], [7, 8, 9], [0.99, 0.8, 0.5], images.names
+    )
     assert [text.get_text() for text in figure.axes[0].texts][0] == "test:3\n1 as 7 99%"
     canvas.to_rgb(figure)
     none = evaluation.worst_mistakes(images.pixels[:0], [], [], [], [])

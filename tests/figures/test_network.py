@@ -17,13 +17,16 @@ SVG = "{http://www.w3.org/2000/svg}"
 def test_boxes_and_arrows(name: str) -> None:
     spec = NetworkSpec.from_dict(NETWORKS[name])
     picture = ElementTree.fromstring(network_svg(spec))
-    boxes = [tuple(float(box.get(key, "")) for key in ("x", "y", "width", "height"))
-             for box in picture.iter(f"{SVG}rect")]
+    boxes = [
+        tuple(float(box.get(key, "")) for key in ("x", "y", "width", "height"))
+        for box in picture.iter(f"{SVG}rect")
+    ]
     words = [text.text for text in picture.iter(f"{SVG}text")]
     assert set(words) >= {"input", *spec.names}
     assert len(boxes) == len(spec.names) + 1
     assert len([path for path in picture.iter(f"{SVG}path") if path.get("marker-end")]) == sum(
-        map(len, spec.sources.values()))
+        map(len, spec.sources.values())
+    )
     width, height = float(picture.get("width", "")), float(picture.get("height", ""))
     for place, (x, y, w, h) in enumerate(boxes):
         assert x >= 0 and x + w <= width and y >= 0 and y + h <= height

@@ -42,8 +42,11 @@ def escaped(model: Model, seed: int) -> list[str]:
             model.network(batch)
     found = bounds.layer_bounds(model)
     assert set(found) == set(points(model.network))
-    return [name for name, tensor in maps.items()
-            if (as_array(tensor) < found[name].low).any() or (as_array(tensor) > found[name].high).any()]
+    return [
+        name
+        for name, tensor in maps.items()
+        if (as_array(tensor) < found[name].low).any() or (as_array(tensor) > found[name].high).any()
+    ]
 
 
 @settings(max_examples=40, deadline=None)
@@ -52,16 +55,32 @@ def test_no_image_leaves_the_bounds(spec: NetworkSpec, seed: int) -> None:
     assert escaped(shaken(spec, seed), seed) == []
 
 
-def test_weights_without_magnitudes_are_caught(monkeypatch: pytest.MonkeyPatch, cnn_spec: NetworkSpec) -> None:
+def test_weights_without_magnitudes_are_caught(
+    monkeypatch: pytest.MonkeyPatch, cnn_spec: NetworkSpec
+) -> None:
     """Planted fault: the radius through W instead of |W|."""
     monkeypatch.setattr(bounds, "_absolute", lambda module, values: module(values))
     assert escaped(shaken(cnn_spec, 1), 1)
 
 
 def one_layer(kernel: float, bias: float) -> Model:
-    model = model_of(NetworkSpec.from_dict({"layers": [
-        {"type": "conv", "name": "Conv", "filters": 1, "kernel": 2, "activation": "relu"},
-        {"type": "flatten", "name": "Flatten"}, {"type": "dense", "name": "Out", "units": 2}]}))
+    model = model_of(
+        NetworkSpec.from_dict(
+            {
+                "layers": [
+                    {
+                        "type": "conv",
+                        "name": "Conv",
+                        "filters": 1,
+                        "kernel": 2,
+                        "activation": "relu",
+                    },
+                    {"type": "flatten", "name": "Flatten"},
+                    {"type": "dense", "name": "Out", "units": 2},
+                ]
+            }
+        )
+    )
     with torch.no_grad():
         model.network.Conv.conv.weight.fill_(kernel)
         model.network.Conv.conv.bias.fill_(bias)
@@ -76,12 +95,21 @@ def test_one_layer_is_exact() -> None:
     np.testing.assert_allclose(found.high, 2.1, atol=1e-5)
 
 
-@pytest.mark.parametrize("kernel, bias, silent", [
-    (0.5, -1e6, True), (-0.5, -1e-3, True), (0.5, -2.001, True),
-    (0.5, -1.999, False),  # raised by a white patch
-    (0.5, -2.0, False),  # never raised in exact arithmetic, but float32 rounding could: not called proved
-    (0.0, 1.0, False),  # constant, not silent
-])
+@pytest.mark.parametrize(
+    "kernel, bias, silent",
+    [
+        (0.5, -1e6, True),
+        (-0.5, -1e-3, True),
+        (0.5, -2.001, True),
+        (0.5, -1.999, False),  # raised by a white patch
+        (
+            0.5,
+            -2.0,
+            False,
+        ),  # never raised in exact arithmetic, but float32 rounding could: not called proved
+        (0.0, 1.0, False),  # constant, not silent
+    ],
+)
 def test_zero_is_proved_or_not_claimed(kernel: float, bias: float, silent: bool) -> None:
     found = bounds.layer_bounds(one_layer(kernel, bias))
     assert found["Conv"].zero.tolist() == [silent]

@@ -27,18 +27,29 @@ DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 def inputs(spec: NetworkSpec, dtype: torch.dtype = torch.float32, count: int = 2) -> Tensor:
     height, width, channels = spec.input_shape
-    return torch.randn(count, channels, height, width, generator=torch.Generator().manual_seed(3)).to(dtype)
+    return torch.randn(
+        count, channels, height, width, generator=torch.Generator().manual_seed(3)
+    ).to(dtype)
 
 
 def extractor(network: Network) -> nn.Module:
     """Torchvision's answer: every layer by name, and the convolution or dense module where it has an activation."""
     nodes = {name: name for name in network.spec.names}
-    nodes |= {f"{info.name}.{info.type}": f"{info.name}:pre" for info in network.spec.table
-              if info.type in ("conv", "dense")}
+    nodes |= {
+        f"{info.name}.{info.type}": f"{info.name}:pre"
+        for info in network.spec.table
+        if info.type in ("conv", "dense")
+    }
     wrapped = copy.copy(network)  # torchvision takes a bare module's "_1" for its own numbering
-    wrapped._modules = {name: module if isinstance(module, nn.Sequential) else nn.Sequential(OrderedDict(bare=module))
-                        for name, module in network._modules.items()}
-    return create_feature_extractor(wrapped, nodes, tracer_kwargs={"leaf_modules": [BatchNorm, SamePool]})
+    wrapped._modules = {
+        name: module
+        if isinstance(module, nn.Sequential)
+        else nn.Sequential(OrderedDict(bare=module))
+        for name, module in network._modules.items()
+    }
+    return create_feature_extractor(
+        wrapped, nodes, tracer_kwargs={"leaf_modules": [BatchNorm, SamePool]}
+    )
 
 
 def assert_equal_everywhere(network: Network, dtypes: tuple[torch.dtype, ...] = DTYPES) -> None:
@@ -47,7 +58,12 @@ def assert_equal_everywhere(network: Network, dtypes: tuple[torch.dtype, ...] = 
         theirs = extractor(network)
         for training in (False, True):
             for grad in (False, True):
-                compare(network.train(training), theirs.train(training), inputs(network.spec, dtype), grad)
+                compare(
+                    network.train(training),
+                    theirs.train(training),
+                    inputs(network.spec, dtype),
+                    grad,
+                )
 
 
 def compare(network: Network, theirs: nn.Module, x: Tensor, grad: bool) -> None:
@@ -76,7 +92,9 @@ def test_equals_torchvision_on_random_networks(spec: NetworkSpec) -> None:
 def test_a_swapped_name_is_noticed(cnn_spec: NetworkSpec) -> None:
     """The comparison itself must be able to fail: torchvision's layers under each other's names."""
     network = Network(cnn_spec)
-    swapped = create_feature_extractor(network, {"Max_Pool_1": "Conv2D_1", "Conv2D_1": "Max_Pool_1"})
+    swapped = create_feature_extractor(
+        network, {"Max_Pool_1": "Conv2D_1", "Conv2D_1": "Max_Pool_1"}
+    )
     with pytest.raises(AssertionError):
         compare(network, swapped, inputs(cnn_spec), False)
 
@@ -115,17 +133,32 @@ def as_keras(spec: NetworkSpec, name: str, tensor: Tensor) -> Tensor:
 
 def test_globs_and_order(cnn_spec: NetworkSpec) -> None:
     network = Network(cnn_spec)
-    assert select(network, ["Max_Pool_1", "Conv*"]) == ("Conv2D_1", "Max_Pool_1", "Conv2D_2", "Conv2D_3")
+    assert select(network, ["Max_Pool_1", "Conv*"]) == (
+        "Conv2D_1",
+        "Max_Pool_1",
+        "Conv2D_2",
+        "Conv2D_3",
+    )
     assert select(network, "Conv2D_1:*") == ("Conv2D_1:pre",)
     assert select(network, "*") == cnn_spec.names
     assert {*select(network, "*"), *select(network, "*:*")} == set(points(network))
 
 
-@pytest.mark.parametrize("name, told", [
-    ("Conv2D_7", "did you mean 'Conv2D_"), ("conv2d_1", "Conv2D_1"), ("Max_Pool_1:pre", "no activation"),
-    ("Conv2D_1:post", "no layer 'Conv2D_1:post'"), ("Nothing*", "Accepted")])
+@pytest.mark.parametrize(
+    "name, told",
+    [
+        ("Conv2D_7", "did you mean 'Conv2D_"),
+        ("conv2d_1", "Conv2D_1"),
+        ("Max_Pool_1:pre", "no activation"),
+        ("Conv2D_1:post", "no layer 'Conv2D_1:post'"),
+        ("Nothing*", "Accepted"),
+    ],
+)
 def test_unknown_names(cnn_spec: NetworkSpec, name: str, told: str) -> None:
-    with pytest.raises(CaptureError, match=name.replace("*", r"\*")) as error, capture(Network(cnn_spec), [name]):
+    with (
+        pytest.raises(CaptureError, match=name.replace("*", r"\*")) as error,
+        capture(Network(cnn_spec), [name]),
+    ):
         pass
     assert told in str(error.value)
 
@@ -147,7 +180,9 @@ def test_gradients_reach_the_captured_tensors(cnn_spec: NetworkSpec) -> None:
     network, x = Network(cnn_spec).double(), inputs(cnn_spec, torch.float64)
     with capture(network, ["Conv2D_2", "Conv2D_2:pre"]) as maps:
         logits = network(x)
-    after, before = torch.autograd.grad(logits[:, 3].sum(), [maps["Conv2D_2"], maps["Conv2D_2:pre"]])
+    after, before = torch.autograd.grad(
+        logits[:, 3].sum(), [maps["Conv2D_2"], maps["Conv2D_2:pre"]]
+    )
     assert after.abs().sum() > 0
     assert torch.equal(before, after * (maps["Conv2D_2:pre"] > 0))  # ReLU's derivative
 
@@ -164,8 +199,10 @@ def test_clone_guards_against_later_in_place_operations(cnn_spec: NetworkSpec) -
 
 
 def hooks(network: nn.Module) -> int:
-    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) + len(module._backward_hooks)
-               for module in network.modules())
+    return sum(
+        len(module._forward_hooks) + len(module._forward_pre_hooks) + len(module._backward_hooks)
+        for module in network.modules()
+    )
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])

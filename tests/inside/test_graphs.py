@@ -25,20 +25,26 @@ from lit_mnist.training.tensorboard.events import network_graph
 from tests.parity.layer_types import IN_FLOAT32, NETWORKS
 
 ALL = NETWORKS | IN_FLOAT32
-RESIDUAL = {"input_shape": [10, 10, 1], "layers": [
-    {"type": "conv", "name": "A", "filters": 4, "activation": "relu"},
-    {"type": "conv", "name": "B", "filters": 4, "padding": "same", "activation": "relu"},
-    {"type": "add", "name": "Sum", "inputs": ["A", "B"]},
-    {"type": "pool", "name": "Pool"},
-    {"type": "flatten", "name": "Flatten"},
-    {"type": "dense", "name": "Out", "units": 3, "activation": "softmax"}]}
+RESIDUAL = {
+    "input_shape": [10, 10, 1],
+    "layers": [
+        {"type": "conv", "name": "A", "filters": 4, "activation": "relu"},
+        {"type": "conv", "name": "B", "filters": 4, "padding": "same", "activation": "relu"},
+        {"type": "add", "name": "Sum", "inputs": ["A", "B"]},
+        {"type": "pool", "name": "Pool"},
+        {"type": "flatten", "name": "Flatten"},
+        {"type": "dense", "name": "Out", "units": 3, "activation": "softmax"},
+    ],
+}
 
 
 def network_of(name: str, seed: int = 1) -> tuple[Network, Tensor]:
     spec = NetworkSpec.from_dict(ALL[name])
     height, width, channels = spec.input_shape
     generator = torch.Generator().manual_seed(seed)
-    return Network(spec, seed).eval(), torch.rand(5, channels, height, width, generator=generator) * 2 - 1
+    return Network(spec, seed).eval(), torch.rand(
+        5, channels, height, width, generator=generator
+    ) * 2 - 1
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -72,19 +78,27 @@ def test_bounds_hold(name: str) -> None:
         with capture(network, ["*", "*:pre"]) as values, torch.no_grad():
             network(images)
         for point, value in values.items():
-            assert (value.numpy() >= bounds[point].low).all() and (value.numpy() <= bounds[point].high).all(), point
+            assert (value.numpy() >= bounds[point].low).all() and (
+                value.numpy() <= bounds[point].high
+            ).all(), point
     for point, bound in bounds.items():
         assert (bound.unbounded is None) == bool(np.isfinite(bound.high).all()), point
 
 
 def test_what_has_no_bounds_is_named() -> None:
     network, _ = network_of("scales")
-    bounds = propagate(network, *(torch.full((1, 4, 9, 8), end, dtype=torch.float64) for end in (-1.0, 1.0)))
+    bounds = propagate(
+        network, *(torch.full((1, 4, 9, 8), end, dtype=torch.float64) for end in (-1.0, 1.0))
+    )
     assert bounds["First"].unbounded is None
     assert bounds["LayerNorm"].unbounded == bounds["Dense"].unbounded == "LayerNorm"
     merged, _ = network_of("merges")
-    bounds = propagate(merged, *(torch.full((1, 4, 9, 8), end, dtype=torch.float64) for end in (-1.0, 1.0)))
-    assert {bounds[name].unbounded for name in ("Add", "Subtract", "Average", "Norm", "Multiply")} == {None}
+    bounds = propagate(
+        merged, *(torch.full((1, 4, 9, 8), end, dtype=torch.float64) for end in (-1.0, 1.0))
+    )
+    assert {
+        bounds[name].unbounded for name in ("Add", "Subtract", "Average", "Norm", "Multiply")
+    } == {None}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -93,9 +107,15 @@ def test_tensorboard_draws_every_input(name: str) -> None:
     nodes = {node.name: node for node in network_graph(network).node}
     assert all(source in nodes for node in nodes.values() for source in node.input)
     for info in network.spec.table:
-        boxes = {source.split("/")[0] for key, node in nodes.items() if key.split("/")[0] == info.name
-                 for source in node.input}
-        assert boxes - {info.name} == {"image" if source == "input" else source for source in info.inputs}
+        boxes = {
+            source.split("/")[0]
+            for key, node in nodes.items()
+            if key.split("/")[0] == info.name
+            for source in node.input
+        }
+        assert boxes - {info.name} == {
+            "image" if source == "input" else source for source in info.inputs
+        }
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -108,7 +128,9 @@ def test_taps_give_what_the_network_gives(name: str) -> None:
     for point, value in zip(asked, tapped, strict=True):
         assert torch.allclose(value, values[point], atol=1e-5), point
     for point in asked[:-1]:
-        assert torch.allclose(Subnetwork(network, [point])(images)[1], values[point], atol=1e-5), point
+        assert torch.allclose(Subnetwork(network, [point])(images)[1], values[point], atol=1e-5), (
+            point
+        )
 
 
 def test_gradient_methods_work_on_branches() -> None:
@@ -121,13 +143,18 @@ def test_gradient_methods_work_on_branches() -> None:
         GradCam("B")(network, images, "A/0")
 
 
-@pytest.mark.parametrize("explain", [
-    lambda network, images: LRP()(network, images, "predicted"),
-    lambda network, images: project_map(network, images, "Sum", 0),
-])
+@pytest.mark.parametrize(
+    "explain",
+    [
+        lambda network, images: LRP()(network, images, "predicted"),
+        lambda network, images: project_map(network, images, "Sum", 0),
+    ],
+)
 def test_methods_of_chains_refuse_branches_by_name(explain) -> None:
     network = Network(NetworkSpec.from_dict(RESIDUAL), 3).eval()
-    with pytest.raises(AttributionError, match="'Sum' reads A, B: the layers up to '(Out|Sum)' branch"):
+    with pytest.raises(
+        AttributionError, match="'Sum' reads A, B: the layers up to '(Out|Sum)' branch"
+    ):
         explain(network, torch.rand(2, 1, 10, 10))
 
 
@@ -139,7 +166,10 @@ def test_methods_of_chains_work_up_to_the_branches() -> None:
 
 
 def test_lrp_names_a_layer_without_a_rule() -> None:
-    layers = [{"type": "conv", "name": "A", "filters": 2, "activation": "gelu"}, *RESIDUAL["layers"][-2:]]
+    layers = [
+        {"type": "conv", "name": "A", "filters": 2, "activation": "gelu"},
+        *RESIDUAL["layers"][-2:],
+    ]
     network = Network(NetworkSpec.from_dict(RESIDUAL | {"layers": layers})).eval()
     with pytest.raises(AttributionError, match="no rule for the GELU of layer 'A'"):
         LRP()(network, torch.rand(2, 1, 10, 10), 0)
@@ -152,7 +182,9 @@ def test_pixels_that_reach_the_output_through_branches() -> None:
         {"type": "cropping", "name": "Top", "cropping": [[0, 7], [0, 0]], "inputs": ["input"]},
         {"type": "global_pool", "name": "L", "inputs": ["Left"]},
         {"type": "global_pool", "name": "T", "inputs": ["Top"]},
-        {"type": "concatenate", "name": "Both", "inputs": ["L", "T"]}, RESIDUAL["layers"][-1]]
+        {"type": "concatenate", "name": "Both", "inputs": ["L", "T"]},
+        RESIDUAL["layers"][-1],
+    ]
     spec = NetworkSpec.from_dict(RESIDUAL | {"layers": layers})
     images = torch.rand(1, 1, 10, 10, requires_grad=True)
     Network(spec).eval()(images)[0, 0].backward()

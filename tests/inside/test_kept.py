@@ -15,9 +15,13 @@ from lit_mnist.inside import kept as k
 from lit_mnist.runs.model import Model, open_model, save_model
 from tests.networks import tiny_model
 
-CONTENT = {"values": np.array([0.1, np.nan, np.inf], np.float32),
-           "nested": {"empty": np.zeros((0, 3)), "list": [1, 0.1]},
-           "infinite": float("-inf"), "none": None, "true": True}
+CONTENT = {
+    "values": np.array([0.1, np.nan, np.inf], np.float32),
+    "nested": {"empty": np.zeros((0, 3)), "list": [1, 0.1]},
+    "infinite": float("-inf"),
+    "none": None,
+    "true": True,
+}
 
 
 @pytest.fixture
@@ -34,7 +38,10 @@ def test_content_comes_back_to_the_last_bit(model: Model) -> None:
     path = store.write("values", {"seed": 0}, CONTENT)
     assert path.parent == model.run / "inside"
     found = store.read("values", {"seed": 0})
-    assert found["values"].dtype == np.float32 and found["values"].tobytes() == CONTENT["values"].tobytes()
+    assert (
+        found["values"].dtype == np.float32
+        and found["values"].tobytes() == CONTENT["values"].tobytes()
+    )
     assert found["nested"]["empty"].shape == (0, 3) and found["nested"]["list"] == [1, 0.1]
     assert found["infinite"] == float("-inf") and found["none"] is None and found["true"] is True
     assert store.read("values", {"seed": 1}) is None and store.read("others", {"seed": 0}) is None
@@ -54,8 +61,13 @@ def test_another_network_makes_results_stale_and_that_is_said(model: Model) -> N
 
 
 def test_the_hash_knows_weights_scaling_and_description(model: Model) -> None:
-    hashes = {k.network_hash(model), k.network_hash(replace(model, dataset="mnist")),
-              k.network_hash(replace(model, standardizer=replace(model.standardizer, scale=np.array(2.0))))}
+    hashes = {
+        k.network_hash(model),
+        k.network_hash(replace(model, dataset="mnist")),
+        k.network_hash(
+            replace(model, standardizer=replace(model.standardizer, scale=np.array(2.0)))
+        ),
+    }
     with torch.no_grad():
         model.network.Conv2D_1.conv.bias[0] += 1e-6
     assert len(hashes | {k.network_hash(model)}) == 4
@@ -79,7 +91,8 @@ def test_a_damaged_file_is_computed_anew(model: Model, damage: str) -> None:
 
 
 def test_single_files_and_folders_that_cannot_be_written_use_the_cache(
-        model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(k, "cache_folder", lambda: tmp_path / "cache" / "lit_mnist")
     single = tmp_path / "single.ckpt"
     shutil.copy(model.path, single)
@@ -93,7 +106,10 @@ def test_single_files_and_folders_that_cannot_be_written_use_the_cache(
     shutil.rmtree(tmp_path / "cache")
     (tmp_path / "cache").write_text("no folder either")
     said: list[str] = []
-    assert k.kept_results(model, said.append).write("values", {"a": 1}, CONTENT) is None and "not kept" in said[0]
+    assert (
+        k.kept_results(model, said.append).write("values", {"a": 1}, CONTENT) is None
+        and "not kept" in said[0]
+    )
 
 
 def test_a_model_that_comes_from_no_file_keeps_nothing() -> None:

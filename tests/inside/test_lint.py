@@ -49,8 +49,20 @@ def test_our_networks_are_clean(spec: NetworkSpec) -> None:
     assert network.training
 
 
-@pytest.mark.parametrize("function", [F.relu, torch.relu, torch.tanh, F.leaky_relu, F.elu, lambda x: x.relu(),
-                                      lambda x: x.clamp(min=0), torch.sigmoid, lambda x: x.relu_()])
+@pytest.mark.parametrize(
+    "function",
+    [
+        F.relu,
+        torch.relu,
+        torch.tanh,
+        F.leaky_relu,
+        F.elu,
+        lambda x: x.relu(),
+        lambda x: x.clamp(min=0),
+        torch.sigmoid,
+        lambda x: x.relu_(),
+    ],
+)
 def test_functional_activations(function) -> None:
     network = Functional(function)
     (found,) = lint(network, X)
@@ -91,7 +103,9 @@ def test_shared_activation_is_refused_without_a_pass(cnn_spec: NetworkSpec) -> N
 def test_in_place_activation(cnn_spec: NetworkSpec) -> None:
     network = Network(cnn_spec)
     network.Dense_1.activation = nn.ELU(inplace=True)
-    with pytest.raises(LintError, match=r"'Dense_1.activation' is a ELU\(inplace=True\).* ELU\(inplace=False\)"):
+    with pytest.raises(
+        LintError, match=r"'Dense_1.activation' is a ELU\(inplace=True\).* ELU\(inplace=False\)"
+    ):
         require_clean(network)
 
 
@@ -99,7 +113,9 @@ def test_modules_of_activations_are_fine_and_nothing_is_left() -> None:
     network = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.Sigmoid()).train()
     assert lint(network, X) == ()
     assert network.training
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+    assert not any(
+        module._forward_hooks or module._forward_pre_hooks for module in network.modules()
+    )
 
 
 def test_other_networks_need_an_example() -> None:
@@ -112,4 +128,6 @@ def test_nothing_is_left_where_the_pass_fails() -> None:
     with pytest.raises(RuntimeError):
         lint(network, torch.zeros(1, 3))
     assert network.training
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+    assert not any(
+        module._forward_hooks or module._forward_pre_hooks for module in network.modules()
+    )

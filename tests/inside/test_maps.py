@@ -24,7 +24,10 @@ def test_feature_maps_are_the_layers_values(images: Images) -> None:
     model = tiny_model()
     found = feature_maps(model, images, ["Conv2D_*", "Dense_1:probabilities"])
     assert [(record.answer.image, record.layer) for record in found] == [
-        (image, layer) for image in images.names for layer in ("Conv2D_1", "Conv2D_2", "Dense_1:probabilities")]
+        (image, layer)
+        for image in images.names
+        for layer in ("Conv2D_1", "Conv2D_2", "Dense_1:probabilities")
+    ]
     values = all_values(model, images.pixels, 1, "Conv2D_2")
     assert np.array_equal(found[4].values, values[1].reshape(9, 11, 11))
     assert found[4].range == (values[1].min(), values[1].max())
@@ -46,7 +49,9 @@ def test_journey(images: Images) -> None:
     model = tiny_model()
     record = journey(model, images, 4)
     assert record.layers == ("Conv2D_1", "Max_Pool_1", "Conv2D_2")
-    assert [[image.shape for image in row] for row in record.values] == [[(26, 26), (13, 13), (11, 11)]] * 2
+    assert [[image.shape for image in row] for row in record.values] == [
+        [(26, 26), (13, 13), (11, 11)]
+    ] * 2
     assert np.array_equal(record.values[1][2], feature_maps(model, images, "Conv2D_2")[1].values[4])
 
 
@@ -56,8 +61,16 @@ def test_journey_refuses_what_is_not_there(images: Images) -> None:
         journey(model, images, 5)
     with pytest.raises(UserError, match="'Dense_1'.*only layers that give maps"):
         journey(model, images, 0, ["Dense_1"])
-    dense = model_of(NetworkSpec.from_dict({"layers": [{"type": "flatten", "name": "Flatten"},
-                                                       {"type": "dense", "name": "Out", "units": 2}]}))
+    dense = model_of(
+        NetworkSpec.from_dict(
+            {
+                "layers": [
+                    {"type": "flatten", "name": "Flatten"},
+                    {"type": "dense", "name": "Out", "units": 2},
+                ]
+            }
+        )
+    )
     with pytest.raises(UserError, match="no convolution or pooling layer"):
         journey(dense, images)
     with pytest.raises(CaptureError, match="Conv2D_3"):
@@ -66,7 +79,9 @@ def test_journey_refuses_what_is_not_there(images: Images) -> None:
 
 def test_standardized_as_the_sources() -> None:
     """Mean 128 and deviation 64 for each map on its own, clipped; a constant map has no deviation to divide by."""
-    maps = np.stack([np.arange(16.0).reshape(4, 4), np.zeros((4, 4)), np.full((4, 4), 3.0), np.eye(4) * 1e6])
+    maps = np.stack(
+        [np.arange(16.0).reshape(4, 4), np.zeros((4, 4)), np.full((4, 4), 3.0), np.eye(4) * 1e6]
+    )
     shown = deprocess(maps)
     assert shown[0].mean() == pytest.approx(128) and shown[0].std() == pytest.approx(64)
     assert (shown[1:3] == 128).all()

@@ -21,10 +21,16 @@ def test_equals_numpy(digits: Dataset, size: int) -> None:
     found = activation_statistics(model.network, batches(model, pixels, size))
     assert [record.layer for record in found] == list(model.spec.names)
     for record in found:
-        values = all_values(model, pixels, size, record.layer).swapaxes(0, 1).reshape(len(record.mean), -1)
+        values = (
+            all_values(model, pixels, size, record.layer)
+            .swapaxes(0, 1)
+            .reshape(len(record.mean), -1)
+        )
         assert record.images == 40
         mean = values.mean(1, dtype=np.float64)
-        np.testing.assert_allclose(record.mean, mean, rtol=1e-5, atol=1e-7)  # within an image sums are float32
+        np.testing.assert_allclose(
+            record.mean, mean, rtol=1e-5, atol=1e-7
+        )  # within an image sums are float32
         np.testing.assert_array_equal(record.minimum, values.min(1))
         np.testing.assert_array_equal(record.maximum, values.max(1))
         np.testing.assert_allclose(record.zeros, (values == 0).mean(1), rtol=1e-12)
@@ -44,10 +50,30 @@ def test_low_precision_counts_exactly(digits: Dataset) -> None:
 
 def four_kinds() -> Model:
     """On pixels x: map 0 at most 2 - 3, map 1 wants dark ones, 2 pure white, 3 is x + (1 - x) - 1.1, 4 is x."""
-    model = model_of(NetworkSpec.from_dict({"layers": [
-        {"type": "conv", "name": "Pair", "filters": 2, "kernel": 1, "activation": "relu"},
-        {"type": "conv", "name": "Kinds", "filters": 5, "kernel": 1, "activation": "relu"},
-        {"type": "flatten", "name": "Flatten"}, {"type": "dense", "name": "Out", "units": 2}]}))
+    model = model_of(
+        NetworkSpec.from_dict(
+            {
+                "layers": [
+                    {
+                        "type": "conv",
+                        "name": "Pair",
+                        "filters": 2,
+                        "kernel": 1,
+                        "activation": "relu",
+                    },
+                    {
+                        "type": "conv",
+                        "name": "Kinds",
+                        "filters": 5,
+                        "kernel": 1,
+                        "activation": "relu",
+                    },
+                    {"type": "flatten", "name": "Flatten"},
+                    {"type": "dense", "name": "Out", "units": 2},
+                ]
+            }
+        )
+    )
     with torch.no_grad():
         model.network.Pair.conv.weight.copy_(torch.tensor([1.0, -1.0]).view(2, 1, 1, 1))
         model.network.Pair.conv.bias.copy_(torch.tensor([0.0, 1.0]))  # x and 1 - x
@@ -64,8 +90,13 @@ def test_three_kinds_of_silence() -> None:
     statistics = activation_statistics(model.network, batches(model, white), "Kinds")
     (found,) = silence(model, statistics, attempts=40)
     states = [found.state(number) for number in range(5)]
-    assert states == ["unreachable", "silent on this data", "silent for random input", "not raised in 40 attempts",
-                      "active"]
+    assert states == [
+        "unreachable",
+        "silent on this data",
+        "silent for random input",
+        "not raised in 40 attempts",
+        "active",
+    ]
 
 
 def test_random_pixels_are_reproducible_and_varied() -> None:
@@ -78,8 +109,15 @@ def test_random_pixels_are_reproducible_and_varied() -> None:
 
 
 def test_colour_networks_are_tried_too() -> None:
-    spec = NetworkSpec.from_dict({"input_shape": [6, 5, 3], "layers": [
-        {"type": "flatten", "name": "Flatten"}, {"type": "dense", "name": "Out", "units": 2}]})
+    spec = NetworkSpec.from_dict(
+        {
+            "input_shape": [6, 5, 3],
+            "layers": [
+                {"type": "flatten", "name": "Flatten"},
+                {"type": "dense", "name": "Out", "units": 2},
+            ],
+        }
+    )
     model = model_of(spec)
     statistics = activation_statistics(model.network, [torch.rand(4, 3, 6, 5)])
     assert [record.attempts for record in silence(model, statistics, 5)] == [5, 5]
@@ -113,6 +151,20 @@ def test_what_cannot_work() -> None:
         activation_statistics(model.network, [])
     with pytest.raises(DataError, match="did you mean 'test'"):
         dataset_part(model, "tests")
-    small = model_of(NetworkSpec.from_dict({"input_shape": [6, 5, 3], "layers": [
-        {"type": "flatten", "name": "Flatten"}, {"type": "dense", "name": "Out", "units": 2}]}))
-    assert dataset_part(small, "test")[0].shape == (360, 6, 5, 3)  # the digits, brought to the network's size
+    small = model_of(
+        NetworkSpec.from_dict(
+            {
+                "input_shape": [6, 5, 3],
+                "layers": [
+                    {"type": "flatten", "name": "Flatten"},
+                    {"type": "dense", "name": "Out", "units": 2},
+                ],
+            }
+        )
+    )
+    assert dataset_part(small, "test")[0].shape == (
+        360,
+        6,
+        5,
+        3,
+    )  # the digits, brought to the network's size

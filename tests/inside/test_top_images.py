@@ -40,10 +40,14 @@ def test_equals_a_full_sort(digits: Dataset, layer: str, size: int) -> None:
         if measure == "peak":
             order = np.argsort(-scores, axis=0, kind="stable")[:12].T
             assert np.array_equal(ranking.index, order)
-        np.testing.assert_allclose(ranking.values, -np.sort(-scores, axis=0)[:12].T, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(
+            ranking.values, -np.sort(-scores, axis=0)[:12].T, rtol=1e-6, atol=1e-7
+        )
         for number, place in np.ndindex(ranking.index.shape):
             where = values[ranking.index[number, place], number].argmax()
-            assert np.array_equal(ranking.boxes[number, place], boxes(model.spec, layer, np.array(where)))
+            assert np.array_equal(
+                ranking.boxes[number, place], boxes(model.spec, layer, np.array(where))
+            )
 
 
 @settings(max_examples=30, deadline=None)
@@ -52,16 +56,20 @@ def test_a_unit_sees_nothing_outside_its_box(spec: NetworkSpec, data: st.DataObj
     """The gradient of a unit's value is zero outside its receptive field, for every layer."""
     model = model_of(spec)
     height, width, channels = spec.input_shape
-    x = torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    x = torch.rand(
+        1, channels, height, width, generator=torch.Generator().manual_seed(1)
+    ).requires_grad_()
     with capture(model.network, "*") as maps:
         model.network(x)
     for name, tensor in maps.items():
         flat = tensor[0].flatten(1) if tensor.dim() == 4 else tensor[0].unsqueeze(-1)
         position = data.draw(st.integers(0, flat.shape[1] - 1))
-        gradient = torch.autograd.grad(flat[:, position].sum(), x, retain_graph=True)[0][0].abs().sum(0)
+        gradient = (
+            torch.autograd.grad(flat[:, position].sum(), x, retain_graph=True)[0][0].abs().sum(0)
+        )
         top, left, bottom, right = boxes(spec, name, np.array(position))
         inside = torch.zeros(height, width, dtype=torch.bool)
-        inside[max(0, top):max(0, bottom), max(0, left):max(0, right)] = True
+        inside[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
         assert not gradient[~inside].any(), name
 
 
@@ -74,8 +82,12 @@ def test_a_smaller_box_would_be_noticed(cnn_spec: NetworkSpec) -> None:
     gradient = torch.autograd.grad(maps["Conv2D_3:pre"][0, :, 1, 1].sum(), x)[0][0, 0].abs()
     top, left, bottom, right = boxes(cnn_spec, "Conv2D_3", np.array(4))
     assert (bottom - top, right - left) == (18, 18)
-    for border in (gradient[top, left:right], gradient[bottom - 1, left:right], gradient[top:bottom, left],
-                   gradient[top:bottom, right - 1]):
+    for border in (
+        gradient[top, left:right],
+        gradient[bottom - 1, left:right],
+        gradient[top:bottom, left],
+        gradient[top:bottom, right - 1],
+    ):
         assert border.any()
 
 
@@ -116,7 +128,9 @@ def test_what_cannot_work(digits: Dataset) -> None:
     assert not any(module._forward_hooks for module in model.network.modules())
 
 
-def test_what_is_kept_is_read_again(digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_kept_is_read_again(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save_model(tiny_model(), tmp_path / "tiny.ckpt")
     model, pixels = open_model(tmp_path / "tiny.ckpt"), digits.test_images[:50]
     kept = kept_results(model)

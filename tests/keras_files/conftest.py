@@ -10,8 +10,11 @@ import pytest
 
 def needs_keras(test: Any) -> Any:
     """Mark a test that runs Keras, whose own warnings are not this program's."""
-    marks = (pytest.mark.keras, pytest.mark.filterwarnings("ignore"),
-             pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs the extra `keras`"))
+    marks = (
+        pytest.mark.keras,
+        pytest.mark.filterwarnings("ignore"),
+        pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs the extra `keras`"),
+    )
     for mark in marks:
         test = mark(test)
     return test

@@ -34,7 +34,14 @@ VERSION = tuple(int(part) for part in RELEASE.split(".")[:2])
 
 def sequential():
     layers = [
-        L.Conv2D(3, (3, 3), activation="relu", input_shape=(12, 12, 1), name="Conv2D_2", kernel_regularizer="l2"),
+        L.Conv2D(
+            3,
+            (3, 3),
+            activation="relu",
+            input_shape=(12, 12, 1),
+            name="Conv2D_2",
+            kernel_regularizer="l2",
+        ),
         L.MaxPooling2D((2, 2), name="Max_Pool_1"),
         L.Conv2D(4, (2, 3), padding="same", strides=(1, 1), name="conv2d-1"),
         L.BatchNormalization(name="norm"),
@@ -63,7 +70,11 @@ def functional():
     x = L.Conv2D(2, 2, activation="sigmoid", name="last_conv")(x)
     x = L.Flatten(name="flat")(x)
     x = L.Dense(3, name="scores")(x)
-    x = L.Softmax(name="out")(x) if hasattr(L, "Softmax") else L.Activation("softmax", name="out")(x)
+    x = (
+        L.Softmax(name="out")(x)
+        if hasattr(L, "Softmax")
+        else L.Activation("softmax", name="out")(x)
+    )
     return keras.models.Model(image, x)
 
 
@@ -75,18 +86,27 @@ def shaken(model):
 
 def main(folder, name):
     out = {"release": np.array(f"keras {RELEASE}")}
-    optimizers = {"sequential": lambda: keras.optimizers.RMSprop(), "functional": lambda: keras.optimizers.Adam()}
+    optimizers = {
+        "sequential": lambda: keras.optimizers.RMSprop(),
+        "functional": lambda: keras.optimizers.Adam(),
+    }
     for kind, build, channels in (("sequential", sequential, 1), ("functional", functional, 3)):
         model = shaken(build())
-        model.compile(optimizer=optimizers[kind](), loss="categorical_crossentropy", metrics=["accuracy"])
+        model.compile(
+            optimizer=optimizers[kind](), loss="categorical_crossentropy", metrics=["accuracy"]
+        )
         images = some_images(channels)
         model.fit(images, np.eye(3)[[0, 1, 2, 0, 1, 2]], batch_size=3, epochs=2, verbose=0)
         out[kind] = model.predict(images)
         if VERSION >= (2, 12):  # before .h5: Keras 3 forgets a model's optimiser when it writes .h5
-            as_zip = {(2, 12): {"save_format": "keras_v3"}, (2, 15): {"save_format": "keras"}}.get(VERSION, {})
+            as_zip = {(2, 12): {"save_format": "keras_v3"}, (2, 15): {"save_format": "keras"}}.get(
+                VERSION, {}
+            )
             model.save(os.path.join(folder, f"{name}_{kind}.keras"), **as_zip)
         model.save(os.path.join(folder, f"{name}_{kind}.h5"))
-    model.save_weights(os.path.join(folder, name + (".weights.h5" if VERSION >= (3, 0) else "_weights.h5")))
+    model.save_weights(
+        os.path.join(folder, name + (".weights.h5" if VERSION >= (3, 0) else "_weights.h5"))
+    )
     np.savez_compressed(os.path.join(folder, name + ".npz"), **out)
     print(json.dumps({"release": RELEASE}))
 

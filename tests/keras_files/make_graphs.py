@@ -25,15 +25,23 @@ def graph():
     image = L.Input((12, 12, 3), name="image")
     a = L.Conv2D(4, 3, padding="same", activation="tanh", name="a")(image)
     d = L.DepthwiseConv2D(3, padding="same", name="depthwise")(a)
-    s = L.SeparableConv2D(5, 3, padding="same", depth_multiplier=2, name="separable")(L.GaussianNoise(0.1, name="n")(a))
+    s = L.SeparableConv2D(5, 3, padding="same", depth_multiplier=2, name="separable")(
+        L.GaussianNoise(0.1, name="n")(a)
+    )
     x = L.Concatenate(name="joined")([L.Add(name="sum")([a, d, a]), s])
     x = L.Conv2DTranspose(3, 3, strides=2, padding="same", name="transposed")(x)
     x = L.Concatenate(name="again")([x, L.UpSampling2D(2, name="enlarged")(d)])
     x = L.PReLU(shared_axes=[1, 2], name="prelu")(x)
-    nested = keras.models.Sequential([
-        L.Conv2D(4, 2, strides=2, input_shape=(24, 24, 7), name="inside"), L.BatchNormalization(name="norm"),
-        L.Activation("selu", name="selu"), L.Cropping2D(((1, 0), (0, 2)), name="cropped"),
-        L.Conv2D(4, 1, name="last")], name="nested")
+    nested = keras.models.Sequential(
+        [
+            L.Conv2D(4, 2, strides=2, input_shape=(24, 24, 7), name="inside"),
+            L.BatchNormalization(name="norm"),
+            L.Activation("selu", name="selu"),
+            L.Cropping2D(((1, 0), (0, 2)), name="cropped"),
+            L.Conv2D(4, 1, name="last"),
+        ],
+        name="nested",
+    )
     v = L.GlobalMaxPooling2D(name="largest")(nested(x))
     twice = L.Dense(4, activation="softsign", name="twice")
     v = twice(twice(v))
@@ -47,13 +55,21 @@ def graph():
 
 def first():
     first = {"data_format": "channels_first"}
-    return keras.models.Sequential([
-        L.Conv2D(3, 3, activation="relu", input_shape=(1, 12, 12), name="conv", **first),
-        L.BatchNormalization(axis=1, name="norm"), L.MaxPooling2D(2, name="pool", **first),
-        L.ZeroPadding2D(((1, 0), (0, 2)), name="pad", **first), L.Conv2D(4, (2, 3), name="wide", **first),
-        L.Flatten(name="flat"), L.Dropout(0.2, name="drop"), L.BatchNormalization(name="vector"),
-        L.Dense(5, activation="softsign", name="dense"), L.Dense(4, activation="hard_sigmoid", name="hard"),
-        L.Dense(3, activation="softmax", name="scores")])
+    return keras.models.Sequential(
+        [
+            L.Conv2D(3, 3, activation="relu", input_shape=(1, 12, 12), name="conv", **first),
+            L.BatchNormalization(axis=1, name="norm"),
+            L.MaxPooling2D(2, name="pool", **first),
+            L.ZeroPadding2D(((1, 0), (0, 2)), name="pad", **first),
+            L.Conv2D(4, (2, 3), name="wide", **first),
+            L.Flatten(name="flat"),
+            L.Dropout(0.2, name="drop"),
+            L.BatchNormalization(name="vector"),
+            L.Dense(5, activation="softsign", name="dense"),
+            L.Dense(4, activation="hard_sigmoid", name="hard"),
+            L.Dense(3, activation="softmax", name="scores"),
+        ]
+    )
 
 
 def modern():
@@ -79,18 +95,30 @@ def modern():
 
 
 def main(folder, name):
-    models = {"graph": graph, "first": first, "modern": modern} if VERSION >= (2, 4) else {
-        "graph": graph, "first": first}
+    models = (
+        {"graph": graph, "first": first, "modern": modern}
+        if VERSION >= (2, 4)
+        else {"graph": graph, "first": first}
+    )
     out = {"release": np.array("keras " + RELEASE)}
     for kind, build in models.items():
         images = some_images(1 if kind == "first" else 3)
         model = shaken(build())
         for layer in model.layers:
-            if hasattr(layer, "finalize_state"):  # Normalization computes with a copy of its weights
+            if hasattr(
+                layer, "finalize_state"
+            ):  # Normalization computes with a copy of its weights
                 layer.finalize_state()
         if kind == "graph":
-            model.compile(optimizer=keras.optimizers.Adadelta(), loss=["categorical_crossentropy", "mse"])
-            model.fit(images, [np.eye(3)[[0, 1, 2, 0, 1, 2]], np.eye(2)[[0, 1, 0, 1, 0, 1]]], batch_size=3, verbose=0)
+            model.compile(
+                optimizer=keras.optimizers.Adadelta(), loss=["categorical_crossentropy", "mse"]
+            )
+            model.fit(
+                images,
+                [np.eye(3)[[0, 1, 2, 0, 1, 2]], np.eye(2)[[0, 1, 0, 1, 0, 1]]],
+                batch_size=3,
+                verbose=0,
+            )
         try:
             predicted = model.predict(images.transpose(0, 3, 1, 2) if kind == "first" else images)
         except Exception as error:  # a TensorFlow whose processor kernels know channels last alone
@@ -102,7 +130,10 @@ def main(folder, name):
             path = os.path.join(folder, name + "_" + kind + ending)
             try:
                 model.save(path)
-            except (ValueError, TypeError) as error:  # Keras 3.0 cannot write all that it builds as .h5
+            except (
+                ValueError,
+                TypeError,
+            ) as error:  # Keras 3.0 cannot write all that it builds as .h5
                 print(kind, ending, error)
                 os.remove(path)
     np.savez_compressed(os.path.join(folder, name + ".npz"), **out)

@@ -17,10 +17,28 @@ from tests.keras_files.files import DATA, unpacked
 from tests.keras_files.images import some_images
 
 RELEASES = sorted(path.stem for path in (DATA / "graphs").glob("*.zip"))
-FILES = ("k216_first.h5", "k216_graph.h5", "tf24_graph.h5", "tf24_modern.h5", "tf215_first.h5", "tf215_first.keras",
-         "tf215_graph.h5", "tf215_graph.keras", "tf215_modern.h5", "tf215_modern.keras", "k305_first.h5",
-         "k305_first.keras", "k305_graph.keras", "k305_modern.keras", "k315_first.h5", "k315_first.keras",
-         "k315_graph.h5", "k315_graph.keras", "k315_modern.h5", "k315_modern.keras")
+FILES = (
+    "k216_first.h5",
+    "k216_graph.h5",
+    "tf24_graph.h5",
+    "tf24_modern.h5",
+    "tf215_first.h5",
+    "tf215_first.keras",
+    "tf215_graph.h5",
+    "tf215_graph.keras",
+    "tf215_modern.h5",
+    "tf215_modern.keras",
+    "k305_first.h5",
+    "k305_first.keras",
+    "k305_graph.keras",
+    "k305_modern.keras",
+    "k315_first.h5",
+    "k315_first.keras",
+    "k315_graph.h5",
+    "k315_graph.keras",
+    "k315_modern.h5",
+    "k315_modern.keras",
+)
 GRAPHS = [name for name in FILES if "_graph" in name]
 
 
@@ -48,7 +66,10 @@ def largest_difference(graphs: Path, name: str, file: KerasFile | None = None) -
     release, kind = name.split(".")[0].split("_")
     results = values(file or read_keras(graphs / name), *(["side"] if kind == "graph" else []))
     with np.load(graphs / f"{release}.npz") as record:
-        return max(float(np.abs(result - record[f"{kind}_{number}"]).max()) for number, result in enumerate(results))
+        return max(
+            float(np.abs(result - record[f"{kind}_{number}"]).max())
+            for number, result in enumerate(results)
+        )
 
 
 def test_all_files_are_tried(graphs: Path) -> None:
@@ -61,8 +82,9 @@ def test_predictions_are_those_of_the_release_that_wrote_it(graphs: Path, name: 
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if "_first" in name])
-def test_channels_first_is_said_and_dense_kernels_are_turned(graphs: Path, name: str,
-                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_channels_first_is_said_and_dense_kernels_are_turned(
+    graphs: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Flattened with their channels first, images reach the dense layer in another order than ours."""
     file = read_keras(graphs / name)
     assert file.spec.input_shape == (12, 12, 1) and file.channels_first
@@ -100,7 +122,9 @@ def test_another_output_is_chosen_by_name(graphs: Path, tmp_path: Path, run_cli:
     model = open_model(tmp_path / "side.ckpt")
     assert model.spec.kept == ("side", "out")
     with torch.no_grad():
-        probabilities = model.network.probabilities(model.network(as_images(some_images(3)))).numpy()
+        probabilities = model.network.probabilities(
+            model.network(as_images(some_images(3)))
+        ).numpy()
     with np.load(graphs / "k315.npz") as record:
         assert np.abs(probabilities - record["graph_1"]).max() < 1e-6
     code, out, err = run_cli("convert", path, tmp_path / "x.ckpt", "--output", "sied")
@@ -108,16 +132,26 @@ def test_another_output_is_chosen_by_name(graphs: Path, tmp_path: Path, run_cli:
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_adadeltas_slots_come_along_and_through_our_own_files(graphs: Path, tmp_path: Path, name: str) -> None:
+def test_adadeltas_slots_come_along_and_through_our_own_files(
+    graphs: Path, tmp_path: Path, name: str
+) -> None:
     file = read_keras(graphs / name)
     state = file.optimizer
     assert isinstance(state, OptimizerState), file.notes
-    assert state.name == "Adadelta" and set(state.slots) == {"accumulated_grad", "accumulated_delta_var"}
+    assert state.name == "Adadelta" and set(state.slots) == {
+        "accumulated_grad",
+        "accumulated_delta_var",
+    }
     assert all(array.any() for arrays in state.slots.values() for array in arrays.values())
     for ending in (".keras", ".h5"):
-        again = read_keras(write_keras(tmp_path / f"again{ending}", file.spec, file.weights, state, file.renamed))
-        assert all(np.array_equal(again.optimizer.slots[slot][weight], array)
-                   for slot, arrays in state.slots.items() for weight, array in arrays.items())
+        again = read_keras(
+            write_keras(tmp_path / f"again{ending}", file.spec, file.weights, state, file.renamed)
+        )
+        assert all(
+            np.array_equal(again.optimizer.slots[slot][weight], array)
+            for slot, arrays in state.slots.items()
+            for weight, array in arrays.items()
+        )
         assert largest_difference(graphs, name, again) < 1e-6
 
 
@@ -126,9 +160,19 @@ def test_each_slot_belongs_to_the_weight_that_the_release_named(graphs: Path, na
     state = read_keras(graphs / name).optimizer
     with h5py.File(graphs / name) as file:
         group = file["optimizer_weights"]
-        named = [str(key if isinstance(key, str) else key.decode()) for key in group.attrs["weight_names"]]
+        named = [
+            str(key if isinstance(key, str) else key.decode())
+            for key in group.attrs["weight_names"]
+        ]
         for weight, array in state.slots["accumulated_grad"].items():
             layer, kind = weight.removeprefix("nested_").split("/")
-            keys = [key for key in named if "accum" in key and "delta_var" not in key and "accum_var" not in key
-                    and f"{layer}{'_' if name[0] == 'k' else '/'}" in key and kind in key]
+            keys = [
+                key
+                for key in named
+                if "accum" in key
+                and "delta_var" not in key
+                and "accum_var" not in key
+                and f"{layer}{'_' if name[0] == 'k' else '/'}" in key
+                and kind in key
+            ]
             assert any(np.array_equal(group[key][()], array) for key in keys), weight

@@ -23,8 +23,15 @@ from lit_mnist.keras_files import KerasFileError, read_keras, trial
 from lit_mnist.runs.model import ModelError, open_model
 from tests.keras_files.files import SPEC, configured, fresh, layer, rezipped, some_state, unpacked
 
-CONV = layer("Conv2D", "Conv2D_2", batch_shape=[None, 8, 8, 1], filters=2, kernel_size=[3, 3], strides=[1, 1],
-             padding="valid")
+CONV = layer(
+    "Conv2D",
+    "Conv2D_2",
+    batch_shape=[None, 8, 8, 1],
+    filters=2,
+    kernel_size=[3, 3],
+    strides=[1, 1],
+    padding="valid",
+)
 
 
 def conv(**changed: object) -> dict:
@@ -38,38 +45,48 @@ BOMB = 1 << 28
 
 def h5(change: Callable[[h5py.File], None]) -> Callable[[Path], Path]:
     """A file of ours with something changed."""
+
     def make(folder: Path) -> Path:
         path, _ = fresh(folder / "model.h5")
         with h5py.File(path, "r+") as file:
             change(file)
         return path
+
     return make
 
 
-def replaced(make: Callable[[h5py.Group, str], object], place: str = KERNEL) -> Callable[[Path], Path]:
+def replaced(
+    make: Callable[[h5py.Group, str], object], place: str = KERNEL
+) -> Callable[[Path], Path]:
     """A file of ours with one weight replaced."""
+
     def change(file: h5py.File) -> None:
         group, name = place.rsplit("/", 1)
         del file[place]
         make(file[group], name)
+
     return h5(change)
 
 
 def content(data: bytes, name: str = "model.h5") -> Callable[[Path], Path]:
     """A file of just these bytes."""
+
     def make(folder: Path) -> Path:
         (folder / name).write_bytes(data)
         return folder / name
+
     return make
 
 
 def cut(name: str, share: float) -> Callable[[Path], Path]:
     """A file of ours without its end."""
+
     def make(folder: Path) -> Path:
         path, _ = fresh(folder / name)
         data = path.read_bytes()
-        path.write_bytes(data[:int(len(data) * share)])
+        path.write_bytes(data[: int(len(data) * share)])
         return path
+
     return make
 
 
@@ -78,28 +95,40 @@ def layers(*entries: dict, kind: str = "Sequential", **config: object) -> Callab
     return lambda folder: configured(folder / "model.keras", list(entries), kind, **config)
 
 
-def members(extra: dict[str, bytes] | None = None, packed: bool = False, **changed: bytes | None) -> Callable:
+def members(
+    extra: dict[str, bytes] | None = None, packed: bool = False, **changed: bytes | None
+) -> Callable:
     """An archive of ours with members changed, or more of them."""
+
     def make(folder: Path) -> Path:
         path, _ = fresh(folder / "model.keras")
         rezipped(path, **changed)
-        with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED) as archive:
+        with zipfile.ZipFile(
+            path, "a", zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+        ) as archive:
             for name, data in (extra or {}).items():
                 archive.writestr(name, data)
         return path
+
     return make
 
 
 def bomb(name: str) -> Callable[[Path], Path]:
     """An archive whose member `name` unpacks to 256 MiB of zeros."""
+
     def make(folder: Path) -> Path:
         path, _ = fresh(folder / "model.keras")
-        rezipped(path, **{{"config.json": "config_json", "model.weights.h5": "weights"}[name]: None})
-        with (zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
-              archive.open(name, "w", force_zip64=True) as file):
+        rezipped(
+            path, **{{"config.json": "config_json", "model.weights.h5": "weights"}[name]: None}
+        )
+        with (
+            zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
+            archive.open(name, "w", force_zip64=True) as file,
+        ):
             for _ in range(BOMB >> 24):
                 file.write(bytes(1 << 24))
         return path
+
     return make
 
 
@@ -107,7 +136,7 @@ def encrypted(folder: Path) -> Path:
     """An archive that says its configuration is encrypted (bit 0 of the flags, in the directory at its end)."""
     path, _ = fresh(folder / "model.keras")
     data = bytearray(path.read_bytes())
-    for at in [i for i in range(len(data)) if data[i:i + 4] == b"PK\x01\x02"]:
+    for at in [i for i in range(len(data)) if data[i : i + 4] == b"PK\x01\x02"]:
         data[at + 8] |= 1
     path.write_bytes(data)
     return path
@@ -116,8 +145,11 @@ def encrypted(folder: Path) -> Path:
 def external_file(folder: Path) -> Path:
     """A weight whose numbers lie in another file."""
     (folder / "secret").write_bytes(np.zeros(18, np.float32).tobytes())
-    return replaced(lambda group, name: group.create_dataset(
-        name, (3, 3, 1, 2), "f4", external=[(str(folder / "secret"), 0, h5py.h5f.UNLIMITED)]))(folder)
+    return replaced(
+        lambda group, name: group.create_dataset(
+            name, (3, 3, 1, 2), "f4", external=[(str(folder / "secret"), 0, h5py.h5f.UNLIMITED)]
+        )
+    )(folder)
 
 
 def virtual(group: h5py.Group, name: str) -> None:
@@ -164,39 +196,74 @@ def weights_of(shape: tuple[int, ...]) -> bytes:
 
 HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty": (content(b""), "empty"),
-    "text": (content(b"hello, weights"), "neither a .keras archive .* nor an HDF5 file: it starts with b'hell'"),
+    "text": (
+        content(b"hello, weights"),
+        "neither a .keras archive .* nor an HDF5 file: it starts with b'hell'",
+    ),
     "json": (content(b'{"class_name": "Sequential"}'), "nor an HDF5 file"),
-    "pickle": (content(b"\x80\x04cos\nsystem\n(S'touch owned'\ntR.", "model.keras"),
-               "a pickle, which can hold code and is never opened"),
+    "pickle": (
+        content(b"\x80\x04cos\nsystem\n(S'touch owned'\ntR.", "model.keras"),
+        "a pickle, which can hold code and is never opened",
+    ),
     "only the signature": (content(b"\x89HDF\r\n\x1a\n"), "damaged"),
     "h5, cut": (cut("model.h5", 0.5), "damaged"),
     "keras, cut": (cut("model.keras", 0.5), "damaged"),
     "soft link": (replaced(lambda g, n: g.__setitem__(n, h5py.SoftLink("/etc"))), "soft link"),
-    "external link": (replaced(lambda g, n: g.__setitem__(n, h5py.ExternalLink("/etc/passwd", "/"))),
-                      "link to another file"),
-    "linked group": (replaced(lambda g, n: g.__setitem__(n, h5py.ExternalLink("other.h5", "/")),
-                              "model_weights/Conv2D_1"), "link to another file"),
+    "external link": (
+        replaced(lambda g, n: g.__setitem__(n, h5py.ExternalLink("/etc/passwd", "/"))),
+        "link to another file",
+    ),
+    "linked group": (
+        replaced(
+            lambda g, n: g.__setitem__(n, h5py.ExternalLink("other.h5", "/")),
+            "model_weights/Conv2D_1",
+        ),
+        "link to another file",
+    ),
     "external dataset": (external_file, "external dataset"),
     "virtual dataset": (replaced(virtual), "virtual dataset"),
     "object dtype": (replaced(vlen), "its values are of type object"),
-    "text for weights": (replaced(lambda g, n: g.create_dataset(n, data=np.full((3, 3, 1, 2), b"x"))),
-                         "its values are of type .S1"),
+    "text for weights": (
+        replaced(lambda g, n: g.create_dataset(n, data=np.full((3, 3, 1, 2), b"x"))),
+        "its values are of type .S1",
+    ),
     "configuration as numbers": (h5(objects), "attribute 'model_config' is of type float64"),
-    "another shape": (replaced(lambda g, n: g.create_dataset(n, data=np.zeros((5, 5, 1, 2), "f4"))),
-                      r"has shape \(5, 5, 1, 2\); accepted, by the configuration: \(3, 3, 1, 2\)"),
-    "a terabyte, never stored": (replaced(lambda g, n: g.create_dataset(
-        n, (1 << 20, 1 << 18), "f4", chunks=(1024, 1024))), "declares 1,099,511,627,776 bytes"),
-    "zeros packed a thousandfold": (replaced(lambda g, n: g.create_dataset(
-        n, data=np.zeros((4096, 4096), "f4"), compression="gzip")), "it declares 67,108,864 bytes"),
+    "another shape": (
+        replaced(lambda g, n: g.create_dataset(n, data=np.zeros((5, 5, 1, 2), "f4"))),
+        r"has shape \(5, 5, 1, 2\); accepted, by the configuration: \(3, 3, 1, 2\)",
+    ),
+    "a terabyte, never stored": (
+        replaced(lambda g, n: g.create_dataset(n, (1 << 20, 1 << 18), "f4", chunks=(1024, 1024))),
+        "declares 1,099,511,627,776 bytes",
+    ),
+    "zeros packed a thousandfold": (
+        replaced(
+            lambda g, n: g.create_dataset(n, data=np.zeros((4096, 4096), "f4"), compression="gzip")
+        ),
+        "it declares 67,108,864 bytes",
+    ),
     "a length changed in the bytes": (lied, "damaged|declares|shape"),
-    "a filter that plugins provide": (replaced(lambda g, n: g.create_dataset(
-        n, data=np.zeros((3, 3, 1, 2), "f4"), compression="lzf")), "filter 32000"),
+    "a filter that plugins provide": (
+        replaced(
+            lambda g, n: g.create_dataset(n, data=np.zeros((3, 3, 1, 2), "f4"), compression="lzf")
+        ),
+        "filter 32000",
+    ),
     "NaN": (replaced(nan), "holds NaN"),
     "a group for a weight": (replaced(lambda g, n: g.create_group(n)), "not an array"),
     "a weight missing": (h5(lambda file: file.__delitem__(KERNEL)), "is missing"),
-    "a layer missing": (h5(lambda file: file.__delitem__("model_weights/Dense_1")), "'Dense_1' is missing"),
-    "path trick in a weight's name": (h5(lambda file: file["model_weights/Conv2D_2"].attrs.__setitem__(
-        "weight_names", ["../../../etc/passwd", "sequential/Conv2D_2/bias"])), "refused the path"),
+    "a layer missing": (
+        h5(lambda file: file.__delitem__("model_weights/Dense_1")),
+        "'Dense_1' is missing",
+    ),
+    "path trick in a weight's name": (
+        h5(
+            lambda file: file["model_weights/Conv2D_2"].attrs.__setitem__(
+                "weight_names", ["../../../etc/passwd", "sequential/Conv2D_2/bias"]
+            )
+        ),
+        "refused the path",
+    ),
     "zip bomb, configuration": (bomb("config.json"), "would become 268,435,456"),
     "zip bomb, weights": (bomb("model.weights.h5"), "would become 268,435,456"),
     "path trick in the archive": (members({"../../evil": b"x"}), "'../../evil'"),
@@ -210,20 +277,36 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "configuration: bytes": (members(config_json=b"\xff\xfe\x00"), "not readable JSON"),
     "configuration: no layers": (layers(), "accepted: a list of 1 to 3000"),
     "configuration: a layer that is text": (layers("Conv2D"), "layer 1 is 'Conv2D'"),  # type: ignore[arg-type]
-    "configuration: a huge kernel": (layers(conv(filters=10**12), layer("Flatten", "f"), layer("Dense", "d", units=4)),
-                                     r"accepted, by the configuration: \(3, 3, 1, 1000000000000\)"),
-    "configuration: a huge input": (layers(conv(batch_shape=[None, 10**6, 10**6, 1])),
-                                    r"the input has the shape \(1000000, 1000000, 1\)"),
+    "configuration: a huge kernel": (
+        layers(conv(filters=10**12), layer("Flatten", "f"), layer("Dense", "d", units=4)),
+        r"accepted, by the configuration: \(3, 3, 1, 1000000000000\)",
+    ),
+    "configuration: a huge input": (
+        layers(conv(batch_shape=[None, 10**6, 10**6, 1])),
+        r"the input has the shape \(1000000, 1000000, 1\)",
+    ),
     "configuration: filters that are text": (layers(conv(filters="2")), "filters = '2'"),
-    "configuration: NaN for a slope": (layers(CONV, layer("LeakyReLU", "l", negative_slope=float("nan"))),
-                                       "a finite number"),
+    "configuration: NaN for a slope": (
+        layers(CONV, layer("LeakyReLU", "l", negative_slope=float("nan"))),
+        "a finite number",
+    ),
     "weights that contradict the configuration": (members(weights=weights_of((9, 9))), "has shape"),
-    "Lambda": (layers(CONV, layer("Lambda", "evil", function=["4wEAAAA=", None, None])),
-               "layer 'evil' of type Lambda is not supported: it holds Python code, which is never run"),
-    "a custom layer": (layers(CONV, layer("MyLayer", "mine")), "layer 'mine' of type MyLayer is not supported"),
-    "a custom class under a known name": (layers(CONV | {"module": "evil", "registered_name": "Evil>Conv2D"}),
-                                          "its class comes from 'Evil>Conv2D'"),
-    "a model class of its own": (layers(CONV, kind="MyModel"), "the model is of the class 'MyModel'"),
+    "Lambda": (
+        layers(CONV, layer("Lambda", "evil", function=["4wEAAAA=", None, None])),
+        "layer 'evil' of type Lambda is not supported: it holds Python code, which is never run",
+    ),
+    "a custom layer": (
+        layers(CONV, layer("MyLayer", "mine")),
+        "layer 'mine' of type MyLayer is not supported",
+    ),
+    "a custom class under a known name": (
+        layers(CONV | {"module": "evil", "registered_name": "Evil>Conv2D"}),
+        "its class comes from 'Evil>Conv2D'",
+    ),
+    "a model class of its own": (
+        layers(CONV, kind="MyModel"),
+        "the model is of the class 'MyModel'",
+    ),
 }
 
 
@@ -280,7 +363,11 @@ def test_the_untampered_file_is_read(tmp_path: Path) -> None:
 
 def test_gzip_alone_is_no_reason_to_refuse(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=(3, 3, 1, 2)).astype(np.float32)
-    make = replaced(lambda g, n: g.create_dataset(n, data=values, compression="gzip", shuffle=True, fletcher32=True))
+    make = replaced(
+        lambda g, n: g.create_dataset(
+            n, data=values, compression="gzip", shuffle=True, fletcher32=True
+        )
+    )
     assert np.array_equal(read_keras(make(tmp_path)).weights["Conv2D_2/kernel"], values)
 
 
@@ -294,9 +381,15 @@ def test_a_slot_with_nan_is_refused(tmp_path: Path) -> None:
         read_keras(rezipped(path, weights=buffer.getvalue()))
 
 
-@pytest.mark.parametrize("note", [{"standardizer": {"kind": "unit", "mean": [0] * 7, "scale": 255, "clip": None}},
-                                  {"standardizer": {"kind": "unit", "mean": 0, "scale": 0, "clip": None}},
-                                  {"standardizer": "unit"}, {"other": 1}])
+@pytest.mark.parametrize(
+    "note",
+    [
+        {"standardizer": {"kind": "unit", "mean": [0] * 7, "scale": 255, "clip": None}},
+        {"standardizer": {"kind": "unit", "mean": 0, "scale": 0, "clip": None}},
+        {"standardizer": "unit"},
+        {"other": 1},
+    ],
+)
 def test_a_note_on_scaling_that_cannot_be_true_is_refused(tmp_path: Path, note: dict) -> None:
     path, _ = fresh(tmp_path / "model.keras", note=note)
     with pytest.raises(ModelError, match=f"{path}: its note on scaling cannot be used"):
@@ -336,7 +429,9 @@ def test_file_modes_and_folders(tmp_path: Path) -> None:
     assert json.dumps(os.listdir(tmp_path)) == '["folder.h5"]'
 
 
-def test_a_file_on_which_hdf5_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_on_which_hdf5_hangs_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One byte of a heap of texts, found by fuzzing: HDF5 1.14.6 loops for ever on it. Later ones may not."""
     monkeypatch.setattr(trial, "PATIENCE", 2.0)
     path = unpacked("tf24", tmp_path) / "tf24_sequential.h5"

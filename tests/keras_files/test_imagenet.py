@@ -21,7 +21,9 @@ FOLDER = Path(os.environ.get("LIT_MNIST_DATA", "absent")) / "keras"
 MEAN, STD, SAMPLE, PROBABILITY = 4e-6, 6e-5, 1.2e-4, 1e-5
 PHOTOGRAPHS = {"chelsea": 285, "coffee": 967}  # ImageNet's Egyptian cat and espresso
 
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="needs the files in $LIT_MNIST_DATA/keras")
+pytestmark = pytest.mark.skipif(
+    not FOLDER.is_dir(), reason="needs the files in $LIT_MNIST_DATA/keras"
+)
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,22 @@ class Case:
     def probabilities(self, image: np.ndarray) -> np.ndarray:
         """The network's probabilities for pixels 0 to 255, (1, H, W, C)."""
         with torch.no_grad():
-            return self.network.probabilities(self.network(as_images(image.astype(np.float32)))).numpy()
+            return self.network.probabilities(
+                self.network(as_images(image.astype(np.float32)))
+            ).numpy()
 
     def layers(self) -> dict[str, np.ndarray]:
         """Every layer's output for the reference input, channels last, by its name in the file."""
         kept = [name for name in self.network.spec.names if name in self.names]
         with torch.no_grad():
-            values = self.network.layer_values(as_images(self.record["input"].astype(np.float32)), *kept)
+            values = self.network.layer_values(
+                as_images(self.record["input"].astype(np.float32)), *kept
+            )
         arrays = {name: value.numpy().astype(np.float64) for name, value in values.items()}
-        return {name: array.transpose(0, 2, 3, 1) if array.ndim == 4 else array for name, array in arrays.items()}
+        return {
+            name: array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
+            for name, array in arrays.items()
+        }
 
 
 @pytest.fixture(scope="module", params=["squeezenet1_1", "efficientnet_lite0"])
@@ -60,12 +69,19 @@ def worst_errors(case: Case) -> tuple[int, float, float, float]:
     """Number of layers compared, and the largest errors of means, standard deviations and samples."""
     layers, errors = case.layers(), []
     for number, name in enumerate(case.names):
-        if name not in layers or name == case.network.spec.output:  # the answer: compared as probabilities
+        if (
+            name not in layers or name == case.network.spec.output
+        ):  # the answer: compared as probabilities
             continue
         array, std = layers[name], case.record["layer_std"][number]
         sampled = array.ravel()[case.record["sample_index"][number]]
-        errors.append((abs(array.mean() - case.record["layer_mean"][number]) / std, abs(array.std() - std) / std,
-                       np.abs(sampled - case.record["sample_value"][number]).max() / std))
+        errors.append(
+            (
+                abs(array.mean() - case.record["layer_mean"][number]) / std,
+                abs(array.std() - std) / std,
+                np.abs(sampled - case.record["sample_value"][number]).max() / std,
+            )
+        )
     mean, std, sample = np.max(errors, axis=0)
     return len(errors), float(mean), float(std), float(sample)
 
@@ -91,7 +107,9 @@ def test_a_transposed_kernel_is_seen(case: Case) -> None:
 
 
 def test_predictions_are_those_on_record(case: Case) -> None:
-    assert np.abs(case.probabilities(case.record["input"]) - case.record["output"]).max() < PROBABILITY
+    assert (
+        np.abs(case.probabilities(case.record["input"]) - case.record["output"]).max() < PROBABILITY
+    )
     for photograph, label in PHOTOGRAPHS.items():
         probabilities = case.probabilities(case.record[f"{photograph}_input"])
         assert probabilities.argmax() == label

@@ -26,25 +26,38 @@ def small() -> Model:
     return small_model(SMALL)
 
 
-@pytest.mark.parametrize("objective", [
-    o.ChannelMean("Conv_2"), o.ChannelMean("Conv_1:pre"), o.Neuron("Conv_2"), o.Neuron("Conv_2", (0, 1)),
-    o.Neuron("Dense_1"), o.LayerEnergy("Conv_1"), o.difference("Conv_2", 2), o.Peak("Conv_2:pre"),
-    o.Direction("Conv_2", np.random.default_rng(0).normal(size=(8, 8))),
-    o.ChannelMean("Conv_2") - 0.3 * o.TotalVariation() - 0.1 * o.L2(),
-    o.Features("Conv_1", np.ones((1, 6, 10, 10))), o.Gram("Conv_2", np.ones((8, 8, 4, 4)))])
+@pytest.mark.parametrize(
+    "objective",
+    [
+        o.ChannelMean("Conv_2"),
+        o.ChannelMean("Conv_1:pre"),
+        o.Neuron("Conv_2"),
+        o.Neuron("Conv_2", (0, 1)),
+        o.Neuron("Dense_1"),
+        o.LayerEnergy("Conv_1"),
+        o.difference("Conv_2", 2),
+        o.Peak("Conv_2:pre"),
+        o.Direction("Conv_2", np.random.default_rng(0).normal(size=(8, 8))),
+        o.ChannelMean("Conv_2") - 0.3 * o.TotalVariation() - 0.1 * o.L2(),
+        o.Features("Conv_1", np.ones((1, 6, 10, 10))),
+        o.Gram("Conv_2", np.ones((8, 8, 4, 4))),
+    ],
+)
 def test_captums_gradient_equals_plain_autograd(objective: o.Objective) -> None:
     model = small_model(SMALL, double=True)
     rows = a.rows_for([0, 3, 5], 2)
     x, targets = small_start(rows), torch.from_numpy(rows.targets)
     scores = RowGradient(model.network, objective)(x, targets, targets)
     for row in range(len(rows)):
-        one = x[row:row + 1].clone().requires_grad_()
+        one = x[row : row + 1].clone().requires_grad_()
         with capture(model.network, list(objective.layers)) as seen:
             model.network(one)
-        view = o.View(one, dict(seen), targets[row:row + 1], targets[row:row + 1])
+        view = o.View(one, dict(seen), targets[row : row + 1], targets[row : row + 1])
         value = objective.score(view)
         assert torch.allclose(scores.objective[row], value[0].detach(), rtol=1e-10)
-        assert (scores.gradient[row] - torch.autograd.grad(value.sum(), one)[0][0]).abs().max() <= 1e-6
+        assert (
+            scores.gradient[row] - torch.autograd.grad(value.sum(), one)[0][0]
+        ).abs().max() <= 1e-6
 
 
 class _Wrong(o.ChannelMean):
@@ -58,16 +71,28 @@ class _Wrong(o.ChannelMean):
         return self.fault(super().score(view))
 
 
-@pytest.mark.parametrize("fault", [lambda s: s.sum(), lambda s: s[:-1], lambda s: s.roll(1), lambda s: s[:, None],
-                                   lambda s: s - s.mean(), lambda s: s[[0, 2, 1, *range(3, len(s))]],
-                                   lambda s: s.detach().long(), lambda s: float(s.detach().sum())])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda s: s.sum(),
+        lambda s: s[:-1],
+        lambda s: s.roll(1),
+        lambda s: s[:, None],
+        lambda s: s - s.mean(),
+        lambda s: s[[0, 2, 1, *range(3, len(s))]],
+        lambda s: s.detach().long(),
+        lambda s: float(s.detach().sum()),
+    ],
+)
 def test_a_wrong_selector_cannot_pass(small: Model, fault) -> None:
     with pytest.raises(MaximizeError, match="row"):
         climb(small, [a.Stage(_Wrong(fault), 3)], a.rows_for([0, 3, 7, 5], 1))
     climb(small, [a.Stage(_Wrong(lambda s: s), 3)], a.rows_for([0, 3, 7, 5], 1))
 
 
-@pytest.mark.parametrize("names", [("Conv_2",), ("Conv_1", "Conv_2:pre"), ("Pool_1", "Dense_1"), ("Conv_1:pre",)])
+@pytest.mark.parametrize(
+    "names", [("Conv_2",), ("Conv_1", "Conv_2:pre"), ("Pool_1", "Dense_1"), ("Conv_1:pre",)]
+)
 def test_taps_equal_the_network(small: Model, names: tuple[str, ...]) -> None:
     x = torch.randn(5, 1, 12, 12)
     with capture(small.network, list(names)) as seen:
@@ -83,7 +108,9 @@ def test_taps_of_own_maps_equal_the_network(small: Model, layer: str) -> None:
         small.network(x)
     subnetwork = Subnetwork(small.network, [layer], own=True)
     assert subnetwork.narrow
-    assert torch.allclose(subnetwork(x, targets)[1], seen[layer][torch.arange(5), targets][:, None], atol=1e-6)
+    assert torch.allclose(
+        subnetwork(x, targets)[1], seen[layer][torch.arange(5), targets][:, None], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("names", [("Dense_1",), ("Conv_1", "Conv_2")])
@@ -91,9 +118,17 @@ def test_taps_keep_all_maps_where_they_are_needed(small: Model, names: tuple[str
     assert not Subnetwork(small.network, names, own=True).narrow
 
 
-@pytest.mark.parametrize(("channels", "options"), [
-    (1, {}), (3, {}), (3, {"padding": 1}), (3, {"padding": (0, 2), "stride": 2}), (2, {"dilation": 2, "bias": False}),
-    (2, {"stride": (3, 1), "padding": (2, 1), "dilation": (2, 1)})])
+@pytest.mark.parametrize(
+    ("channels", "options"),
+    [
+        (1, {}),
+        (3, {}),
+        (3, {"padding": 1}),
+        (3, {"padding": (0, 2), "stride": 2}),
+        (2, {"dilation": 2, "bias": False}),
+        (2, {"stride": (3, 1), "padding": (2, 1), "dilation": (2, 1)}),
+    ],
+)
 def test_convolutions_equal_torchs_with_their_gradients(channels: int, options: dict) -> None:
     conv = torch.nn.Conv2d(channels, 7, 3, dtype=torch.float64, **options)
     x = torch.randn(4, channels, 11, 9, dtype=torch.float64, requires_grad=True)
@@ -105,11 +140,18 @@ def test_convolutions_equal_torchs_with_their_gradients(channels: int, options: 
     for found, wanted in cases:
         assert found.shape == wanted.shape and (found - wanted).abs().max() <= 1e-13
         weights = torch.randn_like(wanted)
-        gradients = [torch.autograd.grad(value, x, weights, retain_graph=True)[0] for value in (found, wanted)]
+        gradients = [
+            torch.autograd.grad(value, x, weights, retain_graph=True)[0]
+            for value in (found, wanted)
+        ]
         assert (gradients[0] - gradients[1]).abs().max() <= 1e-13
 
 
 def test_convolutions_that_do_not_fit_are_left_alone() -> None:
-    for conv in (torch.nn.Conv2d(4, 4, 3, groups=2), torch.nn.Conv2d(1, 4, 3, padding=5),
-                 torch.nn.Conv2d(1, 4, 3, padding=1, padding_mode="reflect"), torch.nn.Linear(3, 3)):
+    for conv in (
+        torch.nn.Conv2d(4, 4, 3, groups=2),
+        torch.nn.Conv2d(1, 4, 3, padding=5),
+        torch.nn.Conv2d(1, 4, 3, padding=1, padding_mode="reflect"),
+        torch.nn.Linear(3, 3),
+    ):
         assert not OwnMap.fits(conv) and not OneChannel.fits(conv)

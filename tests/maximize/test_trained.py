@@ -35,7 +35,9 @@ def model(mnist_root: Path) -> Model:
     """The trained network; skips where none is named."""
     path = os.environ.get("LIT_MNIST_TRAINED")
     if not path:
-        pytest.skip("no trained network is named ($LIT_MNIST_TRAINED: a run folder or checkpoint of configs/cnn.yaml)")
+        pytest.skip(
+            "no trained network is named ($LIT_MNIST_TRAINED: a run folder or checkpoint of configs/cnn.yaml)"
+        )
     return open_model(path)
 
 
@@ -54,14 +56,20 @@ def test_source_beats_the_training_images(model: Model, data: Reference) -> None
     made = maximize_maps(model, "Conv2D_3", settings=Settings("source"), data=data)
     figures = made.figures()
     assert nothing_asleep(made)
-    assert figures["beats_data"] >= 0.99 and figures["median_ratio"] >= 2 and figures["first"] >= 0.8
+    assert (
+        figures["beats_data"] >= 0.99 and figures["median_ratio"] >= 2 and figures["first"] >= 0.8
+    )
 
 
 def test_robust_survives_a_shift(model: Model, data: Reference) -> None:
     made = maximize_maps(model, "Conv2D_3", settings=Settings("robust"), data=data)
     figures = made.figures()
     assert nothing_asleep(made)
-    assert figures["median_shift"] >= 0.9 and figures["median_fine"] <= 0.12 and figures["median_ratio"] >= 1.8
+    assert (
+        figures["median_shift"] >= 0.9
+        and figures["median_fine"] <= 0.12
+        and figures["median_ratio"] >= 1.8
+    )
 
 
 def test_class_images_beat_every_real_image(model: Model) -> None:
@@ -70,15 +78,26 @@ def test_class_images_beat_every_real_image(model: Model) -> None:
 
 
 def test_the_same_bits_again_and_in_part(model: Model) -> None:
-    few = [maximize_maps(model, "Conv2D_3", maps, Settings("source", restarts=4, steps=60)) for maps in
-           ([3, 17], [3, 17], range(12, 24))]
+    few = [
+        maximize_maps(model, "Conv2D_3", maps, Settings("source", restarts=4, steps=60))
+        for maps in ([3, 17], [3, 17], range(12, 24))
+    ]
     assert np.array_equal(few[0].ascent.images, few[1].ascent.images)
     assert np.array_equal(few[0].ascent.images[4:], few[2].ascent.images[20:24])
 
 
 def test_benchmark_reaches_what_was_set(tmp_path: Path) -> None:
     """Only on a machine that does nothing else; as users run it, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks", "maximize", "--rounds", "5", "--out", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks",
+        "maximize",
+        "--rounds",
+        "5",
+        "--out",
+        str(tmp_path),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     rows = json.loads((tmp_path / "maximize.json").read_text())["rows"]
     found = {row["case"]: row["times ours"] for row in rows if row["wanted, at least"] != ""}

@@ -18,14 +18,23 @@ from tests.networks import specs
 
 def test_state_dict_keys(cnn_spec: NetworkSpec) -> None:
     assert list(Network(cnn_spec).state_dict()) == [
-        f"{layer}.{kind}.{weight}" for layer, kind in (("Conv2D_1", "conv"), ("Conv2D_2", "conv"), ("Conv2D_3", "conv"),
-                                                       ("Dense_1", "dense"), ("Dense_2", "dense"))
-        for weight in ("weight", "bias")]
+        f"{layer}.{kind}.{weight}"
+        for layer, kind in (
+            ("Conv2D_1", "conv"),
+            ("Conv2D_2", "conv"),
+            ("Conv2D_3", "conv"),
+            ("Dense_1", "dense"),
+            ("Dense_2", "dense"),
+        )
+        for weight in ("weight", "bias")
+    ]
 
 
 def test_each_activation_is_a_module_of_its_own_and_never_in_place(cnn_spec: NetworkSpec) -> None:
     relus = [module for module in Network(cnn_spec).modules() if isinstance(module, nn.ReLU)]
-    assert len(relus) == 4 and len({id(relu) for relu in relus}) == 4  # modules() skips repeats: four distinct ones
+    assert (
+        len(relus) == 4 and len({id(relu) for relu in relus}) == 4
+    )  # modules() skips repeats: four distinct ones
     assert not any(relu.inplace for relu in relus)
 
 
@@ -61,6 +70,8 @@ def test_training_order_on_random_specs(spec: NetworkSpec) -> None:
 def test_training_order_does_move_the_pool(cnn_spec: NetworkSpec) -> None:
     """Guards the two tests above: they would pass if `training_logits` were `forward`."""
     network, seen = Network(cnn_spec), []
-    network.Conv2D_1.activation.register_forward_hook(lambda module, inputs, output: seen.append(output.shape[-1]))
+    network.Conv2D_1.activation.register_forward_hook(
+        lambda module, inputs, output: seen.append(output.shape[-1])
+    )
     network.training_logits(torch.rand(1, 1, 28, 28))
     assert seen == [13]  # after the pool; 26 before it

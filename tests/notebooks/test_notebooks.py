@@ -19,7 +19,9 @@ SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_both_halves_hold_the_same_cells(script: Path) -> None:
     ours, theirs = jupytext.read(script), jupytext.read(script.with_suffix(".ipynb"))
-    assert [(cell.cell_type, cell.source) for cell in ours.cells] == [(c.cell_type, c.source) for c in theirs.cells]
+    assert [(cell.cell_type, cell.source) for cell in ours.cells] == [
+        (c.cell_type, c.source) for c in theirs.cells
+    ]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
@@ -31,8 +33,12 @@ def test_no_outputs_are_stored(script: Path) -> None:
 def test_see_inside_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiny mode: a small untrained network and 60 of the embedded digits."""
     notebook = execute("02_see_inside", tmp_path, monkeypatch)
-    pictures = [output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in
-                output.get("data", {})]
+    pictures = [
+        output
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
     assert len(pictures) == 10
 
 
@@ -59,5 +65,9 @@ def execute(stem: str, folder: Path, monkeypatch: pytest.MonkeyPatch):
     notebook = jupytext.read(ROOT / "notebooks" / f"{stem}.py")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Jupyter's own, about event loops and sockets
-        return nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3",
-                                       resources={"metadata": {"path": str(folder)}}).execute()
+        return nbclient.NotebookClient(
+            notebook,
+            timeout=300,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(folder)}},
+        ).execute()

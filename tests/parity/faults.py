@@ -37,7 +37,9 @@ def _step(ours: TorchSide, **parts: object) -> TorchSide:
 # ---- optimiser
 
 
-def _optimizer(ours: TorchSide, make: Callable[..., torch.optim.Optimizer], **settings: float) -> TorchSide:
+def _optimizer(
+    ours: TorchSide, make: Callable[..., torch.optim.Optimizer], **settings: float
+) -> TorchSide:
     return _step(ours, optimizer=make(ours.network.parameters(), **settings))
 
 
@@ -137,7 +139,9 @@ def _(ours: TorchSide) -> TorchSide:
 
 @fault("schedule in float64", "schedule")
 def _(ours: TorchSide) -> TorchSide:
-    return _table(ours, lambda schedule, steps: [0.001 / (1 + 0.001 * step) for step in range(steps + 1)])
+    return _table(
+        ours, lambda schedule, steps: [0.001 / (1 + 0.001 * step) for step in range(steps + 1)]
+    )
 
 
 # ---- loss
@@ -168,13 +172,20 @@ def _(ours: TorchSide) -> TorchSide:
 
 @fault("L2 on biases too", "trajectory")
 def _(ours: TorchSide) -> TorchSide:
-    return _penalty(ours, lambda network: penalty(network) + _squares(
-        network, [network.Dense_1.dense.bias, network.Dense_2.dense.bias]))
+    return _penalty(
+        ours,
+        lambda network: (
+            penalty(network)
+            + _squares(network, [network.Dense_1.dense.bias, network.Dense_2.dense.bias])
+        ),
+    )
 
 
 @fault("L2 on all layers", "loss")
 def _(ours: TorchSide) -> TorchSide:
-    return _penalty(ours, lambda network: _squares(network, [p for p in network.parameters() if p.dim() > 1]))
+    return _penalty(
+        ours, lambda network: _squares(network, [p for p in network.parameters() if p.dim() > 1])
+    )
 
 
 @fault("L2 left out of what is reported", "evaluation loss")
@@ -188,23 +199,36 @@ def _(ours: TorchSide) -> TorchSide:
 
 
 def _loss(ours: TorchSide, rule: Callable[[Network, Tensor, Tensor], Tensor]) -> TorchSide:
-    return _step(ours, loss=lambda network, logits, labels, smoothing=0.0, total=None: rule(network, logits, labels))
+    return _step(
+        ours,
+        loss=lambda network, logits, labels, smoothing=0.0, total=None: rule(
+            network, logits, labels
+        ),
+    )
 
 
 @fault("clipped probabilities", "loss (saturated)")
 def _(ours: TorchSide) -> TorchSide:
-    return _loss(ours, lambda network, logits, labels: F.nll_loss(
-        logits.softmax(1).clamp(1e-7, 1 - 1e-7).log(), labels))
+    return _loss(
+        ours,
+        lambda network, logits, labels: F.nll_loss(
+            logits.softmax(1).clamp(1e-7, 1 - 1e-7).log(), labels
+        ),
+    )
 
 
 @fault("double softmax", "loss")
 def _(ours: TorchSide) -> TorchSide:
-    return _loss(ours, lambda network, logits, labels: data_loss(network, logits.softmax(1), labels))
+    return _loss(
+        ours, lambda network, logits, labels: data_loss(network, logits.softmax(1), labels)
+    )
 
 
 @fault("loss summed instead of averaged", "loss")
 def _(ours: TorchSide) -> TorchSide:
-    return _loss(ours, lambda network, logits, labels: data_loss(network, logits, labels) * len(labels))
+    return _loss(
+        ours, lambda network, logits, labels: data_loss(network, logits, labels) * len(labels)
+    )
 
 
 @fault("swapped labels", "loss")
@@ -236,7 +260,9 @@ def _(ours: TorchSide) -> TorchSide:
 
     def keras_order(network: Network) -> None:
         weight = network.Dense_1.dense.weight
-        weight.copy_(weight.view(-1, channels, height, width).permute(0, 2, 3, 1).reshape(weight.shape))
+        weight.copy_(
+            weight.view(-1, channels, height, width).permute(0, 2, 3, 1).reshape(weight.shape)
+        )
 
     return _loading(ours, keras_order)
 
@@ -269,7 +295,10 @@ def _(ours: TorchSide) -> TorchSide:
 
 @fault("padding same", "structure")
 def _(ours: TorchSide) -> TorchSide:
-    ours.network.Conv2D_1.conv.padding = (1, 1)  # 19 x 19 instead of 17 x 17: the pool of 4 hides it from there on
+    ours.network.Conv2D_1.conv.padding = (
+        1,
+        1,
+    )  # 19 x 19 instead of 17 x 17: the pool of 4 hides it from there on
     return ours
 
 

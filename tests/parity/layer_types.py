@@ -27,21 +27,51 @@ def layer(kind: str, name: str, /, **values: Any) -> Entry:
 
 
 def _network(*layers: Entry, shape: tuple[int, int, int] = (9, 8, 4), head: bool = True) -> Entry:
-    end = [layer("flatten", "Flatten"), layer("dense", "Dense", units=3, activation="softmax", l2=0.01)]
+    end = [
+        layer("flatten", "Flatten"),
+        layer("dense", "Dense", units=3, activation="softmax", l2=0.01),
+    ]
     return {"input_shape": list(shape), "layers": [*layers, *(end if head else [])]}
 
 
 FIRST = layer("conv", "First", filters=4, kernel=[2, 3], padding="same", activation="tanh")
-WIDE = [FIRST, layer("rescaling", "Wide", factor=7.0)]  # values beyond the corners of piecewise activations
-PLAIN = ("relu", "elu", "leaky_relu", "tanh", "sigmoid", "linear", "relu6", "selu", "softplus", "softsign",
-         "exponential", "hard_sigmoid", "hard_sigmoid_keras2", "silu", "hard_swish", "mish", "softmax")
+WIDE = [
+    FIRST,
+    layer("rescaling", "Wide", factor=7.0),
+]  # values beyond the corners of piecewise activations
+PLAIN = (
+    "relu",
+    "elu",
+    "leaky_relu",
+    "tanh",
+    "sigmoid",
+    "linear",
+    "relu6",
+    "selu",
+    "softplus",
+    "softsign",
+    "exponential",
+    "hard_sigmoid",
+    "hard_sigmoid_keras2",
+    "silu",
+    "hard_swish",
+    "mish",
+    "softmax",
+)
 SINGLE = ("gelu", "gelu_tanh")  # whose constants TensorFlow rounds to float32 in float64 too
 
 
 def _activations(kinds: tuple[str, ...], before: list[Entry]) -> Entry:
     source = before[-1]["name"]
-    each = [layer("activation", kind.title(), activation=kind, inputs=["First" if kind == "exponential" else source])
-            for kind in kinds]
+    each = [
+        layer(
+            "activation",
+            kind.title(),
+            activation=kind,
+            inputs=["First" if kind == "exponential" else source],
+        )
+        for kind in kinds
+    ]
     together = layer("concatenate", "All", inputs=[entry["name"] for entry in each])
     return _network(*before, *each, together, layer("conv", "Last", filters=2, activation="tanh"))
 
@@ -49,57 +79,130 @@ def _activations(kinds: tuple[str, ...], before: list[Entry]) -> Entry:
 NETWORKS: dict[str, Entry] = {
     "kernels": _network(
         FIRST,
-        layer("conv", "Dilated", filters=4, kernel=[2, 3], dilation=[1, 2], padding="same", groups=2, l1=0.002),
-        layer("depthwise_conv", "Depthwise", kernel=[3, 2], multiplier=2, padding="same", activation="elu", l2=0.01),
-        layer("separable_conv", "Separable", filters=5, kernel=2, stride=2, multiplier=2, padding="same", l1=0.01),
-        layer("transposed_conv", "Transposed", filters=3, kernel=[3, 2], stride=[2, 3], padding="same", l2=0.01),
-        layer("transposed_conv", "TransposedValid", filters=2, kernel=[2, 3], stride=[3, 2], activation="tanh")),
+        layer(
+            "conv",
+            "Dilated",
+            filters=4,
+            kernel=[2, 3],
+            dilation=[1, 2],
+            padding="same",
+            groups=2,
+            l1=0.002,
+        ),
+        layer(
+            "depthwise_conv",
+            "Depthwise",
+            kernel=[3, 2],
+            multiplier=2,
+            padding="same",
+            activation="elu",
+            l2=0.01,
+        ),
+        layer(
+            "separable_conv",
+            "Separable",
+            filters=5,
+            kernel=2,
+            stride=2,
+            multiplier=2,
+            padding="same",
+            l1=0.01,
+        ),
+        layer(
+            "transposed_conv",
+            "Transposed",
+            filters=3,
+            kernel=[3, 2],
+            stride=[2, 3],
+            padding="same",
+            l2=0.01,
+        ),
+        layer(
+            "transposed_conv",
+            "TransposedValid",
+            filters=2,
+            kernel=[2, 3],
+            stride=[3, 2],
+            activation="tanh",
+        ),
+    ),
     "scales": _network(
         FIRST,
-        layer("layer_norm", "LayerNorm"), layer("layer_norm", "LayerNormAll", axis=[1, 2, 3], center=False),
-        layer("group_norm", "GroupNorm", groups=2), layer("normalization", "Stored"),
-        layer("normalization", "Constant", mean=[0.1, 0.2, -0.3, 0.4], variance=[1.0, 2.0, 0.5, 0.7]),
+        layer("layer_norm", "LayerNorm"),
+        layer("layer_norm", "LayerNormAll", axis=[1, 2, 3], center=False),
+        layer("group_norm", "GroupNorm", groups=2),
+        layer("normalization", "Stored"),
+        layer(
+            "normalization", "Constant", mean=[0.1, 0.2, -0.3, 0.4], variance=[1.0, 2.0, 0.5, 0.7]
+        ),
         layer("normalization", "Inverted", mean=0.3, variance=2.0, invert=True),
         layer("rescaling", "PerChannel", factor=[0.5, 1.5, -2.0, 1.0], offset=0.1),
-        layer("prelu", "PReLU", shared_axes=[1, 2]), layer("activity_regularization", "Activity", l1=0.01, l2=0.02),
+        layer("prelu", "PReLU", shared_axes=[1, 2]),
+        layer("activity_regularization", "Activity", l1=0.01, l2=0.02),
         layer("relu", "ReLU", slope=0.1, threshold=0.2, maximum=1.5),
-        layer("batch_norm", "BatchNorm"), layer("conv", "Last", filters=2, activation="tanh"),
-        layer("flatten", "Early"), layer("prelu", "PReLUVector"), layer("layer_norm", "LayerNormVector")),
+        layer("batch_norm", "BatchNorm"),
+        layer("conv", "Last", filters=2, activation="tanh"),
+        layer("flatten", "Early"),
+        layer("prelu", "PReLUVector"),
+        layer("layer_norm", "LayerNormVector"),
+    ),
     "shapes": _network(
-        FIRST, layer("zero_pad", "ZeroPad", padding=[[1, 0], [0, 2]]),
-        layer("cropping", "Cropping", cropping=[[0, 1], [2, 1]]), layer("pool", "Pool", kind="average"),
-        layer("upsampling", "Upsampling", size=[3, 2]), layer("permute", "Permute", dims=[3, 1, 2]),
+        FIRST,
+        layer("zero_pad", "ZeroPad", padding=[[1, 0], [0, 2]]),
+        layer("cropping", "Cropping", cropping=[[0, 1], [2, 1]]),
+        layer("pool", "Pool", kind="average"),
+        layer("upsampling", "Upsampling", size=[3, 2]),
+        layer("permute", "Permute", dims=[3, 1, 2]),
         layer("conv", "Middle", filters=3, kernel=2, activation="tanh"),
-        layer("reshape", "Reshape", shape=[3, 3, 11]), layer("conv", "Last", filters=2, kernel=2, activation="tanh"),
-        layer("global_pool", "Averaged", keepdims=True), layer("global_pool", "Largest", kind="max", keepdims=True,
-                                                                inputs=["Last"]),
-        layer("concatenate", "Both", inputs=["Averaged", "Largest"])),
+        layer("reshape", "Reshape", shape=[3, 3, 11]),
+        layer("conv", "Last", filters=2, kernel=2, activation="tanh"),
+        layer("global_pool", "Averaged", keepdims=True),
+        layer("global_pool", "Largest", kind="max", keepdims=True, inputs=["Last"]),
+        layer("concatenate", "Both", inputs=["Averaged", "Largest"]),
+    ),
     "merges": _network(
         layer("conv", "A", filters=4, padding="same", activation="tanh"),
         layer("conv", "B", filters=4, padding="same", inputs=["input"], l2=0.01),
-        layer("add", "Add", inputs=["A", "B", "A"]), layer("subtract", "Subtract", inputs=["Add", "B"]),
-        layer("maximum", "Maximum", inputs=["A", "B"]), layer("minimum", "Minimum", inputs=["A", "B", "Subtract"]),
+        layer("add", "Add", inputs=["A", "B", "A"]),
+        layer("subtract", "Subtract", inputs=["Add", "B"]),
+        layer("maximum", "Maximum", inputs=["A", "B"]),
+        layer("minimum", "Minimum", inputs=["A", "B", "Subtract"]),
         layer("average", "Average", inputs=["Maximum", "Minimum"]),
-        layer("shared", "Again", shares="B", inputs=["input"]), layer("batch_norm", "Norm", inputs=["Average"]),
-        layer("prelu", "PReLU", inputs=["Again"]), layer("shared", "PReLUAgain", shares="PReLU", inputs=["Norm"]),
-        layer("global_pool", "Squeeze"), layer("dense", "Excite", units=4, activation="sigmoid"),
+        layer("shared", "Again", shares="B", inputs=["input"]),
+        layer("batch_norm", "Norm", inputs=["Average"]),
+        layer("prelu", "PReLU", inputs=["Again"]),
+        layer("shared", "PReLUAgain", shares="PReLU", inputs=["Norm"]),
+        layer("global_pool", "Squeeze"),
+        layer("dense", "Excite", units=4, activation="sigmoid"),
         layer("multiply", "Multiply", inputs=["Excite", "Norm"]),  # a vector times an image
         layer("concatenate", "Concatenate", inputs=["Multiply", "PReLU", "PReLUAgain"], axis=2),
-        layer("conv", "Pooled", filters=3, activation="relu"), layer("pool", "Pool"),
-        layer("flatten", "Image"), layer("dense", "Side", units=4, inputs=["Squeeze"]),
-        layer("concatenate", "Joined", inputs=["Image", "Side"])),
+        layer("conv", "Pooled", filters=3, activation="relu"),
+        layer("pool", "Pool"),
+        layer("flatten", "Image"),
+        layer("dense", "Side", units=4, inputs=["Squeeze"]),
+        layer("concatenate", "Joined", inputs=["Image", "Side"]),
+    ),
     "activations": _activations(PLAIN, WIDE),
     "noise": _network(
-        layer("random_flip", "Flip"), layer("random_rotation", "Rotation", factor=0.1),
+        layer("random_flip", "Flip"),
+        layer("random_rotation", "Rotation", factor=0.1),
         layer("random_translation", "Translation", height_factor=0.1, width_factor=[-0.2, 0.1]),
-        layer("random_zoom", "Zoom", height_factor=0.2), layer("random_contrast", "Contrast", factor=0.3), FIRST,
-        layer("dropout", "Dropout", rate=0.5, spatial=True), layer("gaussian_noise", "Noise", stddev=0.3),
-        layer("gaussian_dropout", "GaussianDropout", rate=0.2), layer("alpha_dropout", "AlphaDropout", rate=0.2)),
+        layer("random_zoom", "Zoom", height_factor=0.2),
+        layer("random_contrast", "Contrast", factor=0.3),
+        FIRST,
+        layer("dropout", "Dropout", rate=0.5, spatial=True),
+        layer("gaussian_noise", "Noise", stddev=0.3),
+        layer("gaussian_dropout", "GaussianDropout", rate=0.2),
+        layer("alpha_dropout", "AlphaDropout", rate=0.2),
+    ),
 }
 IN_FLOAT32 = {  # TensorFlow's kernels of these work in float32, or with its constants
     "gelu": _activations(SINGLE, [FIRST]),
-    "bilinear": _network(FIRST, layer("upsampling", "Bilinear", size=[2, 3], interpolation="bilinear"),
-                         layer("global_pool", "Global")),
+    "bilinear": _network(
+        FIRST,
+        layer("upsampling", "Bilinear", size=[2, 3], interpolation="bilinear"),
+        layer("global_pool", "Global"),
+    ),
 }
 
 
@@ -116,7 +219,14 @@ def _weight(change: Callable[[Tensor], Tensor], path: str = "conv") -> Fault:
             inner._conv_forward = lambda x, weight, bias: plain(x, change(weight), bias)  # type: ignore[method-assign]
         else:
             inner.forward = lambda x: nn.functional.conv_transpose2d(
-                x, change(inner.weight), inner.bias, inner.stride, inner.padding, inner.output_padding)
+                x,
+                change(inner.weight),
+                inner.bias,
+                inner.stride,
+                inner.padding,
+                inner.output_padding,
+            )
+
     return plant
 
 
@@ -124,6 +234,7 @@ def _set(**values: Any) -> Fault:
     def plant(module: nn.Module) -> None:
         for key, value in values.items():
             setattr(module, key, value)
+
     return plant
 
 
@@ -164,7 +275,10 @@ class _Identity(nn.Module):
 FAULTS: dict[tuple[str, str], tuple[Fault, str]] = {
     ("kernels", "Dilated"): (_weight(_groups_swapped), "forward"),
     ("kernels", "Depthwise"): (_weight(_depthwise_order), "forward"),
-    ("kernels", "Separable"): (_weight(lambda weight: weight.transpose(2, 3), "depthwise"), "forward"),
+    ("kernels", "Separable"): (
+        _weight(lambda weight: weight.transpose(2, 3), "depthwise"),
+        "forward",
+    ),
     ("kernels", "Transposed"): (_weight(lambda weight: weight.flip(2, 3)), "forward"),
     ("kernels", "TransposedValid"): (_weight(lambda weight: weight.flip(2, 3)), "forward"),
     ("scales", "LayerNorm"): (_set(epsilon=1e-5), "forward"),
@@ -173,7 +287,10 @@ FAULTS: dict[tuple[str, str], tuple[Fault, str]] = {
     ("scales", "Stored"): (_replaced(lambda x: x - 1), "forward"),
     ("scales", "Constant"): (_replaced(lambda x: x), "forward"),
     ("scales", "Inverted"): (_set(invert=False), "forward"),
-    ("scales", "PerChannel"): (_replaced(ChannelRescaling((1.0, -2.0, 1.5, 0.5), 0.1).double().forward), "forward"),
+    ("scales", "PerChannel"): (
+        _replaced(ChannelRescaling((1.0, -2.0, 1.5, 0.5), 0.1).double().forward),
+        "forward",
+    ),
     ("scales", "PReLU"): (_activation(_Identity()), "structure"),
     ("scales", "Activity"): (_set(l1=0.02), "loss"),
     ("scales", "ReLU"): (_activation(GeneralReLU(0.1, 0.0, 1.5)), "forward"),
@@ -183,10 +300,20 @@ FAULTS: dict[tuple[str, str], tuple[Fault, str]] = {
     ("shapes", "Cropping"): (_inner("crop", sides=((1, 0), (1, 2))), "forward"),
     ("shapes", "Upsampling"): (_inner("upsampling", mode="bilinear"), "forward"),
     ("shapes", "Permute"): (_replaced(lambda x: x.permute(0, 3, 1, 2).flip(3)), "forward"),
-    ("shapes", "Reshape"): (lambda module: module.register_module("reshape", nn.Sequential(
-        nn.Flatten(), nn.Unflatten(1, (11, 3, 3)))), "forward"),
-    ("shapes", "Averaged"): (lambda module: module.register_module("pool", nn.AdaptiveMaxPool2d(1)), "forward"),
-    ("shapes", "Largest"): (lambda module: module.register_module("pool", nn.AdaptiveAvgPool2d(1)), "forward"),
+    ("shapes", "Reshape"): (
+        lambda module: module.register_module(
+            "reshape", nn.Sequential(nn.Flatten(), nn.Unflatten(1, (11, 3, 3)))
+        ),
+        "forward",
+    ),
+    ("shapes", "Averaged"): (
+        lambda module: module.register_module("pool", nn.AdaptiveMaxPool2d(1)),
+        "forward",
+    ),
+    ("shapes", "Largest"): (
+        lambda module: module.register_module("pool", nn.AdaptiveAvgPool2d(1)),
+        "forward",
+    ),
     ("shapes", "Both"): (_replaced(lambda a, b: torch.cat([b, a], 1)), "forward"),
     ("merges", "Add"): (_set(mean=True), "forward"),
     ("merges", "Subtract"): (_replaced(lambda a, b: b - a), "forward"),
@@ -197,8 +324,14 @@ FAULTS: dict[tuple[str, str], tuple[Fault, str]] = {
     ("merges", "PReLUAgain"): (_replaced(lambda x: (x + x.detach()) / 2), "gradient"),
     ("merges", "Multiply"): (_replaced(lambda a, b: a[:, :, None, None] + b), "forward"),
     ("merges", "Concatenate"): (_replaced(lambda a, b, c: torch.cat([b, a, c], 3)), "forward"),
-    ("merges", "Image"): (lambda module: module.register_module("flatten", nn.Flatten()), "forward"),
-    ("merges", "Joined"): (_replaced(lambda a, b: torch.cat([(a + a.detach()) / 2, b], 1)), "gradient"),
+    ("merges", "Image"): (
+        lambda module: module.register_module("flatten", nn.Flatten()),
+        "forward",
+    ),
+    ("merges", "Joined"): (
+        _replaced(lambda a, b: torch.cat([(a + a.detach()) / 2, b], 1)),
+        "gradient",
+    ),
     ("activations", "Relu"): (_activation(nn.ReLU6()), "forward"),
     ("activations", "Elu"): (_activation(nn.SELU()), "forward"),
     ("activations", "Leaky_Relu"): (_activation(nn.LeakyReLU(0.01)), "forward"),
@@ -219,15 +352,30 @@ FAULTS: dict[tuple[str, str], tuple[Fault, str]] = {
     ("gelu", "Gelu"): (_activation(nn.GELU("tanh")), "forward"),
     ("gelu", "Gelu_Tanh"): (_activation(nn.GELU()), "forward"),
     ("bilinear", "Bilinear"): (_inner("upsampling", align_corners=True), "forward"),
-} | {("noise", name): (_always_training, "forward") for name in (
-    "Flip", "Rotation", "Translation", "Zoom", "Contrast", "Dropout", "Noise", "GaussianDropout", "AlphaDropout")}
+} | {
+    ("noise", name): (_always_training, "forward")
+    for name in (
+        "Flip",
+        "Rotation",
+        "Translation",
+        "Zoom",
+        "Contrast",
+        "Dropout",
+        "Noise",
+        "GaussianDropout",
+        "AlphaDropout",
+    )
+}
 
 
 def planted(name: str) -> Callable[[TorchSide], TorchSide]:
     """Return what breaks layer `name` of our side by its fault."""
-    (_, fault_name), (fault, _) = next((key, value) for key, value in FAULTS.items() if key[1] == name)
+    (_, fault_name), (fault, _) = next(
+        (key, value) for key, value in FAULTS.items() if key[1] == name
+    )
 
     def plant(ours: TorchSide) -> TorchSide:
         fault(getattr(ours.network, fault_name))
         return ours
+
     return plant

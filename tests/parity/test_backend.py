@@ -24,7 +24,9 @@ def test_triton_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     fake = types.SimpleNamespace(backend=types.SimpleNamespace(backend=lambda: "tensorflow"))
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
-    monkeypatch.setattr("keras_baseline.backend.importlib.import_module", lambda name: order.append(name) or fake)
+    monkeypatch.setattr(
+        "keras_baseline.backend.importlib.import_module", lambda name: order.append(name) or fake
+    )
     assert load_keras() is fake
     assert order == ["triton", "keras"]
 

@@ -13,7 +13,9 @@ from tests.parity.test_parity import assert_passed, on_mnist
 pytestmark = [pytest.mark.keras, pytest.mark.mnist]
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
+@pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))]
+)
 def test_float32_step_by_step(mnist_root: Path, seed: int) -> None:
     """300 steps from each of 3 starts, each step from Keras' own weights and slots."""
     recipe, probe = on_mnist(mnist_root, 300, seed)

@@ -55,8 +55,10 @@ def test_outputs_with_drawn_weights(name: str) -> None:
     """Initial weights are zeros and ones where layers scale and shift: here all are drawn, between 0.5 and 1.5."""
     recipe, probe, _, dtype = subject(name)
     generator = np.random.default_rng(2)
-    weights = {key: generator.uniform(0.5, 1.5, shape).astype(dtype) / (1 if len(shape) < 2 else shape[-2])
-               for key, shape in weight_shapes(recipe.spec).items()}
+    weights = {
+        key: generator.uniform(0.5, 1.5, shape).astype(dtype) / (1 if len(shape) < 2 else shape[-2])
+        for key, shape in weight_shapes(recipe.spec).items()
+    }
     limits = LIMITS[dtype] if dtype == "float32" else replace(LIMITS[dtype], forward=1e-12)
     with floatx(dtype):
         ours = build_torch_side(recipe, dtype)
@@ -81,30 +83,52 @@ def test_random_graphs(spec: NetworkSpec) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 @given(spec=graphs(max_layers=9))
 def test_many_random_graphs(spec: NetworkSpec) -> None:
     assert_passed(parity(plain_recipe(spec), random_probe(spec, 1, steps=1, batch=4)))
 
 
-@pytest.mark.parametrize("end", [
-    [layer("conv", "Scores", filters=3, activation="softmax"), layer("global_pool", "Global")],
-    [layer("global_pool", "Global", keepdims=True), layer("conv", "Scores", filters=3, kernel=1, activation="softmax"),
-     layer("flatten", "Flatten"), layer("dropout", "Dropout", rate=0.2)],
-])
+@pytest.mark.parametrize(
+    "end",
+    [
+        [layer("conv", "Scores", filters=3, activation="softmax"), layer("global_pool", "Global")],
+        [
+            layer("global_pool", "Global", keepdims=True),
+            layer("conv", "Scores", filters=3, kernel=1, activation="softmax"),
+            layer("flatten", "Flatten"),
+            layer("dropout", "Dropout", rate=0.2),
+        ],
+    ],
+)
 def test_probabilities_that_reach_the_answer(end: list[dict]) -> None:
     """Softmax before pooling, or before a flatten: loss, gradients, steps and predictions are Keras'."""
     spec = NetworkSpec.from_dict({"input_shape": [8, 7, 2], "layers": [FIRST, *end]})
     assert spec.output_activation == spec.inner_probabilities == "softmax"
-    checks = assert_passed(check for check in parity(plain_recipe(spec), random_probe(spec, 1, steps=2))
-                           if "saturated" not in check.name)
+    checks = assert_passed(
+        check
+        for check in parity(plain_recipe(spec), random_probe(spec, 1, steps=2))
+        if "saturated" not in check.name
+    )
     assert {"forward", "loss", "gradient", "trajectory", "evaluation loss"} <= set(checks)
 
 
 def test_several_outputs_agree_and_are_not_trained_by_keras() -> None:
-    layers = [*NETWORKS["merges"]["layers"],
-              {"type": "dense", "name": "Coarse", "units": 2, "activation": "sigmoid", "inputs": ["Squeeze"]}]
-    spec = NetworkSpec.from_dict(NETWORKS["merges"] | {"layers": layers, "outputs": ["Dense", "Coarse"]})
+    layers = [
+        *NETWORKS["merges"]["layers"],
+        {
+            "type": "dense",
+            "name": "Coarse",
+            "units": 2,
+            "activation": "sigmoid",
+            "inputs": ["Squeeze"],
+        },
+    ]
+    spec = NetworkSpec.from_dict(
+        NETWORKS["merges"] | {"layers": layers, "outputs": ["Dense", "Coarse"]}
+    )
     network = Network(spec, 3).double().eval()
     images = random_probe(spec, 1).images.astype(np.float64)
     with floatx("float64"):
@@ -114,5 +138,8 @@ def test_several_outputs_agree_and_are_not_trained_by_keras() -> None:
     ours = network.layer_values(as_images(images), *spec.kept)
     assert np.abs(network.probabilities(ours["Dense"]).detach().numpy() - theirs[0]).max() < 1e-13
     assert np.abs(ours["Coarse"].detach().numpy() - theirs[1]).max() < 1e-13
-    with pytest.raises(RecipeError, match="outputs = .'Dense', 'Coarse'.: the Keras baseline trains networks of one"):
+    with pytest.raises(
+        RecipeError,
+        match="outputs = .'Dense', 'Coarse'.: the Keras baseline trains networks of one",
+    ):
         compiled_model(plain_recipe(spec))

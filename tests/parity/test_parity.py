@@ -29,37 +29,71 @@ from tests.conftest import CONFIGS, ROOT
 from tests.networks import specs
 
 pytestmark = pytest.mark.keras
-SMALL = {"input_shape": [9, 9, 2], "layers": [
-    {"type": "conv", "name": "Conv2D_1", "filters": 3, "activation": "elu", "l1": 0.002},
-    {"type": "batch_norm", "name": "Norm_1"},
-    {"type": "activation", "name": "Tanh_1", "activation": "tanh"},  # else Norm_2 takes Norm_1's shift out again
-    {"type": "pool", "name": "Pool_1", "size": 2, "padding": "same"},
-    {"type": "flatten", "name": "Flatten"},
-    {"type": "batch_norm", "name": "Norm_2", "scale": False},
-    {"type": "dense", "name": "Dense_1", "units": 6, "activation": "leaky_relu", "l1": 0.001, "l2": 0.003},
-    {"type": "dense", "name": "Dense_2", "units": 4, "activation": "softmax", "use_bias": False},
-]}
+SMALL = {
+    "input_shape": [9, 9, 2],
+    "layers": [
+        {"type": "conv", "name": "Conv2D_1", "filters": 3, "activation": "elu", "l1": 0.002},
+        {"type": "batch_norm", "name": "Norm_1"},
+        {
+            "type": "activation",
+            "name": "Tanh_1",
+            "activation": "tanh",
+        },  # else Norm_2 takes Norm_1's shift out again
+        {"type": "pool", "name": "Pool_1", "size": 2, "padding": "same"},
+        {"type": "flatten", "name": "Flatten"},
+        {"type": "batch_norm", "name": "Norm_2", "scale": False},
+        {
+            "type": "dense",
+            "name": "Dense_1",
+            "units": 6,
+            "activation": "leaky_relu",
+            "l1": 0.001,
+            "l2": 0.003,
+        },
+        {
+            "type": "dense",
+            "name": "Dense_2",
+            "units": 4,
+            "activation": "softmax",
+            "use_bias": False,
+        },
+    ],
+}
 
 
 def assert_passed(checks: Iterable[Check]) -> dict[str, Check]:
     found = worst(checks)
-    failed = [f"{c.name} ({c.part}): {c.error:.3g} > {c.limit:.3g}" for c in found.values() if not c.passed]
+    failed = [
+        f"{c.name} ({c.part}): {c.error:.3g} > {c.limit:.3g}"
+        for c in found.values()
+        if not c.passed
+    ]
     assert not failed, "\n".join(failed)
     return found
 
 
 def on_mnist(root: Path, steps: int, seed: int | None = None) -> tuple[Recipe, Probe]:
-    recipe = comparable_recipe(read_config(ROOT / "configs" / "cnn.yaml", [f"data.root={root}"]), "cnn")
+    recipe = comparable_recipe(
+        read_config(ROOT / "configs" / "cnn.yaml", [f"data.root={root}"]), "cnn"
+    )
     prepared = prepare(recipe.data)
     assert prepared.dataset.name == "mnist"
     return recipe, probe_of(prepared, recipe, steps, seed)
 
 
 def test_the_limits_are_those_that_were_set() -> None:
-    assert (FLOAT64.forward, FLOAT64.gradient, FLOAT64.loss, FLOAT64.weights) == (1e-13, 1e-13, 1e-13, 1e-12)
+    assert (FLOAT64.forward, FLOAT64.gradient, FLOAT64.loss, FLOAT64.weights) == (
+        1e-13,
+        1e-13,
+        1e-13,
+        1e-12,
+    )
     assert (FLOAT32.maps, FLOAT32.probabilities, FLOAT32.gradient) == (1e-6, 2e-7, 3e-6)
     assert (FLOAT32.weights, FLOAT32.step) == (3e-7, 1e-5)
-    assert (FLOAT64.late_loss, FLOAT32.maps_alone) == (1e-12, 3e-6)  # from measurements: docs/results/parity.md
+    assert (FLOAT64.late_loss, FLOAT32.maps_alone) == (
+        1e-12,
+        3e-6,
+    )  # from measurements: docs/results/parity.md
 
 
 @pytest.mark.mnist
@@ -87,8 +121,15 @@ def test_every_configuration(path: Path) -> None:
 
 def test_a_single_sigmoid_unit() -> None:
     """Two classes by one unit: loss, gradients, steps and accuracy are Keras'."""
-    spec = NetworkSpec.from_dict(SMALL | {"layers": [*SMALL["layers"][:-1], {
-        "type": "dense", "name": "Dense_2", "units": 1, "activation": "sigmoid"}]})
+    spec = NetworkSpec.from_dict(
+        SMALL
+        | {
+            "layers": [
+                *SMALL["layers"][:-1],
+                {"type": "dense", "name": "Dense_2", "units": 1, "activation": "sigmoid"},
+            ]
+        }
+    )
     assert_passed(parity(plain_recipe(spec), random_probe(spec, 2)))
 
 
@@ -96,9 +137,14 @@ def test_a_single_sigmoid_unit() -> None:
 def test_every_optimizer_over_a_network(name: str) -> None:
     """With batch normalisation, L1 and L2, decoupled weight decay and an exponential schedule."""
     spec = NetworkSpec.from_dict(SMALL)
-    decay = Component("ExponentialDecay", {"initial_learning_rate": 0.002, "decay_steps": 1, "decay_rate": 0.9})
-    recipe = replace(plain_recipe(spec, optimizer=name, **({"momentum": 0.9} if name == "SGD" else {})),
-                     schedule=decay, weight_decay=0.01)
+    decay = Component(
+        "ExponentialDecay", {"initial_learning_rate": 0.002, "decay_steps": 1, "decay_rate": 0.9}
+    )
+    recipe = replace(
+        plain_recipe(spec, optimizer=name, **({"momentum": 0.9} if name == "SGD" else {})),
+        schedule=decay,
+        weight_decay=0.01,
+    )
     found = assert_passed(parity(recipe, random_probe(spec, 5, steps=20)))
     assert found["slots"].difference.absolute < 1e-12
 
@@ -117,28 +163,85 @@ def has_gradients_that_cancel(spec: NetworkSpec) -> bool:
             case Conv() | Dense():
                 shift = activation == "linear" and (shift or layer.use_bias)
                 channels = info.input_shape[-1]
-                single = channels == 1 and (isinstance(layer, Dense) or tuple(layer.kernel) == (1, 1))
+                single = channels == 1 and (
+                    isinstance(layer, Dense) or tuple(layer.kernel) == (1, 1)
+                )
                 passed = channels == 1 and scale
-                scale = not layer.use_bias and activation in ("linear", "relu", "leaky_relu") and (single or passed)
+                scale = (
+                    not layer.use_bias
+                    and activation in ("linear", "relu", "leaky_relu")
+                    and (single or passed)
+                )
             case Activation():
                 shift = shift and activation == "linear"
     return False
 
 
-@pytest.mark.parametrize(("layers", "cancels"), [
-    ([{"type": "conv", "name": "C", "filters": 1, "kernel": 1, "activation": "relu", "use_bias": False}], True),
-    ([{"type": "conv", "name": "C", "filters": 1, "kernel": 1, "activation": "tanh", "use_bias": False}], False),
-    ([{"type": "conv", "name": "C", "filters": 1, "kernel": 2, "activation": "relu", "use_bias": False}], False),
-    ([{"type": "conv", "name": "C", "filters": 1, "kernel": 2, "activation": "linear"}], True),
-    ([{"type": "batch_norm", "name": "B", "center": False}, {"type": "activation", "name": "A", "activation": "relu"}],
-     True),
-])
+@pytest.mark.parametrize(
+    ("layers", "cancels"),
+    [
+        (
+            [
+                {
+                    "type": "conv",
+                    "name": "C",
+                    "filters": 1,
+                    "kernel": 1,
+                    "activation": "relu",
+                    "use_bias": False,
+                }
+            ],
+            True,
+        ),
+        (
+            [
+                {
+                    "type": "conv",
+                    "name": "C",
+                    "filters": 1,
+                    "kernel": 1,
+                    "activation": "tanh",
+                    "use_bias": False,
+                }
+            ],
+            False,
+        ),
+        (
+            [
+                {
+                    "type": "conv",
+                    "name": "C",
+                    "filters": 1,
+                    "kernel": 2,
+                    "activation": "relu",
+                    "use_bias": False,
+                }
+            ],
+            False,
+        ),
+        ([{"type": "conv", "name": "C", "filters": 1, "kernel": 2, "activation": "linear"}], True),
+        (
+            [
+                {"type": "batch_norm", "name": "B", "center": False},
+                {"type": "activation", "name": "A", "activation": "relu"},
+            ],
+            True,
+        ),
+    ],
+)
 def test_what_batch_normalisation_takes_out(layers: list[dict], cancels: bool) -> None:
     """One weight per map, or a scale, stands before a normalisation; a bias before one without a bend between."""
-    rest = [{"type": "batch_norm", "name": "Norm"}, {"type": "flatten", "name": "F"},
-            {"type": "dense", "name": "D", "units": 2, "activation": "softmax"}]
-    assert has_gradients_that_cancel(NetworkSpec.from_dict({"input_shape": [4, 4, 1], "layers": layers + rest})) == \
-        cancels
+    rest = [
+        {"type": "batch_norm", "name": "Norm"},
+        {"type": "flatten", "name": "F"},
+        {"type": "dense", "name": "D", "units": 2, "activation": "softmax"},
+    ]
+    assert (
+        has_gradients_that_cancel(
+            NetworkSpec.from_dict({"input_shape": [4, 4, 1], "layers": layers + rest})
+        )
+        == cancels
+    )
 
 
 @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -149,31 +252,44 @@ def test_random_networks(spec: NetworkSpec) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 @given(spec=specs())
 def test_many_random_networks(spec: NetworkSpec) -> None:
     assume(not has_gradients_that_cancel(spec))
     assert_passed(parity(plain_recipe(spec), random_probe(spec, 1, steps=1)))
 
 
-@pytest.mark.parametrize("clipping", [Clipping(0.3), Clipping(0.01, "value")], ids=["norm", "value"])
+@pytest.mark.parametrize(
+    "clipping", [Clipping(0.3), Clipping(0.01, "value")], ids=["norm", "value"]
+)
 def test_clipped_gradients(clipping: Clipping) -> None:
     """Lightning's `norm` is Keras' global_clipnorm, `value` its clipvalue. Without ours the weights part."""
     spec = NetworkSpec.from_dict(SMALL)
-    recipe, probe = replace(plain_recipe(spec, optimizer="SGD"), clipping=clipping), random_probe(spec, 3)
+    recipe, probe = (
+        replace(plain_recipe(spec, optimizer="SGD"), clipping=clipping),
+        random_probe(spec, 3),
+    )
     sides = keras_sides(recipe, "float64")
     assert_passed(parity(recipe, probe, theirs=sides))
 
     def unlimited(ours: TorchSide) -> TorchSide:
         return replace(ours, step=replace(ours.step, clipping=None))
 
-    failed = {check.name for check in parity(recipe, probe, theirs=sides, plant=unlimited) if not check.passed}
+    failed = {
+        check.name
+        for check in parity(recipe, probe, theirs=sides, plant=unlimited)
+        if not check.passed
+    }
     assert "trajectory" in failed
 
 
 def test_optimizers_follow_the_rules() -> None:
     found = assert_passed(optimizer_rules())
-    assert set(found) == {f"rule of {name}" for name in ("RMSprop", "SGD", "Adam", "Nadam", "Adamax")}
+    assert set(found) == {
+        f"rule of {name}" for name in ("RMSprop", "SGD", "Adam", "Nadam", "Adamax")
+    }
 
 
 def test_schedules_are_equal_bit_for_bit() -> None:
@@ -203,7 +319,9 @@ def test_keras_sides_are_one_where_there_is_no_dropout() -> None:
 def test_distance_travelled() -> None:
     """Euclidean, by hand: 0.5 apart after a way of 5; one side alone moved, and NaN, never pass."""
     start, theirs = np.zeros(3), np.array([3.0, 4.0, 0.0])
-    assert moved("step", "w", theirs + [0.3, 0, 0.4], theirs, start, 1).travelled == pytest.approx(0.1)
+    assert moved("step", "w", theirs + [0.3, 0, 0.4], theirs, start, 1).travelled == pytest.approx(
+        0.1
+    )
     assert moved("step", "w", start, start, start, 1).travelled == 0
     assert moved("step", "w", theirs, start, start, 1).travelled == np.inf
     assert np.isnan(moved("step", "w", theirs * np.nan, theirs, start, 1).travelled)

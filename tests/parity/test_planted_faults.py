@@ -38,7 +38,9 @@ Subject = tuple[Recipe, Probe, tuple[Side, Side]]
 def subject() -> Subject:
     """A small network with the sources' recipe, and Keras' sides of it, built once."""
     spec = NetworkSpec.from_dict({"input_shape": [19, 19, 1], "layers": LAYERS})
-    recipe = replace(plain_recipe(spec, momentum=0.8), schedule=Component("InverseTimeDecay", DECAY))
+    recipe = replace(
+        plain_recipe(spec, momentum=0.8), schedule=Component("InverseTimeDecay", DECAY)
+    )
     return recipe, random_probe(spec, 0, steps=8, batch=16), keras_sides(recipe, "float64")
 
 
@@ -76,12 +78,20 @@ def test_without_a_fault_all_is_well_in_float32(single: Subject) -> None:
     assert failed(list(parity(recipe, probe, "float32", theirs=theirs, forced=True))) == set()
 
 
-@pytest.mark.parametrize(("what", "noticed_by"), [
-    ("transposed kernel", "maps"), ("transposed kernel", "maps, images alone"), ("double softmax", "gradient"),
-    ("softmax over the batch", "probabilities"), ("softmax over the batch", "probabilities, images alone"),
-    ("rho 0.99", "teacher-forced"), ("rho 0.99", "teacher-forced, of the step"),
-    ("epsilon 1e-8", "teacher-forced, of the step"), ("schedule off by one", "teacher-forced, of the step"),
-])
+@pytest.mark.parametrize(
+    ("what", "noticed_by"),
+    [
+        ("transposed kernel", "maps"),
+        ("transposed kernel", "maps, images alone"),
+        ("double softmax", "gradient"),
+        ("softmax over the batch", "probabilities"),
+        ("softmax over the batch", "probabilities, images alone"),
+        ("rho 0.99", "teacher-forced"),
+        ("rho 0.99", "teacher-forced, of the step"),
+        ("epsilon 1e-8", "teacher-forced, of the step"),
+        ("schedule off by one", "teacher-forced, of the step"),
+    ],
+)
 def test_caught_in_float32(single: Subject, what: str, noticed_by: str) -> None:
     recipe, probe, theirs = single
     checks = parity(recipe, probe, "float32", plant=FAULTS[what][0], theirs=theirs, forced=True)
@@ -89,16 +99,21 @@ def test_caught_in_float32(single: Subject, what: str, noticed_by: str) -> None:
 
 
 TORCH_RULES: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "RMSprop": lambda params, learning_rate=1e-3, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False:
-        torch.optim.RMSprop(params, learning_rate, rho, epsilon, 0.0, momentum, centered),
-    "Adam": lambda params, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.0:
-        torch.optim.AdamW(params, learning_rate, (beta_1, beta_2), epsilon, weight_decay),
-    "Nadam": lambda params, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7:
-        torch.optim.NAdam(params, learning_rate, (beta_1, beta_2), epsilon, momentum_decay=0.004),
-    "Adamax": lambda params, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.0:
-        torch.optim.Adamax(params, learning_rate, (beta_1, beta_2), epsilon),
-    "SGD": lambda params, learning_rate=1e-2, momentum=0.0, nesterov=False:
-        torch.optim.SGD(params, learning_rate, momentum, dampening=0.1 if not nesterov else 0, nesterov=nesterov),
+    "RMSprop": lambda params, learning_rate=1e-3, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False: (
+        torch.optim.RMSprop(params, learning_rate, rho, epsilon, 0.0, momentum, centered)
+    ),
+    "Adam": lambda params, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.0: (
+        torch.optim.AdamW(params, learning_rate, (beta_1, beta_2), epsilon, weight_decay)
+    ),
+    "Nadam": lambda params, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7: (
+        torch.optim.NAdam(params, learning_rate, (beta_1, beta_2), epsilon, momentum_decay=0.004)
+    ),
+    "Adamax": lambda params, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.0: (
+        torch.optim.Adamax(params, learning_rate, (beta_1, beta_2), epsilon)
+    ),
+    "SGD": lambda params, learning_rate=1e-2, momentum=0.0, nesterov=False: torch.optim.SGD(
+        params, learning_rate, momentum, dampening=0.1 if not nesterov else 0, nesterov=nesterov
+    ),
 }
 
 

@@ -24,7 +24,9 @@ FLATTEN = [{"type": "flatten", "name": "F"}, {"type": "dense", "name": "D", "uni
 def sides(kind: str, **values: Any) -> tuple[Any, Any]:
     """Return our module, in training, and Keras' layer, built on IMAGES."""
     entry = {"type": kind, "name": "L"} | values
-    network = Network(NetworkSpec.from_dict({"input_shape": list(IMAGES.shape[1:]), "layers": [entry, *FLATTEN]}))
+    network = Network(
+        NetworkSpec.from_dict({"input_shape": list(IMAGES.shape[1:]), "layers": [entry, *FLATTEN]})
+    )
     keras_layer = build(layer_from_dict(0, entry), Factory(load_keras(), "float32"))
     module = network.L.train()
     return (module[0] if isinstance(module, torch.nn.Sequential) else module), keras_layer
@@ -40,28 +42,37 @@ def difference(ours: Tensor, theirs: Any) -> float:
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
 @pytest.mark.parametrize("fill_mode", FILL_MODES)
-@pytest.mark.parametrize(("kind", "values"), [
-    ("random_rotation", {"factor": 0.3}),
-    ("random_translation", {"height_factor": 0.9, "width_factor": [-0.7, 0.2]}),
-    ("random_zoom", {"height_factor": [-0.5, 0.9], "width_factor": 0.4}),
-    ("random_zoom", {"height_factor": 0.5}),
-])
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("random_rotation", {"factor": 0.3}),
+        ("random_translation", {"height_factor": 0.9, "width_factor": [-0.7, 0.2]}),
+        ("random_zoom", {"height_factor": [-0.5, 0.9], "width_factor": 0.4}),
+        ("random_zoom", {"height_factor": 0.5}),
+    ],
+)
 def test_moved_as_keras_moves(kind: str, values: dict, fill_mode: str, interpolation: str) -> None:
-    module, keras_layer = sides(kind, fill_mode=fill_mode, fill_value=7.0, interpolation=interpolation, **values)
+    module, keras_layer = sides(
+        kind, fill_mode=fill_mode, fill_value=7.0, interpolation=interpolation, **values
+    )
     assert isinstance(module, RandomMove)
     given = keras_layer.get_random_transformation(IMAGES, training=True, seed=3)
     theirs = keras_layer.transform_images(IMAGES, given, training=True)
     ours = module.moved(channels_first(IMAGES), matrices(kind, given))
     # positions in float32: of a nearest pixel, one that lies between two may go to either
     apart = np.abs(ours.numpy().transpose(0, 2, 3, 1) - np.asarray(theirs))
-    assert np.median(apart) < 1e-4 and (apart > 0.05).mean() <= (0.02 if interpolation == "nearest" else 0)
+    assert np.median(apart) < 1e-4 and (apart > 0.05).mean() <= (
+        0.02 if interpolation == "nearest" else 0
+    )
     assert not np.allclose(np.asarray(theirs), IMAGES)
 
 
 def matrices(kind: str, given: dict[str, Any]) -> Tensor:
     """Return our transformations of Keras' draws."""
     height, width = IMAGES.shape[1:3]
-    drawn = {key: torch.from_numpy(np.array(value)) for key, value in given.items() if np.ndim(value) > 0}
+    drawn = {
+        key: torch.from_numpy(np.array(value)) for key, value in given.items() if np.ndim(value) > 0
+    }
     match kind:
         case "random_rotation":
             return rotation(drawn["angle"][:, None] * np.pi / 180, height, width)
@@ -95,10 +106,15 @@ def test_contrast_as_keras_changes_it() -> None:
     assert contrast.min() >= 0.6 and contrast.max() <= 1.8
 
 
-@pytest.mark.parametrize(("kind", "values"), [
-    ("gaussian_noise", {"stddev": 0.3}), ("gaussian_dropout", {"rate": 0.2}), ("alpha_dropout", {"rate": 0.3}),
-    ("dropout", {"rate": 0.4}),
-])
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("gaussian_noise", {"stddev": 0.3}),
+        ("gaussian_dropout", {"rate": 0.2}),
+        ("alpha_dropout", {"rate": 0.3}),
+        ("dropout", {"rate": 0.4}),
+    ],
+)
 def test_noise_is_distributed_as_keras_is(kind: str, values: dict) -> None:
     """Moments of 12,960 values that were all 1.5: mean and deviation within six standard errors of Keras'."""
     module, keras_layer = sides(kind, **values)
@@ -113,10 +129,14 @@ def test_noise_is_distributed_as_keras_is(kind: str, values: dict) -> None:
     assert torch.equal(module(channels_first(ones)), channels_first(ones))
 
 
-@pytest.mark.parametrize(("kind", "values"), [
-    ("random_rotation", {"factor": 0.1}), ("random_translation", {"height_factor": 0.2, "width_factor": 0.1}),
-    ("random_zoom", {"height_factor": 0.2}),
-])
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("random_rotation", {"factor": 0.1}),
+        ("random_translation", {"height_factor": 0.2, "width_factor": 0.1}),
+        ("random_zoom", {"height_factor": 0.2}),
+    ],
+)
 def test_draws_differ_by_image_and_stay_within_their_factors(kind: str, values: dict) -> None:
     module, _ = sides(kind, **values)
     torch.manual_seed(0)
@@ -127,6 +147,14 @@ def test_draws_differ_by_image_and_stay_within_their_factors(kind: str, values: 
             angles = torch.atan2(drawn[:, 3], drawn[:, 0]) / (2 * np.pi)
             assert -0.1 <= angles.min() < -0.09 and 0.09 < angles.max() <= 0.1
         case "random_translation":
-            assert -drawn[:, 5].max() >= -0.2 * 9 and drawn[:, 5].max() > 1.6 and 1.0 < drawn[:, 2].max() <= 0.1 * 12
+            assert (
+                -drawn[:, 5].max() >= -0.2 * 9
+                and drawn[:, 5].max() > 1.6
+                and 1.0 < drawn[:, 2].max() <= 0.1 * 12
+            )
         case "random_zoom":
-            assert torch.equal(drawn[:, 0], drawn[:, 4]) and drawn[:, 0].min() >= 0.8 and drawn[:, 0].max() <= 1.2
+            assert (
+                torch.equal(drawn[:, 0], drawn[:, 4])
+                and drawn[:, 0].min() >= 0.8
+                and drawn[:, 0].max() <= 1.2
+            )

@@ -19,8 +19,10 @@ from lit_mnist.runs.model import load_checkpoint
 from lit_mnist.spec.weights import from_torch
 from tests.conftest import Run
 
-pytestmark = [pytest.mark.keras,  # Keras 3.15 on NumPy 2.4 warns of its own conversion of tensors to arrays
-              pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")]
+pytestmark = [
+    pytest.mark.keras,  # Keras 3.15 on NumPy 2.4 warns of its own conversion of tensors to arrays
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 CONFIG = """
 recipe: keras
 seed_everything: 4
@@ -48,10 +50,20 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_fit_ends_at_the_same_weights_in_float64(config: Path, tmp_path: Path, run_cli: Run) -> None:
+def test_fit_ends_at_the_same_weights_in_float64(
+    config: Path, tmp_path: Path, run_cli: Run
+) -> None:
     """Lightning's run of three epochs against Keras' own `fit`: order, rates, losses, last batches."""
-    code, out, err = run_cli("fit", "--config", config, "--trainer.precision", "64-true", "--runs_dir", tmp_path,
-                             "--json")
+    code, out, err = run_cli(
+        "fit",
+        "--config",
+        config,
+        "--trainer.precision",
+        "64-true",
+        "--runs_dir",
+        tmp_path,
+        "--json",
+    )
     assert code == 0, err
     summary = json.loads(out)
     recipe = read_recipe(read_config(config), "small_keras")
@@ -61,44 +73,93 @@ def test_fit_ends_at_the_same_weights_in_float64(config: Path, tmp_path: Path, r
         model.load_weights(tmp_path / "checkpoints" / "last.keras")
         theirs = get_weights(model, recipe.spec)
     state = load_checkpoint(Path(summary["run"]) / "checkpoints" / "last.ckpt")["state_dict"]
-    ours = from_torch(recipe.spec, {key.removeprefix("network."): tensor.numpy() for key, tensor in state.items()
-                                    if key.startswith("network.")})
+    ours = from_torch(
+        recipe.spec,
+        {
+            key.removeprefix("network."): tensor.numpy()
+            for key, tensor in state.items()
+            if key.startswith("network.")
+        },
+    )
     for name in theirs:
         assert ours[name].dtype == np.float64
         assert difference(ours[name], theirs[name]).absolute < 1e-12, name
-    for mine, keras in (("train_loss", "loss"), ("train_acc", "accuracy"), ("val_loss", "val_loss"),
-                        ("val_acc", "val_accuracy")):
+    for mine, keras in (
+        ("train_loss", "loss"),
+        ("train_acc", "accuracy"),
+        ("val_loss", "val_loss"),
+        ("val_acc", "val_accuracy"),
+    ):
         assert difference(summary["history"][mine], trained["history"][keras]).absolute < 1e-6, mine
 
 
-def test_the_baseline_writes_the_same_run_folder(config: Path, tmp_path: Path, run_cli: Run,
-                                                 capsys: pytest.CaptureFixture) -> None:
-    code, out, _ = run_cli("fit", "--config", config, "--runs_dir", tmp_path, "--trainer.max_epochs", "1", "--json")
+def test_the_baseline_writes_the_same_run_folder(
+    config: Path, tmp_path: Path, run_cli: Run, capsys: pytest.CaptureFixture
+) -> None:
+    code, out, _ = run_cli(
+        "fit", "--config", config, "--runs_dir", tmp_path, "--trainer.max_epochs", "1", "--json"
+    )
     assert code == 0
     ours = json.loads(out)
-    assert keras_main(["fit", "--config", str(config), "--runs_dir", str(tmp_path), "--trainer.max_epochs", "1",
-                       "--json"]) == 0
+    assert (
+        keras_main(
+            [
+                "fit",
+                "--config",
+                str(config),
+                "--runs_dir",
+                str(tmp_path),
+                "--trainer.max_epochs",
+                "1",
+                "--json",
+            ]
+        )
+        == 0
+    )
     theirs = json.loads(capsys.readouterr().out)
     assert set(ours) - set(theirs) == set()
     assert set(theirs) - set(ours) == {"framework"}
-    for key in ("images", "parameters", "dataset", "split", "seed", "epochs", "steps", "train_images", "validated_on"):
+    for key in (
+        "images",
+        "parameters",
+        "dataset",
+        "split",
+        "seed",
+        "epochs",
+        "steps",
+        "train_images",
+        "validated_on",
+    ):
         assert ours[key] == theirs[key], key
     assert abs(ours["test/acc"] - theirs["test/acc"]) < 0.02
     mine, keras = Path(ours["run"]), Path(theirs["run"])
-    for name in ("config.yaml", "metrics.csv", "training_curves.png", "initial_weights.safetensors", "summary.json"):
+    for name in (
+        "config.yaml",
+        "metrics.csv",
+        "training_curves.png",
+        "initial_weights.safetensors",
+        "summary.json",
+    ):
         assert (mine / name).is_file() and (keras / name).is_file(), name
     sizes = [(run / "initial_weights.safetensors").stat().st_size for run in (mine, keras)]
     assert sizes[0] == sizes[1]
 
 
-def test_the_baseline_evaluates_and_predicts(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_the_baseline_evaluates_and_predicts(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     assert keras_main(["fit", "--config", str(config), "--runs_dir", str(tmp_path), "--json"]) == 0
     fitted = json.loads(capsys.readouterr().out)
     assert keras_main(["evaluate", "--ckpt_path", fitted["run"], "--json"]) == 0
     evaluated = json.loads(capsys.readouterr().out)
     assert evaluated["test/correct"] == fitted["test/correct"]
     assert abs(evaluated["test/loss"] - fitted["test/loss"]) < 1e-6
-    assert keras_main(["predict", "--ckpt_path", fitted["run"], "--images", "test:0", "test:5", "--json"]) == 0
+    assert (
+        keras_main(
+            ["predict", "--ckpt_path", fitted["run"], "--images", "test:0", "test:5", "--json"]
+        )
+        == 0
+    )
     predicted = json.loads(capsys.readouterr().out)["predictions"]
     assert [entry["image"] for entry in predicted] == ["test:0", "test:5"]
     assert all(abs(sum(entry["probabilities"]) - 1) < 1e-5 for entry in predicted)
@@ -106,18 +167,32 @@ def test_the_baseline_evaluates_and_predicts(config: Path, tmp_path: Path, capsy
     assert json.loads(capsys.readouterr().out)["parameters"] == fitted["parameters"]
 
 
-@pytest.mark.parametrize(("argv", "words"), [
-    (["fit"], ["--config"]),
-    (["fit", "--config", "nowhere.yaml"], ["nowhere.yaml"]),
-    (["fit", "--config", "CONFIG", "--recipe.x", "1"], ["recipe"]),
-    (["fit", "--config", "CONFIG", "--model.label_smoothing", "0.1"], ["model.label_smoothing", "0.1"]),
-    (["fit", "--config", "CONFIG", "--model.optimizer", "torch.optim.AdamW"], ["torch.optim.AdamW", "RMSprop"]),
-    (["fit", "--config", "CONFIG", "--trainer.max_epochs", "0"], ["trainer.max_epochs", "0"]),
-    (["fit", "--config", "CONFIG", "--trainer.precision", "bf16-mixed"], ["trainer.precision", "bf16-mixed"]),
-    (["fit", "--config", "CONFIG", "--data.augment", "{rotation: 5}"], ["data.augment"]),
-    (["evaluate", "--ckpt_path", "nowhere"], ["nowhere"]),
-])
-def test_refusals_name_the_key(config: Path, argv: list[str], words: list[str], capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["fit"], ["--config"]),
+        (["fit", "--config", "nowhere.yaml"], ["nowhere.yaml"]),
+        (["fit", "--config", "CONFIG", "--recipe.x", "1"], ["recipe"]),
+        (
+            ["fit", "--config", "CONFIG", "--model.label_smoothing", "0.1"],
+            ["model.label_smoothing", "0.1"],
+        ),
+        (
+            ["fit", "--config", "CONFIG", "--model.optimizer", "torch.optim.AdamW"],
+            ["torch.optim.AdamW", "RMSprop"],
+        ),
+        (["fit", "--config", "CONFIG", "--trainer.max_epochs", "0"], ["trainer.max_epochs", "0"]),
+        (
+            ["fit", "--config", "CONFIG", "--trainer.precision", "bf16-mixed"],
+            ["trainer.precision", "bf16-mixed"],
+        ),
+        (["fit", "--config", "CONFIG", "--data.augment", "{rotation: 5}"], ["data.augment"]),
+        (["evaluate", "--ckpt_path", "nowhere"], ["nowhere"]),
+    ],
+)
+def test_refusals_name_the_key(
+    config: Path, argv: list[str], words: list[str], capsys: pytest.CaptureFixture
+) -> None:
     assert keras_main([str(config) if word == "CONFIG" else word for word in argv]) == 2
     message = capsys.readouterr().err.strip()
     assert all(word in message for word in words), message

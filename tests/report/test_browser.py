@@ -25,7 +25,9 @@ _PIXELS = "return [...arguments[0].getContext('2d').getImageData(0, 0, arguments
 def _program(*names: str) -> str:
     found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
-        pytest.skip(f"none of {', '.join(names)} is installed (Debian: apt-get install chromium chromium-driver)")
+        pytest.skip(
+            f"none of {', '.join(names)} is installed (Debian: apt-get install chromium chromium-driver)"
+        )
     return found
 
 
@@ -34,8 +36,16 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _program("chromium", "chromium-browser", "google-chrome")
     folder = tmp_path_factory.mktemp("browser")
     save_model(tiny_model(), folder / "tiny.ckpt")
-    code, _, err = run_program("report", folder / "tiny.ckpt", "--out", folder / "page.html", "--steps", 5,
-                               "--verdict_digits", 2)
+    code, _, err = run_program(
+        "report",
+        folder / "tiny.ckpt",
+        "--out",
+        folder / "page.html",
+        "--steps",
+        5,
+        "--verdict_digits",
+        2,
+    )
     assert code == 0, err
     return folder / "page.html"
 
@@ -47,14 +57,22 @@ def chromium() -> Iterator:  # a webdriver
 
     options = webdriver.ChromeOptions()
     options.binary_location = _program("chromium", "chromium-browser", "google-chrome")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                     "--disable-background-networking", "--hide-scrollbars"):
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--hide-scrollbars",
+    ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(_program("chromedriver")))
     driver.execute_cdp_cmd("Network.enable", {})
-    driver.execute_cdp_cmd("Network.emulateNetworkConditions",
-                           {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1})
+    driver.execute_cdp_cmd(
+        "Network.emulateNetworkConditions",
+        {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1},
+    )
     yield driver
     driver.quit()
 
@@ -62,10 +80,14 @@ def chromium() -> Iterator:  # a webdriver
 def opened(driver, page: Path, width: int = 1280, scheme: str = "light"):
     from selenium.webdriver.support.ui import WebDriverWait
 
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                           {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600})
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia",
-                           {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+    driver.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
+    )
     driver.get(page.as_uri())
     WebDriverWait(driver, 60).until(lambda one: one.execute_script(_READY))
     return driver
@@ -76,7 +98,9 @@ def first(driver, selector: str):
 
 
 def press(driver, selector: str, number: int = 0) -> None:
-    driver.execute_script("arguments[0].click()", driver.find_elements("css selector", selector)[number])
+    driver.execute_script(
+        "arguments[0].click()", driver.find_elements("css selector", selector)[number]
+    )
 
 
 def pixels(driver, selector: str) -> list[int]:
@@ -86,13 +110,22 @@ def pixels(driver, selector: str) -> list[int]:
 def test_opens_without_errors_and_everything_loads(chromium, page: Path) -> None:
     driver = opened(chromium, page)
     assert driver.get_log("browser") == []
-    assert driver.execute_script("return [...document.images].every((i) => i.complete && i.naturalWidth > 0)")
-    blank = "return [...document.querySelectorAll('canvas')].filter((c) => !c.width || !c.getContext('2d')" \
-            ".getImageData(0, 0, c.width, c.height).data.some((v, i) => i % 4 === 3 && v > 0)).length"
+    assert driver.execute_script(
+        "return [...document.images].every((i) => i.complete && i.naturalWidth > 0)"
+    )
+    blank = (
+        "return [...document.querySelectorAll('canvas')].filter((c) => !c.width || !c.getContext('2d')"
+        ".getImageData(0, 0, c.width, c.height).data.some((v, i) => i % 4 === 3 && v > 0)).length"
+    )
     assert driver.execute_script("return document.querySelectorAll('canvas').length") > 100
     assert driver.execute_script(blank) == 0
-    assert driver.execute_script("return performance.getEntriesByType('resource')"
-                                 ".filter((e) => !e.name.startsWith('data:')).length") == 0
+    assert (
+        driver.execute_script(
+            "return performance.getEntriesByType('resource')"
+            ".filter((e) => !e.name.startsWith('data:')).length"
+        )
+        == 0
+    )
 
 
 def test_another_digit_changes_maps_answer_and_attributions(chromium, page: Path) -> None:
@@ -143,7 +176,9 @@ def test_a_cell_of_the_confusion_matrix_shows_its_mistakes(chromium, page: Path)
     cell = first(driver, ".confusion button")
     press(driver, ".confusion button")
     labels = {one.text for one in driver.find_elements("css selector", "#mistakes-grid b")}
-    assert labels == {f"{cell.get_attribute('data-true')} as {cell.get_attribute('data-predicted')}"}
+    assert labels == {
+        f"{cell.get_attribute('data-true')} as {cell.get_attribute('data-predicted')}"
+    }
     press(driver, ".confusion button")
     assert len({one.text for one in driver.find_elements("css selector", "#mistakes-grid b")}) > 1
 
@@ -155,5 +190,8 @@ def test_nothing_is_wider_than_the_screen(chromium, page: Path, width: int) -> N
 
 
 def test_light_and_dark(chromium, page: Path) -> None:
-    grounds = [opened(chromium, page, scheme=scheme).execute_script(_GROUND) for scheme in ("light", "dark")]
+    grounds = [
+        opened(chromium, page, scheme=scheme).execute_script(_GROUND)
+        for scheme in ("light", "dark")
+    ]
     assert min(grounds[0]) > 200 and max(grounds[1]) < 60

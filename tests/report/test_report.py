@@ -23,7 +23,9 @@ from tests.networks import tiny_model
 
 
 def page_data(html: str) -> dict:
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)[1])
+    return json.loads(
+        re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)[1]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +33,17 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of a small untrained network, five steps for each wanted image."""
     folder = tmp_path_factory.mktemp("report")
     save_model(tiny_model(), folder / "tiny.ckpt")
-    code, out, err = run_program("report", folder / "tiny.ckpt", "--out", folder / "page.html", "--steps", 5, "--json",
-                                 "--verdict_digits", 2)
+    code, out, err = run_program(
+        "report",
+        folder / "tiny.ckpt",
+        "--out",
+        folder / "page.html",
+        "--steps",
+        5,
+        "--json",
+        "--verdict_digits",
+        2,
+    )
     assert code == 0, err
     outcome = json.loads(out)
     assert outcome["files"] == [str(folder / "page.html")]
@@ -43,13 +54,17 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_page_needs_nothing_else(page: str) -> None:
     addresses = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)|url\(([^)]*)\)|@import""", page)
-    assert all(one.startswith(("#", "data:")) for one, other in addresses) and not re.search(r"https?://", page)
+    assert all(one.startswith(("#", "data:")) for one, other in addresses) and not re.search(
+        r"https?://", page
+    )
 
 
 def test_page_holds_every_section(page: str) -> None:
     for section in ("summary", *SECTIONS):
         assert f'<section id="{section}">' in page
-    assert {"digits", "maps", "filters", "mistakes", "top", "wanted", "attributions"} <= set(page_data(page))
+    assert {"digits", "maps", "filters", "mistakes", "top", "wanted", "attributions"} <= set(
+        page_data(page)
+    )
 
 
 def test_feature_maps_survive_packing(page: str, digits: Dataset) -> None:
@@ -61,22 +76,29 @@ def test_feature_maps_survive_packing(page: str, digits: Dataset) -> None:
     from lit_mnist import capture
 
     with torch.no_grad(), capture(model.network, "Conv2D_2") as maps:
-        model.network(model.tensor(digits.test_images[first:first + 1]))
+        model.network(model.tensor(digits.test_images[first : first + 1]))
     layer = data["maps"]["Conv2D_2"]
-    levels = np.frombuffer(base64.b64decode(layer["values"]), np.uint8).reshape(-1, *layer["shape"])[3]
+    levels = np.frombuffer(base64.b64decode(layer["values"]), np.uint8).reshape(
+        -1, *layer["shape"]
+    )[3]
     low, high = layer["low"][3], layer["high"][3]
     step = (high - low) / 255
-    np.testing.assert_allclose(low + levels * step, maps["Conv2D_2"][0].numpy(), atol=0.51 * step + 1e-3 * high)
+    np.testing.assert_allclose(
+        low + levels * step, maps["Conv2D_2"][0].numpy(), atol=0.51 * step + 1e-3 * high
+    )
 
 
 def test_confusion_agrees_with_plain_loop(digits: Dataset) -> None:
     model = tiny_model()
     pixels, labels = digits.test_images[:60], digits.test_labels[:60]
     record = evaluate(model, pixels, labels)
-    answers = [int(model.network(model.tensor(pixels[i:i + 1])).argmax()) for i in range(60)]
+    answers = [int(model.network(model.tensor(pixels[i : i + 1])).argmax()) for i in range(60)]
     for true in range(10):
         for guess in range(10):
-            count = sum(label == true and answer == guess for label, answer in zip(labels, answers, strict=True))
+            count = sum(
+                label == true and answer == guess
+                for label, answer in zip(labels, answers, strict=True)
+            )
             assert record.confusion[true, guess] == count
     assert sorted(record.wrong) == [i for i in range(60) if answers[i] != labels[i]]
     assert (np.diff(record.confidence) <= 0).all() and record.images == 60
@@ -84,8 +106,17 @@ def test_confusion_agrees_with_plain_loop(digits: Dataset) -> None:
 
 def test_left_out_sections_say_so(tmp_path: Path) -> None:
     save_model(tiny_model(), tmp_path / "tiny.ckpt")
-    code, out, err = run_program("report", tmp_path / "tiny.ckpt", "--out", tmp_path / "page.html", "--json",
-                                 "--leave_out", "wanted", "attributions", "top_images")
+    code, out, err = run_program(
+        "report",
+        tmp_path / "tiny.ckpt",
+        "--out",
+        tmp_path / "page.html",
+        "--json",
+        "--leave_out",
+        "wanted",
+        "attributions",
+        "top_images",
+    )
     assert code == 0, err
     page = (tmp_path / "page.html").read_text()
     assert page.count("left out as asked") == 3
@@ -93,14 +124,19 @@ def test_left_out_sections_say_so(tmp_path: Path) -> None:
     assert set(json.loads(out)["missing"]) == {"wanted", "attributions", "top_images"}
 
 
-@pytest.mark.parametrize(("options", "told"), [
-    (["--leave_out", "filter"], "did you mean 'filters'?"),
-    (["--k", "0"], "k = 0"),
-    (["--images", "test:99999"], "test:99999"),
-])
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--leave_out", "filter"], "did you mean 'filters'?"),
+        (["--k", "0"], "k = 0"),
+        (["--images", "test:99999"], "test:99999"),
+    ],
+)
 def test_wrong_options(tmp_path: Path, options: list[str], told: str) -> None:
     save_model(tiny_model(), tmp_path / "tiny.ckpt")
-    code, out, err = run_program("report", tmp_path / "tiny.ckpt", "--out", tmp_path / "page.html", *options)
+    code, out, err = run_program(
+        "report", tmp_path / "tiny.ckpt", "--out", tmp_path / "page.html", *options
+    )
     assert code == 2 and out == "" and told in err
     assert not (tmp_path / "page.html").exists()
 
@@ -112,8 +148,18 @@ def test_text_from_outside_cannot_become_markup(tmp_path: Path) -> None:
     image = tmp_path / "<img src=x onerror=alert(1)>.png"
     Image.fromarray(np.pad(np.full((10, 4), 255, np.uint8), ((9, 9), (12, 12)))).save(image)
     save_model(tiny_model(), tmp_path / "<b>x<!--.ckpt")
-    code, _, err = run_program("report", tmp_path / "<b>x<!--.ckpt", "--out", tmp_path / "page.html", "--images", image,
-                               "--leave_out", "wanted", "attributions", "top_images")
+    code, _, err = run_program(
+        "report",
+        tmp_path / "<b>x<!--.ckpt",
+        "--out",
+        tmp_path / "page.html",
+        "--images",
+        image,
+        "--leave_out",
+        "wanted",
+        "attributions",
+        "top_images",
+    )
     assert code == 0, err
     page = (tmp_path / "page.html").read_text()
     rest = re.sub(r'(?s)<script type="application/json".*?</script>', "", page)
@@ -122,10 +168,21 @@ def test_text_from_outside_cannot_become_markup(tmp_path: Path) -> None:
 
 
 def test_trained_run_has_curves_and_figures(trained_run: Path, tmp_path: Path) -> None:
-    code, _, err = run_program("report", trained_run, "--out", tmp_path / "page.html",
-                               "--leave_out", "wanted", "attributions", "top_images")
+    code, _, err = run_program(
+        "report",
+        trained_run,
+        "--out",
+        tmp_path / "page.html",
+        "--leave_out",
+        "wanted",
+        "attributions",
+        "top_images",
+    )
     assert code == 0, err
-    page, summary = (tmp_path / "page.html").read_text(), json.loads((trained_run / "summary.json").read_text())
+    page, summary = (
+        (tmp_path / "page.html").read_text(),
+        json.loads((trained_run / "summary.json").read_text()),
+    )
     assert f"<b>{100 * summary['test/acc']:.2f} %</b>" in page and "208,982" in page
     assert page.count("<polyline") == 4
     assert f"{summary['test/correct']:,} of {summary['images']:,}" in page
@@ -133,18 +190,35 @@ def test_trained_run_has_curves_and_figures(trained_run: Path, tmp_path: Path) -
 
 
 def test_history_takes_each_epoch_once(tmp_path: Path) -> None:
-    (tmp_path / "metrics.csv").write_text("epoch,step,train/acc,val/acc,train/loss,val/loss\n0,9,,.5,,2\n,10,.4,,3,\n"
-                                          "1,19,,.6,,1\n,20,.5,,2,\n")
-    assert _history(tmp_path, {}) == {"epochs": [1, 2], "train_acc": [0.4, 0.5], "val_acc": [0.5, 0.6],
-                                      "train_loss": [3, 2], "val_loss": [2, 1]}
-    assert _history(tmp_path / "absent", {"history": {"epochs": [1], "val_acc": []}}) == {"epochs": [1]}
+    (tmp_path / "metrics.csv").write_text(
+        "epoch,step,train/acc,val/acc,train/loss,val/loss\n0,9,,.5,,2\n,10,.4,,3,\n"
+        "1,19,,.6,,1\n,20,.5,,2,\n"
+    )
+    assert _history(tmp_path, {}) == {
+        "epochs": [1, 2],
+        "train_acc": [0.4, 0.5],
+        "val_acc": [0.5, 0.6],
+        "train_loss": [3, 2],
+        "val_loss": [2, 1],
+    }
+    assert _history(tmp_path / "absent", {"history": {"epochs": [1], "val_acc": []}}) == {
+        "epochs": [1]
+    }
 
 
 def test_charts_place_points_in_order() -> None:
-    accuracy, loss = charts({"epochs": [1, 2, 3], "train_acc": [0.9, 0.95, 0.99],
-                             "train_loss": [1.0, 0.5, float("nan")]})
+    accuracy, loss = charts(
+        {
+            "epochs": [1, 2, 3],
+            "train_acc": [0.9, 0.95, 0.99],
+            "train_loss": [1.0, 0.5, float("nan")],
+        }
+    )
     heights = [y for _, y in accuracy.lines[0].points]
-    assert heights == sorted(heights, reverse=True) and accuracy.top <= heights[-1] < heights[0] <= accuracy.bottom
+    assert (
+        heights == sorted(heights, reverse=True)
+        and accuracy.top <= heights[-1] < heights[0] <= accuracy.bottom
+    )
     assert accuracy.reference is not None and accuracy.top < accuracy.reference < heights[-1]
     assert len(loss.lines[0].points) == 2 and loss.reference is None
     assert charts({}) == ()
@@ -156,7 +230,9 @@ def test_packing() -> None:
     assert low.ravel().tolist() == [-2, -4] and high.ravel().tolist() == [2, 4]
     levels = np.frombuffer(base64.b64decode(packed(values, low, high)), np.uint8)
     assert levels.tolist() == [128, 191, 255, 0, 128, 0]
-    assert limits(np.array([[1.0, 3.0]]), (1,))[0] == 0  # positive maps start at zero, not at their least value
+    assert (
+        limits(np.array([[1.0, 3.0]]), (1,))[0] == 0
+    )  # positive maps start at zero, not at their least value
     assert signed(np.array([0.5, -2.0]), (0,))[1] == 2
     table = np.frombuffer(base64.b64decode(colours(SIGNED)), np.uint8).reshape(256, 3).astype(int)
     assert table[0, 2] > table[0, 0] and table[255, 0] > table[255, 2]  # blue below zero, red above
@@ -172,7 +248,7 @@ def test_sprite_keeps_every_image() -> None:
     sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(found["uri"].split(",")[1]))))
     for number in range(5):
         y, x = number // found["columns"] * 2, number % found["columns"] * 3
-        assert (sheet[y:y + 2, x:x + 3] == number).all()
+        assert (sheet[y : y + 2, x : x + 3] == number).all()
 
 
 def test_options_are_checked() -> None:
@@ -185,8 +261,10 @@ def test_images_of_another_shape_need_files(tmp_path: Path) -> None:
     from lit_mnist.spec import NetworkSpec
     from tests.networks import model_of
 
-    layers = [{"type": "flatten", "name": "Flatten"}, {"type": "dense", "name": "Dense_1", "units": 10,
-                                                       "activation": "softmax"}]
+    layers = [
+        {"type": "flatten", "name": "Flatten"},
+        {"type": "dense", "name": "Dense_1", "units": 10, "activation": "softmax"},
+    ]
     model: Model = model_of(NetworkSpec.from_dict({"input_shape": [32, 32, 3], "layers": layers}))
     with pytest.raises(UserError, match="image files, with --images"):
         gather(model, Options(), lambda items, total, what: iter(items), lambda text: None)
@@ -197,14 +275,31 @@ def test_dense_network_shows_what_it_can(tmp_path: Path) -> None:
     from lit_mnist.spec import NetworkSpec
     from tests.networks import model_of
 
-    layers = [{"type": "flatten", "name": "Flatten"},
-              {"type": "dense", "name": "Dense_1", "units": 12, "activation": "relu"},
-              {"type": "dense", "name": "Dense_2", "units": 10, "activation": "softmax"}]
+    layers = [
+        {"type": "flatten", "name": "Flatten"},
+        {"type": "dense", "name": "Dense_1", "units": 12, "activation": "relu"},
+        {"type": "dense", "name": "Dense_2", "units": 10, "activation": "softmax"},
+    ]
     save_model(model_of(NetworkSpec.from_dict({"layers": layers})), tmp_path / "dense.ckpt")
-    code, out, err = run_program("report", tmp_path / "dense.ckpt", "--out", tmp_path / "page.html", "--steps", 3,
-                                 "--verdict_digits", 0, "--json")
+    code, out, err = run_program(
+        "report",
+        tmp_path / "dense.ckpt",
+        "--out",
+        tmp_path / "page.html",
+        "--steps",
+        3,
+        "--verdict_digits",
+        0,
+        "--json",
+    )
     assert code == 0, err
     data = page_data((tmp_path / "page.html").read_text())
-    assert json.loads(out)["missing"] == dict.fromkeys(("filters", "top_images"), "this network has no convolution")
-    assert set(data["maps"]) == {"Dense_1", "Dense_2"} and data["maps"]["Dense_1"]["shape"] == [12, 1, 1]
+    assert json.loads(out)["missing"] == dict.fromkeys(
+        ("filters", "top_images"), "this network has no convolution"
+    )
+    assert set(data["maps"]) == {"Dense_1", "Dense_2"} and data["maps"]["Dense_1"]["shape"] == [
+        12,
+        1,
+        1,
+    ]
     assert list(data["wanted"]) == ["classes"] and "attributions" in data and "filters" not in data

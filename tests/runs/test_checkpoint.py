@@ -27,7 +27,10 @@ from tests.forked import CONFIG, shared_server
 
 def content(number: int) -> dict:
     # made by NumPy: torch's threads do not outlive a fork
-    return {"state_dict": {"weight": torch.from_numpy(np.full(200_000, number, np.float32))}, "number": number}
+    return {
+        "state_dict": {"weight": torch.from_numpy(np.full(200_000, number, np.float32))},
+        "number": number,
+    }
 
 
 def test_sealed_files_are_torch_files_and_zip_archives(tmp_path: Path) -> None:
@@ -72,7 +75,9 @@ def test_the_one_before_is_kept_and_used(tmp_path: Path) -> None:
     assert read_newest(tmp_path)[1]["number"] == 2
 
 
-def test_without_links_the_one_before_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_links_the_one_before_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise OSError("no links here")
 
@@ -121,13 +126,17 @@ def test_the_temporary_folder_is_not_used(tmp_path: Path, monkeypatch: pytest.Mo
     """Lightning's own saving writes into the temporary folder and moves: from another file system, that copies."""
     seen = []
     replace = os.replace
-    monkeypatch.setattr(os, "replace", lambda a, b: (seen.append((Path(a).parent, Path(b).parent)), replace(a, b)))
+    monkeypatch.setattr(
+        os, "replace", lambda a, b: (seen.append((Path(a).parent, Path(b).parent)), replace(a, b))
+    )
     monkeypatch.setenv("TMPDIR", "/nonexistent")
     write_checkpoint(tmp_path / "last.ckpt", content(1))
     assert seen == [(tmp_path, tmp_path)]
 
 
-def test_a_failed_write_leaves_both_files_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_both_files_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in (1, 2):
         write_checkpoint(tmp_path / "last.ckpt", content(number), "previous.ckpt")
 
@@ -137,17 +146,29 @@ def test_a_failed_write_leaves_both_files_as_they_were(tmp_path: Path, monkeypat
     monkeypatch.setattr(checkpoint_files, "write_bytes", full)
     with pytest.raises(WriteError, match="No space left"):
         write_checkpoint(tmp_path / "last.ckpt", content(3), "previous.ckpt")
-    assert [read_checkpoint(tmp_path / name)["number"] for name in ("last.ckpt", "previous.ckpt")] == [2, 1]
+    assert [
+        read_checkpoint(tmp_path / name)["number"] for name in ("last.ckpt", "previous.ckpt")
+    ] == [2, 1]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["last.ckpt", "previous.ckpt"]
 
 
 def test_no_room_for_a_checkpoint_is_one_clear_error(tmp_path: Path) -> None:
     """The system itself refuses (a limit on file sizes stands for the full disk); afterwards the run goes on."""
     (tmp_path / "tiny.yaml").write_text(CONFIG)
-    command = ("fit", "--config", tmp_path / "tiny.yaml", "--runs_dir", tmp_path / "runs", "--trainer.max_epochs", 2)
+    command = (
+        "fit",
+        "--config",
+        tmp_path / "tiny.yaml",
+        "--runs_dir",
+        tmp_path / "runs",
+        "--trainer.max_epochs",
+        2,
+    )
     code, _ = shared_server().run(*command, log=tmp_path / "log", file_limit=30_000)
     said = (tmp_path / "log").read_text()
-    assert code == 2 and "cannot be written (File too large)" in said and "Traceback" not in said, said
+    assert code == 2 and "cannot be written (File too large)" in said and "Traceback" not in said, (
+        said
+    )
     code, _ = shared_server().run(*command, log=tmp_path / "log2")
     assert code == 0, (tmp_path / "log2").read_text()
 
@@ -155,7 +176,13 @@ def test_no_room_for_a_checkpoint_is_one_clear_error(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     (tmp_path / "runs").write_text("a file where the folder should be")
-    code, _ = shared_server().run("fit", "--config", tmp_path / "tiny.yaml", "--runs_dir", tmp_path / "runs",
-                                  log=tmp_path / "log")
+    code, _ = shared_server().run(
+        "fit",
+        "--config",
+        tmp_path / "tiny.yaml",
+        "--runs_dir",
+        tmp_path / "runs",
+        log=tmp_path / "log",
+    )
     said = (tmp_path / "log").read_text()
     assert code == 2 and str(tmp_path / "runs") in said and "Traceback" not in said, said

@@ -16,9 +16,18 @@ from tests.forked import CONFIG, shared_server
 def test_six_trainings_in_the_same_second_get_a_folder_each(tmp_path: Path) -> None:
     """Seen to fail where the number was looked up first and the folder made later: five of six ended with an error."""
     (tmp_path / "tiny.yaml").write_text(CONFIG)
-    command = ("fit", "--config", tmp_path / "tiny.yaml", "--runs_dir", tmp_path / "runs", "--trainer.max_epochs", 1)
-    codes = shared_server().run_together([(*command, "--seed_everything", seed) for seed in range(6)],
-                                         tmp_path / "log")
+    command = (
+        "fit",
+        "--config",
+        tmp_path / "tiny.yaml",
+        "--runs_dir",
+        tmp_path / "runs",
+        "--trainer.max_epochs",
+        1,
+    )
+    codes = shared_server().run_together(
+        [(*command, "--seed_everything", seed) for seed in range(6)], tmp_path / "log"
+    )
     assert codes == [0] * 6, (tmp_path / "log").read_text()
     runs = versions(tmp_path / "runs/tiny")
     assert [run.name for run in runs] == [f"version_{number}" for number in range(6)]

@@ -35,19 +35,31 @@ def test_a_locked_folder_is_refused_and_then_free(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_without_locks_training_goes_on_and_says_so_once(number: int, tmp_path: Path, run_cli: Run,
-                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_training_goes_on_and_says_so_once(
+    number: int, tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Seen to fail: "another process is training in this folder", and an empty version left behind each time."""
     refuse(monkeypatch, fcntl, "flock", number)
     (tmp_path / "tiny.yaml").write_text(CONFIG)
-    code, _, err = run_cli("fit", "--config", tmp_path / "tiny.yaml", "--runs_dir", tmp_path / "runs",
-                           "--trainer.max_epochs", 1, "--trainer.limit_train_batches", 2)
+    code, _, err = run_cli(
+        "fit",
+        "--config",
+        tmp_path / "tiny.yaml",
+        "--runs_dir",
+        tmp_path / "runs",
+        "--trainer.max_epochs",
+        1,
+        "--trainer.limit_train_batches",
+        2,
+    )
     assert code == 0, err
     assert err.count("no locks") == 1 and os.strerror(number) in err, err
     assert not is_locked(tmp_path / "runs/tiny/version_0")
 
 
-def test_what_windows_refuses_is_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_windows_refuses_is_not_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Windows opens no folders as files: files are written all the same, and whole."""
     opened = os.open
 
@@ -61,8 +73,9 @@ def test_what_windows_refuses_is_not_needed(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_folders_that_cannot_be_synced_are_left_so(number: int, tmp_path: Path,
-                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_that_cannot_be_synced_are_left_so(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sync = os.fsync
 
     def files_only(descriptor: int) -> None:
@@ -79,5 +92,7 @@ def test_nothing_is_imported_that_windows_lacks() -> None:
     for path in [*(ROOT / "lit_mnist").rglob("*.py"), *(ROOT / "keras_baseline").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            names += (
+                [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            )
             assert not POSIX_ONLY.intersection(name.partition(".")[0] for name in names), path

@@ -34,7 +34,9 @@ def test_predict(model: Model, tmp_path: Path) -> None:
     assert by_id.label == load_dataset("digits").test_labels[3] and from_file.label == -1
     expected = answers(model, read_images([str(tmp_path / "digit.png")], "digits"))[0]
     assert np.allclose(from_file.probabilities, expected.probabilities)
-    assert str(by_id).startswith(f"test:3: {by_id.prediction} (") and by_id._repr_png_().startswith(PNG)
+    assert str(by_id).startswith(f"test:3: {by_id.prediction} (") and by_id._repr_png_().startswith(
+        PNG
+    )
     assert model.predict("test:3")._repr_html_().count("<img") == 1
 
 
@@ -42,7 +44,10 @@ def test_feature_maps(model: Model) -> None:
     records = model.feature_maps("Conv2D_*", "test:19", "test:20")
     expected = feature_maps(model, read_images(["test:19", "test:20"], "digits"), "Conv2D_*")
     assert [record.layer for record in records] == ["Conv2D_1", "Conv2D_2"] * 2
-    assert all(np.array_equal(one.values, other.values) for one, other in zip(records, expected, strict=True))
+    assert all(
+        np.array_equal(one.values, other.values)
+        for one, other in zip(records, expected, strict=True)
+    )
     assert records[0]._repr_png_().startswith(PNG) and records._repr_html_().count("<img") == 4
     with pytest.raises(UserError, match="Conv2D_1"):
         model.feature_maps("Conv2D_9", "test:19")
@@ -50,10 +55,14 @@ def test_feature_maps(model: Model) -> None:
 
 def test_top_images(model: Model) -> None:
     found = model.top_images("Conv2D_2", k=2)
-    expected = top_images(model.network, batches(model, load_dataset("digits").test_images), "Conv2D_2", 2)
+    expected = top_images(
+        model.network, batches(model, load_dataset("digits").test_images), "Conv2D_2", 2
+    )
     assert np.array_equal(found[0].peak.index, expected[0].peak.index)
     assert found._repr_html_().count("<img") == 1
-    assert expected[0]._repr_png_() is None  # the functions rank a pass; they do not hold its images
+    assert (
+        expected[0]._repr_png_() is None
+    )  # the functions rank a pass; they do not hold its images
 
 
 def test_maximize(model: Model) -> None:

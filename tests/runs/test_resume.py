@@ -38,7 +38,10 @@ def whole(server: Server, config: Path, tmp_path_factory: pytest.TempPathFactory
 
 def state(run: Path, name: str) -> dict:
     content = torch.load(run / "checkpoints" / name, weights_only=True)
-    return {key: content[key] for key in ("state_dict", "optimizer_states", "trained_state", "global_step", "epoch")}
+    return {
+        key: content[key]
+        for key in ("state_dict", "optimizer_states", "trained_state", "global_step", "epoch")
+    }
 
 
 def figures(run: Path) -> dict:
@@ -61,26 +64,49 @@ def assert_equal_runs(run: Path, whole: Path) -> None:
     for name in ("last.ckpt", "best.ckpt"):
         assert same(state(run, name), state(whole, name)), name
     assert (run / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
-    assert (run / "initial_weights.safetensors").read_bytes() == (whole / "initial_weights.safetensors").read_bytes()
+    assert (run / "initial_weights.safetensors").read_bytes() == (
+        whole / "initial_weights.safetensors"
+    ).read_bytes()
     assert figures(run) == figures(whole)
 
 
-def killed_run(server: Server, config: Path, runs: Path, kills: int, seed: int, extra: tuple = ()) -> tuple[int, set]:
+def killed_run(
+    server: Server, config: Path, runs: Path, kills: int, seed: int, extra: tuple = ()
+) -> tuple[int, set]:
     """Kill `kills` times at random instants, then let the run end; return exit code and the steps gone on from."""
     chance, log = random.Random(seed), runs / "log"
-    command = ("fit", "--config", config, "--runs_dir", runs, "--checkpoint_every_seconds", 0, *extra)
+    command = (
+        "fit",
+        "--config",
+        config,
+        "--runs_dir",
+        runs,
+        "--checkpoint_every_seconds",
+        0,
+        *extra,
+    )
     done = 0
     while done < kills:
         progress = chance.random() < 0.8  # else a moment of the start
-        orders = {"after_change_of": str(runs / "tiny/version_0/checkpoints/last.ckpt")} if progress else {}
-        code, _ = server.run(*command, log=log, seconds=chance.uniform(0, 0.25 if progress else 1.0), **orders)
+        orders = (
+            {"after_change_of": str(runs / "tiny/version_0/checkpoints/last.ckpt")}
+            if progress
+            else {}
+        )
+        code, _ = server.run(
+            *command, log=log, seconds=chance.uniform(0, 0.25 if progress else 1.0), **orders
+        )
         if code == 0:
             break
         assert code == -9, log.read_text()
         done += 1
     else:
         code, _ = server.run(*command, log=log)
-    steps = {line.split(" step ")[1].split()[0] for line in log.read_text().splitlines() if "going on with" in line}
+    steps = {
+        line.split(" step ")[1].split()[0]
+        for line in log.read_text().splitlines()
+        if "going on with" in line
+    }
     return code, steps
 
 
@@ -92,17 +118,24 @@ def check_kills(server: Server, config: Path, whole: Path, runs: Path, kills: in
     assert_equal_runs(runs / "tiny/version_0", whole)
 
 
-def test_twenty_kills_change_nothing(server: Server, config: Path, whole: Path, tmp_path: Path) -> None:
+def test_twenty_kills_change_nothing(
+    server: Server, config: Path, whole: Path, tmp_path: Path
+) -> None:
     """Seen to fail with what plain Lightning leaves out: random states not restored, rows of metrics.csv not kept."""
     check_kills(server, config, whole, tmp_path, 20)
 
 
-def test_going_on_from_the_ends_of_epochs(server: Server, config: Path, whole: Path, tmp_path: Path) -> None:
+def test_going_on_from_the_ends_of_epochs(
+    server: Server, config: Path, whole: Path, tmp_path: Path
+) -> None:
     """States saved at the ends of epochs, where Lightning's own counters stand between two epochs."""
     last = tmp_path / "tiny/version_0/checkpoints/last.ckpt"
     command = ("fit", "--config", config, "--runs_dir", tmp_path, "--checkpoint_every_steps", 162)
     for _ in range(3):  # the first kill comes after the save of the start
-        assert server.run(*command, log=tmp_path / "log", after_change_of=str(last), seconds=0)[0] == -9
+        assert (
+            server.run(*command, log=tmp_path / "log", after_change_of=str(last), seconds=0)[0]
+            == -9
+        )
     assert server.run(*command, log=tmp_path / "log")[0] == 0
     said = (tmp_path / "log").read_text()
     assert "at step 0 " in said and "at step 162 " in said and "at step 324 " in said, said
@@ -110,15 +143,18 @@ def test_going_on_from_the_ends_of_epochs(server: Server, config: Path, whole: P
 
 
 @pytest.mark.slow
-def test_two_hundred_kills_change_nothing(server: Server, config: Path, whole: Path, tmp_path: Path) -> None:
+def test_two_hundred_kills_change_nothing(
+    server: Server, config: Path, whole: Path, tmp_path: Path
+) -> None:
     for part in range(10):
         runs = tmp_path / str(part)
         runs.mkdir()
         check_kills(server, config, whole, runs, 20 + part % 2)
 
 
-def test_a_folder_left_before_the_first_save_is_taken_again(server: Server, config: Path, whole: Path,
-                                                            tmp_path: Path) -> None:
+def test_a_folder_left_before_the_first_save_is_taken_again(
+    server: Server, config: Path, whole: Path, tmp_path: Path
+) -> None:
     """Seen to fail where it was left behind: the run went on in version_1."""
     left = tmp_path / "tiny/version_0"
     left.mkdir(parents=True)
@@ -134,21 +170,39 @@ def test_a_folder_left_before_the_first_save_is_taken_again(server: Server, conf
     assert take_abandoned(tmp_path / "tiny") is None and (left / "summary.json").is_file()
 
 
-def test_a_finished_run_and_other_settings_start_anew(server: Server, config: Path, whole: Path) -> None:
+def test_a_finished_run_and_other_settings_start_anew(
+    server: Server, config: Path, whole: Path
+) -> None:
     runs = whole.parent.parent
-    for number, extra in ((1, ("--trainer.max_epochs", 1)), (2, ("--trainer.max_epochs", 1, "--seed_everything", 4))):
-        code, _ = server.run("fit", "--config", config, "--runs_dir", runs, *extra, log=runs / f"log{number}")
+    for number, extra in (
+        (1, ("--trainer.max_epochs", 1)),
+        (2, ("--trainer.max_epochs", 1, "--seed_everything", 4)),
+    ):
+        code, _ = server.run(
+            "fit", "--config", config, "--runs_dir", runs, *extra, log=runs / f"log{number}"
+        )
         assert code == 0
         assert (runs / "tiny" / f"version_{number}" / "summary.json").is_file()
         assert "going on" not in (runs / f"log{number}").read_text()
 
 
-def test_damaged_newest_state_falls_back_to_the_one_before(server: Server, config: Path, whole: Path,
-                                                           tmp_path: Path) -> None:
+def test_damaged_newest_state_falls_back_to_the_one_before(
+    server: Server, config: Path, whole: Path, tmp_path: Path
+) -> None:
     """Seen to fail without the seal: a flipped bit within the weights loads, and trains on."""
     folder = tmp_path / "tiny/version_0/checkpoints"
-    code, _ = server.run("fit", "--config", config, "--runs_dir", tmp_path, "--checkpoint_every_seconds", 0,
-                         log=tmp_path / "log", after_change_of=str(folder / "previous.ckpt"), seconds=0.3)
+    code, _ = server.run(
+        "fit",
+        "--config",
+        config,
+        "--runs_dir",
+        tmp_path,
+        "--checkpoint_every_seconds",
+        0,
+        log=tmp_path / "log",
+        after_change_of=str(folder / "previous.ckpt"),
+        seconds=0.3,
+    )
     assert code == -9
     content = bytearray((folder / "last.ckpt").read_bytes())
     content[len(content) // 2] ^= 1
@@ -159,10 +213,17 @@ def test_damaged_newest_state_falls_back_to_the_one_before(server: Server, confi
     assert_equal_runs(tmp_path / "tiny/version_0", whole)
 
 
-def test_resume_false_starts_anew_and_a_running_run_is_left_alone(server: Server, config: Path, tmp_path: Path) -> None:
+def test_resume_false_starts_anew_and_a_running_run_is_left_alone(
+    server: Server, config: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "tiny/version_0"
     command = ("fit", "--config", config, "--runs_dir", tmp_path, "--trainer.max_epochs", 2)
-    code, _ = server.run(*command, log=tmp_path / "log", after_change_of=str(run / "checkpoints/last.ckpt"), seconds=0)
+    code, _ = server.run(
+        *command,
+        log=tmp_path / "log",
+        after_change_of=str(run / "checkpoints/last.ckpt"),
+        seconds=0,
+    )
     assert code == -9 and not is_locked(run)
     lock = Lock(run)
     try:
@@ -173,12 +234,23 @@ def test_resume_false_starts_anew_and_a_running_run_is_left_alone(server: Server
         lock.release()
     assert server.run(*command, "--resume", "false", log=tmp_path / "log2")[0] == 0
     assert not (run / "summary.json").exists()
-    assert {folder.name for folder in (tmp_path / "tiny").iterdir()} == {"version_0", "version_1", "version_2"}
+    assert {folder.name for folder in (tmp_path / "tiny").iterdir()} == {
+        "version_0",
+        "version_1",
+        "version_2",
+    }
 
 
 def test_hash_ignores_places_and_sees_settings() -> None:
-    settings = {"seed_everything": 1, "runs_dir": "a", "data": {"root": "x", "batch_size": 8}, "resume": True}
+    settings = {
+        "seed_everything": 1,
+        "runs_dir": "a",
+        "data": {"root": "x", "batch_size": 8},
+        "resume": True,
+    }
     moved = settings | {"runs_dir": "b", "data": {"root": "y", "batch_size": 8}, "resume": False}
     assert configuration_hash(settings) == configuration_hash(moved)
     assert configuration_hash(settings) != configuration_hash(settings | {"seed_everything": 2})
-    assert configuration_hash(settings) != configuration_hash(settings | {"data": {"root": "x", "batch_size": 9}})
+    assert configuration_hash(settings) != configuration_hash(
+        settings | {"data": {"root": "x", "batch_size": 9}}
+    )

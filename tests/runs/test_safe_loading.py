@@ -36,7 +36,9 @@ class Malicious:
         return os.mkdir, (self.folder,)
 
 
-def test_code_in_a_checkpoint_is_refused_and_not_run(good: Path, tmp_path: Path, run_cli: Run) -> None:
+def test_code_in_a_checkpoint_is_refused_and_not_run(
+    good: Path, tmp_path: Path, run_cli: Run
+) -> None:
     """Seen to fail on the plain library: torch.load(weights_only=False), Lightning's default, makes the folder."""
     trap, evil = tmp_path / "trap", tmp_path / "evil.ckpt"
     content = torch.load(good, weights_only=True)
@@ -58,16 +60,39 @@ def rewritten(good: Path, change: Callable[[dict], dict]) -> Path:
 
 
 CHANGES = {
-    "no weights": lambda content: {key: value for key, value in content.items() if key != "state_dict"},
-    "no record": lambda content: {key: value for key, value in content.items() if key != "lit_mnist"},
-    "a missing key": lambda content: content | {"state_dict": dict(list(content["state_dict"].items())[1:])},
-    "another network's weights": lambda content: content | {"state_dict": {
-        key: torch.zeros(2, *value.shape) for key, value in content["state_dict"].items()}},
-    "NaN": lambda content: content | {"state_dict": {
-        key: torch.full_like(value, torch.nan) for key, value in content["state_dict"].items()}},
+    "no weights": lambda content: {
+        key: value for key, value in content.items() if key != "state_dict"
+    },
+    "no record": lambda content: {
+        key: value for key, value in content.items() if key != "lit_mnist"
+    },
+    "a missing key": lambda content: (
+        content | {"state_dict": dict(list(content["state_dict"].items())[1:])}
+    ),
+    "another network's weights": lambda content: (
+        content
+        | {
+            "state_dict": {
+                key: torch.zeros(2, *value.shape) for key, value in content["state_dict"].items()
+            }
+        }
+    ),
+    "NaN": lambda content: (
+        content
+        | {
+            "state_dict": {
+                key: torch.full_like(value, torch.nan)
+                for key, value in content["state_dict"].items()
+            }
+        }
+    ),
     "a list": lambda content: [1, 2, 3],
-    "weights that are text": lambda content: content | {"state_dict": {key: "x" for key in content["state_dict"]}},
-    "a spec of text": lambda content: content | {"lit_mnist": content["lit_mnist"] | {"spec": "cnn"}},
+    "weights that are text": lambda content: (
+        content | {"state_dict": {key: "x" for key in content["state_dict"]}}
+    ),
+    "a spec of text": lambda content: (
+        content | {"lit_mnist": content["lit_mnist"] | {"spec": "cnn"}}
+    ),
 }
 
 
@@ -83,7 +108,7 @@ def test_wrong_contents_are_one_clear_error(good: Path, run_cli: Run, what: str)
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
 def test_truncated_files_are_one_clear_error(good: Path, run_cli: Run, share: float) -> None:
     whole = good.read_bytes()
-    good.write_bytes(whole[:int(share * len(whole))])
+    good.write_bytes(whole[: int(share * len(whole))])
     code, out, err = run_cli("test", "--ckpt_path", good)
     assert code == 2 and not out and "good.ckpt" in err and "Traceback" not in err
 
@@ -92,7 +117,9 @@ def test_other_kinds_of_files_are_refused(tmp_path: Path) -> None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("data.pkl", b"x")
-    for number, content in enumerate((b"", b"text", archive.getvalue(), np.random.default_rng(0).bytes(5000))):
+    for number, content in enumerate(
+        (b"", b"text", archive.getvalue(), np.random.default_rng(0).bytes(5000))
+    ):
         path = tmp_path / f"{number}.ckpt"
         path.write_bytes(content)
         with pytest.raises(ModelError, match=path.name):

@@ -30,8 +30,10 @@ def test_a_chain_is_written_as_ever(cnn_spec: NetworkSpec) -> None:
     assert set(plain) == {"input_shape", "initializer", "layers"}
     assert not any("inputs" in layer for layer in plain["layers"])
     assert cnn_spec.is_chain
-    named = [layer | {"inputs": [before]} for layer, before in
-             zip(plain["layers"], ("input", *cnn_spec.names), strict=False)]
+    named = [
+        layer | {"inputs": [before]}
+        for layer, before in zip(plain["layers"], ("input", *cnn_spec.names), strict=False)
+    ]
     assert NetworkSpec.from_dict(plain | {"layers": named}).is_chain
 
 
@@ -40,8 +42,15 @@ def test_a_residual_block() -> None:
     assert not spec.is_chain
     assert spec["Add_1"].inputs == ("Conv2D_1", "Conv2D_2")
     assert spec["Add_1"].output_shape == (12, 12, 4)
-    assert (spec["Add_1"].receptive_field, spec["Add_1"].start) == ((5, 5), (-2, -2))  # the wider branch's
-    assert [step.last_use_of for step in spec.plan("Add_1")] == [("input",), (), ("Conv2D_1", "Conv2D_2")]
+    assert (spec["Add_1"].receptive_field, spec["Add_1"].start) == (
+        (5, 5),
+        (-2, -2),
+    )  # the wider branch's
+    assert [step.last_use_of for step in spec.plan("Add_1")] == [
+        ("input",),
+        (),
+        ("Conv2D_1", "Conv2D_2"),
+    ]
     network, x = Network(spec).eval(), torch.rand(2, 1, 12, 12)
     values = network.layer_values(x, "Conv2D_1", "Conv2D_2", "Add_1", "Out")
     assert torch.equal(values["Add_1"], values["Conv2D_1"] + values["Conv2D_2"])
@@ -52,32 +61,90 @@ def test_one_name_stands_for_a_list() -> None:
     assert build(*RESIDUAL, FLATTEN | {"inputs": "Add_1"}, OUT)["Flatten"].inputs == ("Add_1",)
 
 
-@pytest.mark.parametrize(("layers", "words"), [
-    ([{**RESIDUAL[0], "inputs": ["Conv2D_2"]}, *RESIDUAL[1:], FLATTEN, OUT], ["'Conv2D_1'", "'Conv2D_2'", "cycle"]),
-    ([{**RESIDUAL[0], "inputs": ["Conv2D_1"]}, FLATTEN, OUT], ["'Conv2D_1'", "read itself"]),
-    ([*RESIDUAL[:2], {**RESIDUAL[2], "inputs": ["Conv2D_1", "Conv2d_2"]}, FLATTEN, OUT],
-     ["'Add_1'", "'Conv2d_2'", "did you mean 'Conv2D_2'"]),
-    ([*RESIDUAL[:2], {"type": "add", "name": "Add_1"}, FLATTEN, OUT], ["'Add_1'", "at least 2", "names none"]),
-    ([*RESIDUAL, FLATTEN | {"inputs": ["Add_1", "Conv2D_1"]}, OUT], ["'Flatten'", "takes 1", "'Add_1', 'Conv2D_1'"]),
-    ([*RESIDUAL, {"type": "subtract", "name": "S", "inputs": ["Add_1"] * 3}, FLATTEN, OUT], ["'S'", "takes"]),
-    ([RESIDUAL[0], RESIDUAL[1] | {"filters": 3}, RESIDUAL[2], FLATTEN, OUT],
-     ["'Add_1'", "(12, 12, 4) and (12, 12, 3)", "do not merge"]),
-    ([RESIDUAL[0], RESIDUAL[1] | {"stride": 2}, RESIDUAL[2] | {"type": "concatenate"}, FLATTEN, OUT],
-     ["'Add_1'", "(12, 12, 4) and (6, 6, 4)", "axis -1"]),
-    ([*RESIDUAL, {"type": "flatten", "name": "Flatten", "inputs": ["Conv2D_1"]}, OUT], ["'Conv2D_2'", "no output"]),
-    ([RESIDUAL[0], {"type": "shared", "name": "Again", "shares": "Conv2D_1"}, FLATTEN, OUT],
-     ["'Again'", "(3, 3, 4, 4)", "(3, 3, 1, 4)"]),
-    ([{"type": "shared", "name": "Again", "shares": "Conv"}, FLATTEN, OUT], ["'Again'", "'Conv'", "no layer before"]),
-    ([FLATTEN, OUT, {"type": "activation", "name": "More", "activation": "relu"}, {**OUT, "name": "Last"}], []),
-    ([RESIDUAL[0] | {"groups": 3}, FLATTEN, OUT], ["'Conv2D_1'", "groups = 3", "filters = 4"]),
-    ([RESIDUAL[0] | {"stride": 2, "dilation": 2}, FLATTEN, OUT], ["'Conv2D_1'", "dilation", "stride"]),
-    ([RESIDUAL[0], {"type": "group_norm", "name": "G", "groups": 3}, FLATTEN, OUT], ["'G'", "groups = 3", "4 ch"]),
-    ([{"type": "rescaling", "name": "R", "factor": [1, 2]}, FLATTEN, OUT], ["'R'", "factor = [1, 2]"]),
-    ([{"type": "permute", "name": "P", "dims": [1, 2, 2]}, FLATTEN, OUT], ["'P'", "dims"]),
-    ([{"type": "cropping", "name": "C", "cropping": 6}, FLATTEN, OUT], ["'C'", "nothing is left", "12 x 12"]),
-    ([{"type": "normalization", "name": "N", "mean": 1}, FLATTEN, OUT], ["'N'", "variance"]),
-    ([{"type": "random_zoom", "name": "Z", "height_factor": 2}, FLATTEN, OUT], ["'Z'", "height_factor = 2"]),
-])
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        (
+            [{**RESIDUAL[0], "inputs": ["Conv2D_2"]}, *RESIDUAL[1:], FLATTEN, OUT],
+            ["'Conv2D_1'", "'Conv2D_2'", "cycle"],
+        ),
+        ([{**RESIDUAL[0], "inputs": ["Conv2D_1"]}, FLATTEN, OUT], ["'Conv2D_1'", "read itself"]),
+        (
+            [*RESIDUAL[:2], {**RESIDUAL[2], "inputs": ["Conv2D_1", "Conv2d_2"]}, FLATTEN, OUT],
+            ["'Add_1'", "'Conv2d_2'", "did you mean 'Conv2D_2'"],
+        ),
+        (
+            [*RESIDUAL[:2], {"type": "add", "name": "Add_1"}, FLATTEN, OUT],
+            ["'Add_1'", "at least 2", "names none"],
+        ),
+        (
+            [*RESIDUAL, FLATTEN | {"inputs": ["Add_1", "Conv2D_1"]}, OUT],
+            ["'Flatten'", "takes 1", "'Add_1', 'Conv2D_1'"],
+        ),
+        (
+            [*RESIDUAL, {"type": "subtract", "name": "S", "inputs": ["Add_1"] * 3}, FLATTEN, OUT],
+            ["'S'", "takes"],
+        ),
+        (
+            [RESIDUAL[0], RESIDUAL[1] | {"filters": 3}, RESIDUAL[2], FLATTEN, OUT],
+            ["'Add_1'", "(12, 12, 4) and (12, 12, 3)", "do not merge"],
+        ),
+        (
+            [
+                RESIDUAL[0],
+                RESIDUAL[1] | {"stride": 2},
+                RESIDUAL[2] | {"type": "concatenate"},
+                FLATTEN,
+                OUT,
+            ],
+            ["'Add_1'", "(12, 12, 4) and (6, 6, 4)", "axis -1"],
+        ),
+        (
+            [*RESIDUAL, {"type": "flatten", "name": "Flatten", "inputs": ["Conv2D_1"]}, OUT],
+            ["'Conv2D_2'", "no output"],
+        ),
+        (
+            [RESIDUAL[0], {"type": "shared", "name": "Again", "shares": "Conv2D_1"}, FLATTEN, OUT],
+            ["'Again'", "(3, 3, 4, 4)", "(3, 3, 1, 4)"],
+        ),
+        (
+            [{"type": "shared", "name": "Again", "shares": "Conv"}, FLATTEN, OUT],
+            ["'Again'", "'Conv'", "no layer before"],
+        ),
+        (
+            [
+                FLATTEN,
+                OUT,
+                {"type": "activation", "name": "More", "activation": "relu"},
+                {**OUT, "name": "Last"},
+            ],
+            [],
+        ),
+        ([RESIDUAL[0] | {"groups": 3}, FLATTEN, OUT], ["'Conv2D_1'", "groups = 3", "filters = 4"]),
+        (
+            [RESIDUAL[0] | {"stride": 2, "dilation": 2}, FLATTEN, OUT],
+            ["'Conv2D_1'", "dilation", "stride"],
+        ),
+        (
+            [RESIDUAL[0], {"type": "group_norm", "name": "G", "groups": 3}, FLATTEN, OUT],
+            ["'G'", "groups = 3", "4 ch"],
+        ),
+        (
+            [{"type": "rescaling", "name": "R", "factor": [1, 2]}, FLATTEN, OUT],
+            ["'R'", "factor = [1, 2]"],
+        ),
+        ([{"type": "permute", "name": "P", "dims": [1, 2, 2]}, FLATTEN, OUT], ["'P'", "dims"]),
+        (
+            [{"type": "cropping", "name": "C", "cropping": 6}, FLATTEN, OUT],
+            ["'C'", "nothing is left", "12 x 12"],
+        ),
+        ([{"type": "normalization", "name": "N", "mean": 1}, FLATTEN, OUT], ["'N'", "variance"]),
+        (
+            [{"type": "random_zoom", "name": "Z", "height_factor": 2}, FLATTEN, OUT],
+            ["'Z'", "height_factor = 2"],
+        ),
+    ],
+)
 def test_what_cannot_be_joined(layers: list, words: list[str]) -> None:
     if not words:  # softmax within is a layer like any other
         assert build(*layers)["Out"].activation == "softmax"
@@ -90,13 +157,22 @@ def test_what_cannot_be_joined(layers: list, words: list[str]) -> None:
 
 def test_several_outputs() -> None:
     """All are kept, the first is the answer; another is chosen by name."""
-    head = {"type": "dense", "name": "Side", "units": 3, "activation": "sigmoid", "inputs": ["Flatten"]}
+    head = {
+        "type": "dense",
+        "name": "Side",
+        "units": 3,
+        "activation": "sigmoid",
+        "inputs": ["Flatten"],
+    }
     spec = build(*RESIDUAL, FLATTEN, OUT, head, outputs=["Out", "Side"])
     assert (spec.output, spec.classes, spec.output_activation) == ("Out", 10, "softmax")
     network, x = Network(spec).eval(), torch.rand(2, 1, 12, 12)
     assert network(x).shape == (2, 10)
     values = network.layer_values(x, *spec.kept)
-    assert torch.equal(values["Out"], network(x)) and 0 < values["Side"].min() < values["Side"].max() < 1
+    assert (
+        torch.equal(values["Out"], network(x))
+        and 0 < values["Side"].min() < values["Side"].max() < 1
+    )
     other = spec.with_output("Side")
     assert (other.kept, other.classes, other.output_activation) == (("Side", "Out"), 3, "sigmoid")
     with pytest.raises(SpecError, match="no output 'Sid'.*did you mean 'Side'"):
@@ -106,16 +182,40 @@ def test_several_outputs() -> None:
     assert NetworkSpec.from_dict(spec.to_dict()) == spec
 
 
-@pytest.mark.parametrize(("end", "found"), [
-    ([{"type": "global_pool", "name": "G"}], "softmax"),
-    ([{"type": "global_pool", "name": "G", "kind": "max"}], None),  # largest values are no distribution
-    ([{"type": "global_pool", "name": "G", "keepdims": True}, {"type": "flatten", "name": "F"}], "softmax"),
-    ([{"type": "flatten", "name": "F"}], None),  # positions and channels in one
-    ([{"type": "global_pool", "name": "G"}, {"type": "activation", "name": "A", "activation": "linear"},
-      {"type": "dropout", "name": "D", "rate": 0.1}], "softmax"),
-    ([{"type": "global_pool", "name": "G"}, {"type": "activation", "name": "A", "activation": "relu"}], None),
-    ([{"type": "global_pool", "name": "G"}, OUT], None),
-])
+@pytest.mark.parametrize(
+    ("end", "found"),
+    [
+        ([{"type": "global_pool", "name": "G"}], "softmax"),
+        (
+            [{"type": "global_pool", "name": "G", "kind": "max"}],
+            None,
+        ),  # largest values are no distribution
+        (
+            [
+                {"type": "global_pool", "name": "G", "keepdims": True},
+                {"type": "flatten", "name": "F"},
+            ],
+            "softmax",
+        ),
+        ([{"type": "flatten", "name": "F"}], None),  # positions and channels in one
+        (
+            [
+                {"type": "global_pool", "name": "G"},
+                {"type": "activation", "name": "A", "activation": "linear"},
+                {"type": "dropout", "name": "D", "rate": 0.1},
+            ],
+            "softmax",
+        ),
+        (
+            [
+                {"type": "global_pool", "name": "G"},
+                {"type": "activation", "name": "A", "activation": "relu"},
+            ],
+            None,
+        ),
+        ([{"type": "global_pool", "name": "G"}, OUT], None),
+    ],
+)
 def test_probabilities_from_within(end: list[dict], found: str | None) -> None:
     """Where an earlier softmax reaches the answer unchanged, class probabilities are its values."""
     spec = build(RESIDUAL[0] | {"activation": "softmax"}, *end)
@@ -129,12 +229,19 @@ def test_probabilities_from_within(end: list[dict], found: str | None) -> None:
 
 
 def test_a_shared_layer_has_one_set_of_weights() -> None:
-    twice = [{"type": "conv", "name": "A", "filters": 1, "padding": "same"},
-             {"type": "shared", "name": "B", "shares": "A"}, FLATTEN, OUT]
+    twice = [
+        {"type": "conv", "name": "A", "filters": 1, "padding": "same"},
+        {"type": "shared", "name": "B", "shares": "A"},
+        FLATTEN,
+        OUT,
+    ]
     spec = build(*twice)
     network, x = Network(spec, 3), torch.rand(2, 1, 12, 12)
     assert spec["B"].parameters == 0 and spec.parameters == 10 + 1450
-    assert [key for key in network.state_dict() if key[0] in "AB"] == ["A.conv.weight", "A.conv.bias"]
+    assert [key for key in network.state_dict() if key[0] in "AB"] == [
+        "A.conv.weight",
+        "A.conv.bias",
+    ]
     assert torch.equal(network.layer_values(x, "B")["B"], network.A(network.A(x)))
     network(x).sum().backward()
     both = network.A.conv.weight.grad.clone()
@@ -163,30 +270,79 @@ def check(spec: NetworkSpec) -> None:
     values = network.layer_values(torch.rand(2, channels, height, width), *spec.names)
     for info in spec.table:
         x = values[info.name]
-        assert ((*x.shape[2:], x.shape[1]) if x.dim() == 4 else tuple(x.shape[1:])) == info.output_shape, info
-        assert sum(t.numel() for t in getattr(network, info.name).state_dict().values()) == info.parameters, info
+        assert (
+            (*x.shape[2:], x.shape[1]) if x.dim() == 4 else tuple(x.shape[1:])
+        ) == info.output_shape, info
+        assert (
+            sum(t.numel() for t in getattr(network, info.name).state_dict().values())
+            == info.parameters
+        ), info
     assert spec.trainable_parameters == sum(p.numel() for p in network.parameters())
     assert NetworkSpec.from_dict(spec.to_dict()) == spec
     weights = initial_weights(spec, seed=5)
     assert {name: array.shape for name, array in weights.items()} == weight_shapes(spec)
     back = from_torch(spec, to_torch(spec, weights))
-    assert all((weights[name] == back[name]).all() and weights[name].dtype == back[name].dtype for name in weights)
+    assert all(
+        (weights[name] == back[name]).all() and weights[name].dtype == back[name].dtype
+        for name in weights
+    )
 
 
-@pytest.mark.parametrize("layers", [
-    [{"type": "upsampling", "name": "L", "size": [2, 3]}, {"type": "conv", "name": "M", "filters": 1, "kernel": 2}],
-    [{"type": "upsampling", "name": "L", "interpolation": "bilinear"}],
-    [{"type": "upsampling", "name": "L", "size": 3, "interpolation": "bilinear"}],
-    [{"type": "transposed_conv", "name": "L", "filters": 1, "kernel": 3, "stride": 2, "padding": "same"}],
-    [{"type": "transposed_conv", "name": "L", "filters": 1, "kernel": [3, 4], "stride": [3, 2]}],
-    [{"type": "cropping", "name": "L", "cropping": [[2, 1], [3, 0]]}],
-    [{"type": "conv", "name": "L", "filters": 1, "kernel": [2, 3], "dilation": [2, 1], "padding": "same"}],
-    [{"type": "separable_conv", "name": "L", "filters": 2, "kernel": [3, 2], "stride": 2}],
-])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [
+            {"type": "upsampling", "name": "L", "size": [2, 3]},
+            {"type": "conv", "name": "M", "filters": 1, "kernel": 2},
+        ],
+        [{"type": "upsampling", "name": "L", "interpolation": "bilinear"}],
+        [{"type": "upsampling", "name": "L", "size": 3, "interpolation": "bilinear"}],
+        [
+            {
+                "type": "transposed_conv",
+                "name": "L",
+                "filters": 1,
+                "kernel": 3,
+                "stride": 2,
+                "padding": "same",
+            }
+        ],
+        [
+            {
+                "type": "transposed_conv",
+                "name": "L",
+                "filters": 1,
+                "kernel": [3, 4],
+                "stride": [3, 2],
+            }
+        ],
+        [{"type": "cropping", "name": "L", "cropping": [[2, 1], [3, 0]]}],
+        [
+            {
+                "type": "conv",
+                "name": "L",
+                "filters": 1,
+                "kernel": [2, 3],
+                "dilation": [2, 1],
+                "padding": "same",
+            }
+        ],
+        [{"type": "separable_conv", "name": "L", "filters": 2, "kernel": [3, 2], "stride": 2}],
+    ],
+)
 def test_receptive_fields_hold_what_units_see(layers: list[dict]) -> None:
     """Exactly, or after layers that enlarge within less than a pixel of the layer below."""
-    spec = NetworkSpec.from_dict({"input_shape": [22, 22, 1], "layers": [
-        {"type": "conv", "name": "C", "filters": 2, "kernel": 3, "stride": 2}, *layers, FLATTEN, OUT]})
+    spec = NetworkSpec.from_dict(
+        {
+            "input_shape": [22, 22, 1],
+            "layers": [
+                {"type": "conv", "name": "C", "filters": 2, "kernel": 3, "stride": 2},
+                *layers,
+                FLATTEN,
+                OUT,
+            ],
+        }
+    )
     network, name = Network(spec, 3).double(), layers[-1]["name"]
     info = spec[name]
     for place in ((1, 1), (2, 3), (3, 2)):
@@ -195,7 +351,9 @@ def test_receptive_fields_hold_what_units_see(layers: list[dict]) -> None:
         rows, columns = image.grad.abs().sum((0, 1)).nonzero().T
         for seen, axis in ((rows, 0), (columns, 1)):
             first = info.start[axis] + place[axis] * info.jump[axis]
-            assert first <= seen.min() and seen.max() + 1 <= first + info.receptive_field[axis] + 0.999, (name, axis)
+            assert (
+                first <= seen.min() and seen.max() + 1 <= first + info.receptive_field[axis] + 0.999
+            ), (name, axis)
             assert info.receptive_field[axis] - (seen.max() + 1 - seen.min()) <= 4
 
 

@@ -9,10 +9,37 @@ import pytest
 from lit_mnist.spec import LAYER_TYPES, NetworkSpec, SpecError
 from tests.parity.layer_types import IN_FLOAT32, NETWORKS
 
-JUNK = (None, True, -1, 0, 2, 10**9, 0.5, float("nan"), float("inf"), "", "input", "same", [], [1], [1, 2], [0, -1],
-        [[1, 2], [3, 4]], ["input", "input"], [None, 2], {}, {"a": 1}, [[1, 2], 3], "1e-6", [1.5, 2.5, 3.5, 4.5])
-EXAMPLES = {entry["type"]: (network, place) for network in (NETWORKS | IN_FLOAT32).values()
-            for place, entry in enumerate(network["layers"])}
+JUNK = (
+    None,
+    True,
+    -1,
+    0,
+    2,
+    10**9,
+    0.5,
+    float("nan"),
+    float("inf"),
+    "",
+    "input",
+    "same",
+    [],
+    [1],
+    [1, 2],
+    [0, -1],
+    [[1, 2], [3, 4]],
+    ["input", "input"],
+    [None, 2],
+    {},
+    {"a": 1},
+    [[1, 2], 3],
+    "1e-6",
+    [1.5, 2.5, 3.5, 4.5],
+)
+EXAMPLES = {
+    entry["type"]: (network, place)
+    for network in (NETWORKS | IN_FLOAT32).values()
+    for place, entry in enumerate(network["layers"])
+}
 
 
 @pytest.mark.parametrize("kind", LAYER_TYPES)

@@ -11,9 +11,12 @@ from lit_mnist.spec import ACTIVATIONS, LAYER_TYPES
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "train.md").read_text(encoding="utf-8")
-TABLE = PAGE[PAGE.index("| type | keys"):PAGE.index("## Optimisers")]
-ROWS = {kind: row for row in re.findall(r"^\| `.*$", TABLE, re.M)
-        for kind in re.findall(r"`(\w+)`", row.split("|")[1])}
+TABLE = PAGE[PAGE.index("| type | keys") : PAGE.index("## Optimisers")]
+ROWS = {
+    kind: row
+    for row in re.findall(r"^\| `.*$", TABLE, re.M)
+    for kind in re.findall(r"`(\w+)`", row.split("|")[1])
+}
 
 
 def test_every_type_has_a_row() -> None:
@@ -27,5 +30,5 @@ def test_every_key_is_in_its_row(kind: str) -> None:
 
 
 def test_every_activation_is_named() -> None:
-    sentence = PAGE[PAGE.index("\nActivations: "):PAGE.index("`python -m lit_mnist summary")]
+    sentence = PAGE[PAGE.index("\nActivations: ") : PAGE.index("`python -m lit_mnist summary")]
     assert {*ACTIVATIONS, "softmax"} <= set(re.findall(r"\w+", sentence))

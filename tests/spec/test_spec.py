@@ -15,9 +15,21 @@ from tests.networks import specs
 
 # the sources' parameter counts; mlp: 784 x 70 + 70 x 30 + 30 x 10 weights and 110 biases
 PARAMETERS = {
-    "cnn": 208_982, "cnn_source": 208_982, "cnn_best": 208_982, "cnn_bf16": 208_982, "cnn_fast": 208_982,
-    "cnn_basic": 96_844, "cnn_wide": 250_994, "cnn_addendum": 232_242, "shallow": 271_670, "dropout": 260_476,
-    "deconstruct": 113_514, "single_conv": 2_772_362, "fashion_dense": 101_770, "fashion_cnn": 243_786, "mlp": 57_390,
+    "cnn": 208_982,
+    "cnn_source": 208_982,
+    "cnn_best": 208_982,
+    "cnn_bf16": 208_982,
+    "cnn_fast": 208_982,
+    "cnn_basic": 96_844,
+    "cnn_wide": 250_994,
+    "cnn_addendum": 232_242,
+    "shallow": 271_670,
+    "dropout": 260_476,
+    "deconstruct": 113_514,
+    "single_conv": 2_772_362,
+    "fashion_dense": 101_770,
+    "fashion_cnn": 243_786,
+    "mlp": 57_390,
 }
 FLATTEN = {"type": "flatten", "name": "Flatten"}
 OUT = {"type": "dense", "name": "Out", "units": 10, "activation": "softmax"}
@@ -43,18 +55,41 @@ def test_every_configuration_is_listed() -> None:
 
 
 def test_default_network(cnn_spec: NetworkSpec) -> None:
-    assert cnn_spec.names == ("Conv2D_1", "Max_Pool_1", "Conv2D_2", "Max_Pool_2", "Conv2D_3", "Flatten", "Dense_1",
-                              "Dense_2")
+    assert cnn_spec.names == (
+        "Conv2D_1",
+        "Max_Pool_1",
+        "Conv2D_2",
+        "Max_Pool_2",
+        "Conv2D_3",
+        "Flatten",
+        "Dense_1",
+        "Dense_2",
+    )
     assert [info.output_shape for info in cnn_spec.table] == [
-        (26, 26, 32), (13, 13, 32), (11, 11, 64), (5, 5, 64), (3, 3, 128), (1152,), (100,), (10,)]
+        (26, 26, 32),
+        (13, 13, 32),
+        (11, 11, 64),
+        (5, 5, 64),
+        (3, 3, 128),
+        (1152,),
+        (100,),
+        (10,),
+    ]
     # each factor by hand: maps x 3 x 3 x inputs x places, then the two dense layers
-    assert cnn_spec.macs == 32 * 9 * 676 + 64 * 9 * 32 * 121 + 128 * 9 * 64 * 9 + 1152 * 100 + 100 * 10
+    assert (
+        cnn_spec.macs == 32 * 9 * 676 + 64 * 9 * 32 * 121 + 128 * 9 * 64 * 9 + 1152 * 100 + 100 * 10
+    )
 
 
 def test_receptive_field_is_what_a_unit_sees(cnn_spec: NetworkSpec) -> None:
     """The gradient of one unit is non-zero on exactly its receptive field."""
     network = Network(cnn_spec, seed=3).double()
-    for name, row, column in (("Conv2D_1", 4, 7), ("Max_Pool_1", 5, 2), ("Conv2D_2", 3, 6), ("Conv2D_3", 1, 2)):
+    for name, row, column in (
+        ("Conv2D_1", 4, 7),
+        ("Max_Pool_1", 5, 2),
+        ("Conv2D_2", 3, 6),
+        ("Conv2D_3", 1, 2),
+    ):
         image = torch.rand(64, 1, 28, 28, dtype=torch.float64, requires_grad=True)
         x = image
         for layer in cnn_spec.names[: cnn_spec.names.index(name) + 1]:
@@ -64,7 +99,10 @@ def test_receptive_field_is_what_a_unit_sees(cnn_spec: NetworkSpec) -> None:
         info = cnn_spec[name]
         for found, place, axis in ((rows, row, 0), (columns, column, 1)):
             first = info.start[axis] + place * info.jump[axis]
-            assert (found.min(), found.max() + 1) == (first, first + info.receptive_field[axis]), (name, axis)
+            assert (found.min(), found.max() + 1) == (first, first + info.receptive_field[axis]), (
+                name,
+                axis,
+            )
 
 
 @settings(max_examples=60, deadline=None)
@@ -76,7 +114,10 @@ def test_random_specs_agree_with_torch(spec: NetworkSpec) -> None:
         x = getattr(network, info.name)(x)
         found = (*x.shape[2:], x.shape[1]) if x.dim() == 4 else tuple(x.shape[1:])
         assert found == info.output_shape, info
-        assert sum(t.numel() for t in getattr(network, info.name).state_dict().values()) == info.parameters
+        assert (
+            sum(t.numel() for t in getattr(network, info.name).state_dict().values())
+            == info.parameters
+        )
     assert spec.trainable_parameters == sum(p.numel() for p in network.parameters())
 
 
@@ -94,31 +135,45 @@ def test_initial_weights_are_glorot_uniform_and_keep_their_seed(cnn_spec: Networ
     kernel = initial_weights(cnn_spec, 1)["Conv2D_2/kernel"]
     limit = (6 / (9 * 32 + 9 * 64)) ** 0.5
     assert abs(kernel).max() <= limit and abs(kernel).max() > 0.99 * limit
-    assert abs(kernel.std() / (limit / 3**0.5) - 1) < 0.02  # n = 18,432: one standard error is 0.4 %
+    assert (
+        abs(kernel.std() / (limit / 3**0.5) - 1) < 0.02
+    )  # n = 18,432: one standard error is 0.4 %
     assert (kernel == initial_weights(cnn_spec, 1)["Conv2D_2/kernel"]).all()
     assert (kernel != initial_weights(cnn_spec, 2)["Conv2D_2/kernel"]).any()
 
 
-@pytest.mark.parametrize(("layers", "words"), [
-    ([conv(kernel=30), FLATTEN, OUT], ["'Conv'", "(30, 30)", "28 x 28"]),
-    ([conv("A"), conv("A"), FLATTEN, OUT], ["'A'", "twice"]),
-    ([conv(activation="rellu"), FLATTEN, OUT], ["'Conv'", "'rellu'", "did you mean 'relu'", "tanh"]),
-    ([conv(), OUT], ["'Out'", "(26, 26, 4)", "flatten"]),
-    ([FLATTEN, conv(), OUT], ["'Conv'", "(784,)", "image"]),
-    ([conv(filters=0), FLATTEN, OUT], ["'Conv'", "filters = 0", "above 0"]),
-    ([conv(filters=True), FLATTEN, OUT], ["'Conv'", "filters = True"]),
-    ([conv(paddin="same"), FLATTEN, OUT], ["'Conv'", "'paddin'", "did you mean 'padding'"]),
-    ([conv(padding="full"), FLATTEN, OUT], ["'Conv'", "'full'", "valid, same"]),
-    ([{"type": "convolution", "name": "Conv"}, OUT], ["'Conv'", "'convolution'", "did you mean 'conv'"]),
-    ([{"type": "dropout", "name": "Drop", "rate": 1.0}, FLATTEN, OUT], ["'Drop'", "1.0", "rate < 1"]),
-    ([conv("Conv-1"), FLATTEN, OUT], ["'Conv-1'", "letters"]),
-    ([FLATTEN, {**OUT, "l2": -1}], ["'Out'", "l2 = -1", "0 or above"]),
-    ([FLATTEN, {**OUT, "l2": float("nan")}], ["'Out'", "l2 = nan"]),
-    ([conv()], ["'Conv'", "vector"]),
-    ([{"type": "dense", "name": "Out"}], ["'Out'", "'units'", "missing"]),
-    ([], ["at least one layer"]),
-    (["conv"], ["'conv'", "mapping"]),
-])
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([conv(kernel=30), FLATTEN, OUT], ["'Conv'", "(30, 30)", "28 x 28"]),
+        ([conv("A"), conv("A"), FLATTEN, OUT], ["'A'", "twice"]),
+        (
+            [conv(activation="rellu"), FLATTEN, OUT],
+            ["'Conv'", "'rellu'", "did you mean 'relu'", "tanh"],
+        ),
+        ([conv(), OUT], ["'Out'", "(26, 26, 4)", "flatten"]),
+        ([FLATTEN, conv(), OUT], ["'Conv'", "(784,)", "image"]),
+        ([conv(filters=0), FLATTEN, OUT], ["'Conv'", "filters = 0", "above 0"]),
+        ([conv(filters=True), FLATTEN, OUT], ["'Conv'", "filters = True"]),
+        ([conv(paddin="same"), FLATTEN, OUT], ["'Conv'", "'paddin'", "did you mean 'padding'"]),
+        ([conv(padding="full"), FLATTEN, OUT], ["'Conv'", "'full'", "valid, same"]),
+        (
+            [{"type": "convolution", "name": "Conv"}, OUT],
+            ["'Conv'", "'convolution'", "did you mean 'conv'"],
+        ),
+        (
+            [{"type": "dropout", "name": "Drop", "rate": 1.0}, FLATTEN, OUT],
+            ["'Drop'", "1.0", "rate < 1"],
+        ),
+        ([conv("Conv-1"), FLATTEN, OUT], ["'Conv-1'", "letters"]),
+        ([FLATTEN, {**OUT, "l2": -1}], ["'Out'", "l2 = -1", "0 or above"]),
+        ([FLATTEN, {**OUT, "l2": float("nan")}], ["'Out'", "l2 = nan"]),
+        ([conv()], ["'Conv'", "vector"]),
+        ([{"type": "dense", "name": "Out"}], ["'Out'", "'units'", "missing"]),
+        ([], ["at least one layer"]),
+        (["conv"], ["'conv'", "mapping"]),
+    ],
+)
 def test_descriptions_that_cannot_work(layers: list, words: list[str]) -> None:
     with pytest.raises(SpecError) as caught:
         build(*layers)

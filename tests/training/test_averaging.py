@@ -24,7 +24,9 @@ def weight(steps: int, decay: Fraction) -> Fraction:
     return average
 
 
-@pytest.mark.parametrize(("steps", "decay"), [(1, "0.999"), (2, "0.999"), (30, "0.999"), (30, "0.5")])
+@pytest.mark.parametrize(
+    ("steps", "decay"), [(1, "0.999"), (2, "0.999"), (30, "0.999"), (30, "0.5")]
+)
 def test_the_average_is_that_of_its_definition(steps: int, decay: str) -> None:
     network = nn.Linear(1, 1, bias=False).double()
     nn.init.zeros_(network.weight)

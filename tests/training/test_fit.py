@@ -22,9 +22,24 @@ from lit_mnist.training.schedules import InverseTimeDecay, learning_rates
 from tests.conftest import CONFIGS, ROOT, Run, has_mnist
 
 SUMMARY_KEYS = {
-    "test/acc", "test/loss", "test/correct", "images", "val/acc", "val/acc_best", "val/acc_best_epoch", "parameters",
-    "dataset", "split", "seed", "epochs", "weights", "confusion_matrix", "images_per_second", "wall_seconds",
-    "versions", "hardware",
+    "test/acc",
+    "test/loss",
+    "test/correct",
+    "images",
+    "val/acc",
+    "val/acc_best",
+    "val/acc_best_epoch",
+    "parameters",
+    "dataset",
+    "split",
+    "seed",
+    "epochs",
+    "weights",
+    "confusion_matrix",
+    "images_per_second",
+    "wall_seconds",
+    "versions",
+    "hardware",
 }
 TINY = """
 model:
@@ -51,7 +66,9 @@ def tiny(tmp_path: Path) -> Path:
 
 def fit(run_cli: Run, config: Path, runs: Path, *options: object) -> dict:
     """Train anew and return the summary."""
-    code, out, err = run_cli("fit", "--config", config, "--runs_dir", runs, "--resume", "false", *options, "--json")
+    code, out, err = run_cli(
+        "fit", "--config", config, "--runs_dir", runs, "--resume", "false", *options, "--json"
+    )
     assert code == 0, err
     return json.loads(out)
 
@@ -63,12 +80,21 @@ def metrics(run: Path) -> list[dict[str, str]]:
 
 # ---- what a run is
 
+
 def test_run_folder(trained_run: Path) -> None:
     written = {path.name for path in trained_run.iterdir()}
-    assert {"config.yaml", "metrics.csv", "training_curves.png", "checkpoints", "initial_weights.safetensors",
-            "summary.json"} <= written
+    assert {
+        "config.yaml",
+        "metrics.csv",
+        "training_curves.png",
+        "checkpoints",
+        "initial_weights.safetensors",
+        "summary.json",
+    } <= written
     assert any(name.startswith("events.out.tfevents") for name in written)
-    assert {"best.ckpt", "last.ckpt"} <= {path.name for path in (trained_run / "checkpoints").iterdir()}
+    assert {"best.ckpt", "last.ckpt"} <= {
+        path.name for path in (trained_run / "checkpoints").iterdir()
+    }
     assert not [path for path in trained_run.rglob("*") if path.name.endswith(".part")]
 
 
@@ -89,18 +115,39 @@ def test_accuracy_after_one_epoch(trained_run: Path) -> None:
     assert summary["test/acc"] >= (0.975 if has_mnist() else 0.90)
 
 
-def test_the_history_goes_to_the_last_epoch_whichever_was_best(tiny: Path, run_cli: Run, tmp_path: Path) -> None:
+def test_the_history_goes_to_the_last_epoch_whichever_was_best(
+    tiny: Path, run_cli: Run, tmp_path: Path
+) -> None:
     """Testing the best checkpoint once set the history back to its epoch."""
-    summary = fit(run_cli, tiny, tmp_path / "runs", "--model.optimizer.init_args.learning_rate", 1e-12)
-    assert summary["val/acc_best_epoch"] == 1  # nothing is learnt, so the first epoch stays the best
-    assert summary["epochs"] == 4 and all(len(values) == 4 for values in summary["history"].values())
+    summary = fit(
+        run_cli, tiny, tmp_path / "runs", "--model.optimizer.init_args.learning_rate", 1e-12
+    )
+    assert (
+        summary["val/acc_best_epoch"] == 1
+    )  # nothing is learnt, so the first epoch stays the best
+    assert summary["epochs"] == 4 and all(
+        len(values) == 4 for values in summary["history"].values()
+    )
 
 
-def test_epochs_without_validation_stand_in_the_history_as_such(tiny: Path, run_cli: Run, tmp_path: Path) -> None:
+def test_epochs_without_validation_stand_in_the_history_as_such(
+    tiny: Path, run_cli: Run, tmp_path: Path
+) -> None:
     """The lists were shorter than the epochs once, and later epochs repeated the last validation's figures."""
-    summary = fit(run_cli, tiny, tmp_path / "runs", "--trainer.check_val_every_n_epoch", 2, "--trainer.max_epochs", 5)
+    summary = fit(
+        run_cli,
+        tiny,
+        tmp_path / "runs",
+        "--trainer.check_val_every_n_epoch",
+        2,
+        "--trainer.max_epochs",
+        5,
+    )
     history = summary["history"]
-    assert history["epochs"] == [1, 2, 3, 4, 5] and len(history["train_acc"]) == len(history["train_loss"]) == 5
+    assert (
+        history["epochs"] == [1, 2, 3, 4, 5]
+        and len(history["train_acc"]) == len(history["train_loss"]) == 5
+    )
     for key in ("val_acc", "val_loss"):
         assert [value is None for value in history[key]] == [True, False, True, False, True]
     assert summary["val/acc"] == history["val_acc"][3] and summary["val/acc_best_epoch"] in (2, 4)
@@ -115,10 +162,15 @@ def test_curves_of_short_epochs_are_not_drawn_each_time(tmp_path: Path) -> None:
         drawn.append(len(history.epochs))
         time.sleep(0.05)
 
-    callback, trainer = EpochHistory(draw), SimpleNamespace(is_global_zero=True, loggers=[1], log_dir=tmp_path)
+    callback, trainer = (
+        EpochHistory(draw),
+        SimpleNamespace(is_global_zero=True, loggers=[1], log_dir=tmp_path),
+    )
     callback.on_train_start(trainer, None)
     for trainer.current_epoch in range(8):
-        callback.on_train_epoch_end(trainer, SimpleNamespace(epoch_metrics={"train/acc": 0.5, "train/loss": 1.0}))
+        callback.on_train_epoch_end(
+            trainer, SimpleNamespace(epoch_metrics={"train/acc": 0.5, "train/loss": 1.0})
+        )
     assert drawn == [1]
     callback.on_train_end(trainer, None)
     callback.on_train_end(trainer, None)
@@ -134,7 +186,9 @@ def test_metrics_hold_the_penalty_apart(trained_run: Path) -> None:
 
 
 def test_test_repeats_the_summary(run_cli: Run, trained_run: Path) -> None:
-    code, out, err = run_cli("test", "--ckpt_path", trained_run, "--json", "--data.download", "false")
+    code, out, err = run_cli(
+        "test", "--ckpt_path", trained_run, "--json", "--data.download", "false"
+    )
     assert code == 0, err
     summary = json.loads((trained_run / "summary.json").read_text())
     found = json.loads(out)
@@ -144,14 +198,21 @@ def test_test_repeats_the_summary(run_cli: Run, trained_run: Path) -> None:
 
 
 def test_validate_and_predict(run_cli: Run, trained_run: Path) -> None:
-    code, out, err = run_cli("validate", "--ckpt_path", trained_run, "--json", "--data.download", "false")
+    code, out, err = run_cli(
+        "validate", "--ckpt_path", trained_run, "--json", "--data.download", "false"
+    )
     assert code == 0, err
     summary = json.loads((trained_run / "summary.json").read_text())
     assert json.loads(out)["val/acc"] == pytest.approx(summary["val/acc_best"], abs=1e-6)
-    code, out, err = run_cli("predict", "--ckpt_path", trained_run, "--json", "--data.download", "false")
+    code, out, err = run_cli(
+        "predict", "--ckpt_path", trained_run, "--json", "--data.download", "false"
+    )
     assert code == 0, err
     found = json.loads(out)
-    assert found["correct"] == summary["test/correct"] and len(found["predictions"]) == summary["images"]
+    assert (
+        found["correct"] == summary["test/correct"]
+        and len(found["predictions"]) == summary["images"]
+    )
 
 
 @pytest.mark.mnist
@@ -166,6 +227,7 @@ def test_the_first_ten_test_digits(run_cli: Run, trained_run: Path, mnist_root: 
 
 # ---- the rules of training
 
+
 def test_learning_rates_are_the_sources() -> None:
     """The source prints 7.57920279e-05 after 12,194 steps and 1.31509732e-05 after 75,040."""
     rates = learning_rates(InverseTimeDecay(0.001, 1, 0.001), 75_040)
@@ -178,14 +240,24 @@ def test_the_reported_rate_is_that_of_the_next_step(trained_run: Path) -> None:
     assert float(rows[-1]["lr"]) == pytest.approx(0.001 / (1 + 0.001 * steps), rel=1e-6)
 
 
-def test_the_update_before_a_step_uses_the_count_before_it(tiny: Path, run_cli: Run, tmp_path: Path) -> None:
+def test_the_update_before_a_step_uses_the_count_before_it(
+    tiny: Path, run_cli: Run, tmp_path: Path
+) -> None:
     """One epoch of plain SGD under a staircase that halts after the first update: only that update may move."""
     settings = yaml.safe_load(TINY)
     settings["model"]["optimizer"] = {"class_path": "lit_mnist.training.optimizers.SGD"}
-    settings["model"]["schedule"] = {"class_path": "lit_mnist.training.schedules.ExponentialDecay", "init_args": {
-        "initial_learning_rate": 0.5, "decay_steps": 1, "decay_rate": 1e-30, "staircase": True}}
-    settings["model"]["network"]["layers"] = [layer for layer in settings["model"]["network"]["layers"]
-                                              if layer["type"] != "dropout"]
+    settings["model"]["schedule"] = {
+        "class_path": "lit_mnist.training.schedules.ExponentialDecay",
+        "init_args": {
+            "initial_learning_rate": 0.5,
+            "decay_steps": 1,
+            "decay_rate": 1e-30,
+            "staircase": True,
+        },
+    }
+    settings["model"]["network"]["layers"] = [
+        layer for layer in settings["model"]["network"]["layers"] if layer["type"] != "dropout"
+    ]
     tiny.write_text(yaml.safe_dump(settings))
     summary = fit(run_cli, tiny, tmp_path / "runs", "--trainer.max_epochs", 1)
     trained = open_model(Path(summary["run"])).network.state_dict()
@@ -205,17 +277,28 @@ def test_the_update_before_a_step_uses_the_count_before_it(tiny: Path, run_cli: 
 
 
 def test_the_same_seed_gives_the_same_bits(tiny: Path, run_cli: Run, tmp_path: Path) -> None:
-    states = [load_checkpoint(Path(fit(run_cli, tiny, tmp_path / name, "--seed_everything", seed)["run"])
-                              / "checkpoints" / "last.ckpt")["state_dict"]
-              for name, seed in (("a", 7), ("b", 7), ("c", 8))]
-    same = [all(torch.equal(states[0][key], other[key]) for key in states[0]) for other in states[1:]]
+    states = [
+        load_checkpoint(
+            Path(fit(run_cli, tiny, tmp_path / name, "--seed_everything", seed)["run"])
+            / "checkpoints"
+            / "last.ckpt"
+        )["state_dict"]
+        for name, seed in (("a", 7), ("b", 7), ("c", 8))
+    ]
+    same = [
+        all(torch.equal(states[0][key], other[key]) for key in states[0]) for other in states[1:]
+    ]
     assert same == [True, False]
 
 
-def test_initial_weights_start_another_run_from_the_same_point(tiny: Path, run_cli: Run, tmp_path: Path) -> None:
+def test_initial_weights_start_another_run_from_the_same_point(
+    tiny: Path, run_cli: Run, tmp_path: Path
+) -> None:
     first = fit(run_cli, tiny, tmp_path / "a", "--seed_everything", 3)
     start = Path(first["run"]) / "initial_weights.safetensors"
-    again = fit(run_cli, tiny, tmp_path / "b", "--seed_everything", 4, "--model.initial_weights", start)
+    again = fit(
+        run_cli, tiny, tmp_path / "b", "--seed_everything", 4, "--model.initial_weights", start
+    )
     assert start.read_bytes() == (Path(again["run"]) / "initial_weights.safetensors").read_bytes()
     assert again["steps"] == first["steps"]  # the count starts at zero again
 
@@ -223,18 +306,27 @@ def test_initial_weights_start_another_run_from_the_same_point(tiny: Path, run_c
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration_trains(config: Path, run_cli: Run) -> None:
     """One step on the embedded digits: every key of every shipped YAML is understood."""
-    code, _, err = run_cli("fit", "--config", config, "--data.dataset", "digits", "--trainer.fast_dev_run", "true")
+    code, _, err = run_cli(
+        "fit", "--config", config, "--data.dataset", "digits", "--trainer.fast_dev_run", "true"
+    )
     assert code == 0, err
 
 
 def test_weight_decay_spares_the_biases(tiny: Path) -> None:
     layers = yaml.safe_load(TINY)["model"]["network"]
-    classifier = LitClassifier(layers, optimizer=lambda groups: torch.optim.AdamW(groups, lr=0.1), weight_decay=0.5)
+    classifier = LitClassifier(
+        layers, optimizer=lambda groups: torch.optim.AdamW(groups, lr=0.1), weight_decay=0.5
+    )
     optimizer = classifier.configure_optimizers()
-    decays = {parameter.dim() > 1: group["weight_decay"] for group in optimizer.param_groups
-              for parameter in group["params"]}
+    decays = {
+        parameter.dim() > 1: group["weight_decay"]
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
     assert decays == {True: 0.5, False: 0.0}
-    coupled = LitClassifier(layers, optimizer=lambda groups: torch.optim.Adam(groups), weight_decay=0.5)
+    coupled = LitClassifier(
+        layers, optimizer=lambda groups: torch.optim.Adam(groups), weight_decay=0.5
+    )
     with pytest.raises(ValueError, match="0.5.*Adam would add it.*AdamW"):
         coupled.configure_optimizers()
 
@@ -249,8 +341,15 @@ def test_averaged_weights_are_what_is_tested(tiny: Path, run_cli: Run, tmp_path:
 
 def test_stop_at_a_threshold(tiny: Path, run_cli: Run, tmp_path: Path) -> None:
     settings = yaml.safe_load(TINY)
-    settings["trainer"] = {"max_epochs": 50, "callbacks": [
-        {"class_path": "lit_mnist.training.callbacks.StopAtAccuracy", "init_args": {"threshold": 0.9}}]}
+    settings["trainer"] = {
+        "max_epochs": 50,
+        "callbacks": [
+            {
+                "class_path": "lit_mnist.training.callbacks.StopAtAccuracy",
+                "init_args": {"threshold": 0.9},
+            }
+        ],
+    }
     tiny.write_text(yaml.safe_dump(settings))
     code, out, err = run_cli("fit", "--config", tiny, "--runs_dir", tmp_path / "runs", "--json")
     assert code == 0, err
@@ -263,7 +362,9 @@ def test_stop_at_a_threshold(tiny: Path, run_cli: Run, tmp_path: Path) -> None:
 # ---- planted faults
 
 
-def test_swapped_labels_are_noticed(tiny: Path, run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_swapped_labels_are_noticed(
+    tiny: Path, run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The accuracy of a sound run would not be reached."""
     sound = fit(run_cli, tiny, tmp_path / "sound")["test/acc"]
     assert sound >= 0.85
@@ -288,7 +389,10 @@ def check_standardised(module: MNISTDataModule) -> None:
 def test_unstandardised_input_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Accuracy would not tell: a network trained on standardised digits reads most raw ones too."""
     check_standardised(MNISTDataModule(dataset="digits"))
-    monkeypatch.setattr("lit_mnist.data.standardize.Standardizer.apply", lambda self, pixels: pixels.astype(np.float32))
+    monkeypatch.setattr(
+        "lit_mnist.data.standardize.Standardizer.apply",
+        lambda self, pixels: pixels.astype(np.float32),
+    )
     with pytest.raises(AssertionError):
         check_standardised(MNISTDataModule(dataset="digits"))
 
@@ -309,4 +413,6 @@ def test_two_epochs_reach_98_7(run_cli: Run, tmp_path: Path, mnist_root: Path) -
 def test_without_a_logger_nothing_is_written(tiny: Path, run_cli: Run, in_tmp: Path) -> None:
     code, out, err = run_cli("fit", "--config", tiny, "--trainer.logger", "false", "--json")
     assert code == 0, err
-    assert json.loads(out)["run"] is None and [path.name for path in in_tmp.iterdir()] == ["tiny.yaml"]
+    assert json.loads(out)["run"] is None and [path.name for path in in_tmp.iterdir()] == [
+        "tiny.yaml"
+    ]

@@ -18,20 +18,42 @@ from lit_mnist.training.optimizers import SGD
 
 Run = Callable[..., tuple[int, str, str]]
 LAYERS = [
-    {"type": "conv", "name": "Conv2D_1", "filters": 4, "kernel": 5, "stride": 3, "activation": "relu"},
+    {
+        "type": "conv",
+        "name": "Conv2D_1",
+        "filters": 4,
+        "kernel": 5,
+        "stride": 3,
+        "activation": "relu",
+    },
     {"type": "flatten", "name": "Flatten"},
     {"type": "dense", "name": "Dense_1", "units": 10, "activation": "softmax", "l2": 0.001},
 ]
-CONFIG = yaml.safe_dump({
-    "trainer": {"max_epochs": 1}, "data": {"dataset": "digits", "standardize": "unit", "validate_on": "none",
-                                           "validation_fraction": 0.0},
-    "model": {"network": {"layers": LAYERS}, "optimizer": {"class_path": "lit_mnist.training.optimizers.SGD",
-                                                           "init_args": {"learning_rate": 0.1}}}})
+CONFIG = yaml.safe_dump(
+    {
+        "trainer": {"max_epochs": 1},
+        "data": {
+            "dataset": "digits",
+            "standardize": "unit",
+            "validate_on": "none",
+            "validation_fraction": 0.0,
+        },
+        "model": {
+            "network": {"layers": LAYERS},
+            "optimizer": {
+                "class_path": "lit_mnist.training.optimizers.SGD",
+                "init_args": {"learning_rate": 0.1},
+            },
+        },
+    }
+)
 
 
 def parameters(scale: float, count: int = 3) -> list[torch.nn.Parameter]:
     draw = torch.Generator().manual_seed(2)
-    found = [torch.nn.Parameter(torch.zeros(4, 5)) for _ in range(count)] + [torch.nn.Parameter(torch.zeros(2))]
+    found = [torch.nn.Parameter(torch.zeros(4, 5)) for _ in range(count)] + [
+        torch.nn.Parameter(torch.zeros(2))
+    ]
     for parameter in found[:-1]:  # the last one is frozen: it has no gradient
         parameter.grad = scale * torch.randn(4, 5, generator=draw)
     return found
@@ -53,7 +75,10 @@ def test_clipping_by_value_is_torchs() -> None:
     ours, theirs = parameters(3.0), parameters(3.0)
     Clipping(0.5, "value")(ours)
     torch.nn.utils.clip_grad_value_(theirs, 0.5)
-    assert torch.equal(gradients(ours), gradients(theirs)) and float(gradients(ours).abs().max()) == 0.5
+    assert (
+        torch.equal(gradients(ours), gradients(theirs))
+        and float(gradients(ours).abs().max()) == 0.5
+    )
 
 
 @pytest.mark.parametrize("algorithm", ["norm", "value"])
@@ -76,22 +101,47 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(("algorithm", "order"), [("norm", 2), ("value", torch.inf)])
-def test_a_clipped_run_moves_as_far_as_it_may(run_cli: Run, tmp_path: Path, algorithm: str, order: float) -> None:
+def test_a_clipped_run_moves_as_far_as_it_may(
+    run_cli: Run, tmp_path: Path, algorithm: str, order: float
+) -> None:
     """Seen to fail with the clipping left out of the step. One step of plain SGD moves by rate times the limit."""
-    run = fit(run_cli, tmp_path / "run", "--trainer.gradient_clip_val", 0.01, "--trainer.gradient_clip_algorithm",
-              algorithm, "--trainer.max_steps", 1)
+    run = fit(
+        run_cli,
+        tmp_path / "run",
+        "--trainer.gradient_clip_val",
+        0.01,
+        "--trainer.gradient_clip_algorithm",
+        algorithm,
+        "--trainer.max_steps",
+        1,
+    )
     start = LitClassifier({"layers": LAYERS}).network.state_dict()
-    moved = torch.cat([(value - start[name.removeprefix("network.")]).flatten()
-                       for name, value in weights(run).items() if name.startswith("network.")])
+    moved = torch.cat(
+        [
+            (value - start[name.removeprefix("network.")]).flatten()
+            for name, value in weights(run).items()
+            if name.startswith("network.")
+        ]
+    )
     assert float(torch.linalg.vector_norm(moved, order)) == pytest.approx(0.1 * 0.01, rel=1e-3)
     config = yaml.safe_load((run / "config.yaml").read_text())
-    assert (config["trainer"]["gradient_clip_val"], config["trainer"]["gradient_clip_algorithm"]) == (0.01, algorithm)
+    assert (
+        config["trainer"]["gradient_clip_val"],
+        config["trainer"]["gradient_clip_algorithm"],
+    ) == (0.01, algorithm)
 
 
 def test_accumulated_batches_are_one_step(run_cli: Run, tmp_path: Path) -> None:
     """Two batches of 16 make the step of one batch of 32: its gradient, rate and count; images are in its order."""
     whole = fit(run_cli, tmp_path / "whole", "--data.batch_size", 32)
-    halves = fit(run_cli, tmp_path / "halves", "--data.batch_size", 16, "--trainer.accumulate_grad_batches", 2)
+    halves = fit(
+        run_cli,
+        tmp_path / "halves",
+        "--data.batch_size",
+        16,
+        "--trainer.accumulate_grad_batches",
+        2,
+    )
     first, second = (read_checkpoint(run / "checkpoints/last.ckpt") for run in (whole, halves))
     assert first["global_step"] == second["global_step"] == 45  # 1,437 digits
     assert_close(first["state_dict"], second["state_dict"])
@@ -107,16 +157,27 @@ def assert_close(first: dict, second: dict) -> None:
     assert first.keys() == second.keys() and close(first, second)
 
 
-@pytest.mark.filterwarnings("ignore:.*does not have many workers|.*LeafSpec|.*no `val_dataloader`|.*logging interval")
+@pytest.mark.filterwarnings(
+    "ignore:.*does not have many workers|.*LeafSpec|.*no `val_dataloader`|.*logging interval"
+)
 def test_a_trainer_of_ones_own_is_followed_and_left_as_it_was() -> None:
     """With any loader: 10 batches of 8, three a step and the last one alone."""
     draw = torch.Generator().manual_seed(4)
-    data = TensorDataset(torch.rand(80, 1, 28, 28, generator=draw), torch.randint(10, (80,), generator=draw))
+    data = TensorDataset(
+        torch.rand(80, 1, 28, 28, generator=draw), torch.randint(10, (80,), generator=draw)
+    )
 
     def train(batch: int, accumulate: int) -> tuple[dict, int]:
-        trainer = L.Trainer(max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
-                            enable_progress_bar=False, enable_model_summary=False, gradient_clip_val=0.5,
-                            accumulate_grad_batches=accumulate)
+        trainer = L.Trainer(
+            max_epochs=1,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            gradient_clip_val=0.5,
+            accumulate_grad_batches=accumulate,
+        )
         model = LitClassifier({"layers": LAYERS}, optimizer=lambda p: SGD(p, 0.1))
         trainer.fit(model, DataLoader(data, batch))
         assert (trainer.gradient_clip_val, trainer.accumulate_grad_batches) == (0.5, accumulate)
@@ -128,9 +189,17 @@ def test_a_trainer_of_ones_own_is_followed_and_left_as_it_was() -> None:
 
 
 @pytest.mark.parametrize("value", ["-1", ".inf"])
-def test_a_limit_that_cannot_be_is_refused_before_anything_is_written(run_cli: Run, tmp_path: Path, value: str) -> None:
+def test_a_limit_that_cannot_be_is_refused_before_anything_is_written(
+    run_cli: Run, tmp_path: Path, value: str
+) -> None:
     (tmp_path / "tiny.yaml").write_text(CONFIG)
-    code, _, err = run_cli("fit", "--config", tmp_path / "tiny.yaml", "--runs_dir", tmp_path / "runs",
-                           f"--trainer.gradient_clip_val={value}")
+    code, _, err = run_cli(
+        "fit",
+        "--config",
+        tmp_path / "tiny.yaml",
+        "--runs_dir",
+        tmp_path / "runs",
+        f"--trainer.gradient_clip_val={value}",
+    )
     assert code == 2 and "trainer.gradient_clip_val" in err and "above 0" in err, err
     assert not list((tmp_path / "runs").rglob("config.yaml"))

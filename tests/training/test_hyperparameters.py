@@ -21,18 +21,36 @@ def hyperparameters(run: Path) -> dict[str, object]:
 
 def test_the_default_run(trained_run: Path) -> None:
     found = hyperparameters(trained_run)
-    assert {key: found[key] for key in ("optimizer", "momentum", "schedule", "l2", "batch_size")} == {
-        "optimizer": "RMSprop", "momentum": 0.8, "schedule": "InverseTimeDecay", "l2": 0.001, "batch_size": 64}
+    assert {
+        key: found[key] for key in ("optimizer", "momentum", "schedule", "l2", "batch_size")
+    } == {
+        "optimizer": "RMSprop",
+        "momentum": 0.8,
+        "schedule": "InverseTimeDecay",
+        "l2": 0.001,
+        "batch_size": 64,
+    }
     assert found["learning_rate"] == pytest.approx(0.001)
 
 
-@pytest.mark.parametrize(("optimizer", "momentum", "rate"), [
-    ("lit_mnist.training.optimizers.Adam", 0.9, 0.01), ("torch.optim.SGD", 0.0, 0.01)])
+@pytest.mark.parametrize(
+    ("optimizer", "momentum", "rate"),
+    [("lit_mnist.training.optimizers.Adam", 0.9, 0.01), ("torch.optim.SGD", 0.0, 0.01)],
+)
 def test_other_optimizers(tmp_path: Path, optimizer: str, momentum: float, rate: float) -> None:
     config = tmp_path / "tiny.yaml"
     config.write_text(CONFIG, encoding="utf-8")
-    code, _, err = run_program("fit", "--config", config, "--model.optimizer", optimizer, "--runs_dir", tmp_path,
-                               "--trainer.max_epochs", 1)
+    code, _, err = run_program(
+        "fit",
+        "--config",
+        config,
+        "--model.optimizer",
+        optimizer,
+        "--runs_dir",
+        tmp_path,
+        "--trainer.max_epochs",
+        1,
+    )
     assert code == 0, err
     found = hyperparameters(tmp_path / "tiny" / "version_0")
     assert (found["optimizer"], found["momentum"]) == (optimizer.rpartition(".")[2], momentum)

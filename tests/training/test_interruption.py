@@ -23,21 +23,34 @@ def test_signals_save_say_and_end(server: Server, tmp_path: Path, signum: int, c
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     last = tmp_path / "tiny/version_0/checkpoints/last.ckpt"
     command = ("fit", "--config", tmp_path / "tiny.yaml", "--runs_dir", tmp_path)
-    found, seconds = server.run(*command, log=tmp_path / "log", after_change_of=str(last), seconds=0.3,
-                                signal=int(signum))
+    found, seconds = server.run(
+        *command, log=tmp_path / "log", after_change_of=str(last), seconds=0.3, signal=int(signum)
+    )
     said = (tmp_path / "log").read_text()
     assert found == code and "Traceback" not in said, said
     assert seconds < 2
     step = read_checkpoint(last)["global_step"]
-    assert step > 0 and f"step {step} is saved in {last}" in said and "the same command goes on" in said
+    assert (
+        step > 0
+        and f"step {step} is saved in {last}" in said
+        and "the same command goes on" in said
+    )
     assert server.run(*command, log=tmp_path / "log2")[0] == 0
     assert f"going on with {last.parent.parent} at step {step}" in (tmp_path / "log2").read_text()
 
 
 def test_a_signal_before_training_ends_the_program(server: Server, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(CONFIG)
-    code, seconds = server.run("fit", "--config", tmp_path / "tiny.yaml", "--runs_dir", tmp_path, log=tmp_path / "log",
-                               seconds=0.05, signal=int(signal.SIGTERM))
+    code, seconds = server.run(
+        "fit",
+        "--config",
+        tmp_path / "tiny.yaml",
+        "--runs_dir",
+        tmp_path,
+        log=tmp_path / "log",
+        seconds=0.05,
+        signal=int(signal.SIGTERM),
+    )
     assert code in (143, -15) and seconds < 2
 
 

@@ -15,8 +15,10 @@ from lit_mnist.training.sums import StepResult, metrics_of, summed
 
 def head(units: int, activation: str) -> Network:
     """A network of one dense layer."""
-    layers = [{"type": "flatten", "name": "Flatten"},
-              {"type": "dense", "name": "Output", "units": units, "activation": activation}]
+    layers = [
+        {"type": "flatten", "name": "Flatten"},
+        {"type": "dense", "name": "Output", "units": units, "activation": activation},
+    ]
     return Network(NetworkSpec.from_dict({"input_shape": [4, 4, 1], "layers": layers}))
 
 
@@ -28,14 +30,18 @@ def logits_and_labels(units: int) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize(("units", "activation"), [(1, "sigmoid"), (1, "linear"), (4, "sigmoid")])
-def test_binary_cross_entropy_is_its_closed_form(units: int, activation: str, smoothing: float) -> None:
+def test_binary_cross_entropy_is_its_closed_form(
+    units: int, activation: str, smoothing: float
+) -> None:
     """Keras: y' = y (1 - s) + s / 2; the loss -y' log p - (1 - y') log(1 - p), averaged over units."""
     logits, labels = logits_and_labels(units)
     target = np.eye(units)[labels] if units > 1 else labels.numpy()[:, None]
     target = target * (1 - smoothing) + smoothing / 2
     p = 1 / (1 + np.exp(-logits.numpy()))
     expected = -(target * np.log(p) + (1 - target) * np.log(1 - p)).mean()
-    assert float(data_loss(head(units, activation), logits, labels, smoothing)) == pytest.approx(expected, rel=1e-12)
+    assert float(data_loss(head(units, activation), logits, labels, smoothing)) == pytest.approx(
+        expected, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "linear"])
@@ -46,9 +52,13 @@ def test_one_unit_means_two_classes(activation: str) -> None:
     assert network.spec.units == 1 and network.spec.classes == 2 and probabilities.shape == (7, 2)
     assert torch.allclose(probabilities[:, 1:], logits.sigmoid())
     assert torch.allclose(probabilities.sum(1), torch.ones(1).double())
-    assert (predicted_classes(logits) == probabilities.argmax(1)).all() and len(predicted_classes(logits).unique()) == 2
+    assert (predicted_classes(logits) == probabilities.argmax(1)).all() and len(
+        predicted_classes(logits).unique()
+    ) == 2
     result = StepResult(logits.new_zeros(()), None, logits, labels, 7)
-    assert metrics_of(summed([result], ((7, 7),)).sums)["correct"] == int((probabilities.argmax(1) == labels).sum())
+    assert metrics_of(summed([result], ((7, 7),)).sums)["correct"] == int(
+        (probabilities.argmax(1) == labels).sum()
+    )
 
 
 def test_several_units_are_as_before() -> None:

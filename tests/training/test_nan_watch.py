@@ -17,8 +17,18 @@ Run = Callable[..., tuple[int, str, str]]
 
 def fit(run_cli: Run, tmp_path: Path, *extra: object) -> tuple[int, str]:
     (tmp_path / "tiny.yaml").write_text(CONFIG)
-    code, _, err = run_cli("fit", "--config", tmp_path / "tiny.yaml", "--runs_dir", tmp_path, "--trainer.max_epochs", 1,
-                           "--trainer.enable_progress_bar", "false", *extra)
+    code, _, err = run_cli(
+        "fit",
+        "--config",
+        tmp_path / "tiny.yaml",
+        "--runs_dir",
+        tmp_path,
+        "--trainer.max_epochs",
+        1,
+        "--trainer.enable_progress_bar",
+        "false",
+        *extra,
+    )
     return code, err
 
 
@@ -29,8 +39,9 @@ def assert_last_state_is_good(tmp_path: Path, before: int) -> None:
     assert not (tmp_path / "tiny/version_0/summary.json").exists()
 
 
-def test_an_image_with_nan_is_named_with_its_step(run_cli: Run, tmp_path: Path,
-                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_with_nan_is_named_with_its_step(
+    run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Seen to fail with the watch switched off, as in plain Lightning, which trains on."""
     take = MNISTDataModule._on_device
 
@@ -47,9 +58,18 @@ def test_an_image_with_nan_is_named_with_its_step(run_cli: Run, tmp_path: Path,
 
 
 def test_an_exploding_step_is_named_with_its_layer(run_cli: Run, tmp_path: Path) -> None:
-    code, err = fit(run_cli, tmp_path, "--model.optimizer", "lit_mnist.training.optimizers.SGD",
-                    "--model.schedule", "lit_mnist.training.schedules.Constant",
-                    "--model.schedule.learning_rate", "1e30", "--checkpoint_every_seconds", 0)
+    code, err = fit(
+        run_cli,
+        tmp_path,
+        "--model.optimizer",
+        "lit_mnist.training.optimizers.SGD",
+        "--model.schedule",
+        "lit_mnist.training.schedules.Constant",
+        "--model.schedule.learning_rate",
+        "1e30",
+        "--checkpoint_every_seconds",
+        0,
+    )
     assert code == 2 and "NaN or infinity at step" in err, err
     assert "Conv2D_1" in err or "Dense_1" in err
     assert_last_state_is_good(tmp_path, 26)

@@ -13,11 +13,20 @@ from lit_mnist.training.devices import automatic_precision, gains_by_bfloat16
 from tests.forked import CONFIG
 
 Run = Callable[..., tuple[int, str, str]]
-PROCESSORS = {"AMD Zen 4": {"avx512_f": True, "avx512_bf16": True, "amx_bf16": False},
-              "Intel Sapphire Rapids": {"avx512_f": True, "avx512_bf16": True, "amx_bf16": True},
-              "Arm Neoverse V1": {"neon": True, "bf16": True}}
-WITHOUT = {"Intel Cascade Lake": {"avx512_f": True, "avx512_vnni": True, "avx512_bf16": False, "amx_bf16": False},
-           "unknown": {}}
+PROCESSORS = {
+    "AMD Zen 4": {"avx512_f": True, "avx512_bf16": True, "amx_bf16": False},
+    "Intel Sapphire Rapids": {"avx512_f": True, "avx512_bf16": True, "amx_bf16": True},
+    "Arm Neoverse V1": {"neon": True, "bf16": True},
+}
+WITHOUT = {
+    "Intel Cascade Lake": {
+        "avx512_f": True,
+        "avx512_vnni": True,
+        "avx512_bf16": False,
+        "amx_bf16": False,
+    },
+    "unknown": {},
+}
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool]) -> None:
@@ -36,18 +45,47 @@ def test_other_devices_take_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert automatic_precision("auto") == "bf16-mixed"
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert automatic_precision("auto") == automatic_precision("mps") == automatic_precision("gpu") == "32-true"
+    assert (
+        automatic_precision("auto")
+        == automatic_precision("mps")
+        == automatic_precision("gpu")
+        == "32-true"
+    )
 
 
-@pytest.mark.parametrize(("processor", "precision", "taken", "warned"), [
-    ("AMD Zen 4", "bf16-mixed", "bf16-mixed", False), ("Intel Cascade Lake", "bf16-mixed", "bf16-mixed", True),
-    ("AMD Zen 4", "auto", "bf16-mixed", False), ("Intel Cascade Lake", "auto", "32-true", False)])
-def test_a_run_says_what_bfloat16_costs(run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processor: str,
-                                        precision: str, taken: str, warned: bool) -> None:
+@pytest.mark.parametrize(
+    ("processor", "precision", "taken", "warned"),
+    [
+        ("AMD Zen 4", "bf16-mixed", "bf16-mixed", False),
+        ("Intel Cascade Lake", "bf16-mixed", "bf16-mixed", True),
+        ("AMD Zen 4", "auto", "bf16-mixed", False),
+        ("Intel Cascade Lake", "auto", "32-true", False),
+    ],
+)
+def test_a_run_says_what_bfloat16_costs(
+    run_cli: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    processor: str,
+    precision: str,
+    taken: str,
+    warned: bool,
+) -> None:
     pretend(monkeypatch, (PROCESSORS | WITHOUT)[processor])
     (tmp_path / "tiny.yaml").write_text(CONFIG)
-    code, _, err = run_cli("fit", "--config", tmp_path / "tiny.yaml", "--runs_dir", tmp_path, "--trainer.precision",
-                           precision, "--trainer.accelerator", "cpu", "--trainer.max_epochs", 1)
+    code, _, err = run_cli(
+        "fit",
+        "--config",
+        tmp_path / "tiny.yaml",
+        "--runs_dir",
+        tmp_path,
+        "--trainer.precision",
+        precision,
+        "--trainer.accelerator",
+        "cpu",
+        "--trainer.max_epochs",
+        1,
+    )
     assert code == 0, err
     lines = [line for line in err.splitlines() if "no instructions for bfloat16" in line]
     assert len(lines) == warned and all("--trainer.precision 32-true" in line for line in lines)

@@ -22,7 +22,9 @@ from lit_mnist.training.losses import data_loss, penalty
 from lit_mnist.training.optimizers import RMSprop
 from tests.forked import CONFIG
 
-NO_DROPOUT = CONFIG.replace("      - {type: dropout, name: Dropout_1, rate: 0.3}\n", "")  # drawn by each process
+NO_DROPOUT = CONFIG.replace(
+    "      - {type: dropout, name: Dropout_1, rate: 0.3}\n", ""
+)  # drawn by each process
 
 
 def fit(tmp_path: Path, processes: int, *extra: object) -> Path:
@@ -30,11 +32,31 @@ def fit(tmp_path: Path, processes: int, *extra: object) -> Path:
     config = tmp_path / "tiny.yaml"
     config.write_text(NO_DROPOUT)
     several = ["--trainer.devices", processes, "--trainer.strategy", "ddp"] if processes > 1 else []
-    command = [sys.executable, "-m", "lit_mnist", "fit", "--config", config, "--runs_dir", tmp_path / str(processes),
-               "--trainer.accelerator", "cpu", "--trainer.max_epochs", 2, "--trainer.log_every_n_steps", 1, *several,
-               *extra]
-    done = subprocess.run(list(map(str, command)), env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True,
-                          capture_output=True, timeout=240)
+    command = [
+        sys.executable,
+        "-m",
+        "lit_mnist",
+        "fit",
+        "--config",
+        config,
+        "--runs_dir",
+        tmp_path / str(processes),
+        "--trainer.accelerator",
+        "cpu",
+        "--trainer.max_epochs",
+        2,
+        "--trainer.log_every_n_steps",
+        1,
+        *several,
+        *extra,
+    ]
+    done = subprocess.run(
+        list(map(str, command)),
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        text=True,
+        capture_output=True,
+        timeout=240,
+    )
     assert done.returncode == 0, done.stderr
     return tmp_path / str(processes) / "tiny/version_0"
 
@@ -45,7 +67,9 @@ def losses(run: Path) -> list[float]:
 
 
 @pytest.mark.parametrize("numbers", [(2,), pytest.param((3, 4), marks=pytest.mark.slow)])
-def test_processes_give_one_process_losses_and_exact_counts(tmp_path: Path, numbers: tuple[int, ...]) -> None:
+def test_processes_give_one_process_losses_and_exact_counts(
+    tmp_path: Path, numbers: tuple[int, ...]
+) -> None:
     """Seen to hang where one process alone asked Lightning for the run folder, which all must."""
     alone = fit(tmp_path, 1, "--trainer.precision", "64-true")
     expected = losses(alone)
@@ -56,7 +80,10 @@ def test_processes_give_one_process_losses_and_exact_counts(tmp_path: Path, numb
         assert max(abs(a - b) for a, b in zip(found, expected, strict=True)) < 1e-10
         summary = json.loads((run / "summary.json").read_text())
         assert summary["images"] == 360 and isinstance(summary["test/correct"], int)
-        assert summary["test/correct"] == json.loads((alone / "summary.json").read_text())["test/correct"]
+        assert (
+            summary["test/correct"]
+            == json.loads((alone / "summary.json").read_text())["test/correct"]
+        )
 
 
 def shared_gradients(rank: int, world: int, folder: str, spec: NetworkSpec) -> None:
@@ -66,19 +93,26 @@ def shared_gradients(rank: int, world: int, folder: str, spec: NetworkSpec) -> N
     but so does one process's own distance from float64; the sum of shares is nearer.
     """
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world
+    )
     network = Network(spec, seed=1)
     optimizer, errors = RMSprop(network.parameters(), momentum=0.8), []
     data = load_dataset("digits")
-    pixels, labels = torch.from_numpy(data.train_images)[:, None].float(), torch.from_numpy(data.train_labels)
+    pixels, labels = (
+        torch.from_numpy(data.train_images)[:, None].float(),
+        torch.from_numpy(data.train_labels),
+    )
     pixels = (pixels - pixels.mean()) / pixels.std()
     for start in range(0, 20 * 65, 65):
-        images, wanted = pixels[start:start + 65], labels[start:start + 65]
+        images, wanted = pixels[start : start + 65], labels[start : start + 65]
         gradients = []
         for part, processes in ((slice(rank, None, world), world), (slice(None), 1)):
             optimizer.zero_grad()
             logits = network.training_logits(images[part])
-            (data_loss(network, logits, wanted[part], 0.0, 65) + penalty(network) / processes).backward()
+            (
+                data_loss(network, logits, wanted[part], 0.0, 65) + penalty(network) / processes
+            ).backward()
             if processes > 1:
                 reduce_gradients(network)
             gradients.append([p.grad.clone() for p in network.parameters()])
@@ -88,9 +122,12 @@ def shared_gradients(rank: int, world: int, folder: str, spec: NetworkSpec) -> N
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize("world", [2, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
-def test_float32_gradients_of_several_processes_are_those_of_one(tmp_path: Path, cnn_spec: NetworkSpec,
-                                                                 world: int) -> None:
+@pytest.mark.parametrize(
+    "world", [2, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)]
+)
+def test_float32_gradients_of_several_processes_are_those_of_one(
+    tmp_path: Path, cnn_spec: NetworkSpec, world: int
+) -> None:
     """Seen to fail where each share counts the same, whatever its number of images: 65 do not divide."""
     mp.spawn(shared_gradients, (world, str(tmp_path), cnn_spec), nprocs=world)
     for rank in range(world):
@@ -104,7 +141,9 @@ def test_shares_of_evaluation_hold_every_image_once() -> None:
     from lit_mnist.data.module import EvaluationBlocks
 
     for images in (9_999, 10_000, 7):
-        data = SimpleNamespace(part=range(images), images=torch.arange(images), labels=torch.arange(images))
+        data = SimpleNamespace(
+            part=range(images), images=torch.arange(images), labels=torch.arange(images)
+        )
         for world in (1, 2, 3, 4):
             shares = [EvaluationBlocks(data, 1000, rank, world) for rank in range(world)]
             seen = torch.cat([block.labels for share in shares for block in share])

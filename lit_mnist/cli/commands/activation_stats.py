@@ -14,9 +14,17 @@ if TYPE_CHECKING:
     from ...inside.statistics import LayerStatistics, Silence
 
 
-def activation_stats(ckpt_path: str, layer: list[str] | None = None, part: Literal["train", "test"] = "test",
-                     attempts: int = 1000, out: str = "out/activation_stats", batch_size: int = 500,
-                     svg: bool = False, data_root: str | None = None, seed: int = 0) -> Outcome:
+def activation_stats(
+    ckpt_path: str,
+    layer: list[str] | None = None,
+    part: Literal["train", "test"] = "test",
+    attempts: int = 1000,
+    out: str = "out/activation_stats",
+    batch_size: int = 500,
+    svg: bool = False,
+    data_root: str | None = None,
+    seed: int = 0,
+) -> Outcome:
     """Measure mean, range and share of zeros of every map over a data set, and tell three kinds of silence apart.
 
     Example: python -m lit_mnist activation_stats --ckpt_path runs/cnn/version_0 --layer 'Conv2D_*' Dense_1
@@ -51,20 +59,36 @@ def activation_stats(ckpt_path: str, layer: list[str] | None = None, part: Liter
     statistics = activation_statistics(model.network, passed, layer or "*")
     quiet = silence(model, statistics, attempts, seed)
     results.picture(draw(statistics, quiet, model.seed), "activation_stats")
-    data = {"network": model.path, "network_seed": model.seed, "seed": seed, "part": part, "images": len(pixels),
-            "attempts": attempts, "layers": [_layer(*pair) for pair in zip(statistics, quiet, strict=True)]}
-    return results.finish(data, "\n".join(_line(*pair) for pair in zip(statistics, quiet, strict=True)))
+    data = {
+        "network": model.path,
+        "network_seed": model.seed,
+        "seed": seed,
+        "part": part,
+        "images": len(pixels),
+        "attempts": attempts,
+        "layers": [_layer(*pair) for pair in zip(statistics, quiet, strict=True)],
+    }
+    return results.finish(
+        data, "\n".join(_line(*pair) for pair in zip(statistics, quiet, strict=True))
+    )
 
 
 def _layer(statistics: LayerStatistics, quiet: Silence) -> dict:
-    return {"layer": statistics.layer, "mean": statistics.mean, "minimum": statistics.minimum,
-            "maximum": statistics.maximum, "zeros": statistics.zeros,
-            "state": [quiet.state(number) for number in range(len(statistics.mean))]}
+    return {
+        "layer": statistics.layer,
+        "mean": statistics.mean,
+        "minimum": statistics.minimum,
+        "maximum": statistics.maximum,
+        "zeros": statistics.zeros,
+        "state": [quiet.state(number) for number in range(len(statistics.mean))],
+    }
 
 
 def _line(statistics: LayerStatistics, quiet: Silence) -> str:
     count = len(statistics.mean)
     states = Counter(quiet.state(number) for number in range(count))
     told = ", ".join(f"{number} {state}" for state, number in states.most_common())
-    return (f"{statistics.layer}: mean {statistics.mean.mean():.4g}, {statistics.minimum.min():.4g} to "
-            f"{statistics.maximum.max():.4g}, {statistics.zeros.mean():.1%} zeros; of {count}: {told}")
+    return (
+        f"{statistics.layer}: mean {statistics.mean.mean():.4g}, {statistics.minimum.min():.4g} to "
+        f"{statistics.maximum.max():.4g}, {statistics.zeros.mean():.1%} zeros; of {count}: {told}"
+    )

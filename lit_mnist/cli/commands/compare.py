@@ -19,8 +19,15 @@ if TYPE_CHECKING:
     from ...comparison.equivalence.runs import Plan
 
 
-def compare(config: str, seeds: int = 12, epochs: int = 12, options: list[str] | None = None, out: str = "out/compare",
-            margin: float = 0.1, alpha: float = 0.05) -> Outcome:
+def compare(
+    config: str,
+    seeds: int = 12,
+    epochs: int = 12,
+    options: list[str] | None = None,
+    out: str = "out/compare",
+    margin: float = 0.1,
+    alpha: float = 0.05,
+) -> Outcome:
     """Train a configuration in both frameworks over several seeds, and test whether the accuracies are equivalent.
 
     Example: python -m lit_mnist compare --config configs/cnn.yaml --seeds 12 --epochs 12
@@ -51,7 +58,9 @@ def compare(config: str, seeds: int = 12, epochs: int = 12, options: list[str] |
     found = results(plan, records, layers(plan), margin, alpha)
     drawn = pictures(found)
     files = [write_bytes(folder / name, content) for name, content in drawn.items()]
-    files += write_page(found, drawn, _command(config, seeds, epochs, chosen, margin, alpha), folder)
+    files += write_page(
+        found, drawn, _command(config, seeds, epochs, chosen, margin, alpha), folder
+    )
     found["files"] = [*map(str, files), str(folder / "compare.json")]
     write_json(folder / "compare.json", found)
     lines = [sentence(name, test) for name, test in found["tests"].items()]
@@ -60,21 +69,29 @@ def compare(config: str, seeds: int = 12, epochs: int = 12, options: list[str] |
 
 def _check(config: str, seeds: int, epochs: int, options: tuple[str, ...]) -> None:
     if not Path(config).is_file():
-        raise UserError(f"--config {config}: no such file; accepted: a configuration such as configs/cnn.yaml")
+        raise UserError(
+            f"--config {config}: no such file; accepted: a configuration such as configs/cnn.yaml"
+        )
     for name, value in (("seeds", seeds), ("epochs", epochs)):
         if value < 1:
             raise UserError(f"--{name} {value}: cannot work; accepted: 1 or more")
     for option in options:
         key, equals, _ = option.partition("=")
         if not equals or "." not in key or key == "trainer.max_epochs":
-            raise UserError(f"--options {option}: cannot work; accepted: key=value, such as data.dataset=digits; seeds "
-                            "and epochs have options of their own")
+            raise UserError(
+                f"--options {option}: cannot work; accepted: key=value, such as data.dataset=digits; seeds "
+                "and epochs have options of their own"
+            )
     if importlib.util.find_spec("tensorflow") is None:
-        raise UserError("compare trains with Keras too, and TensorFlow is not installed; accepted: an installation "
-                        "with the extra keras")
+        raise UserError(
+            "compare trains with Keras too, and TensorFlow is not installed; accepted: an installation "
+            "with the extra keras"
+        )
     from keras_baseline.recipe import read_config, read_recipe
 
-    read_recipe(read_config(config, options), Path(config).stem)  # refuses what Keras cannot train, by key
+    read_recipe(
+        read_config(config, options), Path(config).stem
+    )  # refuses what Keras cannot train, by key
 
 
 def _trained(plan: Plan) -> dict[tuple[str, int], dict[str, Any]]:
@@ -86,7 +103,12 @@ def _trained(plan: Plan) -> dict[tuple[str, int], dict[str, Any]]:
 
     records = finished(plan)
     missing = len(plan.trainings)
-    columns = (TextColumn("trainings"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    columns = (
+        TextColumn("trainings"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+    )
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("", total=missing, completed=len(records))
         took = {key: float(record["wall_seconds"]) for key, record in records.items()}
@@ -96,23 +118,46 @@ def _trained(plan: Plan) -> dict[tuple[str, int], dict[str, Any]]:
             took[side, seed], started = time.perf_counter() - started, time.perf_counter()
             left = _time_left(plan, took)
             bar.update(task, completed=len(records), description=left)
-            bar.console.print(f"{side}, seed {seed}: {100 * record['test/acc']:.2f} %") if sys.stderr.isatty() else \
-                print(f"{len(records)}/{missing}  {side}, seed {seed}: {100 * record['test/acc']:.2f} %  {left}",
-                      file=sys.stderr, flush=True)
+            bar.console.print(
+                f"{side}, seed {seed}: {100 * record['test/acc']:.2f} %"
+            ) if sys.stderr.isatty() else print(
+                f"{len(records)}/{missing}  {side}, seed {seed}: {100 * record['test/acc']:.2f} %  {left}",
+                file=sys.stderr,
+                flush=True,
+            )
     return records
 
 
 def _time_left(plan: Plan, took: Mapping[tuple[str, int], float]) -> str:
     """Say how long the trainings that are missing will take, by the median of their side's, or of all."""
+
     def expected(side: str) -> float:
-        return float(np.median([s for (name, _), s in took.items() if name == side] or list(took.values())))
+        return float(
+            np.median([s for (name, _), s in took.items() if name == side] or list(took.values()))
+        )
 
     seconds = sum(expected(side) for side, seed in plan.trainings if (side, seed) not in took)
     return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
 
-def _command(config: str, seeds: int, epochs: int, options: tuple[str, ...], margin: float, alpha: float) -> str:
-    words = ["python", "-m", "lit_mnist", "compare", "--config", config, "--seeds", str(seeds), "--epochs",
-             str(epochs), *(["--options", *options] if options else []), "--margin", f"{margin:g}", "--alpha",
-             f"{alpha:g}"]
+def _command(
+    config: str, seeds: int, epochs: int, options: tuple[str, ...], margin: float, alpha: float
+) -> str:
+    words = [
+        "python",
+        "-m",
+        "lit_mnist",
+        "compare",
+        "--config",
+        config,
+        "--seeds",
+        str(seeds),
+        "--epochs",
+        str(epochs),
+        *(["--options", *options] if options else []),
+        "--margin",
+        f"{margin:g}",
+        "--alpha",
+        f"{alpha:g}",
+    ]
     return shlex.join(words)

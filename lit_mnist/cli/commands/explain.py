@@ -12,10 +12,20 @@ if TYPE_CHECKING:
     from ...attribution.records import Explanation, Verdict
 
 
-def explain(ckpt_path: str, images: list[str] | None = None, methods: list[str] | None = None,
-            target: str = "predicted", baseline: str = "empty", layer: str | None = None, verdict_digits: int = 20,
-            count: int = 8, out: str = "out/explain", tensorboard: str | None = None, data_root: str | None = None,
-            seed: int = 0) -> Outcome:
+def explain(
+    ckpt_path: str,
+    images: list[str] | None = None,
+    methods: list[str] | None = None,
+    target: str = "predicted",
+    baseline: str = "empty",
+    layer: str | None = None,
+    verdict_digits: int = 20,
+    count: int = 8,
+    out: str = "out/explain",
+    tensorboard: str | None = None,
+    data_root: str | None = None,
+    seed: int = 0,
+) -> Outcome:
     """Explain the network's answers: attribution maps, and for each method whether to believe it.
 
     Example: python -m lit_mnist explain --ckpt_path runs/cnn/version_0 --images test:19 digit.png --target 4-9
@@ -56,11 +66,26 @@ def explain(ckpt_path: str, images: list[str] | None = None, methods: list[str] 
         if not images or any(":" in name for name in images):
             raise
         note(f"{error}; methods are judged on the given images")
-    chosen = read_images(images or interesting(model, dataset, count), model.dataset, model.data_root,
-                         model.spec.input_shape)
+    chosen = read_images(
+        images or interesting(model, dataset, count),
+        model.dataset,
+        model.data_root,
+        model.spec.input_shape,
+    )
     with work_bar("explain") as progress:
-        record = compute(model, chosen, methods or ["all"], target, dataset=dataset, baseline=baseline, layer=layer,
-                         verdict_digits=verdict_digits, seed=seed, kept=kept_results(model, note), progress=progress)
+        record = compute(
+            model,
+            chosen,
+            methods or ["all"],
+            target,
+            dataset=dataset,
+            baseline=baseline,
+            layer=layer,
+            verdict_digits=verdict_digits,
+            seed=seed,
+            kept=kept_results(model, note),
+            progress=progress,
+        )
     return _write(record, results, tensorboard)
 
 
@@ -78,13 +103,19 @@ def _write(record: Explanation, results: Results, tensorboard: str | None) -> Ou
 
 
 def _text(record: Explanation) -> str:
-    lines = [record.caption(i).replace("\n", ": ") + f", explained: {target}"
-             for i, target in enumerate(record.targets)]
+    lines = [
+        record.caption(i).replace("\n", ": ") + f", explained: {target}"
+        for i, target in enumerate(record.targets)
+    ]
     for attribution in record.attributions:
         state = {True: "passes", False: "fails", None: "not judged"}[attribution.passed]
         lines += ["", f"{attribution.method}: {state}"]
-        lines += [f"  {_mark(v.passed)} {v.check}: {_figure(v)} ({v.note})" for v in attribution.verdicts]
-    return "\n".join([*lines, "", *(f"skipped {name}: {reason}" for name, reason in record.skipped.items())])
+        lines += [
+            f"  {_mark(v.passed)} {v.check}: {_figure(v)} ({v.note})" for v in attribution.verdicts
+        ]
+    return "\n".join(
+        [*lines, "", *(f"skipped {name}: {reason}" for name, reason in record.skipped.items())]
+    )
 
 
 def _mark(passed: bool | None) -> str:

@@ -13,9 +13,17 @@ if TYPE_CHECKING:
     from ...inside.maps import Answer, FeatureMaps
 
 
-def features(ckpt_path: str, images: list[str] | None = None, layer: list[str] | None = None,
-             out: str = "out/features", columns: int = 8, standardize: bool = False, own_scale: bool = False,
-             svg: bool = False, data_root: str | None = None) -> Outcome:
+def features(
+    ckpt_path: str,
+    images: list[str] | None = None,
+    layer: list[str] | None = None,
+    out: str = "out/features",
+    columns: int = 8,
+    standardize: bool = False,
+    own_scale: bool = False,
+    svg: bool = False,
+    data_root: str | None = None,
+) -> Outcome:
     """Draw what every map of the chosen layers shows for the chosen images, and the network's answer to them.
 
     Example: python -m lit_mnist features --ckpt_path runs/cnn/version_0 --images test:19 --layer 'Conv2D_*'
@@ -42,7 +50,9 @@ def features(ckpt_path: str, images: list[str] | None = None, layer: list[str] |
     if columns < 1:
         raise UserError(f"columns = {columns!r} cannot work; accepted: a whole number above 0")
     model = open_model(ckpt_path, root=data_root)
-    read = read_images(images or ["test:19"], model.dataset, model.data_root, model.spec.input_shape)
+    read = read_images(
+        images or ["test:19"], model.dataset, model.data_root, model.spec.input_shape
+    )
     records = feature_maps(model, read, layer or "*")
     names = model.class_names
     results = Results("features", out, svg)
@@ -53,16 +63,24 @@ def features(ckpt_path: str, images: list[str] | None = None, layer: list[str] |
         figure = feature_grid(record, columns, standardize, own_scale, names)
         results.picture(figure, "features", record.answer.image, record.layer)
     results.arrays(**{f"{record.answer.image}/{record.layer}": record.values for record in records})
-    data = {"network": model.path, "seed": model.seed, "images": [answer_data(answer) for answer in answers],
-            "layers": [_layer(record) for record in records]}
+    data = {
+        "network": model.path,
+        "seed": model.seed,
+        "images": [answer_data(answer) for answer in answers],
+        "layers": [_layer(record) for record in records],
+    }
     return results.finish(data, "\n".join(map(answer_text, answers)))
 
 
 def answer_data(answer: Answer) -> dict:
     """Return an answer as plain values."""
-    return {"image": answer.image, "label": answer.label if answer.label >= 0 else None,
-            "predicted": answer.prediction, "probability": answer.probability,
-            "probabilities": answer.probabilities.astype(np.float64).round(8)}
+    return {
+        "image": answer.image,
+        "label": answer.label if answer.label >= 0 else None,
+        "predicted": answer.prediction,
+        "probability": answer.probability,
+        "probabilities": answer.probabilities.astype(np.float64).round(8),
+    }
 
 
 def answer_text(answer: Answer) -> str:
@@ -73,5 +91,12 @@ def answer_text(answer: Answer) -> str:
 def _layer(record: FeatureMaps) -> dict:
     values = np.asarray(record.values, np.float64)
     maps = values.reshape(len(values), -1)
-    return {"image": record.answer.image, "layer": record.layer, "shape": values.shape,
-            "minimum": maps.min(1), "maximum": maps.max(1), "mean": maps.mean(1), "zeros": (maps == 0).mean(1)}
+    return {
+        "image": record.answer.image,
+        "layer": record.layer,
+        "shape": values.shape,
+        "minimum": maps.min(1),
+        "maximum": maps.max(1),
+        "mean": maps.mean(1),
+        "zeros": (maps == 0).mean(1),
+    }

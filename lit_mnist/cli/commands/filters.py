@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     from ...inside.filters import Filters
 
 
-def filters(ckpt_path: str, layer: list[str] | None = None, maps: list[str] | None = None, out: str = "out/filters",
-            columns: int = 8, svg: bool = False) -> Outcome:
+def filters(
+    ckpt_path: str,
+    layer: list[str] | None = None,
+    maps: list[str] | None = None,
+    out: str = "out/filters",
+    columns: int = 8,
+    svg: bool = False,
+) -> Outcome:
     """Draw the filters of the convolutions, in a signed colour scale centred on zero.
 
     Example: python -m lit_mnist filters --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --maps 7
@@ -39,27 +45,50 @@ def filters(ckpt_path: str, layer: list[str] | None = None, maps: list[str] | No
         raise UserError(f"columns = {columns!r} cannot work; accepted: a whole number above 0")
     model = open_model(ckpt_path)
     results = Results("filters", out, svg)
-    records = [kernels_of(model.network, name, model.seed) for name in layer or convolutions(model.network)]
+    records = [
+        kernels_of(model.network, name, model.seed) for name in layer or convolutions(model.network)
+    ]
     if not records:
         raise UserError(f"{ckpt_path}: this network has no convolution; accepted: one that has")
-    chosen = [read_numbers(maps, len(record.kernels), "maps", f"of layer {record.layer!r}") for record in records]
+    chosen = [
+        read_numbers(maps, len(record.kernels), "maps", f"of layer {record.layer!r}")
+        for record in records
+    ]
     for record, numbers in zip(records, chosen, strict=True):
         for number in numbers or [None]:
             name = [] if number is None else [f"map{number}"]
             results.picture(draw(record, number, columns), "filters", record.layer, *name)
-    results.arrays(**{f"{record.layer}/{key}": getattr(record, key) for record in records
-                      for key in ("kernels", "biases")})
-    data = {"network": model.path, "seed": model.seed, "layers": [_layer(record) for record in records]}
+    results.arrays(
+        **{
+            f"{record.layer}/{key}": getattr(record, key)
+            for record in records
+            for key in ("kernels", "biases")
+        }
+    )
+    data = {
+        "network": model.path,
+        "seed": model.seed,
+        "layers": [_layer(record) for record in records],
+    }
     return results.finish(data, "\n".join(_line(entry) for entry in data["layers"]))
 
 
 def _layer(record: Filters) -> dict:
     weights = np.asarray(record.kernels, np.float64).reshape(len(record.kernels), -1)
-    return {"layer": record.layer, "shape": record.kernels.shape, "bias": record.biases, "minimum": weights.min(1),
-            "maximum": weights.max(1), "mean": weights.mean(1), "norm": np.linalg.norm(weights, axis=1)}
+    return {
+        "layer": record.layer,
+        "shape": record.kernels.shape,
+        "bias": record.biases,
+        "minimum": weights.min(1),
+        "maximum": weights.max(1),
+        "mean": weights.mean(1),
+        "norm": np.linalg.norm(weights, axis=1),
+    }
 
 
 def _line(entry: dict) -> str:
     maps, channels, *size = entry["shape"]
-    return (f"{entry['layer']}: {maps} filters of {size[0]} x {size[1]}, {channels} input channels, "
-            f"weights {entry['minimum'].min():.4g} to {entry['maximum'].max():.4g}")
+    return (
+        f"{entry['layer']}: {maps} filters of {size[0]} x {size[1]}, {channels} input channels, "
+        f"weights {entry['minimum'].min():.4g} to {entry['maximum'].max():.4g}"
+    )

@@ -11,9 +11,15 @@ from .features import answer_data, answer_text
 _LARGEST = 10**9  # maps; each layer says how many it has
 
 
-def journey(ckpt_path: str, images: list[str] | None = None, maps: list[str] | None = None,
-            layer: list[str] | None = None, out: str = "out/journey", svg: bool = False,
-            data_root: str | None = None) -> Outcome:
+def journey(
+    ckpt_path: str,
+    images: list[str] | None = None,
+    maps: list[str] | None = None,
+    layer: list[str] | None = None,
+    out: str = "out/journey",
+    svg: bool = False,
+    data_root: str | None = None,
+) -> Outcome:
     """Draw how images travel through the network: images in rows, layers in columns, one chosen map of each.
 
     Example: python -m lit_mnist journey --ckpt_path runs/fashion_cnn/version_0 --images test:0 test:23 --maps 1
@@ -35,7 +41,9 @@ def journey(ckpt_path: str, images: list[str] | None = None, maps: list[str] | N
 
     (number, *more) = read_numbers(maps, _LARGEST, "maps") or [0]
     if more:
-        raise UserError(f"--maps {' '.join(maps or [])}: journey draws one map of every layer; accepted: one number")
+        raise UserError(
+            f"--maps {' '.join(maps or [])}: journey draws one map of every layer; accepted: one number"
+        )
     model = open_model(ckpt_path, root=data_root)
     results = Results("journey", out, svg)
     names = images or ["test:0", "test:23", "test:28"]
@@ -43,7 +51,14 @@ def journey(ckpt_path: str, images: list[str] | None = None, maps: list[str] | N
     record = travel(model, read, number, layer)
     results.picture(draw(record, model.class_names), "journey")
     values = [dict(zip(record.layers, row, strict=True)) for row in record.values]
-    data = {"network": model.path, "seed": model.seed, "map": number, "layers": record.layers,
-            "images": [answer_data(answer) | {"values": row}
-                       for answer, row in zip(record.answers, values, strict=True)]}
+    data = {
+        "network": model.path,
+        "seed": model.seed,
+        "map": number,
+        "layers": record.layers,
+        "images": [
+            answer_data(answer) | {"values": row}
+            for answer, row in zip(record.answers, values, strict=True)
+        ],
+    }
     return results.finish(data, "\n".join(answer_text(answer) for answer in record.answers))

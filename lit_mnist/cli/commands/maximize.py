@@ -15,12 +15,26 @@ if TYPE_CHECKING:
     from ...runs.model import Model
 
 
-def maximize(ckpt_path: str, layer: str | None = None, maps: list[str] | None = None,
-             classes: list[str] | None = None, preset: Literal["source", "staged", "robust", "class"] | None = None,
-             restarts: int = 4, steps: int | None = None, step: float | None = None, search: int = 0,
-             converge: bool = False, wake: bool = True, compare: bool = True,
-             animate: Literal["gif", "apng"] | None = None, tensorboard: str | None = None, out: str = "out/maximize",
-             svg: bool = False, data_root: str | None = None, seed: int = 0) -> Outcome:
+def maximize(
+    ckpt_path: str,
+    layer: str | None = None,
+    maps: list[str] | None = None,
+    classes: list[str] | None = None,
+    preset: Literal["source", "staged", "robust", "class"] | None = None,
+    restarts: int = 4,
+    steps: int | None = None,
+    step: float | None = None,
+    search: int = 0,
+    converge: bool = False,
+    wake: bool = True,
+    compare: bool = True,
+    animate: Literal["gif", "apng"] | None = None,
+    tensorboard: str | None = None,
+    out: str = "out/maximize",
+    svg: bool = False,
+    data_root: str | None = None,
+    seed: int = 0,
+) -> Outcome:
     """Make the images that a layer's maps, or the classes, want most, each with its quality card.
 
     Example: python -m lit_mnist maximize --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --maps 3 17 --preset robust
@@ -51,7 +65,9 @@ def maximize(ckpt_path: str, layer: str | None = None, maps: list[str] | None = 
     model = open_model(ckpt_path, root=data_root)
     results = Results("maximize", out, svg)
     if classes is not None and (layer is not None or maps is not None):
-        raise MaximizeError(f"--classes {' '.join(classes)} together with a layer or maps; accepted: one of the two")
+        raise MaximizeError(
+            f"--classes {' '.join(classes)} together with a layer or maps; accepted: one of the two"
+        )
     from ...inside.filters import last_convolution
     from ...maximize.maximization import (
         CLASSES,
@@ -67,8 +83,17 @@ def maximize(ckpt_path: str, layer: str | None = None, maps: list[str] | None = 
         layer = last_convolution(model.network)
     kind = CLASSES if layer is None else target_kind(model.network, layer)
     recipe_name: str = preset or default_preset(kind)
-    settings = Settings(recipe_name, restarts, seed, steps, step, search, converge, wake,
-                        _frames(recipe_name, steps) if animate else 6)
+    settings = Settings(
+        recipe_name,
+        restarts,
+        seed,
+        steps,
+        step,
+        search,
+        converge,
+        wake,
+        _frames(recipe_name, steps) if animate else 6,
+    )
     if layer is None:
         chosen = read_numbers(classes, model.spec.units, "classes")
         data = _reference(model, model.spec.output, compare, data_root)
@@ -99,8 +124,13 @@ def _frames(preset: str, steps: int | None) -> tuple[int, ...]:
     return tuple(sorted({*snapshot_steps(total), *range(0, total, 12)}))
 
 
-def _finish(model: Model, results: Results, result: MaximizationResult, animate: str | None,
-            tensorboard: str | None) -> Outcome:
+def _finish(
+    model: Model,
+    results: Results,
+    result: MaximizationResult,
+    animate: str | None,
+    tensorboard: str | None,
+) -> Outcome:
     from ...figures.canvas import to_rgb
     from ...figures.maximize import animation, pictures
     from ...files import write_bytes
@@ -116,33 +146,56 @@ def _finish(model: Model, results: Results, result: MaximizationResult, animate:
     results.arrays(**arrays(result))
     data = _data(model, result)
     if tensorboard is not None:
-        data["tensorboard"] = str(write_tensorboard(
-            result, tensorboard, lambda _: {name: to_rgb(figure) for name, figure in drawn.items()}))
+        data["tensorboard"] = str(
+            write_tensorboard(
+                result,
+                tensorboard,
+                lambda _: {name: to_rgb(figure) for name, figure in drawn.items()},
+            )
+        )
     return results.finish(data, _text(result))
 
 
 def _data(model: Model, result: MaximizationResult) -> dict:
-    settings = {key: value for key, value in vars(result.settings).items() if key not in ("starts", "snapshots")}
-    return {"network": model.path, "kind": result.kind, "layer": result.layer, "settings": settings,
-            "constraint": result.constraint,
-            "compared_with": result.data.source if result.data else None,
-            "snapshot_steps": result.ascent.snapshot_steps,
-            "summary": result.figures(), "best": result.best, "images": list(result.cards())}
+    settings = {
+        key: value
+        for key, value in vars(result.settings).items()
+        if key not in ("starts", "snapshots")
+    }
+    return {
+        "network": model.path,
+        "kind": result.kind,
+        "layer": result.layer,
+        "settings": settings,
+        "constraint": result.constraint,
+        "compared_with": result.data.source if result.data else None,
+        "snapshot_steps": result.ascent.snapshot_steps,
+        "summary": result.figures(),
+        "best": result.best,
+        "images": list(result.cards()),
+    }
 
 
 def _text(result: MaximizationResult) -> str:
     figures = result.figures()
     kinds = {"map": "maps", "unit": "units", "class": "classes"}[result.kind]
-    lines = [f"{result.layer}: {figures['targets']} {kinds} x {result.settings.restarts} restarts, preset "
-             f"{result.settings.preset}, seed {result.settings.seed}, {result.constraint}"]
+    lines = [
+        f"{result.layer}: {figures['targets']} {kinds} x {result.settings.restarts} restarts, preset "
+        f"{result.settings.preset}, seed {result.settings.seed}, {result.constraint}"
+    ]
     if figures["live"] and result.data:
-        lines += [f"compared with {result.data.source}; of {figures['live']} {kinds} that these raise:",
-                  f"  {100 * figures['beats_data']:.1f} % beat every one of them, median ratio "
-                  f"{figures['median_ratio']:.2f}, least {figures['least_ratio']:.2f}",
-                  f"  target ranks first in its layer: {100 * figures['first']:.1f} %",
-                  f"  worst one-pixel shift keeps {figures['median_shift']:.3f}, energy above 1/4 cycle per pixel "
-                  f"{figures['median_fine']:.3f} (medians)"]
-    silent = [(target, result.outcome(int(row))) for target, row in zip(result.targets, result.best, strict=True)
-              if result.quality.activation[row] == 0]
+        lines += [
+            f"compared with {result.data.source}; of {figures['live']} {kinds} that these raise:",
+            f"  {100 * figures['beats_data']:.1f} % beat every one of them, median ratio "
+            f"{figures['median_ratio']:.2f}, least {figures['least_ratio']:.2f}",
+            f"  target ranks first in its layer: {100 * figures['first']:.1f} %",
+            f"  worst one-pixel shift keeps {figures['median_shift']:.3f}, energy above 1/4 cycle per pixel "
+            f"{figures['median_fine']:.3f} (medians)",
+        ]
+    silent = [
+        (target, result.outcome(int(row)))
+        for target, row in zip(result.targets, result.best, strict=True)
+        if result.quality.activation[row] == 0
+    ]
     lines += [f"{result.kind} {target} stayed {outcome}" for target, outcome in silent]
     return "\n".join(lines)

@@ -20,13 +20,21 @@ if TYPE_CHECKING:
     from ...data import Dataset
 
 _STEPS = 100
-_NOT_TRAINED = ("Keras does not train this configuration (recipe: torch); compared are structure, outputs and round "
-                "trips of weights, not loss, gradients, learning rates and steps")
+_NOT_TRAINED = (
+    "Keras does not train this configuration (recipe: torch); compared are structure, outputs and round "
+    "trips of weights, not loss, gradients, learning rates and steps"
+)
 
 
-def parity(config: str, dtype: Literal["float64", "float32"] = "float64", steps: int | None = None,
-           seed: int | None = None, options: list[str] | None = None, floor: bool = False,
-           out: str = "out/parity") -> Outcome:
+def parity(
+    config: str,
+    dtype: Literal["float64", "float32"] = "float64",
+    steps: int | None = None,
+    seed: int | None = None,
+    options: list[str] | None = None,
+    floor: bool = False,
+    out: str = "out/parity",
+) -> Outcome:
     """Give a configuration's network the same weights and images in both frameworks, and compare all they compute.
 
     Example: python -m lit_mnist parity --config configs/cnn.yaml --dtype float64 --steps 100
@@ -46,19 +54,28 @@ def parity(config: str, dtype: Literal["float64", "float32"] = "float64", steps:
         out: folder for parity.json (every check) and parity.md.
     """
     _check(steps, seed)
-    recipe, probe, dataset, training = _subject(config, _STEPS if steps is None else steps, seed, options)
+    recipe, probe, dataset, training = _subject(
+        config, _STEPS if steps is None else steps, seed, options
+    )
     if not training and (steps is not None or floor):
-        raise UserError(f"--{'floor' if floor else 'steps'} with {config}: {_NOT_TRAINED}; accepted: a configuration "
-                        "marked recipe: keras, or neither --steps nor --floor")
+        raise UserError(
+            f"--{'floor' if floor else 'steps'} with {config}: {_NOT_TRAINED}; accepted: a configuration "
+            "marked recipe: keras, or neither --steps nor --floor"
+        )
     notes = [f"NOTE: {dataset.note}"] * bool(dataset.note) + [_NOT_TRAINED] * (not training)
     for note in notes:
         print(note, file=sys.stderr, flush=True)
-    subject = f"{config}, {dtype}, {len(probe.batches)} steps of {recipe.batch_size} images" if training else \
-        f"{config}, {dtype}"
+    subject = (
+        f"{config}, {dtype}, {len(probe.batches)} steps of {recipe.batch_size} images"
+        if training
+        else f"{config}, {dtype}"
+    )
     command = _command(config, dtype, steps, seed, options, floor, out)
     checks = list(_shown(_checks(recipe, probe, dtype, training), len(probe.batches)))
     about = [f"{subject}; {dataset.name}, seed {recipe.seed}", *notes]
-    return _outcome(checks, _floor(recipe, probe, dtype) if floor else None, about, command, Path(out))
+    return _outcome(
+        checks, _floor(recipe, probe, dtype) if floor else None, about, command, Path(out)
+    )
 
 
 def _check(steps: int | None, seed: int | None) -> None:
@@ -71,8 +88,9 @@ def _check(steps: int | None, seed: int | None) -> None:
     load_keras()  # refuses an installation without TensorFlow
 
 
-def _subject(config: str, steps: int, seed: int | None, options: list[str] | None
-             ) -> tuple[Recipe, Probe, Dataset, bool]:
+def _subject(
+    config: str, steps: int, seed: int | None, options: list[str] | None
+) -> tuple[Recipe, Probe, Dataset, bool]:
     """Return recipe, images and batches, their data set, and whether Keras can train the configuration."""
     from keras_baseline.recipe import read_config
 
@@ -81,8 +99,12 @@ def _subject(config: str, steps: int, seed: int | None, options: list[str] | Non
 
     for option in options or ():
         if "." not in option.partition("=")[0] or "=" not in option:
-            raise UserError(f"--options {option}: cannot work; accepted: key=value, such as data.dataset=digits")
-    content = read_config(config, [*(options or ()), *([] if seed is None else [f"seed_everything={seed}"])])
+            raise UserError(
+                f"--options {option}: cannot work; accepted: key=value, such as data.dataset=digits"
+            )
+    content = read_config(
+        config, [*(options or ()), *([] if seed is None else [f"seed_everything={seed}"])]
+    )
     recipe = comparable_recipe(content, Path(config).stem)
     training = content.get("recipe") == "keras"
     prepared = prepare(recipe.data, network=recipe.spec)
@@ -104,20 +126,33 @@ def _shown(checks: Iterable[Any], steps: int) -> Iterator[Any]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-               TextColumn("{task.description}"))
+    columns = (
+        TextColumn("steps"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
     seen = set()
     started = time.perf_counter()
     on_terminal = sys.stderr.isatty()
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not on_terminal) as bar:
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, disable=not on_terminal
+    ) as bar:
         task = bar.add_task("", total=steps)
         for item in checks:
             check = item[1] if isinstance(item, tuple) else item
             if check.name not in seen and not on_terminal:
-                print(f"{time.perf_counter() - started:6.1f} s  {check.name}", file=sys.stderr, flush=True)
+                print(
+                    f"{time.perf_counter() - started:6.1f} s  {check.name}",
+                    file=sys.stderr,
+                    flush=True,
+                )
             seen.add(check.name)
             step = check.part.rpartition("step ")[2]
-            bar.update(task, description=check.name, completed=int(step) if step.isdigit() else None)
+            bar.update(
+                task, description=check.name, completed=int(step) if step.isdigit() else None
+            )
             yield item
 
 
@@ -130,8 +165,13 @@ def _floor(recipe: Recipe, probe: Probe, dtype: str) -> list[dict[str, Any]]:
     return rows(found)
 
 
-def _outcome(checks: list[Check], floor: list[dict[str, Any]] | None, about: list[str], command: str, folder: Path
-             ) -> Outcome:
+def _outcome(
+    checks: list[Check],
+    floor: list[dict[str, Any]] | None,
+    about: list[str],
+    command: str,
+    folder: Path,
+) -> Outcome:
     from ...comparison.parity.floor import cells
     from ...comparison.parity.page import aligned, page, record, rows, sentence, table
     from ...environment import hardware, versions
@@ -141,8 +181,15 @@ def _outcome(checks: list[Check], floor: list[dict[str, Any]] | None, about: lis
     software = versions()
     machine = hardware()
     files = [folder / "parity.md", folder / "parity.json"]
-    data = {"command": command, "about": about, "versions": software, "hardware": machine,
-            **record(found, checks), "floor": floor, "files": [str(path) for path in files]}
+    data = {
+        "command": command,
+        "about": about,
+        "versions": software,
+        "hardware": machine,
+        **record(found, checks),
+        "floor": floor,
+        "files": [str(path) for path in files],
+    }
     measured = cells(floor, places=True) if floor else None
     write_text(files[0], page(found, [*about, _provenance(command, software, machine)], measured))
     write_json(files[1], data)
@@ -154,12 +201,21 @@ def _outcome(checks: list[Check], floor: list[dict[str, Any]] | None, about: lis
 
 
 def _provenance(command: str, *facts: dict[str, Any]) -> str:
-    measured = "; ".join(", ".join(f"{key} {value}" for key, value in each.items()) for each in facts)
+    measured = "; ".join(
+        ", ".join(f"{key} {value}" for key, value in each.items()) for each in facts
+    )
     return f"Made with `{command}`; {measured}."
 
 
-def _command(config: str, dtype: str, steps: int | None, seed: int | None, options: list[str] | None, floor: bool,
-             out: str) -> str:
+def _command(
+    config: str,
+    dtype: str,
+    steps: int | None,
+    seed: int | None,
+    options: list[str] | None,
+    floor: bool,
+    out: str,
+) -> str:
     words = ["python", "-m", "lit_mnist", "parity", "--config", config, "--dtype", dtype]
     words += [] if steps is None else ["--steps", str(steps)]
     words += [] if seed is None else ["--seed", str(seed)]

@@ -33,8 +33,14 @@ class Reply:
         return "?" if self.no_digit else self.class_name
 
 
-def predict(model: Model, names: list[str], dataset: str, root: str | None, out: str | None = None,
-            many: bool = False) -> Outcome:
+def predict(
+    model: Model,
+    names: list[str],
+    dataset: str,
+    root: str | None,
+    out: str | None = None,
+    many: bool = False,
+) -> Outcome:
     """Return class and probabilities of each named image, with `many` of each digit in it.
 
     A picture that cannot be read is reported in its place and makes the exit code 1. With `out` each
@@ -44,7 +50,10 @@ def predict(model: Model, names: list[str], dataset: str, root: str | None, out:
     readings = read_each(names, Source(dataset, root, model.spec.input_shape), many)
     replies = [each if isinstance(each, Unread) else _replies(model, each) for each in readings]
     adapted = _adapted(readings)
-    data = {"images": [entry for each in replies for entry in _entries(each, many)], "adapted": adapted}
+    data = {
+        "images": [entry for each in replies for entry in _entries(each, many)],
+        "adapted": adapted,
+    }
     lines = [_line(each, many) for each in replies] + ([f"({adapted})"] if adapted else [])
     failed = any(isinstance(each, Unread) for each in replies)
     if results is None:
@@ -56,8 +65,13 @@ def predict(model: Model, names: list[str], dataset: str, root: str | None, out:
 
 def _adapted(readings: Sequence[list[Reading] | Unread]) -> str | None:
     """What was done to all pictures, each thing said once."""
-    said = [part for each in readings if not isinstance(each, Unread)
-            for part in (each[0].adapted or "").split("; ") if part]
+    said = [
+        part
+        for each in readings
+        if not isinstance(each, Unread)
+        for part in (each[0].adapted or "").split("; ")
+        if part
+    ]
     return "; ".join(dict.fromkeys(said)) or None
 
 
@@ -66,7 +80,9 @@ def _replies(model: Model, readings: Sequence[Reading]) -> list[Reply]:
     with torch.no_grad():
         outputs = model.network(model.tensor(pixels))
         probabilities = model.network.probabilities(outputs).double().numpy()
-    return [_reply(model, reading, row) for reading, row in zip(readings, probabilities, strict=True)]
+    return [
+        _reply(model, reading, row) for reading, row in zip(readings, probabilities, strict=True)
+    ]
 
 
 def _reply(model: Model, reading: Reading, probabilities: np.ndarray) -> Reply:
@@ -86,10 +102,16 @@ def _entries(replies: list[Reply] | Unread, many: bool) -> list[dict[str, Any]]:
 
 def _entry(reply: Reply) -> dict[str, Any]:
     answer = reply.answer
-    return {"image": answer.image, "predicted": answer.prediction, "class": reply.class_name,
-            "probability": answer.probability, "probabilities": answer.probabilities.round(8).tolist(),
-            "label": answer.label if answer.label >= 0 else None, "label_name": reply.label_name,
-            "no_digit": reply.no_digit}
+    return {
+        "image": answer.image,
+        "predicted": answer.prediction,
+        "class": reply.class_name,
+        "probability": answer.probability,
+        "probabilities": answer.probabilities.round(8).tolist(),
+        "label": answer.label if answer.label >= 0 else None,
+        "label_name": reply.label_name,
+        "no_digit": reply.no_digit,
+    }
 
 
 def _placed(reading: Reading) -> dict[str, Any]:
@@ -114,10 +136,15 @@ def _line(replies: list[Reply] | Unread, many: bool) -> str:
 def _written(replies: Sequence[Reply]) -> list[str]:
     """The digits of each line, in one word: ``["1926", "?7"]``."""
     count = 1 + max(reply.reading.line for reply in replies)
-    return ["".join(reply.symbol for reply in replies if reply.reading.line == line) for line in range(count)]
+    return [
+        "".join(reply.symbol for reply in replies if reply.reading.line == line)
+        for line in range(count)
+    ]
 
 
-def _draw(results: Results, model: Model, replies: Sequence[list[Reply] | Unread], many: bool) -> None:
+def _draw(
+    results: Results, model: Model, replies: Sequence[list[Reply] | Unread], many: bool
+) -> None:
     from ...figures.reading import page, reading
 
     for each in replies:
@@ -132,5 +159,7 @@ def _draw(results: Results, model: Model, replies: Sequence[list[Reply] | Unread
             figure = page(picture, boxes, texts, known, _line(each, many))
         else:
             remark = f"no digit: {first.no_digit}" if first.no_digit else None
-            figure = reading(picture, boxes[0] if boxes else None, first.answer, model.class_names, remark)
+            figure = reading(
+                picture, boxes[0] if boxes else None, first.answer, model.class_names, remark
+            )
         results.picture(figure, "predict", first.reading.name)

@@ -8,9 +8,17 @@ from pathlib import Path
 from ...outcome import Outcome
 
 
-def report(ckpt_path: str, out: str | None = None, images: list[str] | None = None,
-           leave_out: list[str] | None = None, k: int = 6, steps: int = 100, verdict_digits: int = 20,
-           data_root: str | None = None, seed: int = 0) -> Outcome:
+def report(
+    ckpt_path: str,
+    out: str | None = None,
+    images: list[str] | None = None,
+    leave_out: list[str] | None = None,
+    k: int = 6,
+    steps: int = 100,
+    verdict_digits: int = 20,
+    data_root: str | None = None,
+    seed: int = 0,
+) -> Outcome:
     """Write one self-contained HTML page: figures, curves, mistakes, filters, feature maps, top images, attributions.
 
     Example: python -m lit_mnist report --ckpt_path runs/cnn/version_0
@@ -33,13 +41,22 @@ def report(ckpt_path: str, out: str | None = None, images: list[str] | None = No
     from ...runs.model import open_model
     from ..progress import progress
 
-    options = Options(tuple(images or ()), tuple(leave_out or ()), k, steps, verdict_digits, seed, data_root)
+    options = Options(
+        tuple(images or ()), tuple(leave_out or ()), k, steps, verdict_digits, seed, data_root
+    )
     model = open_model(ckpt_path, root=data_root)
     content = gather(model, options, progress, _say)
     path = write_text(_target(out, model.run), render(content))
-    data = {"command": "report", "network": model.path, "files": [path], "bytes": path.stat().st_size,
-            "images": content.digits.names, "seed": seed,
-            "sections": [name for name in SECTIONS if name not in content.missing], "missing": content.missing}
+    data = {
+        "command": "report",
+        "network": model.path,
+        "files": [path],
+        "bytes": path.stat().st_size,
+        "images": content.digits.names,
+        "seed": seed,
+        "sections": [name for name in SECTIONS if name not in content.missing],
+        "missing": content.missing,
+    }
     left = "".join(f"\nwithout {section}: {reason}" for section, reason in content.missing.items())
     return Outcome(data, f"{path}: {data['bytes'] / 1e6:.1f} MB, open it in a browser{left}")
 

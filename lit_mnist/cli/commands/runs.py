@@ -21,8 +21,13 @@ def runs(runs_dir: str = "runs") -> Outcome:
     """
     folder = Path(runs_dir)
     if not folder.is_dir():
-        raise UserError(f"--runs_dir {runs_dir}: no such folder; accepted: the folder that holds all runs")
-    found = [_run(path.parent) for path in sorted(folder.glob("*/*/config.yaml"), key=lambda p: p.stat().st_mtime)]
+        raise UserError(
+            f"--runs_dir {runs_dir}: no such folder; accepted: the folder that holds all runs"
+        )
+    found = [
+        _run(path.parent)
+        for path in sorted(folder.glob("*/*/config.yaml"), key=lambda p: p.stat().st_mtime)
+    ]
     lines = [f"{entry['run']:<32} {_figures(entry)}" for entry in found]
     return Outcome({"runs": found}, "\n".join(lines) or f"no runs under {folder}")
 
@@ -39,5 +44,8 @@ def _figures(entry: dict) -> str:
     if not entry["finished"]:
         return "unfinished"
     best = entry["val/acc_best"]
-    return (f"test {100 * entry['test/acc']:.2f} %  " + (f"best validation {100 * best:.2f} %  " if best else "")
-            + f"{entry['epochs']} epochs  {entry['dataset']}  seed {entry['seed']}")
+    return (
+        f"test {100 * entry['test/acc']:.2f} %  "
+        + (f"best validation {100 * best:.2f} %  " if best else "")
+        + f"{entry['epochs']} epochs  {entry['dataset']}  seed {entry['seed']}"
+    )

@@ -19,10 +19,18 @@ if TYPE_CHECKING:
 _MAPS_A_PAGE = 16
 
 
-def top_images(ckpt_path: str, layer: list[str] | None = None, maps: list[str] | None = None, k: int = 8,
-               by: Literal["peak", "mean", "both"] = "peak",
-               part: Literal["train", "test"] = "train", out: str = "out/top_images", batch_size: int = 500,
-               svg: bool = False, data_root: str | None = None) -> Outcome:
+def top_images(
+    ckpt_path: str,
+    layer: list[str] | None = None,
+    maps: list[str] | None = None,
+    k: int = 8,
+    by: Literal["peak", "mean", "both"] = "peak",
+    part: Literal["train", "test"] = "train",
+    out: str = "out/top_images",
+    batch_size: int = 500,
+    svg: bool = False,
+    data_root: str | None = None,
+) -> Outcome:
     """Find the images that activate each map most, by its peak or its mean, with the patch that the map saw.
 
     Example: python -m lit_mnist top_images --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --k 8
@@ -53,14 +61,29 @@ def top_images(ckpt_path: str, layer: list[str] | None = None, maps: list[str] |
     pixels, _ = dataset_part(model, part)
     names = [f"{part}:{number}" for number in range(len(pixels))]
     records = top_images_once(
-        model, part, pixels, layers, k, kept_results(model, note), batch_size,
-        lambda inputs: progress(inputs, math.ceil(len(pixels) / batch_size), "images"))
+        model,
+        part,
+        pixels,
+        layers,
+        k,
+        kept_results(model, note),
+        batch_size,
+        lambda inputs: progress(inputs, math.ceil(len(pixels) / batch_size), "images"),
+    )
     for record in records:
         _draw(results, record, by, drawn[record.layer], pixels, names, model.seed)
-    data = {"network": model.path, "seed": model.seed, "part": part, "images": len(pixels),
-            "layers": [{"layer": record.layer, "maps": _maps(record, names)} for record in records]}
-    text = "\n".join(f"{record.layer}: best {k} of {record.images:,} {part} images for each of "
-                     f"{len(record.peak.index)} maps" for record in records)
+    data = {
+        "network": model.path,
+        "seed": model.seed,
+        "part": part,
+        "images": len(pixels),
+        "layers": [{"layer": record.layer, "maps": _maps(record, names)} for record in records],
+    }
+    text = "\n".join(
+        f"{record.layer}: best {k} of {record.images:,} {part} images for each of "
+        f"{len(record.peak.index)} maps"
+        for record in records
+    )
     return results.finish(data, text)
 
 
@@ -70,20 +93,38 @@ def _chosen(model: Model, layer: str, maps: list[str] | None) -> list[int]:
     return list(range(count)) if chosen is None else chosen
 
 
-def _draw(results: Results, record: TopImages, by: str, maps: list[int], pixels: np.ndarray, names: list[str],
-          seed: int | None) -> None:
+def _draw(
+    results: Results,
+    record: TopImages,
+    by: str,
+    maps: list[int],
+    pixels: np.ndarray,
+    names: list[str],
+    seed: int | None,
+) -> None:
     from ...figures.maps import top_images as draw
 
-    pages = [(measure, maps[start:start + _MAPS_A_PAGE]) for measure in (("peak", "mean") if by == "both" else (by,))
-             for start in range(0, len(maps), _MAPS_A_PAGE)]
+    pages = [
+        (measure, maps[start : start + _MAPS_A_PAGE])
+        for measure in (("peak", "mean") if by == "both" else (by,))
+        for start in range(0, len(maps), _MAPS_A_PAGE)
+    ]
     for measure, page in progress(pages, len(pages), f"pictures of {record.layer}"):
         figure = draw(record, measure, page, pixels, names, seed)
-        results.picture(figure, "top_images", record.layer, measure, f"{page[0]:03d}-{page[-1]:03d}")
+        results.picture(
+            figure, "top_images", record.layer, measure, f"{page[0]:03d}-{page[-1]:03d}"
+        )
 
 
 def _maps(record: TopImages, names: list[str]) -> list[dict]:
-    return [{"map": number, "peak": _entries(record.peak, number, names), "mean": _entries(record.mean, number, names)}
-            for number in range(len(record.peak.index))]
+    return [
+        {
+            "map": number,
+            "peak": _entries(record.peak, number, names),
+            "mean": _entries(record.mean, number, names),
+        }
+        for number in range(len(record.peak.index))
+    ]
 
 
 def _entries(ranking: Ranking, number: int, names: list[str]) -> list[dict]:

@@ -33,19 +33,36 @@ def layer_table(config: Path, options: Sequence[str]) -> list[dict[str, Any]]:
         ours = build_torch_side(recipe, "float32")
         theirs = KerasSide(recipe, "float32")
         theirs.load(ours.state())
-        return _rows(ours.structure(), theirs.structure(), ours.layers(images), theirs.layers(images))
+        return _rows(
+            ours.structure(), theirs.structure(), ours.layers(images), theirs.layers(images)
+        )
 
 
 def _rows(ours: dict, theirs: dict, our_maps: dict, their_maps: dict) -> list[dict[str, Any]]:
     rows = []
     for name in [*ours, *(name for name in theirs if name not in ours)]:
-        (shape, count), (other_shape, other_count) = (side.get(name, (None, None)) for side in (ours, theirs))
-        both = name in our_maps and name in their_maps and our_maps[name].shape == their_maps[name].shape
-        rows.append({"layer": name, "ours": {"shape": shape, "parameters": count},
-                     "keras": {"shape": other_shape, "parameters": other_count},
-                     "largest_difference": float(np.abs(our_maps[name] - their_maps[name]).max()) if both else None})
+        (shape, count), (other_shape, other_count) = (
+            side.get(name, (None, None)) for side in (ours, theirs)
+        )
+        both = (
+            name in our_maps
+            and name in their_maps
+            and our_maps[name].shape == their_maps[name].shape
+        )
+        rows.append(
+            {
+                "layer": name,
+                "ours": {"shape": shape, "parameters": count},
+                "keras": {"shape": other_shape, "parameters": other_count},
+                "largest_difference": float(np.abs(our_maps[name] - their_maps[name]).max())
+                if both
+                else None,
+            }
+        )
     return rows
 
 
-if __name__ == "__main__":  # a process of its own: the caller may have imported what TensorFlow cannot follow
+if (
+    __name__ == "__main__"
+):  # a process of its own: the caller may have imported what TensorFlow cannot follow
     print(json.dumps(layer_table(Path(sys.argv[1]), sys.argv[2:])))

@@ -16,7 +16,10 @@ from .runs import CONTROL, KERAS, OURS, SIDES, Plan
 from .statistics import Equivalence, compare_means, mcnemar
 
 NAMES = {OURS: "lit_mnist", KERAS: "Keras", CONTROL: "Keras, other seeds"}
-PAIRS = {"lit_mnist - Keras": (OURS, KERAS), "Keras, other seeds - Keras (control)": (CONTROL, KERAS)}
+PAIRS = {
+    "lit_mnist - Keras": (OURS, KERAS),
+    "Keras, other seeds - Keras (control)": (CONTROL, KERAS),
+}
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:right}
 td:first-child,th:first-child{text-align:left}img{max-width:100%}code{background:#f4f4f4;padding:.1rem .3rem}"""
@@ -24,34 +27,62 @@ Records = Mapping[tuple[str, int], Mapping[str, Any]]
 Block = tuple[str, Any]  # ("heading" | "text" | "table" | "picture", content)
 
 
-def results(plan: Plan, records: Records, layers: Sequence[Mapping[str, Any]], margin: float, alpha: float
-            ) -> dict[str, Any]:
+def results(
+    plan: Plan, records: Records, layers: Sequence[Mapping[str, Any]], margin: float, alpha: float
+) -> dict[str, Any]:
     """Return everything a comparison found, as plain values; accuracies are in percent, differences in points."""
     by_side = {side: [records[key] for key in plan.trainings if key[0] == side] for side in SIDES}
-    accuracy = {side: [100 * record["test/acc"] for record in found] for side, found in by_side.items()}
-    tests = {name: compare_means(accuracy[a], accuracy[b], margin, alpha) for name, (a, b) in PAIRS.items()}
+    accuracy = {
+        side: [100 * record["test/acc"] for record in found] for side, found in by_side.items()
+    }
+    tests = {
+        name: compare_means(accuracy[a], accuracy[b], margin, alpha)
+        for name, (a, b) in PAIRS.items()
+    }
     first = by_side[OURS][0]
     return {
-        "verdict": tests["lit_mnist - Keras"].verdict, "config": str(plan.config), "epochs": plan.epochs,
-        "options": list(plan.options), "seeds": plan.seeds, "dataset": first["dataset"], "images": first["images"],
-        "note": first["note"], "accuracy": accuracy, "tests": {name: asdict(test) for name, test in tests.items()},
-        "mcnemar": {name: [asdict(mcnemar(x["wrong"], y["wrong"])) | {"seeds": [x["seed"], y["seed"]]}
-                           for x, y in zip(by_side[a], by_side[b], strict=True)] for name, (a, b) in PAIRS.items()},
-        "layers": list(layers), "trainings": [dict(records[key]) for key in plan.trainings],
-        "versions": first["versions"], "hardware": first["hardware"],
-        "median_seconds": {side: float(np.median([record["wall_seconds"] for record in found]))
-                           for side, found in by_side.items()},
+        "verdict": tests["lit_mnist - Keras"].verdict,
+        "config": str(plan.config),
+        "epochs": plan.epochs,
+        "options": list(plan.options),
+        "seeds": plan.seeds,
+        "dataset": first["dataset"],
+        "images": first["images"],
+        "note": first["note"],
+        "accuracy": accuracy,
+        "tests": {name: asdict(test) for name, test in tests.items()},
+        "mcnemar": {
+            name: [
+                asdict(mcnemar(x["wrong"], y["wrong"])) | {"seeds": [x["seed"], y["seed"]]}
+                for x, y in zip(by_side[a], by_side[b], strict=True)
+            ]
+            for name, (a, b) in PAIRS.items()
+        },
+        "layers": list(layers),
+        "trainings": [dict(records[key]) for key in plan.trainings],
+        "versions": first["versions"],
+        "hardware": first["hardware"],
+        "median_seconds": {
+            side: float(np.median([record["wall_seconds"] for record in found]))
+            for side, found in by_side.items()
+        },
     }
 
 
-def write_page(found: Mapping[str, Any], pictures: Mapping[str, bytes], command: str, folder: Path) -> list[Path]:
+def write_page(
+    found: Mapping[str, Any], pictures: Mapping[str, bytes], command: str, folder: Path
+) -> list[Path]:
     """Write ``compare.md`` (its pictures beside it) and ``compare.html`` (which holds them); return both paths."""
     blocks = _blocks(found, list(pictures), command)
     page = "\n".join(_html(block, pictures) for block in blocks)
-    whole = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>lit_mnist and Keras compared</title>'
-             f"<style>{_STYLE}</style></head><body>\n{page}\n</body></html>\n")
-    return [write_text(folder / "compare.md", "\n\n".join(map(_markdown, blocks)) + "\n"),
-            write_text(folder / "compare.html", whole)]
+    whole = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>lit_mnist and Keras compared</title>'
+        f"<style>{_STYLE}</style></head><body>\n{page}\n</body></html>\n"
+    )
+    return [
+        write_text(folder / "compare.md", "\n\n".join(map(_markdown, blocks)) + "\n"),
+        write_text(folder / "compare.html", whole),
+    ]
 
 
 def pictures(found: Mapping[str, Any]) -> dict[str, bytes]:
@@ -60,14 +91,28 @@ def pictures(found: Mapping[str, Any]) -> dict[str, bytes]:
     from ...figures.comparison import accuracy_distributions, curves, intervals
 
     seeds = found["seeds"]
-    histories = {NAMES[side]: [record["history"] for record in found["trainings"][i::len(SIDES)]][:seeds]
-                 for i, side in enumerate(SIDES)}
+    histories = {
+        NAMES[side]: [record["history"] for record in found["trainings"][i :: len(SIDES)]][:seeds]
+        for i, side in enumerate(SIDES)
+    }
     tests = found["tests"]
-    drawn = {"accuracies.png": accuracy_distributions({NAMES[side]: v for side, v in found["accuracy"].items()}),
-             "differences.png": intervals({name: (t["interval"][0], t["difference"], t["interval"][1])
-                                           for name, t in tests.items()}, next(iter(tests.values()))["margin"])}
-    for key, name, logarithmic in (("train_loss", "training loss", True), ("val_loss", "validation loss", True),
-                                   ("val_acc", "validation accuracy", False)):
+    drawn = {
+        "accuracies.png": accuracy_distributions(
+            {NAMES[side]: v for side, v in found["accuracy"].items()}
+        ),
+        "differences.png": intervals(
+            {
+                name: (t["interval"][0], t["difference"], t["interval"][1])
+                for name, t in tests.items()
+            },
+            next(iter(tests.values()))["margin"],
+        ),
+    }
+    for key, name, logarithmic in (
+        ("train_loss", "training loss", True),
+        ("val_loss", "validation loss", True),
+        ("val_acc", "validation accuracy", False),
+    ):
         groups = {group: [history[key] for history in runs] for group, runs in histories.items()}
         if all(map(len, (run for runs in groups.values() for run in runs))):
             drawn[f"{key}.png"] = curves(groups, name, logarithmic)
@@ -81,10 +126,12 @@ def sentence(name: str, test: Mapping[str, Any] | Equivalence) -> str:
     if min(n) < 2:
         return f"{name}: {test['verdict']} (n = {n[0]} and {n[1]}: no spread can be estimated)"
     low, high = test["interval"]
-    return (f"{name}: {test['verdict']} (difference {test['difference']:+.3f} points, "
-            f"{100 * (1 - 2 * test['alpha']):g} % interval {low:+.3f} to {high:+.3f}, margin {test['margin']:g}; "
-            f"p = {test['p_equivalent']:.2g} for equivalence, {test['p_different']:.2g} for a difference; "
-            f"power {test['power']:.2f}; n = {n[0]} and {n[1]})")
+    return (
+        f"{name}: {test['verdict']} (difference {test['difference']:+.3f} points, "
+        f"{100 * (1 - 2 * test['alpha']):g} % interval {low:+.3f} to {high:+.3f}, margin {test['margin']:g}; "
+        f"p = {test['p_equivalent']:.2g} for equivalence, {test['p_different']:.2g} for a difference; "
+        f"power {test['power']:.2f}; n = {n[0]} and {n[1]})"
+    )
 
 
 def _blocks(found: Mapping[str, Any], names: Sequence[str], command: str) -> list[Block]:
@@ -93,24 +140,57 @@ def _blocks(found: Mapping[str, Any], names: Sequence[str], command: str) -> lis
     tests = list(found["tests"].values())
     return [
         ("heading", f"lit_mnist and Keras compared: {tests[0]['verdict']}"),
-        ("text", f"{found['config']}, {found['epochs']} epochs, {found['images']} {found['dataset']} test images, "
-                 f"{found['seeds']} seeds a group. Made with: {command}"),
+        (
+            "text",
+            f"{found['config']}, {found['epochs']} epochs, {found['images']} {found['dataset']} test images, "
+            f"{found['seeds']} seeds a group. Made with: {command}",
+        ),
         *([("text", f"NOTE: {found['note']}")] if found["note"] else []),
         *[("text", sentence(name, test)) for name, test in found["tests"].items()],
-        ("text", "Equivalent: both of Welch's one-sided tests reject a difference as large as the margin. Different: "
-                 "not so, and Welch's two-sided test rejects equal means. Undecided: neither. Power: how likely "
-                 "\"equivalent\" was, had the true difference been zero, at this n and spread. A seed gives both "
-                 "frameworks the same start and order of images, so their accuracies may be correlated; Welch's tests "
-                 "ignore that, which makes equivalence harder to show, never easier, if the correlation is positive."),
-        ("heading", "Accuracy"), ("table", _accuracies(found)),
+        (
+            "text",
+            "Equivalent: both of Welch's one-sided tests reject a difference as large as the margin. Different: "
+            "not so, and Welch's two-sided test rejects equal means. Undecided: neither. Power: how likely "
+            '"equivalent" was, had the true difference been zero, at this n and spread. A seed gives both '
+            "frameworks the same start and order of images, so their accuracies may be correlated; Welch's tests "
+            "ignore that, which makes equivalence harder to show, never easier, if the correlation is positive.",
+        ),
+        ("heading", "Accuracy"),
+        ("table", _accuracies(found)),
         *[("picture", name) for name in names],
         ("heading", "Layers at the same initial weights"),
-        ("table", [["layer", "shape", "Keras' shape", "parameters", "Keras' parameters", "largest difference"],
-                   *[_layer(row) for row in found["layers"]]]),
-        ("heading", "McNemar's test, pair by pair (a diagnostic: it compares two networks, not two ways to train)"),
-        *[block for name, pairs in found["mcnemar"].items()
-          for block in (("text", name), ("table", [["seeds", "first alone wrong", "second alone wrong", "p"],
-                                                   *[_pair(pair) for pair in pairs]]))],
+        (
+            "table",
+            [
+                [
+                    "layer",
+                    "shape",
+                    "Keras' shape",
+                    "parameters",
+                    "Keras' parameters",
+                    "largest difference",
+                ],
+                *[_layer(row) for row in found["layers"]],
+            ],
+        ),
+        (
+            "heading",
+            "McNemar's test, pair by pair (a diagnostic: it compares two networks, not two ways to train)",
+        ),
+        *[
+            block
+            for name, pairs in found["mcnemar"].items()
+            for block in (
+                ("text", name),
+                (
+                    "table",
+                    [
+                        ["seeds", "first alone wrong", "second alone wrong", "p"],
+                        *[_pair(pair) for pair in pairs],
+                    ],
+                ),
+            )
+        ],
         ("text", f"Versions: {versions}. Hardware: {hardware}."),
     ]
 
@@ -118,9 +198,19 @@ def _blocks(found: Mapping[str, Any], names: Sequence[str], command: str) -> lis
 def _accuracies(found: Mapping[str, Any]) -> list[list[str]]:
     first, second = found["tests"].values()
     summaries = {OURS: first["first"], KERAS: first["second"], CONTROL: second["first"]}
-    return [["", "mean, %", "standard deviation", "n", "seconds a training (median)"],
-            *[[NAMES[side], f"{s['mean']:.3f}", f"{s['deviation']:.3f}", str(s["n"]),
-               f"{found['median_seconds'][side]:.0f}"] for side, s in summaries.items()]]
+    return [
+        ["", "mean, %", "standard deviation", "n", "seconds a training (median)"],
+        *[
+            [
+                NAMES[side],
+                f"{s['mean']:.3f}",
+                f"{s['deviation']:.3f}",
+                str(s["n"]),
+                f"{found['median_seconds'][side]:.0f}",
+            ]
+            for side, s in summaries.items()
+        ],
+    ]
 
 
 def _layer(row: Mapping[str, Any]) -> list[str]:
@@ -132,8 +222,12 @@ def _layer(row: Mapping[str, Any]) -> list[str]:
 
 
 def _pair(pair: Mapping[str, Any]) -> list[str]:
-    return [" and ".join(map(str, pair["seeds"])), str(pair["first_alone_wrong"]), str(pair["second_alone_wrong"]),
-            f"{pair['p']:.3f}"]
+    return [
+        " and ".join(map(str, pair["seeds"])),
+        str(pair["first_alone_wrong"]),
+        str(pair["second_alone_wrong"]),
+        f"{pair['p']:.3f}",
+    ]
 
 
 def _markdown(block: Block) -> str:
@@ -142,14 +236,23 @@ def _markdown(block: Block) -> str:
         head, *rows = content
         lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return {"heading": f"## {content}", "picture": f"![{content}]({content})", "text": str(content)}[kind]
+    return {
+        "heading": f"## {content}",
+        "picture": f"![{content}]({content})",
+        "text": str(content),
+    }[kind]
 
 
 def _html(block: Block, images: Mapping[str, bytes]) -> str:
     kind, content = block
     if kind == "table":
-        rows = ["".join(f"<{'td' if i else 'th'}>{html.escape(cell)}</{'td' if i else 'th'}>" for cell in row)
-                for i, row in enumerate(content)]
+        rows = [
+            "".join(
+                f"<{'td' if i else 'th'}>{html.escape(cell)}</{'td' if i else 'th'}>"
+                for cell in row
+            )
+            for i, row in enumerate(content)
+        ]
         return "<table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
     if kind == "picture":
         return f'<img alt="{content}" src="data:image/png;base64,{base64.b64encode(images[content]).decode()}">'

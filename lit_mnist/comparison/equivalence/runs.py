@@ -20,8 +20,24 @@ OURS = "ours"
 KERAS = "keras"
 CONTROL = "control"
 SIDES = (OURS, KERAS, CONTROL)
-_KEPT = ("test/acc", "test/correct", "images", "test/loss", "val/acc", "epochs", "steps", "weights", "dataset", "note",
-         "parameters", "train_seconds", "wall_seconds", "history", "versions", "hardware")
+_KEPT = (
+    "test/acc",
+    "test/correct",
+    "images",
+    "test/loss",
+    "val/acc",
+    "epochs",
+    "steps",
+    "weights",
+    "dataset",
+    "note",
+    "parameters",
+    "train_seconds",
+    "wall_seconds",
+    "history",
+    "versions",
+    "hardware",
+)
 
 
 class TrainingError(UserError):
@@ -44,12 +60,20 @@ class Plan:
     @property
     def trainings(self) -> list[tuple[str, int]]:
         """Side and seed of every training, seed by seed, so that an unfinished comparison is a balanced one."""
-        return [(side, seed + self.seeds * (side == CONTROL)) for seed in range(1, self.seeds + 1) for side in SIDES]
+        return [
+            (side, seed + self.seeds * (side == CONTROL))
+            for seed in range(1, self.seeds + 1)
+            for side in SIDES
+        ]
 
     @property
     def settings(self) -> dict[str, Any]:
         """What all records of one comparison have in common."""
-        return {"config": read_yaml(self.config), "epochs": self.epochs, "options": list(self.options)}
+        return {
+            "config": read_yaml(self.config),
+            "epochs": self.epochs,
+            "options": list(self.options),
+        }
 
     def record(self, seed: int, side: str) -> Path:
         """File of a finished training; Keras' control is Keras with another seed, so that more seeds reuse it."""
@@ -59,9 +83,24 @@ class Plan:
         """Command line of a training, its run folder under ``runs``."""
         program = "lit_mnist" if side == OURS else "keras_baseline"
         settings = [f"--{option}" for option in self.options]
-        return [sys.executable, "-m", program, "fit", "--config", str(self.config), *settings,
-                "--trainer.max_epochs", str(self.epochs), "--seed_everything", str(seed),
-                "--runs_dir", str(self.folder / "runs"), "--name", f"{program}-{seed}", "--json"]
+        return [
+            sys.executable,
+            "-m",
+            program,
+            "fit",
+            "--config",
+            str(self.config),
+            *settings,
+            "--trainer.max_epochs",
+            str(self.epochs),
+            "--seed_everything",
+            str(seed),
+            "--runs_dir",
+            str(self.folder / "runs"),
+            "--name",
+            f"{program}-{seed}",
+            "--json",
+        ]
 
 
 def finished(plan: Plan) -> dict[tuple[str, int], dict[str, Any]]:
@@ -73,13 +112,17 @@ def finished(plan: Plan) -> dict[tuple[str, int], dict[str, Any]]:
         if path.is_file():
             record = json.loads(path.read_text(encoding="utf-8"))
             if record["settings"] != settings:
-                raise TrainingError(f"{path}: made with another configuration, other epochs or options; accepted: "
-                                    "the same as before, or another folder as --out")
+                raise TrainingError(
+                    f"{path}: made with another configuration, other epochs or options; accepted: "
+                    "the same as before, or another folder as --out"
+                )
             found[side, seed] = record
     return found
 
 
-def train_missing(plan: Plan, known: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int, dict[str, Any]]]:
+def train_missing(
+    plan: Plan, known: Sequence[tuple[str, int]]
+) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """Train what is not among `known`, one after the other; yield side, seed and record of each."""
     for side, seed in plan.trainings:
         if (side, seed) not in known:
@@ -88,17 +131,30 @@ def train_missing(plan: Plan, known: Sequence[tuple[str, int]]) -> Iterator[tupl
 
 def layers(plan: Plan) -> list[dict[str, Any]]:
     """Return the layer table of `equivalence_layers`, made in a process of its own."""
-    return _run([sys.executable, "-m", "lit_mnist.comparison.equivalence.layers", str(plan.config), *plan.options])
+    return _run(
+        [
+            sys.executable,
+            "-m",
+            "lit_mnist.comparison.equivalence.layers",
+            str(plan.config),
+            *plan.options,
+        ]
+    )
 
 
 def _train(plan: Plan, side: str, seed: int) -> dict[str, Any]:
     summary = _run(plan.command(side, seed))
     if "test/acc" not in summary:
-        raise TrainingError(f"{side}, seed {seed}: interrupted before its test; the same command goes on with it")
+        raise TrainingError(
+            f"{side}, seed {seed}: interrupted before its test; the same command goes on with it"
+        )
     run = Path(summary["run"])
     record = {key: summary.get(key) for key in _KEPT} | {
-        "side": KERAS if side == CONTROL else side, "seed": seed, "settings": plan.settings,
-        "wrong": _wrong(run, _predictions(run, side), summary)}
+        "side": KERAS if side == CONTROL else side,
+        "seed": seed,
+        "settings": plan.settings,
+        "wrong": _wrong(run, _predictions(run, side), summary),
+    }
     write_json(plan.record(seed, side), record)
     return record
 
@@ -108,7 +164,9 @@ def _run(command: Sequence[str]) -> Any:
     process = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     if process.returncode:
         last = "\n".join(process.stderr.strip().splitlines()[-5:])
-        raise TrainingError(f"{' '.join(command[1:4])} failed (exit code {process.returncode}): {last}")
+        raise TrainingError(
+            f"{' '.join(command[1:4])} failed (exit code {process.returncode}): {last}"
+        )
     return json.loads(process.stdout)
 
 
@@ -123,9 +181,15 @@ def _predictions(run: Path, side: str) -> np.ndarray:
 def _wrong(run: Path, predicted: np.ndarray, summary: dict[str, Any]) -> list[int]:
     """Return the numbers of the test images that were misclassified; they must be as many as the run says."""
     known = {field.name for field in fields(DataOptions)}
-    options = {key: value for key, value in read_yaml(run / "config.yaml").get("data", {}).items() if key in known}
+    options = {
+        key: value
+        for key, value in read_yaml(run / "config.yaml").get("data", {}).items()
+        if key in known
+    }
     wrong = np.flatnonzero(predicted != prepare(DataOptions(**options)).test.labels).tolist()
     if len(wrong) != summary["images"] - summary["test/correct"]:
-        raise TrainingError(f"{run}: {len(wrong)} predictions are wrong, but the run's summary says "
-                            f"{summary['images'] - summary['test/correct']} of {summary['images']}")
+        raise TrainingError(
+            f"{run}: {len(wrong)} predictions are wrong, but the run's summary says "
+            f"{summary['images'] - summary['test/correct']} of {summary['images']}"
+        )
     return wrong

@@ -72,29 +72,48 @@ def summarize(values: Sequence[float]) -> Summary:
     """Return mean, standard deviation and size; raise EquivalenceError for no value or one that is not finite."""
     array = np.asarray(values, np.float64)
     if array.ndim != 1 or not array.size or not np.isfinite(array).all():
-        raise EquivalenceError(f"sample {values!r}: cannot be compared; accepted: one or more finite numbers")
+        raise EquivalenceError(
+            f"sample {values!r}: cannot be compared; accepted: one or more finite numbers"
+        )
     deviation = float(array.std(ddof=1)) if array.size > 1 else math.nan
     return Summary(float(array.mean()), deviation, array.size)
 
 
-def compare_means(first: Sequence[float], second: Sequence[float], margin: float = MARGIN,
-                  alpha: float = ALPHA) -> Equivalence:
+def compare_means(
+    first: Sequence[float], second: Sequence[float], margin: float = MARGIN, alpha: float = ALPHA
+) -> Equivalence:
     """Compare the means of two samples, in the unit of `margin`; raise EquivalenceError for what cannot be tested.
 
     The verdict is equivalent where both one-sided tests reject a difference of `margin` or more; else different
     where Welch's two-sided test rejects equal means; else undecided. Samples of one value are undecided.
     """
     if not (math.isfinite(margin) and margin > 0 and 0 < alpha < 0.5):
-        raise EquivalenceError(f"margin {margin!r}, alpha {alpha!r}: cannot work; accepted: margin above 0, alpha "
-                               "between 0 and 0.5")
+        raise EquivalenceError(
+            f"margin {margin!r}, alpha {alpha!r}: cannot work; accepted: margin above 0, alpha "
+            "between 0 and 0.5"
+        )
     a = summarize(first)
     b = summarize(second)
     difference = a.mean - b.mean
     error, freedom = welch(a, b)
     if min(a.n, b.n) < 2:
-        return Equivalence(a, b, difference, math.nan, math.nan, (math.nan, math.nan), math.nan, math.nan, math.nan,
-                           margin, alpha, UNDECIDED)
-    p_equivalent = max(_above(margin - difference, error, freedom), _above(margin + difference, error, freedom))
+        return Equivalence(
+            a,
+            b,
+            difference,
+            math.nan,
+            math.nan,
+            (math.nan, math.nan),
+            math.nan,
+            math.nan,
+            math.nan,
+            margin,
+            alpha,
+            UNDECIDED,
+        )
+    p_equivalent = max(
+        _above(margin - difference, error, freedom), _above(margin + difference, error, freedom)
+    )
     p_different = 2 * _above(abs(difference), error, freedom) if difference else 1.0
     reach = float(stats.t.ppf(1 - alpha, freedom)) * error
     verdict = UNDECIDED
@@ -102,8 +121,20 @@ def compare_means(first: Sequence[float], second: Sequence[float], margin: float
         verdict = EQUIVALENT
     elif p_different < alpha:
         verdict = DIFFERENT
-    return Equivalence(a, b, difference, error, freedom, (difference - reach, difference + reach), p_equivalent,
-                       p_different, tost_power(error, freedom, margin, alpha), margin, alpha, verdict)
+    return Equivalence(
+        a,
+        b,
+        difference,
+        error,
+        freedom,
+        (difference - reach, difference + reach),
+        p_equivalent,
+        p_different,
+        tost_power(error, freedom, margin, alpha),
+        margin,
+        alpha,
+        verdict,
+    )
 
 
 def welch(a: Summary, b: Summary) -> tuple[float, float]:
@@ -112,11 +143,16 @@ def welch(a: Summary, b: Summary) -> tuple[float, float]:
     y = b.deviation**2 / b.n
     if x + y == 0:  # no spread at all: the limit of equal, vanishing deviations
         return 0.0, float(a.n + b.n - 2)
-    return math.sqrt(x + y), (x + y)**2 / (x**2 / max(a.n - 1, 1) + y**2 / max(b.n - 1, 1))
+    return math.sqrt(x + y), (x + y) ** 2 / (x**2 / max(a.n - 1, 1) + y**2 / max(b.n - 1, 1))
 
 
-def tost_power(error: float, freedom: float, margin: float = MARGIN, alpha: float = ALPHA,
-               difference: float = 0.0) -> float:
+def tost_power(
+    error: float,
+    freedom: float,
+    margin: float = MARGIN,
+    alpha: float = ALPHA,
+    difference: float = 0.0,
+) -> float:
     """Return the probability that both one-sided tests reject, if the true difference is `difference`.
 
     The mean of P(|D| < margin - t s) over the estimated standard error s, with D normal of deviation `error` and
@@ -127,7 +163,9 @@ def tost_power(error: float, freedom: float, margin: float = MARGIN, alpha: floa
     shares = (np.arange(_CELLS) + 0.5) / _CELLS
     estimated = error * np.sqrt(stats.chi2.ppf(shares, freedom) / freedom)
     room = np.maximum(margin - float(stats.t.ppf(1 - alpha, freedom)) * estimated, 0.0)
-    inside = stats.norm.cdf((room - difference) / error) - stats.norm.cdf((-room - difference) / error)
+    inside = stats.norm.cdf((room - difference) / error) - stats.norm.cdf(
+        (-room - difference) / error
+    )
     return float(inside.mean())
 
 

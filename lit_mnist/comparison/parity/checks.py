@@ -53,13 +53,17 @@ def difference(ours: np.ndarray | float, theirs: np.ndarray | float) -> Differen
     return Difference(absolute, _ratio(absolute, scale))
 
 
-def absolute(name: str, part: str, ours: np.ndarray | float, theirs: np.ndarray | float, limit: float) -> Check:
+def absolute(
+    name: str, part: str, ours: np.ndarray | float, theirs: np.ndarray | float, limit: float
+) -> Check:
     """Check the largest absolute difference."""
     measured = difference(ours, theirs)
     return Check(name, part, measured.absolute, limit, measured)
 
 
-def relative(name: str, part: str, ours: np.ndarray | float, theirs: np.ndarray | float, limit: float) -> Check:
+def relative(
+    name: str, part: str, ours: np.ndarray | float, theirs: np.ndarray | float, limit: float
+) -> Check:
     """Check the largest difference relative to the reference's largest value."""
     measured = difference(ours, theirs)
     return Check(name, part, measured.relative, limit, measured)
@@ -71,7 +75,9 @@ def equal(name: str, part: str, ours: object, theirs: object) -> Check:
     return Check(name, part, measured.absolute, 0.0, measured)
 
 
-def moved(name: str, part: str, ours: np.ndarray, theirs: np.ndarray, start: np.ndarray, limit: float) -> Check:
+def moved(
+    name: str, part: str, ours: np.ndarray, theirs: np.ndarray, start: np.ndarray, limit: float
+) -> Check:
     """Check the largest absolute difference of weights that both moved away from `start`.
 
     `travelled` is Euclidean, ``|ours - theirs| / |theirs - start|``: of single elements the last place alone can
@@ -82,7 +88,9 @@ def moved(name: str, part: str, ours: np.ndarray, theirs: np.ndarray, start: np.
         return Check(name, part, 0.0, limit, measured, 0.0)
     travelled = measured.absolute  # infinite or NaN
     if math.isfinite(travelled):
-        apart, way = (float(np.linalg.norm(np.float64(end) - np.float64(theirs))) for end in (ours, start))
+        apart, way = (
+            float(np.linalg.norm(np.float64(end) - np.float64(theirs))) for end in (ours, start)
+        )
         travelled = apart / way if way else math.inf
     return Check(name, part, measured.absolute, limit, measured, travelled)
 

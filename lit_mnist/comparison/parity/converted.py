@@ -36,8 +36,9 @@ class LayerErrors:
     independent: bool
 
 
-def layer_errors(network: Network, path: Path, rewritten: Path, renamed: Mapping[str, str],
-                 images: np.ndarray) -> LayerErrors:
+def layer_errors(
+    network: Network, path: Path, rewritten: Path, renamed: Mapping[str, str], images: np.ndarray
+) -> LayerErrors:
     """Compare every layer with Keras on standardised `images` (n, H, W, C).
 
     Keras 3 loads `path`, or else tf_keras (Keras 2) where installed; where both refuse it, Keras 3 loads
@@ -48,22 +49,41 @@ def layer_errors(network: Network, path: Path, rewritten: Path, renamed: Mapping
 
     with quiet(), warnings.catch_warnings(action="ignore"):
         loader, outputs, refusals = _reference(path, rewritten, images)
-    pairs = {name: (ours, outputs[renamed.get(name, name)])
-             for name, ours in _layers(network, images).items() if renamed.get(name, name) in outputs}
+    pairs = {
+        name: (ours, outputs[renamed.get(name, name)])
+        for name, ours in _layers(network, images).items()
+        if renamed.get(name, name) in outputs
+    }
     loaded = loader not in refusals
-    return LayerErrors({name: _difference(*pair) for name, pair in pairs.items()},
-                       {name: float(np.abs(pair[1]).max()) for name, pair in pairs.items()},
-                       path if loaded else rewritten, len(images), loader, refusals, loaded)
+    return LayerErrors(
+        {name: _difference(*pair) for name, pair in pairs.items()},
+        {name: float(np.abs(pair[1]).max()) for name, pair in pairs.items()},
+        path if loaded else rewritten,
+        len(images),
+        loader,
+        refusals,
+        loaded,
+    )
 
 
-def _reference(path: Path, rewritten: Path, images: np.ndarray) -> tuple[str, dict[str, np.ndarray], dict[str, str]]:
+def _reference(
+    path: Path, rewritten: Path, images: np.ndarray
+) -> tuple[str, dict[str, np.ndarray], dict[str, str]]:
     """Return who loaded a file, each layer's output, and why others could not load `path`."""
     refusals: dict[str, str] = {}
     loaders = list(_loaders())
     for loader, keras in loaders:
         try:
             return loader, _outputs(keras, path, images), refusals
-        except (ValueError, TypeError, KeyError, OSError, AttributeError, NotImplementedError, RuntimeError) as error:
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            OSError,
+            AttributeError,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
             refusals[loader] = (str(error).splitlines() or [type(error).__name__])[0][:200]
     loader, keras = loaders[0]
     return loader, _outputs(keras, rewritten, images), refusals
@@ -84,11 +104,16 @@ def _loaders() -> Iterator[tuple[str, ModuleType]]:
 def _outputs(keras: ModuleType, path: Path, images: np.ndarray) -> dict[str, np.ndarray]:
     """Return every layer's output by its name in the file, channels last."""
     model = keras.models.load_model(path, compile=False)
-    model(_shaped(images, _input_shape(model)), training=False)  # builds a model whose file names no input's shape
+    model(
+        _shaped(images, _input_shape(model)), training=False
+    )  # builds a model whose file names no input's shape
     first = _channels_first(model)
     inputs = images.transpose(0, 3, 1, 2) if first else _shaped(images, _input_shape(model))
     outputs = _layer_outputs(keras, model, [inputs])
-    return {name: np.moveaxis(array, 1, -1) if first and array.ndim == 4 else array for name, array in outputs.items()}
+    return {
+        name: np.moveaxis(array, 1, -1) if first and array.ndim == 4 else array
+        for name, array in outputs.items()
+    }
 
 
 def _input_shape(model: Any) -> Sequence[int | None]:
@@ -104,20 +129,30 @@ def _shaped(images: np.ndarray, shape: Sequence[int | None]) -> np.ndarray:
 
 
 def _channels_first(model: Any) -> bool:
-    return any(getattr(layer, "data_format", None) == "channels_first" and "Flatten" not in type(layer).__name__
-               for layer in model._flatten_layers())
+    return any(
+        getattr(layer, "data_format", None) == "channels_first"
+        and "Flatten" not in type(layer).__name__
+        for layer in model._flatten_layers()
+    )
 
 
-def _layer_outputs(keras: ModuleType, model: Any, inputs: list[np.ndarray], prefix: str = "",
-                   suffix: str = "") -> dict[str, np.ndarray]:
+def _layer_outputs(
+    keras: ModuleType, model: Any, inputs: list[np.ndarray], prefix: str = "", suffix: str = ""
+) -> dict[str, np.ndarray]:
     """Return the outputs of a model's layers, and of those of models inside it (``model/layer``).
 
     Of a layer that is called twice, the second call's output is ``layer_call2``.
     """
     calls = list(_calls(model))
-    nested = {place: _listed(node.input_tensors) for place, (layer, _, node) in enumerate(calls)
-              if hasattr(layer, "layers")}
-    wanted = [nested.get(place) or _listed(_output_tensors(node)) for place, (_, _, node) in enumerate(calls)]
+    nested = {
+        place: _listed(node.input_tensors)
+        for place, (layer, _, node) in enumerate(calls)
+        if hasattr(layer, "layers")
+    }
+    wanted = [
+        nested.get(place) or _listed(_output_tensors(node))
+        for place, (_, _, node) in enumerate(calls)
+    ]
     every = keras.Model(model.inputs, [tensor for tensors in wanted for tensor in tensors])
     values = iter(_listed(every(inputs if len(inputs) > 1 else inputs[0], training=False)))
     outputs: dict[str, np.ndarray] = {}
@@ -141,12 +176,16 @@ def _listed(value: Any) -> list[Any]:
 
 def _calls(model: Any) -> Iterator[tuple[Any, int, Any]]:
     """Yield every layer with the number (from 1) and the node of each of its calls that belong to the model."""
-    graph = getattr(model, "_functional", None) or model  # Keras 3's Sequential holds a functional model
+    graph = (
+        getattr(model, "_functional", None) or model
+    )  # Keras 3's Sequential holds a functional model
     keys = graph._nodes if hasattr(graph, "_nodes") else graph._network_nodes
     for layer in model.layers:
         number = 0
         for place, node in enumerate(layer._inbound_nodes):
-            if f"{id(layer)}_ib-{place}" in keys or f"{layer.name}_ib-{place}" in keys:  # Keras 3, Keras 2
+            if (
+                f"{id(layer)}_ib-{place}" in keys or f"{layer.name}_ib-{place}" in keys
+            ):  # Keras 3, Keras 2
                 number += 1
                 yield layer, number, node
 

@@ -51,8 +51,11 @@ def floor(recipe: Recipe, probe: Probe, dtype: str = "float32") -> Iterator[tupl
     start = build_torch_side(recipe, dtype).state()
     limits = LIMITS[dtype]
     with floatx(dtype), Remote(recipe, dtype, threads=1) as again:
-        sides: dict[str, Side] = {OURS: build_torch_side(recipe, dtype, probe.rates), KERAS: KerasSide(recipe, dtype),
-                                  AGAIN: again}
+        sides: dict[str, Side] = {
+            OURS: build_torch_side(recipe, dtype, probe.rates),
+            KERAS: KerasSide(recipe, dtype),
+            AGAIN: again,
+        }
         if dtype == "float32":
             sides[EXACT] = build_torch_side(recipe, "float64", probe.rates)
         for side in sides.values():
@@ -74,16 +77,35 @@ def _pairs(sides: Mapping[str, Side]) -> list[Pair]:
 def rows(found: Mapping[Pair, Sequence[Check]]) -> list[dict[str, Any]]:
     """Return one row for each check's name: its limit, and `pairs`: the largest error of each, with its place."""
     by_pair = {" and ".join(pair): worst(checks) for pair, checks in found.items()}
-    return [{"name": name, "limit": check.limit, "pairs": {
-        pair: {"error": worsts[name].error, "where": worsts[name].part} for pair, worsts in by_pair.items()}}
-        for name, check in next(iter(by_pair.values())).items()]
+    return [
+        {
+            "name": name,
+            "limit": check.limit,
+            "pairs": {
+                pair: {"error": worsts[name].error, "where": worsts[name].part}
+                for pair, worsts in by_pair.items()
+            },
+        }
+        for name, check in next(iter(by_pair.values())).items()
+    ]
 
 
 def cells(found: Sequence[Mapping[str, Any]], places: bool) -> list[list[str]]:
     """Return the lines of a table of `rows`, with `places` where each error occurred."""
-    return [["rounding alone", "limit", *found[0]["pairs"]],
-            *[[row["name"], finite(row["limit"]), *[number(pair["error"]) + f" ({pair['where']})" * places
-                                                   for pair in row["pairs"].values()]] for row in found]]
+    return [
+        ["rounding alone", "limit", *found[0]["pairs"]],
+        *[
+            [
+                row["name"],
+                finite(row["limit"]),
+                *[
+                    number(pair["error"]) + f" ({pair['where']})" * places
+                    for pair in row["pairs"].values()
+                ],
+            ]
+            for row in found
+        ],
+    ]
 
 
 def _at_the_start(a: Side, b: Side, probe: Probe, limits: Limits) -> Iterator[Check]:
@@ -98,10 +120,14 @@ def _alone_and_among(side: Side, probe: Probe, limits: Limits) -> Iterator[Check
     for name, outputs in alone.items():
         yield relative("forward, images alone", name, outputs, among[name][:ALONE], limits.forward)
         if outputs.ndim == 4:
-            yield absolute("maps, images alone", name, outputs, among[name][:ALONE], limits.maps_alone)
+            yield absolute(
+                "maps, images alone", name, outputs, among[name][:ALONE], limits.maps_alone
+            )
 
 
-def _single_steps(sides: Mapping[str, Side], probe: Probe, start: State) -> Iterator[tuple[Pair, Check]]:
+def _single_steps(
+    sides: Mapping[str, Side], probe: Probe, start: State
+) -> Iterator[tuple[Pair, Check]]:
     """Each step from Keras' state before it: as `parity.teacher_forced`, with four sides at once."""
     sides[KERAS].load(start)
     before = start
@@ -117,23 +143,44 @@ def _single_steps(sides: Mapping[str, Side], probe: Probe, start: State) -> Iter
                 arrays = after[a].weights[name], weights, before.weights[name]
                 check = moved("one step", f"{name}, step {step + 1}", *arrays, FLOAT32.weights)
                 yield (a, b), check
-                yield (a, b), replace(check, name="one step, of its length", error=check.travelled, limit=FLOAT32.step)
+                yield (
+                    (a, b),
+                    replace(
+                        check,
+                        name="one step, of its length",
+                        error=check.travelled,
+                        limit=FLOAT32.step,
+                    ),
+                )
         before = after[KERAS]
 
 
-def _free_run(sides: Mapping[str, Side], probe: Probe, start: State) -> Iterator[tuple[Pair, Check]]:
+def _free_run(
+    sides: Mapping[str, Side], probe: Probe, start: State
+) -> Iterator[tuple[Pair, Check]]:
     for side in sides.values():
         side.load(start)
     for step, (images, labels) in enumerate(probe.batches, 1):
         losses = {name: side.train_step(images, labels) for name, side in sides.items()}
         for a, b in _pairs(sides):
-            yield (a, b), absolute("free run, loss by step", f"step {step}", losses[a], losses[b], np.inf)
+            yield (
+                (a, b),
+                absolute("free run, loss by step", f"step {step}", losses[a], losses[b], np.inf),
+            )
         if step in _MARKS or step == len(probe.batches):
             yield from _apart(sides, start, f"free run, step {step}")
     for a, b in _pairs(sides):
         count = len(probe.test_labels)
-        yield (a, b), absolute("free run, predictions that differ", f"{count} images",
-                               different_predictions(sides[a], sides[b], probe), 0, np.inf)
+        yield (
+            (a, b),
+            absolute(
+                "free run, predictions that differ",
+                f"{count} images",
+                different_predictions(sides[a], sides[b], probe),
+                0,
+                np.inf,
+            ),
+        )
 
 
 def _apart(sides: Mapping[str, Side], start: State, name: str) -> Iterator[tuple[Pair, Check]]:

@@ -42,15 +42,22 @@ class KerasSide:
         self.model = compiled_model(recipe, dtype)
         self.model.optimizer.build(self.model.trainable_variables)
         self._tensors = layer_tensors(self.model, self.spec)
-        self._trained = [variables(self.model, self.spec)[name] for name in trainable_names(self.spec)]
+        self._trained = [
+            variables(self.model, self.spec)[name] for name in trainable_names(self.spec)
+        ]
         self._every_layer = self.keras.Model(self.model.inputs, list(self._tensors.values()))
-        self._forward = tf.function(lambda x: self._every_layer(x, training=False), reduce_retracing=True)
+        self._forward = tf.function(
+            lambda x: self._every_layer(x, training=False), reduce_retracing=True
+        )
         self._gradients = tf.function(self._loss_and_gradients, reduce_retracing=True)
 
     def structure(self) -> dict[str, tuple[tuple[int, ...], int]]:
         """Return layer name -> (output shape, parameters) as Keras counts them."""
         counts = {layer.name: layer.count_params() for layer in self.model.layers}
-        return {name: (tuple(tensor.shape[1:]), counts.get(name, 0)) for name, tensor in self._tensors.items()}
+        return {
+            name: (tuple(tensor.shape[1:]), counts.get(name, 0))
+            for name, tensor in self._tensors.items()
+        }
 
     def layers(self, images: Array) -> dict[str, Array]:
         """Return every layer's output in evaluation."""
@@ -61,8 +68,10 @@ class KerasSide:
     def loss_and_gradients(self, images: Array, labels: Array) -> tuple[float, Weights]:
         """Return Keras' training loss (regularisers included) and its gradients."""
         loss, gradients = self._gradients(self._cast(images), targets(self.recipe, labels))
-        return float(loss), {name: gradient.numpy() for name, gradient in
-                             zip(trainable_names(self.spec), gradients, strict=True)}
+        return float(loss), {
+            name: gradient.numpy()
+            for name, gradient in zip(trainable_names(self.spec), gradients, strict=True)
+        }
 
     def rates(self, steps: int) -> Array:
         """Return the rates of Keras' schedule, asked once per step as its optimiser does."""
@@ -71,20 +80,29 @@ class KerasSide:
             return np.full(steps, float(rate.numpy()))
         import tensorflow as tf
 
-        if isinstance(rate, self.keras.optimizers.schedules.InverseTimeDecay):  # exact arithmetic: all at once
+        if isinstance(
+            rate, self.keras.optimizers.schedules.InverseTimeDecay
+        ):  # exact arithmetic: all at once
             return rate(tf.range(steps)).numpy().astype(np.float64)
         return np.array([float(rate(step)) for step in range(steps)])
 
     def train_step(self, images: Array, labels: Array) -> float:
         """Make one update by the compiled training function and return the loss before it."""
         self.model.reset_metrics()
-        logs = self.model.train_on_batch(self._cast(images), targets(self.recipe, labels), return_dict=True)
+        logs = self.model.train_on_batch(
+            self._cast(images), targets(self.recipe, labels), return_dict=True
+        )
         return float(logs["loss"])
 
     def evaluate(self, images: Array, labels: Array, batch_size: int) -> tuple[float, float]:
         """Return loss and accuracy by Keras' own `evaluate`."""
-        logs = self.model.evaluate(self._cast(images), targets(self.recipe, labels), batch_size=batch_size, verbose=0,
-                                   return_dict=True)
+        logs = self.model.evaluate(
+            self._cast(images),
+            targets(self.recipe, labels),
+            batch_size=batch_size,
+            verbose=0,
+            return_dict=True,
+        )
         return logs["loss"], logs["accuracy"]
 
     def state(self) -> State:
@@ -127,7 +145,12 @@ class KerasSide:
         return variables
 
     def _scalars(self, step: int) -> dict[str, float]:
-        if self.recipe.optimizer.name in ("RMSprop", "SGD"):  # ours count no steps: their rules need none
+        if self.recipe.optimizer.name in (
+            "RMSprop",
+            "SGD",
+        ):  # ours count no steps: their rules need none
             return {}
         product = getattr(self.model.optimizer, "_u_product", None)
-        return {"iteration": float(step)} | ({} if product is None else {"u_product": float(product.numpy())})
+        return {"iteration": float(step)} | (
+            {} if product is None else {"u_product": float(product.numpy())}
+        )

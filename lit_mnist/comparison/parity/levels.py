@@ -39,14 +39,24 @@ class Limits:
     weights: float
     late_loss: float = np.inf  # after step LATE
     maps: float = np.inf
-    maps_alone: float = np.inf  # of images that come alone: torch sums those in another order, see docs/parity.md
+    maps_alone: float = (
+        np.inf
+    )  # of images that come alone: torch sums those in another order, see docs/parity.md
     probabilities: float = np.inf
     step: float = np.inf
 
 
 FLOAT64 = Limits(forward=1e-13, gradient=1e-13, loss=1e-13, weights=1e-12, late_loss=1e-12)
-FLOAT32 = Limits(forward=5e-6, gradient=3e-6, loss=1e-6, weights=3e-7, maps=1e-6, maps_alone=3e-6, probabilities=2e-7,
-                 step=1e-5)
+FLOAT32 = Limits(
+    forward=5e-6,
+    gradient=3e-6,
+    loss=1e-6,
+    weights=3e-7,
+    maps=1e-6,
+    maps_alone=3e-6,
+    probabilities=2e-7,
+    step=1e-5,
+)
 LIMITS = {"float64": FLOAT64, "float32": FLOAT32}
 
 
@@ -55,8 +65,15 @@ def unchanged(ours: TorchSide) -> TorchSide:
     return ours
 
 
-def parity(recipe: Recipe, probe: Probe, dtype: str = "float64", plant: Plant = unchanged,
-           theirs: tuple[Side, Side] | None = None, forced: bool = False, training: bool = True) -> Iterator[Check]:
+def parity(
+    recipe: Recipe,
+    probe: Probe,
+    dtype: str = "float64",
+    plant: Plant = unchanged,
+    theirs: tuple[Side, Side] | None = None,
+    forced: bool = False,
+    training: bool = True,
+) -> Iterator[Check]:
     """Yield every check of `recipe` at its initial weights, and of a run over the probe's batches.
 
     In float64 the sides run freely; in float32 they can't stay together, so that only with `forced` are
@@ -115,11 +132,13 @@ def forward(ours: Side, theirs: Side, probe: Probe, limits: Limits) -> Iterator[
 
 def one_by_one(side: Side, images: Array) -> dict[str, Array]:
     """Return every layer's output of `images`, each passed alone: frameworks choose other kernels then."""
-    alone = [side.layers(images[i:i + 1]) for i in range(len(images))]
+    alone = [side.layers(images[i : i + 1]) for i in range(len(images))]
     return {name: np.concatenate([outputs[name] for outputs in alone]) for name in alone[0]}
 
 
-def _outputs(how: str, a: Mapping[str, Array], b: Mapping[str, Array], limits: Limits, maps: float) -> Iterator[Check]:
+def _outputs(
+    how: str, a: Mapping[str, Array], b: Mapping[str, Array], limits: Limits, maps: float
+) -> Iterator[Check]:
     yield same_keys("forward", a, b)
     for name in b:
         yield relative(f"forward{how}", name, a.get(name, np.nan), b[name], limits.forward)
@@ -135,11 +154,19 @@ def losses_and_gradients(ours: Side, theirs: Side, probe: Probe, limits: Limits)
     for name, given in (("", state), (" (saturated)", _saturated(ours, state))):
         ours.load(given)
         theirs.load(given)
-        (a, ours_by), (b, theirs_by) = (side.loss_and_gradients(probe.images, probe.labels) for side in (ours, theirs))
+        (a, ours_by), (b, theirs_by) = (
+            side.loss_and_gradients(probe.images, probe.labels) for side in (ours, theirs)
+        )
         yield absolute(f"loss{name}", "batch", a, b, limits.loss * max(1.0, abs(b)))
         yield same_keys(f"gradient{name}", ours_by, theirs_by)
         for weight in theirs_by:
-            yield relative(f"gradient{name}", weight, ours_by.get(weight, np.nan), theirs_by[weight], limits.gradient)
+            yield relative(
+                f"gradient{name}",
+                weight,
+                ours_by.get(weight, np.nan),
+                theirs_by[weight],
+                limits.gradient,
+            )
     ours.load(state)
     theirs.load(state)
 
@@ -148,7 +175,9 @@ def evaluation(ours: Side, theirs: Side, probe: Probe, limits: Limits) -> Iterat
     """The reported loss (regularisers included, last batch smaller) and the accuracy are equal."""
     n = min(len(probe.test_labels), 250)
     size = max(n * 2 // 5, 1)
-    a, b = (side.evaluate(probe.test_images[:n], probe.test_labels[:n], size) for side in (ours, theirs))
+    a, b = (
+        side.evaluate(probe.test_images[:n], probe.test_labels[:n], size) for side in (ours, theirs)
+    )
     yield absolute("evaluation loss", f"{n} images", a[0], b[0], limits.loss * max(1.0, abs(b[0])))
     yield absolute("evaluation accuracy", f"{n} images", a[1], b[1], 1e-6)
 
@@ -160,7 +189,9 @@ def schedule(ours: Side, theirs: Side, steps: int, dtype: str) -> Iterator[Check
     yield absolute("schedule", f"{steps} steps", a, b, 0.0)
 
 
-def trajectory(ours: Side, theirs: Side, probe: Probe, start: State, limits: Limits) -> Iterator[Check]:
+def trajectory(
+    ours: Side, theirs: Side, probe: Probe, start: State, limits: Limits
+) -> Iterator[Check]:
     """Left alone from the same start, both make the same steps: losses, weights, slots, test predictions."""
     ours.load(start)
     theirs.load(start)
@@ -173,12 +204,27 @@ def trajectory(ours: Side, theirs: Side, probe: Probe, start: State, limits: Lim
     b = theirs.state()
     yield same_keys("trajectory", a.weights, b.weights)
     for name in b.weights:
-        yield moved("trajectory", name, a.weights[name], b.weights[name], start.weights[name], limits.weights)
+        yield moved(
+            "trajectory",
+            name,
+            a.weights[name],
+            b.weights[name],
+            start.weights[name],
+            limits.weights,
+        )
     yield from _slots("slots", a, b, limits.weights)
-    yield absolute("predictions", f"{len(probe.test_labels)} images", different_predictions(ours, theirs, probe), 0, 0)
+    yield absolute(
+        "predictions",
+        f"{len(probe.test_labels)} images",
+        different_predictions(ours, theirs, probe),
+        0,
+        0,
+    )
 
 
-def teacher_forced(ours: Side, theirs: Side, probe: Probe, start: State, limits: Limits) -> Iterator[Check]:
+def teacher_forced(
+    ours: Side, theirs: Side, probe: Probe, start: State, limits: Limits
+) -> Iterator[Check]:
     """From Keras' weights and slots, copied before each step, our step ends where Keras' ends."""
     theirs.load(start)
     before = start
@@ -193,7 +239,9 @@ def teacher_forced(ours: Side, theirs: Side, probe: Probe, start: State, limits:
             arrays = mine[name], after.weights[name], before.weights[name]
             check = moved("teacher-forced", f"{name}, step {step + 1}", *arrays, limits.weights)
             yield check
-            yield replace(check, name="teacher-forced, of the step", error=check.travelled, limit=limits.step)
+            yield replace(
+                check, name="teacher-forced, of the step", error=check.travelled, limit=limits.step
+            )
         before = after
 
 
@@ -204,16 +252,26 @@ def round_trip(ours: Side, theirs: Side) -> Iterator[Check]:
         taker.load(given)
         got = taker.state()
         for weight in given.weights:
-            yield absolute("round trip", f"{weight}, {name}", got.weights[weight], given.weights[weight], 0.0)
+            yield absolute(
+                "round trip", f"{weight}, {name}", got.weights[weight], given.weights[weight], 0.0
+            )
         yield from _slots("round trip of slots", got, given, 0.0)
-        yield equal("round trip of slots", "step", (got.step, got.scalars), (given.step, given.scalars))
+        yield equal(
+            "round trip of slots", "step", (got.step, got.scalars), (given.step, given.scalars)
+        )
 
 
 def _slots(name: str, ours: State, theirs: State, limit: float) -> Iterator[Check]:
     yield equal(name, "names", sorted(ours.slots), sorted(theirs.slots))
     for slot, arrays in theirs.slots.items():
         for weight, array in arrays.items():
-            yield absolute(name, f"{slot} of {weight}", ours.slots.get(slot, {}).get(weight, np.nan), array, limit)
+            yield absolute(
+                name,
+                f"{slot} of {weight}",
+                ours.slots.get(slot, {}).get(weight, np.nan),
+                array,
+                limit,
+            )
 
 
 def different_predictions(ours: Side, theirs: Side, probe: Probe) -> int:
@@ -221,8 +279,10 @@ def different_predictions(ours: Side, theirs: Side, probe: Probe) -> int:
     last = ours.spec.output
     count = 0
     for start in range(0, len(probe.test_labels), 1000):
-        images = probe.test_images[start:start + 1000]
-        count += int((_classes(ours.layers(images)[last]) != _classes(theirs.layers(images)[last])).sum())
+        images = probe.test_images[start : start + 1000]
+        count += int(
+            (_classes(ours.layers(images)[last]) != _classes(theirs.layers(images)[last])).sum()
+        )
     return count
 
 
@@ -236,4 +296,3 @@ def _saturated(side: Side, state: State) -> State:
     last = [name for name in scaled if name.endswith("/kernel")][-1]
     scaled[last] = scaled[last] * np.asarray(_SATURATION, scaled[last].dtype)
     return replace(state, weights=scaled)
-

@@ -36,46 +36,102 @@ def rows(checks: Iterable[Check]) -> list[Row]:
 
 def record(found: Sequence[Row], checks: Sequence[Check]) -> dict[str, Any]:
     """Return rows and checks as plain values; what is only reported has the limit null."""
-    return {"passed": all(row.failed == 0 for row in found), "comparisons": len(checks),
-            "table": [asdict(row) | {"passed": row.failed == 0, "closest": _plain(row.closest)} for row in found],
-            "checks": [_plain(check) for check in checks]}
+    return {
+        "passed": all(row.failed == 0 for row in found),
+        "comparisons": len(checks),
+        "table": [
+            asdict(row) | {"passed": row.failed == 0, "closest": _plain(row.closest)}
+            for row in found
+        ],
+        "checks": [_plain(check) for check in checks],
+    }
 
 
 def table(found: Sequence[Row]) -> str:
     """Return the rows as text: comparisons, the error closest to its limit, where it occurred, the verdict."""
     head = ["check", "comparisons", "error", "limit", "where", ""]
-    return aligned([head, *[[row.name, f"{row.comparisons:,}", number(row.closest.error), finite(row.closest.limit),
-                             row.closest.part, _verdict(row)] for row in found]], numbers=range(1, 4))
+    return aligned(
+        [
+            head,
+            *[
+                [
+                    row.name,
+                    f"{row.comparisons:,}",
+                    number(row.closest.error),
+                    finite(row.closest.limit),
+                    row.closest.part,
+                    _verdict(row),
+                ]
+                for row in found
+            ],
+        ],
+        numbers=range(1, 4),
+    )
 
 
 def sentence(found: Sequence[Row]) -> str:
     """Say how it went, in one line; what failed stands in it by name."""
     comparisons = sum(row.comparisons for row in found)
-    failed = [f"{row.name} ({row.closest.part}: {number(row.closest.error)} > {finite(row.closest.limit)})"
-              for row in found if row.failed]
+    failed = [
+        f"{row.name} ({row.closest.part}: {number(row.closest.error)} > {finite(row.closest.limit)})"
+        for row in found
+        if row.failed
+    ]
     if failed:
         return f"FAILED, {len(failed)} of {len(found)} kinds of check: {'; '.join(failed)}"
     return f"all {comparisons:,} comparisons of {len(found)} kinds are within their limits"
 
 
-def page(found: Sequence[Row], about: Sequence[str], floor: Sequence[Sequence[str]] | None = None) -> str:
+def page(
+    found: Sequence[Row], about: Sequence[str], floor: Sequence[Sequence[str]] | None = None
+) -> str:
     """Return a Markdown page; `about` are its paragraphs, `floor` the lines of a second table."""
-    head = ["check", "comparisons", "error", "limit", "largest absolute", "largest relative", "of the way travelled",
-            "where", "verdict"]
-    lines = [head, *[[row.name, f"{row.comparisons:,}", number(row.closest.error), finite(row.closest.limit),
-                      *map(finite, (row.absolute, row.relative, row.travelled)), row.closest.part, _verdict(row)]
-                     for row in found]]
-    parts = [f"# Parity with Keras: {'FAILED' if any(row.failed for row in found) else 'passed'}",
-             sentence(found), *about, markdown(lines), *([markdown(floor)] if floor else [])]
+    head = [
+        "check",
+        "comparisons",
+        "error",
+        "limit",
+        "largest absolute",
+        "largest relative",
+        "of the way travelled",
+        "where",
+        "verdict",
+    ]
+    lines = [
+        head,
+        *[
+            [
+                row.name,
+                f"{row.comparisons:,}",
+                number(row.closest.error),
+                finite(row.closest.limit),
+                *map(finite, (row.absolute, row.relative, row.travelled)),
+                row.closest.part,
+                _verdict(row),
+            ]
+            for row in found
+        ],
+    ]
+    parts = [
+        f"# Parity with Keras: {'FAILED' if any(row.failed for row in found) else 'passed'}",
+        sentence(found),
+        *about,
+        markdown(lines),
+        *([markdown(floor)] if floor else []),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
 def aligned(lines: Sequence[Sequence[str]], numbers: Container[int]) -> str:
     """Return lines of cells in columns, those of `numbers` to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(cell.rjust(width) if i in numbers else cell.ljust(width)
-                               for i, (cell, width) in enumerate(zip(line, widths, strict=True))).rstrip()
-                     for line in lines)
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if i in numbers else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:
@@ -100,9 +156,15 @@ def finite(value: float | None) -> str:
 
 def _row(name: str, checks: Sequence[Check]) -> Row:
     ways = [check.travelled for check in checks if check.travelled is not None]
-    return Row(name, len(checks), sum(not check.passed for check in checks), worst(checks)[name],
-               _largest([check.difference.absolute for check in checks]),
-               _largest([check.difference.relative for check in checks]), _largest(ways) if ways else None)
+    return Row(
+        name,
+        len(checks),
+        sum(not check.passed for check in checks),
+        worst(checks)[name],
+        _largest([check.difference.absolute for check in checks]),
+        _largest([check.difference.relative for check in checks]),
+        _largest(ways) if ways else None,
+    )
 
 
 def _largest(values: Sequence[float]) -> float:
@@ -110,7 +172,10 @@ def _largest(values: Sequence[float]) -> float:
 
 
 def _plain(check: Check) -> Mapping[str, Any]:
-    return asdict(check) | {"passed": check.passed, "limit": check.limit}  # infinity becomes null in JSON
+    return asdict(check) | {
+        "passed": check.passed,
+        "limit": check.limit,
+    }  # infinity becomes null in JSON
 
 
 def _verdict(row: Row) -> str:

@@ -30,8 +30,13 @@ class Probe:
     rates: int = 2000  # steps whose learning rates are compared
 
 
-def probe_of(prepared: Prepared, recipe: Recipe, steps: int, seed: int | None = None,
-             test_images: int = 10_000) -> Probe:
+def probe_of(
+    prepared: Prepared,
+    recipe: Recipe,
+    steps: int,
+    seed: int | None = None,
+    test_images: int = 10_000,
+) -> Probe:
     """Return the first `steps` batches that training takes under `seed` (default: the recipe's), and the test set."""
     images = channels_last(prepared.train.images)
     labels = prepared.train.labels
@@ -39,11 +44,20 @@ def probe_of(prepared: Prepared, recipe: Recipe, steps: int, seed: int | None = 
     batches = []
     for epoch in range(-(-steps // per_epoch)):
         order = permutation(recipe.seed if seed is None else seed, epoch, len(labels))
-        parts = [order[start:start + recipe.batch_size] for start in range(0, len(order), recipe.batch_size)]
-        batches += [(images[part], labels[part]) for part in parts[:steps - len(batches)]]
+        parts = [
+            order[start : start + recipe.batch_size]
+            for start in range(0, len(order), recipe.batch_size)
+        ]
+        batches += [(images[part], labels[part]) for part in parts[: steps - len(batches)]]
     test = slice(test_images)
-    return Probe(images[:FORWARD_IMAGES], labels[:FORWARD_IMAGES], batches,
-                 channels_last(prepared.test.images[test]), prepared.test.labels[test], per_epoch * recipe.epochs)
+    return Probe(
+        images[:FORWARD_IMAGES],
+        labels[:FORWARD_IMAGES],
+        batches,
+        channels_last(prepared.test.images[test]),
+        prepared.test.labels[test],
+        per_epoch * recipe.epochs,
+    )
 
 
 def random_probe(spec: s.NetworkSpec, seed: int, steps: int = 3, batch: int = 8) -> Probe:
@@ -51,8 +65,10 @@ def random_probe(spec: s.NetworkSpec, seed: int, steps: int = 3, batch: int = 8)
     generator = np.random.default_rng(seed)
 
     def draw(n: int) -> tuple[Array, Array]:
-        return (generator.normal(size=(n, *spec.input_shape)).astype(np.float32),
-                generator.integers(0, spec.classes, n))
+        return (
+            generator.normal(size=(n, *spec.input_shape)).astype(np.float32),
+            generator.integers(0, spec.classes, n),
+        )
 
     return Probe(*draw(batch), [draw(batch) for _ in range(steps)], *draw(3 * batch), rates=500)
 
@@ -66,16 +82,36 @@ def comparable_recipe(config: Mapping[str, Any], name: str) -> Recipe:
     return replace(plain_recipe(read_spec(config), name), data=DataOptions(**options))
 
 
-def plain_recipe(spec: s.NetworkSpec, name: str = "plain", optimizer: str = "RMSprop", seed: int = 1,
-                 **arguments: Any) -> Recipe:
+def plain_recipe(
+    spec: s.NetworkSpec,
+    name: str = "plain",
+    optimizer: str = "RMSprop",
+    seed: int = 1,
+    **arguments: Any,
+) -> Recipe:
     """Return a recipe around `spec` with an optimiser and nothing else."""
-    return Recipe(name, {}, spec, DataOptions(dataset="digits"), Component(optimizer, arguments), None, 0.0, None,
-                  64, 1000, 1, seed, None)
+    return Recipe(
+        name,
+        {},
+        spec,
+        DataOptions(dataset="digits"),
+        Component(optimizer, arguments),
+        None,
+        0.0,
+        None,
+        64,
+        1000,
+        1,
+        seed,
+        None,
+    )
 
 
 def without_dropout(recipe: Recipe) -> Recipe:
     """Return the recipe with every layer that draws random numbers silenced: the frameworks draw differently."""
-    layers = tuple(_silent(layer) if isinstance(layer, s.Stochastic) else layer for layer in recipe.spec.layers)
+    layers = tuple(
+        _silent(layer) if isinstance(layer, s.Stochastic) else layer for layer in recipe.spec.layers
+    )
     return replace(recipe, spec=replace(recipe.spec, layers=layers))
 
 

@@ -19,15 +19,21 @@ class Remote:
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
         self.spec = recipe.spec
         self._pipe, far = context.Pipe()
-        self._process = context.Process(target=_serve, args=(far, recipe, dtype, threads), daemon=True)
+        self._process = context.Process(
+            target=_serve, args=(far, recipe, dtype, threads), daemon=True
+        )
         self._process.start()
         far.close()
 
     def __enter__(self) -> Remote:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-                 ) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._pipe.close()
         self._process.join(10)
         self._process.kill()
@@ -66,7 +72,9 @@ class Remote:
 
     def _ask(self, name: str, *arguments: Any) -> Any:
         self._pipe.send((name, arguments))
-        return self._pipe.recv()  # EOFError where the other process has died; its words are on standard error
+        return (
+            self._pipe.recv()
+        )  # EOFError where the other process has died; its words are on standard error
 
 
 def _serve(pipe: Connection, recipe: Recipe, dtype: str, threads: int) -> None:

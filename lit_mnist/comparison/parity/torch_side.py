@@ -47,8 +47,14 @@ class TorchSide:
 
     def structure(self) -> dict[str, tuple[tuple[int, ...], int]]:
         """Return layer name -> (output shape, parameters), counted on the modules."""
-        shapes = {name: array.shape[1:] for name, array in self.layers(np.zeros((1, *self.spec.input_shape))).items()}
-        return {name: (tuple(shape), _parameters(getattr(self.network, name))) for name, shape in shapes.items()}
+        shapes = {
+            name: array.shape[1:]
+            for name, array in self.layers(np.zeros((1, *self.spec.input_shape))).items()
+        }
+        return {
+            name: (tuple(shape), _parameters(getattr(self.network, name)))
+            for name, shape in shapes.items()
+        }
 
     def layers(self, images: Array) -> dict[str, Array]:
         """Return every named module's output in evaluation, the last one's as probabilities."""
@@ -58,12 +64,23 @@ class TorchSide:
         """Return loss with penalty and its gradients, by the network's fast training order."""
         self.network.train()
         loss = _with_penalty(self.step.compute_gradients(self._batch(images, labels)))
-        gradients = {key: p.grad.numpy().copy() for key, p in self.network.named_parameters() if p.grad is not None}
+        gradients = {
+            key: p.grad.numpy().copy()
+            for key, p in self.network.named_parameters()
+            if p.grad is not None
+        }
         self.network.zero_grad()  # the step finds none, and leaves none
-        state = {key: gradients.get(key, np.zeros(value.shape)) for key, value in self.network.state_dict().items()}
+        state = {
+            key: gradients.get(key, np.zeros(value.shape))
+            for key, value in self.network.state_dict().items()
+        }
         moved = {layer.name: layer.trainable for layer in self.spec.layers}
         weights = from_torch(self.spec, state)
-        return loss, {name: weights[name] for name in weights if name.split("/")[1] in moved[name.split("/")[0]]}
+        return loss, {
+            name: weights[name]
+            for name in weights
+            if name.split("/")[1] in moved[name.split("/")[0]]
+        }
 
     def rates(self, steps: int) -> Array:
         """Return the learning rates that training sets before each update."""
@@ -73,7 +90,11 @@ class TorchSide:
 
     def train_step(self, images: Array, labels: Array) -> float:
         """Make one update, at the step's own rate, and return the loss before it."""
-        rate = None if self.schedule is None else self._table(self.schedule, self.steps_made + 1)[self.steps_made]
+        rate = (
+            None
+            if self.schedule is None
+            else self._table(self.schedule, self.steps_made + 1)[self.steps_made]
+        )
         self.network.train()
         result = self.step(self._batch(images, labels), rate, None)
         self.steps_made += 1
@@ -84,11 +105,15 @@ class TorchSide:
         self.network.eval()
         total = correct = 0.0
         for start in range(0, len(labels), batch_size):
-            batch = self._batch(*(values[start:start + batch_size] for values in (images, labels)))
+            batch = self._batch(
+                *(values[start : start + batch_size] for values in (images, labels))
+            )
             with torch.no_grad():
                 logits = self.network(batch.images)
                 loss = self.step.loss(self.network, logits, batch.labels)
-                result = StepResult(loss, self.step.penalty(self.network), logits, batch.labels, batch.total)
+                result = StepResult(
+                    loss, self.step.penalty(self.network), logits, batch.labels, batch.total
+                )
             total += _with_penalty(result) * batch.total
             correct += float((predicted_classes(logits) == batch.labels).sum())
         return total / len(labels), correct / len(labels)
@@ -96,8 +121,12 @@ class TorchSide:
     def state(self) -> State:
         """Return a copy of weights, slots and counts."""
         optimizer = self.step.optimizer
-        return State(self.network.named_weights(), named_slots(self.network, optimizer), named_scalars(optimizer),
-                     self.steps_made)
+        return State(
+            self.network.named_weights(),
+            named_slots(self.network, optimizer),
+            named_scalars(optimizer),
+            self.steps_made,
+        )
 
     def load(self, state: State) -> None:
         """Take over weights, slots and counts."""
@@ -113,19 +142,30 @@ class TorchSide:
 
     def _batch(self, images: Array, labels: Array) -> Batch:
         tensor = as_images(images).to(next(self.network.parameters()).dtype)
-        return Batch(tensor.contiguous(memory_format=torch.channels_last), torch.from_numpy(labels), len(labels))
+        return Batch(
+            tensor.contiguous(memory_format=torch.channels_last),
+            torch.from_numpy(labels),
+            len(labels),
+        )
 
 
 def build_torch_side(recipe: Recipe, dtype: str, total_steps: int = 10_000) -> TorchSide:
     """Return our side of a recipe, at its initial weights, in ``float32`` or ``float64``."""
     network = Network(recipe.spec, recipe.seed).to(getattr(torch, dtype))
     settings = dict(recipe.optimizer.arguments)
-    optimizer = optimizer_over(network, lambda groups: getattr(optimizers, recipe.optimizer.name)(groups, **settings),
-                               recipe.weight_decay)
+    optimizer = optimizer_over(
+        network,
+        lambda groups: getattr(optimizers, recipe.optimizer.name)(groups, **settings),
+        recipe.weight_decay,
+    )
     schedule = None
     if recipe.schedule is not None:
         schedule = getattr(schedules, recipe.schedule.name)(**recipe.schedule.arguments)
-    clipping = None if recipe.clipping is None else Clipping(recipe.clipping.value, recipe.clipping.algorithm)
+    clipping = (
+        None
+        if recipe.clipping is None
+        else Clipping(recipe.clipping.value, recipe.clipping.algorithm)
+    )
     return TorchSide(Step(network, optimizer, clipping=clipping), schedule, total_steps=total_steps)
 
 
@@ -133,18 +173,24 @@ def layer_outputs(network: Network, images: Array) -> dict[str, Array]:
     """Return every named module's output in evaluation, in Keras' layout, the last one's as probabilities."""
     spec = network.spec
     outputs = {}
-    hooks = [getattr(network, name).register_forward_hook(
-        lambda module, args, output, name=name: outputs.__setitem__(name, output)) for name in spec.names]
+    hooks = [
+        getattr(network, name).register_forward_hook(
+            lambda module, args, output, name=name: outputs.__setitem__(name, output)
+        )
+        for name in spec.names
+    ]
     pixels = as_images(images).to(next(network.parameters()).dtype)
     try:
         network.eval()
         with torch.no_grad():
             logits = network(pixels.contiguous(memory_format=torch.channels_last))
-            outputs[spec.output] = network.probabilities(logits)[:, -spec.units:]
+            outputs[spec.output] = network.probabilities(logits)[:, -spec.units :]
     finally:
         for hook in hooks:
             hook.remove()
-    return {name: _keras_layout(spec, spec[name], output.numpy()) for name, output in outputs.items()}
+    return {
+        name: _keras_layout(spec, spec[name], output.numpy()) for name, output in outputs.items()
+    }
 
 
 def _with_penalty(result: StepResult) -> float:
@@ -165,4 +211,6 @@ def _keras_layout(spec: NetworkSpec, info: LayerInfo, output: Array) -> Array:
     if image is None:
         return output
     height, width, channels = image
-    return output.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).reshape(len(output), -1)
+    return (
+        output.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).reshape(len(output), -1)
+    )

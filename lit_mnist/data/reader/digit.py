@@ -80,17 +80,25 @@ def _ink_on_page(grey: np.ndarray, longest: int) -> tuple[Ink, tuple[float, floa
     """Return the ink of the sheet, and its place: top and left in pixels worked on, and the scale of those."""
     grey = np.asarray(grey, float)
     if min(grey.shape) < _SMALLEST:
-        raise DataError(f"{grey.shape[1]} x {grey.shape[0]} pixels; accepted: at least {_SMALLEST} x {_SMALLEST}")
+        raise DataError(
+            f"{grey.shape[1]} x {grey.shape[0]} pixels; accepted: at least {_SMALLEST} x {_SMALLEST}"
+        )
     small = shrink(grey, longest)
     page, (top, left) = cut_out_page(small)
     return find_ink(page), (top, left, max(grey.shape) / max(small.shape))
 
 
-def _digit(ink: Ink, kept: np.ndarray, place: tuple[float, float, float], dropped: float = 0.0) -> Digit:
+def _digit(
+    ink: Ink, kept: np.ndarray, place: tuple[float, float, float], dropped: float = 0.0
+) -> Digit:
     rows, columns = cropped(kept)
     top, left, scale = place
-    box = (scale * float(rows.start + top), scale * float(columns.start + left),
-           scale * float(rows.stop + top), scale * float(columns.stop + left))
+    box = (
+        scale * float(rows.start + top),
+        scale * float(columns.start + left),
+        scale * float(rows.stop + top),
+        scale * float(columns.stop + left),
+    )
     edge = kept[0].sum() + kept[-1].sum() + kept[1:-1, 0].sum() + kept[1:-1, -1].sum()
     border = float(edge) / (2 * sum(kept.shape))
     around = tuple(slice(max(0, side.start - 2), side.stop + 2) for side in (rows, columns))

@@ -73,7 +73,9 @@ def dark_contrast(grey: np.ndarray) -> np.ndarray:
         limit = max(_FAINTEST, 0.5 * otsu(difference))
         blank = (np.abs(difference) < limit).astype(float)
         weight = ndimage.gaussian_filter(blank, spread, mode="nearest")
-        level = ndimage.gaussian_filter(blank * small, spread, mode="nearest") / np.maximum(weight, 1e-6)
+        level = ndimage.gaussian_filter(blank * small, spread, mode="nearest") / np.maximum(
+            weight, 1e-6
+        )
         paper = np.where(weight > 0.02, level, paper)
     return _enlarged(paper, grey.shape) - grey
 
@@ -105,7 +107,9 @@ def separability(values: np.ndarray, lighter: np.ndarray) -> float:
     variance = values.var()
     if variance == 0 or share in (0, 1):
         return 0.0
-    return float(share * (1 - share) * (values[~lighter].mean() - values[lighter].mean()) ** 2 / variance)
+    return float(
+        share * (1 - share) * (values[~lighter].mean() - values[lighter].mean()) ** 2 / variance
+    )
 
 
 def otsu(values: np.ndarray, bins: int = 128) -> float:
@@ -125,5 +129,7 @@ def otsu(values: np.ndarray, bins: int = 128) -> float:
     with np.errstate(invalid="ignore", divide="ignore"):
         gap = (sums[-1] - sums[:-1]) / above - sums[:-1] / below
         between = np.nan_to_num(below * above * gap**2)
-    best = np.flatnonzero(between >= between.max() * (1 - 1e-9))  # a gap gives a plateau: take its middle
+    best = np.flatnonzero(
+        between >= between.max() * (1 - 1e-9)
+    )  # a gap gives a plateau: take its middle
     return float(edges[1:][best].mean())

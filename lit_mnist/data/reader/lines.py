@@ -40,11 +40,15 @@ def _profile(strips: np.ndarray, step: float) -> np.ndarray:
     """The contrast that nearly all strips reach along each line that falls by `step` rows a strip."""
     y = np.arange(len(strips))
     offsets = step * (np.arange(_STRIPS) - (_STRIPS - 1) / 2)
-    moved = [np.interp(y + offset, y, strip) for offset, strip in zip(offsets, strips.T, strict=True)]
+    moved = [
+        np.interp(y + offset, y, strip) for offset, strip in zip(offsets, strips.T, strict=True)
+    ]
     return np.partition(moved, _MISSING, axis=0)[_MISSING]
 
 
-def _mended(contrast: np.ndarray, line: np.ndarray, rows: np.ndarray, slope: float, ink: float) -> np.ndarray:
+def _mended(
+    contrast: np.ndarray, line: np.ndarray, rows: np.ndarray, slope: float, ink: float
+) -> np.ndarray:
     """Replace the pixels of lines by what lies above and below them, save where a stroke is darker than its line."""
     height, width = contrast.shape
     y = np.arange(height)
@@ -58,5 +62,7 @@ def _mended(contrast: np.ndarray, line: np.ndarray, rows: np.ndarray, slope: flo
         across = np.interp(y, y[~hidden], contrast[~hidden, x])
         level = np.interp(y - offset, y, line)
         darker = contrast[:, x] > level + 0.4 * (ink - level)
-        mended[:, x] = np.where(hidden & ~darker, np.minimum(across, contrast[:, x]), contrast[:, x])
+        mended[:, x] = np.where(
+            hidden & ~darker, np.minimum(across, contrast[:, x]), contrast[:, x]
+        )
     return mended

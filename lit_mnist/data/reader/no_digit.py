@@ -10,8 +10,16 @@ from .strokes import Strokes
 # Fashion-MNIST and training photographs of cats and dogs, with the probabilities of two networks
 # (`python -m benchmarks.own_digits --fit` makes it again); the intercept is moved by 0.5 towards digits.
 INTERCEPT = -29.19
-WEIGHTS = {"variation": -17.48, "separability": 42.19, "fill": -16.29, "border": -34.62, "dropped": -13.43,
-           "pieces": -1.22, "holes": 0.67, "uncertainty": -5.98}
+WEIGHTS = {
+    "variation": -17.48,
+    "separability": 42.19,
+    "fill": -16.29,
+    "border": -34.62,
+    "dropped": -13.43,
+    "pieces": -1.22,
+    "holes": 0.67,
+    "uncertainty": -5.98,
+}
 _SURE = 0.06  # uncertainties below say more about a network's loss (label smoothing) than about the picture
 
 
@@ -23,7 +31,9 @@ def measurements(strokes: Strokes, probability: float) -> dict[str, float]:
 
 def log_odds(strokes: Strokes, probability: float) -> float:
     """Return the logarithm of the odds that the strokes are a digit's."""
-    return INTERCEPT + sum(WEIGHTS[name] * value for name, value in measurements(strokes, probability).items())
+    return INTERCEPT + sum(
+        WEIGHTS[name] * value for name, value in measurements(strokes, probability).items()
+    )
 
 
 def doubt(strokes: Strokes, probability: float) -> str | None:

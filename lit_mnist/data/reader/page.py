@@ -53,7 +53,9 @@ def _page(small: np.ndarray) -> np.ndarray | None:
 def _smallest_rectangle(mask: np.ndarray) -> float:
     """The area of the smallest rectangle around `mask`; one of its sides lies along the convex hull."""
     pixels = np.argwhere(mask)
-    points = np.concatenate([pixels, pixels + [0, 1], pixels + [1, 0], pixels + [1, 1]]).astype(float)
+    points = np.concatenate([pixels, pixels + [0, 1], pixels + [1, 0], pixels + [1, 1]]).astype(
+        float
+    )
     try:
         corners = points[ConvexHull(points).vertices]
     except QhullError:

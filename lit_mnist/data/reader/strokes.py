@@ -45,8 +45,15 @@ def measure(mask: np.ndarray, contrast: np.ndarray, border: float, dropped: floa
     least = 0.002 * max(extent(mask)) ** 2  # pixels; smaller ones are ragged edges
     holes = _count(depth == 0, least) - 1
     pieces = _count(mask, least, corners=True)
-    return Strokes(float(widths.std() / widths.mean()), separability(raised, raised < otsu(raised)),
-                   float(mask[cropped(mask)].mean()), border, dropped, pieces, holes)
+    return Strokes(
+        float(widths.std() / widths.mean()),
+        separability(raised, raised < otsu(raised)),
+        float(mask[cropped(mask)].mean()),
+        border,
+        dropped,
+        pieces,
+        holes,
+    )
 
 
 def _count(mask: np.ndarray, least: float, corners: bool = False) -> int:

@@ -21,23 +21,33 @@ def load(options: DataOptions) -> Dataset:
     cls = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[options.dataset]
     root = Path(options.root) if options.root else default_root()
     train, test = _opened(cls, root, options)
-    return Dataset(options.dataset, np.asarray(train.data), np.asarray(train.targets, np.int64),
-                   np.asarray(test.data), np.asarray(test.targets, np.int64), tuple(train.classes))
+    return Dataset(
+        options.dataset,
+        np.asarray(train.data),
+        np.asarray(train.targets, np.int64),
+        np.asarray(test.data),
+        np.asarray(test.targets, np.int64),
+        tuple(train.classes),
+    )
 
 
 def _opened(cls: Any, root: Path, options: DataOptions) -> tuple[Any, Any]:
     archive = root / cls.filename
-    ways = (f"ways out: another address (--data.mirror ADDRESS of {cls.filename}), or {cls.filename} by hand in {root}")
+    ways = f"ways out: another address (--data.mirror ADDRESS of {cls.filename}), or {cls.filename} by hand in {root}"
     try:
         return cls(root, train=True), cls(root, train=False)
     except RuntimeError:  # not there, or files with another MD5
         if not options.download and not archive.is_file():
-            raise MissingError(f"{options.dataset} not found: {root / cls.base_folder} lacks its files or they are "
-                               f"damaged (download is off); {ways}") from None
+            raise MissingError(
+                f"{options.dataset} not found: {root / cls.base_folder} lacks its files or they are "
+                f"damaged (download is off); {ways}"
+            ) from None
     try:
         if not archive.is_file():
             write_bytes(archive, fetch(options.mirror or cls.url, cls.tgz_md5))
         return cls(root, train=True, download=True), cls(root, train=False)
     except (DownloadError, RuntimeError, OSError) as error:
-        raise MissingError(f"{options.dataset} not found: {root / cls.base_folder} lacks its files "
-                           f"({error}); {ways}") from error
+        raise MissingError(
+            f"{options.dataset} not found: {root / cls.base_folder} lacks its files "
+            f"({error}); {ways}"
+        ) from error

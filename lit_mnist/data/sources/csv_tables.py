@@ -24,10 +24,14 @@ def load(options: DataOptions, shape: Shape | None) -> Dataset:
         return dataset_of(options, _read(root, shape), None)
     train, validation, test = (_one(root, words) for words in (("train",), ("val",), ("test",)))
     if train is None:
-        raise DataError(f"{root}: holds no *train*.csv; accepted: a CSV file, or a folder with one, such as train.csv "
-                        "or mnist_train.csv, and maybe a *test*.csv")
-    parts = [None if path is None or not _has_labels(path, train) else _read(path, shape)
-             for path in (validation, test)]
+        raise DataError(
+            f"{root}: holds no *train*.csv; accepted: a CSV file, or a folder with one, such as train.csv "
+            "or mnist_train.csv, and maybe a *test*.csv"
+        )
+    parts = [
+        None if path is None or not _has_labels(path, train) else _read(path, shape)
+        for path in (validation, test)
+    ]
     return dataset_of(options, _read(train, shape), parts[1], parts[0])
 
 
@@ -37,17 +41,24 @@ def own_root(options: DataOptions) -> Path:
         raise DataError(f"data.dataset = {options.dataset!r} needs --data.root: where it lies")
     root = Path(options.root)
     if not root.exists():
-        raise DataError(f"data.root = {str(root)!r}: no such file or folder; accepted: where the {options.dataset} "
-                        "data set lies")
+        raise DataError(
+            f"data.root = {str(root)!r}: no such file or folder; accepted: where the {options.dataset} "
+            "data set lies"
+        )
     return root
 
 
 def _one(folder: Path, words: tuple[str, ...]) -> Path | None:
-    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".csv"
-             and any(word in path.stem.lower() for word in words)]
+    files = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() == ".csv" and any(word in path.stem.lower() for word in words)
+    ]
     if len(files) > 1:
-        raise DataError(f"{folder}: {', '.join(path.name for path in files)} may all be the {words[0]} table; "
-                        "accepted: one of them")
+        raise DataError(
+            f"{folder}: {', '.join(path.name for path in files)} may all be the {words[0]} table; "
+            "accepted: one of them"
+        )
     return files[0] if files else None
 
 
@@ -66,18 +77,29 @@ def _has_labels(path: Path, train: Path) -> bool:
 def _read(path: Path, shape: Shape | None) -> Table:
     first = _first_line(path)
     named = not all(_is_number(cell) for cell in first)
-    column = next((i for i, name in enumerate(first) if name.lower() in ("label", "class")), 0) if named else 0
+    column = (
+        next((i for i, name in enumerate(first) if name.lower() in ("label", "class")), 0)
+        if named
+        else 0
+    )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about a table without lines, said below
-            values = np.loadtxt(path, np.float32, delimiter=",", skiprows=int(named), ndmin=2,
-                                encoding="utf-8-sig")
+            values = np.loadtxt(
+                path, np.float32, delimiter=",", skiprows=int(named), ndmin=2, encoding="utf-8-sig"
+            )
     except ValueError as error:
-        raise DataError(f"{path}: {' '.join(str(error).split())[:200]}; accepted: a label and one number a pixel in "
-                        "every line") from error
+        raise DataError(
+            f"{path}: {' '.join(str(error).split())[:200]}; accepted: a label and one number a pixel in "
+            "every line"
+        ) from error
     if values.size == 0 or values.shape[1] < 2:
-        raise DataError(f"{path}: {len(values)} lines of numbers; accepted: a label and one number a pixel in each")
-    labels = as_labels(values[:, column], f"{path}, column {first[column] if named else column + 1}")
+        raise DataError(
+            f"{path}: {len(values)} lines of numbers; accepted: a label and one number a pixel in each"
+        )
+    labels = as_labels(
+        values[:, column], f"{path}, column {first[column] if named else column + 1}"
+    )
     return as_pictures(np.delete(values, column, axis=1), shape, str(path)), labels
 
 

@@ -21,7 +21,8 @@ def load(options: DataOptions, note: str | None = None) -> Dataset:
     bunch: Any = load_digits()
     images: Any = zoom(bunch.images, (1, 3.5, 3.5), order=1, grid_mode=True, mode="nearest")
     images = np.clip(np.rint(images * (255 / 16)), 0, 255).astype(np.uint8)
-    train, test = train_test_split(np.arange(len(images)), test_size=TEST_IMAGES, stratify=bunch.target,
-                                   random_state=0)
+    train, test = train_test_split(
+        np.arange(len(images)), test_size=TEST_IMAGES, stratify=bunch.target, random_state=0
+    )
     labels = bunch.target.astype(np.int64)
     return Dataset("digits", images[train], labels[train], images[test], labels[test], note=note)

@@ -18,10 +18,18 @@ from .mnist import MissingError
 
 _ADDRESS = "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip"
 _MD5 = "58c8d27c78d21e728a6bc7b3cc06412e"
-_MERGED = (*DIGITS, *string.ascii_uppercase, *"abdefghnqrt")  # letters whose cases look alike are one class
+_MERGED = (
+    *DIGITS,
+    *string.ascii_uppercase,
+    *"abdefghnqrt",
+)  # letters whose cases look alike are one class
 CLASS_NAMES = {
-    "byclass": (*DIGITS, *string.ascii_uppercase, *string.ascii_lowercase), "bymerge": _MERGED, "balanced": _MERGED,
-    "letters": tuple(string.ascii_lowercase), "digits": DIGITS, "mnist": DIGITS,
+    "byclass": (*DIGITS, *string.ascii_uppercase, *string.ascii_lowercase),
+    "bymerge": _MERGED,
+    "balanced": _MERGED,
+    "letters": tuple(string.ascii_lowercase),
+    "digits": DIGITS,
+    "mnist": DIGITS,
 }
 
 
@@ -43,8 +51,11 @@ def load(options: DataOptions) -> Dataset:
 
 def _paths(options: DataOptions) -> list[tuple[Path, Path]]:
     folder = (Path(options.root) if options.root else default_root()) / "EMNIST" / "raw"
-    stems = [f"emnist-{options.emnist_split}-{part}-{content}-ubyte" for part in ("train", "test")
-             for content in ("images-idx3", "labels-idx1")]
+    stems = [
+        f"emnist-{options.emnist_split}-{part}-{content}-ubyte"
+        for part in ("train", "test")
+        for content in ("images-idx3", "labels-idx1")
+    ]
     absent = [stem for stem in stems if not find_idx(folder / stem)]
     if absent:
         _fetch(options, folder, absent)
@@ -54,8 +65,10 @@ def _paths(options: DataOptions) -> list[tuple[Path, Path]]:
 
 def _fetch(options: DataOptions, folder: Path, absent: list[str]) -> None:
     address = options.mirror or _ADDRESS
-    ways = (f"ways out: another address (--data.mirror ADDRESS of gzip.zip), or the files by hand, plain or .gz, under "
-            f"these names in {folder}")
+    ways = (
+        f"ways out: another address (--data.mirror ADDRESS of gzip.zip), or the files by hand, plain or .gz, under "
+        f"these names in {folder}"
+    )
     lacking = f"emnist not found: {folder} lacks {', '.join(absent)}"
     if not options.download:
         raise MissingError(f"{lacking} (download is off); {ways}")

@@ -17,7 +17,11 @@ from ..pictures import SUFFIXES, picture, quiet
 from .csv_tables import own_root
 from .tables import Shape, draw_test
 
-_PARTS = {"train": ("train", "training"), "validation": ("validation", "val", "valid"), "test": ("test", "testing")}
+_PARTS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test", "testing"),
+}
 _ORDER = 0  # seed of the training files' order, which ids such as train:17 count through
 _NAMED = 5  # damaged files that a message lists
 
@@ -50,8 +54,10 @@ def load(options: DataOptions, shape: Shape | None) -> Dataset:
     """
     root = own_root(options)
     if shape is None or shape[2] not in (1, 3):
-        raise DataError(f"{root}: the pictures of a folder take the size of a network's input, {shape}; accepted: "
-                        "height, width and 1 channel (grey) or 3 (colour)")
+        raise DataError(
+            f"{root}: the pictures of a folder take the size of a network's input, {shape}; accepted: "
+            "height, width and 1 channel (grey) or 3 (colour)"
+        )
     names, parts = _listed(root)
     train = parts["train"]
     validation = parts.get("validation")
@@ -60,8 +66,12 @@ def load(options: DataOptions, shape: Shape | None) -> Dataset:
     if test is None:
         left, drawn = draw_test(train.labels, options)
         train, test = train.at(left), train.at(drawn)
-        notes.append(f"{root} has no test folder: {len(test)} pictures, drawn from each class, are its test images")
-    train = train.at(np.random.default_rng(_ORDER).permutation(len(train)))  # else the last ones are all of one class
+        notes.append(
+            f"{root} has no test folder: {len(test)} pictures, drawn from each class, are its test images"
+        )
+    train = train.at(
+        np.random.default_rng(_ORDER).permutation(len(train))
+    )  # else the last ones are all of one class
     trained = train if validation is None else train + validation
     arrays = [_decoded(files, shape, options) for files in (trained, test)]
     kept = [np.array(decoded.kept, np.int64) for decoded in arrays]
@@ -69,29 +79,49 @@ def load(options: DataOptions, shape: Shape | None) -> Dataset:
         raise DataError(f"{root}: a class has no picture that can be read: {arrays[0].damaged[0]}")
     notes += _damaged([*arrays[0].damaged, *arrays[1].damaged], root)
     own = int((kept[0] >= len(train)).sum())
-    return Dataset("folder", arrays[0].pictures, trained.labels[kept[0]], arrays[1].pictures, test.labels[kept[1]],
-                   names, "; ".join(notes) or None, own)
+    return Dataset(
+        "folder",
+        arrays[0].pictures,
+        trained.labels[kept[0]],
+        arrays[1].pictures,
+        test.labels[kept[1]],
+        names,
+        "; ".join(notes) or None,
+        own,
+    )
 
 
 def _listed(root: Path) -> tuple[tuple[str, ...], dict[str, Files]]:
-    folders = {part: next((root / name for name in names if (root / name).is_dir()), None)
-               for part, names in _PARTS.items()}
+    folders = {
+        part: next((root / name for name in names if (root / name).is_dir()), None)
+        for part, names in _PARTS.items()
+    }
     if folders["train"] is None:
         folders = {"train": root}
     present = {part: folder for part, folder in folders.items() if folder is not None}
     names = _classes(present["train"])
     for folder in present.values():
         if _classes(folder) != names:
-            raise DataError(f"{folder}: holds the classes {', '.join(_classes(folder))}; accepted: those of "
-                            f"{present['train']}: {', '.join(names)}")
+            raise DataError(
+                f"{folder}: holds the classes {', '.join(_classes(folder))}; accepted: those of "
+                f"{present['train']}: {', '.join(names)}"
+            )
     return names, {part: _files(folder, names) for part, folder in present.items()}
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
-    names = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
+    names = tuple(
+        sorted(
+            path.name
+            for path in folder.iterdir()
+            if path.is_dir() and not path.name.startswith(".")
+        )
+    )
     if len(names) < 2:
-        raise DataError(f"{folder}: holds {len(names)} folders; accepted: one folder of pictures a class, at least two "
-                        "(or folders train and test that hold them)")
+        raise DataError(
+            f"{folder}: holds {len(names)} folders; accepted: one folder of pictures a class, at least two "
+            "(or folders train and test that hold them)"
+        )
     return names
 
 
@@ -99,9 +129,13 @@ def _files(folder: Path, names: tuple[str, ...]) -> Files:
     paths = []
     labels = []
     for label, name in enumerate(names):
-        pictures = sorted(path for path in (folder / name).rglob("*") if path.suffix.lower() in SUFFIXES)
+        pictures = sorted(
+            path for path in (folder / name).rglob("*") if path.suffix.lower() in SUFFIXES
+        )
         if not pictures:
-            raise DataError(f"{folder / name}: holds no pictures; accepted: files that end in {', '.join(SUFFIXES)}")
+            raise DataError(
+                f"{folder / name}: holds no pictures; accepted: files that end in {', '.join(SUFFIXES)}"
+            )
         paths += pictures
         labels += [label] * len(pictures)
     return Files(paths, np.array(labels, np.int64))
@@ -120,7 +154,9 @@ def _decoded(files: Files, shape: Shape, options: DataOptions) -> Decoded:
 
     decoded = decode_or_map(files.paths, shape, all_of_them, options.memory_fraction)
     if decoded.damaged and options.on_damaged == "error":
-        raise DataError(f"{decoded.damaged[0]} (data.on_damaged = 'error'; 'skip' leaves such files out)")
+        raise DataError(
+            f"{decoded.damaged[0]} (data.on_damaged = 'error'; 'skip' leaves such files out)"
+        )
     return decoded
 
 
@@ -128,4 +164,6 @@ def _damaged(messages: list[str], root: Path) -> list[str]:
     if not messages:
         return []
     more = f" and {len(messages) - _NAMED} more" if len(messages) > _NAMED else ""
-    return [f"{root}: {len(messages)} damaged files are left out: {'; '.join(messages[:_NAMED])}{more}"]
+    return [
+        f"{root}: {len(messages)} damaged files are left out: {'; '.join(messages[:_NAMED])}{more}"
+    ]

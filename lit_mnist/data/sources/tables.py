@@ -1,5 +1,4 @@
-"""What CSV tables and arrays of one's own have in common: pixels and labels of many forms, a test part where none is.
-"""
+"""What CSV tables and arrays have in common: pixels and labels of many forms, a test part where none is."""
 
 from __future__ import annotations
 
@@ -30,8 +29,10 @@ def as_pictures(values: np.ndarray, shape: Shape | None, name: str) -> np.ndarra
     if pictures.ndim == 4 and pictures.shape[3] == 1:
         pictures = pictures[..., 0]
     if pictures.ndim not in (3, 4) or (pictures.ndim == 4 and pictures.shape[3] != 3):
-        raise DataError(f"{name}: images of shape {values.shape}; accepted: (n, pixels), (n, height, width), "
-                        "(n, height, width, 1 or 3), (n, 1 or 3, height, width)")
+        raise DataError(
+            f"{name}: images of shape {values.shape}; accepted: (n, pixels), (n, height, width), "
+            "(n, height, width, 1 or 3), (n, 1 or 3, height, width)"
+        )
     return np.ascontiguousarray(pictures)
 
 
@@ -39,11 +40,15 @@ def _as_bytes(values: np.ndarray, name: str) -> np.ndarray:
     if values.dtype == np.uint8:
         return values
     if values.dtype.kind not in "fiub":
-        raise DataError(f"{name}: images of type {values.dtype}; accepted: numbers 0 to 255, or 0 to 1")
+        raise DataError(
+            f"{name}: images of type {values.dtype}; accepted: numbers 0 to 255, or 0 to 1"
+        )
     low = float(values.min())
     high = float(values.max())
     if not (low >= 0 and high <= 255):  # NaN is neither
-        raise DataError(f"{name}: pixels from {low:g} to {high:g}; accepted: 0 to 255, or fractions 0 to 1")
+        raise DataError(
+            f"{name}: pixels from {low:g} to {high:g}; accepted: 0 to 255, or fractions 0 to 1"
+        )
     factor = 255 if values.dtype.kind in "fb" and high <= 1 else 1
     return np.rint(values.astype(np.float32) * factor).astype(np.uint8)
 
@@ -55,8 +60,10 @@ def _shape_of_row(pixels: int, shape: Shape | None, name: str) -> tuple[int, ...
         side = math.isqrt(pixels // channels)
         if side * side * channels == pixels:
             return side, side, channels
-    raise DataError(f"{name}: {pixels} pixels a row are no square picture, grey or of three colours"
-                    + (f", nor the network's {' x '.join(map(str, shape))}" if shape else ""))
+    raise DataError(
+        f"{name}: {pixels} pixels a row are no square picture, grey or of three colours"
+        + (f", nor the network's {' x '.join(map(str, shape))}" if shape else "")
+    )
 
 
 def as_labels(values: np.ndarray, name: str) -> np.ndarray:
@@ -65,16 +72,22 @@ def as_labels(values: np.ndarray, name: str) -> np.ndarray:
     if labels.ndim == 2 and ((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all():
         labels = labels.argmax(1)
     if labels.ndim != 1:
-        raise DataError(f"{name}: labels of shape {values.shape}; accepted: (n,), (n, 1), or one-hot (n, classes)")
+        raise DataError(
+            f"{name}: labels of shape {values.shape}; accepted: (n,), (n, 1), or one-hot (n, classes)"
+        )
     if labels.dtype.kind == "f" and (labels == np.rint(labels)).all():
         labels = labels.astype(np.int64)
     if labels.dtype.kind not in "iubUS":
-        raise DataError(f"{name}: labels of type {values.dtype} such as {labels[0]!r}; "
-                        "accepted: whole numbers or words")
+        raise DataError(
+            f"{name}: labels of type {values.dtype} such as {labels[0]!r}; "
+            "accepted: whole numbers or words"
+        )
     return labels.astype(str) if labels.dtype.kind == "S" else labels
 
 
-def dataset_of(options: DataOptions, train: Table, test: Table | None, validation: Table | None = None) -> Dataset:
+def dataset_of(
+    options: DataOptions, train: Table, test: Table | None, validation: Table | None = None
+) -> Dataset:
     """Return the parts as a Dataset; without `test`, `test_fraction` of each class is drawn by `split_seed`.
 
     Whole numbers from 0 are classes as they stand, other labels become classes in their sorted order.
@@ -82,8 +95,10 @@ def dataset_of(options: DataOptions, train: Table, test: Table | None, validatio
     parts = [part for part in (train, validation, test) if part is not None]
     for images, labels in parts:
         if len(images) != len(labels) or not len(labels):
-            raise DataError(f"{options.root}: {len(images)} images and {len(labels)} labels; accepted: as many labels "
-                            "as images, at least one")
+            raise DataError(
+                f"{options.root}: {len(images)} images and {len(labels)} labels; accepted: as many labels "
+                "as images, at least one"
+            )
     names, numbers = _classes([labels for _, labels in parts])
     images = [part[0] for part in parts]
     note = None
@@ -104,9 +119,11 @@ def draw_test(labels: np.ndarray, options: DataOptions) -> tuple[np.ndarray, np.
     drawn = []
     for label in np.unique(labels):
         members = generator.permutation(np.flatnonzero(labels == label))
-        drawn.append(members[:max(1, round(len(members) * options.test_fraction))])
+        drawn.append(members[: max(1, round(len(members) * options.test_fraction))])
         if len(drawn[-1]) == len(members):
-            raise DataError(f"{options.root}: one image of class {label}; accepted: at least two, one for the test")
+            raise DataError(
+                f"{options.root}: one image of class {label}; accepted: at least two, one for the test"
+            )
     chosen = np.sort(np.concatenate(drawn))
     return np.setdiff1d(np.arange(len(labels)), chosen), chosen
 
@@ -114,5 +131,9 @@ def draw_test(labels: np.ndarray, options: DataOptions) -> tuple[np.ndarray, np.
 def _classes(parts: list[np.ndarray]) -> tuple[tuple[str, ...], list[np.ndarray]]:
     values = np.unique(np.concatenate(parts))
     if values.dtype.kind in "iub" and values[0] >= 0 and values[-1] < 2 * len(values) + 8:
-        return tuple(map(str, range(int(values[-1]) + 1))), [labels.astype(np.int64) for labels in parts]
-    return tuple(map(str, values)), [np.searchsorted(values, labels).astype(np.int64) for labels in parts]
+        return tuple(map(str, range(int(values[-1]) + 1))), [
+            labels.astype(np.int64) for labels in parts
+        ]
+    return tuple(map(str, values)), [
+        np.searchsorted(values, labels).astype(np.int64) for labels in parts
+    ]

@@ -12,8 +12,14 @@ from ..graph import KerasLayer, Node
 from . import activations, kernels, merges, scales, shapes, training
 from .settings import Entry, Reader, Shape, refuse_dtype
 
-READERS: dict[str, Reader] = (kernels.READERS | shapes.READERS | scales.READERS | activations.READERS
-                              | training.READERS | merges.READERS)
+READERS: dict[str, Reader] = (
+    kernels.READERS
+    | shapes.READERS
+    | scales.READERS
+    | activations.READERS
+    | training.READERS
+    | merges.READERS
+)
 SUPPORTED = (*READERS, "InputLayer")
 RANDOM = training.RANDOM
 

@@ -11,7 +11,10 @@ from .settings import Entry, Reader, Shape, last_axis, number, plain, refuse
 
 _NAMES = (*ACTIVATIONS, *ALIASES, "softmax")
 _LEAKY = 0.2  # slope of the activation *function* leaky_relu, in Keras 3 and in TensorFlow; the layer's is 0.3
-_REGISTERED = {"lit_mnist>gelu_tanh": "gelu_tanh", "lit_mnist>hard_sigmoid_keras2": "hard_sigmoid_keras2"}
+_REGISTERED = {
+    "lit_mnist>gelu_tanh": "gelu_tanh",
+    "lit_mnist>hard_sigmoid_keras2": "hard_sigmoid_keras2",
+}
 
 
 def activation(layer: KerasLayer) -> Entry:
@@ -56,9 +59,13 @@ def _relu(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
     maximum = plain(layer.config.get("max_value"))
     if threshold == 0 and maximum is None:
         return {"type": "activation"} | (
-            {"activation": "leaky_relu", "alpha": slope} if slope else {"activation": "relu"})
-    values = {"slope": slope, "threshold": threshold,
-              "maximum": None if maximum is None else number(layer, "max_value", default=0.0)}
+            {"activation": "leaky_relu", "alpha": slope} if slope else {"activation": "relu"}
+        )
+    values = {
+        "slope": slope,
+        "threshold": threshold,
+        "maximum": None if maximum is None else number(layer, "max_value", default=0.0),
+    }
     return {"type": "relu"} | {key: value for key, value in values.items() if value}
 
 
@@ -67,7 +74,9 @@ def _relu6(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
 
 
 def _leaky_relu(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
-    return {"type": "activation", "activation": "leaky_relu"} | _alpha(layer, 0.3, "negative_slope", "alpha")
+    return {"type": "activation", "activation": "leaky_relu"} | _alpha(
+        layer, 0.3, "negative_slope", "alpha"
+    )
 
 
 def _elu(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
@@ -93,11 +102,33 @@ def _prelu(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
     return {"type": "prelu", "shared_axes": plain(layer.config.get("shared_axes")) or ()}
 
 
-_AS_SETTINGS: dict[str, Reader] = {"ReLU": _relu, "LeakyReLU": _leaky_relu, "ELU": _elu, "Softmax": _softmax}
+_AS_SETTINGS: dict[str, Reader] = {
+    "ReLU": _relu,
+    "LeakyReLU": _leaky_relu,
+    "ELU": _elu,
+    "Softmax": _softmax,
+}
 # functions of Keras 3 that a functional model calls as if they were layers
-_FUNCTIONS = {"Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "Tanh": "tanh", "Silu": "silu", "Selu": "selu",
-              "Softplus": "softplus", "Softsign": "softsign", "HardSigmoid": "hard_sigmoid", "HardSilu": "hard_swish",
-              "Mish": "mish", "Exp": "exponential"}
+_FUNCTIONS = {
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Sigmoid": "sigmoid",
+    "Tanh": "tanh",
+    "Silu": "silu",
+    "Selu": "selu",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "HardSigmoid": "hard_sigmoid",
+    "HardSilu": "hard_swish",
+    "Mish": "mish",
+    "Exp": "exponential",
+}
 READERS: dict[str, Reader] = {
-    "Activation": _named, "PReLU": _prelu, "Gelu": _gelu, "Elu": _elu, "LeakyRelu": _leaky_relu, **_AS_SETTINGS,
-    **{kind: _function(name) for kind, name in _FUNCTIONS.items()}}
+    "Activation": _named,
+    "PReLU": _prelu,
+    "Gelu": _gelu,
+    "Elu": _elu,
+    "LeakyRelu": _leaky_relu,
+    **_AS_SETTINGS,
+    **{kind: _function(name) for kind, name in _FUNCTIONS.items()},
+}

@@ -10,17 +10,54 @@ from ..errors import KerasFileError
 from ..graph import KerasLayer, Node
 from .settings import Entry, Reader, Shape
 
-_MERGES = {"Add": "add", "Subtract": "subtract", "Multiply": "multiply", "Average": "average", "Maximum": "maximum",
-           "Minimum": "minimum"}
+_MERGES = {
+    "Add": "add",
+    "Subtract": "subtract",
+    "Multiply": "multiply",
+    "Average": "average",
+    "Maximum": "maximum",
+    "Minimum": "minimum",
+}
 # functions by the names of tf.keras 2.4 to 2.15 (TFOpLambda), TensorFlow's own (TensorFlowOpLayer), and Keras 3
-_ARITHMETIC = {"__operators__.add": "+", "math.add": "+", "math.subtract": "-", "math.multiply": "*",
-               "math.truediv": "/", "math.divide": "/", "__operators__.truediv": "/", "AddV2": "+", "Add": "+",
-               "Sub": "-", "Mul": "*", "RealDiv": "/", "Subtract": "-", "Multiply": "*", "TrueDivide": "/",
-               "Divide": "/"}
-_FUNCTIONS = {"nn.relu": "relu", "nn.relu6": "relu6", "nn.silu": "silu", "nn.swish": "silu", "math.sigmoid": "sigmoid",
-              "nn.sigmoid": "sigmoid", "math.tanh": "tanh", "nn.tanh": "tanh", "nn.softmax": "softmax",
-              "nn.elu": "elu", "nn.selu": "selu", "math.softplus": "softplus", "Relu": "relu", "Relu6": "relu6",
-              "Sigmoid": "sigmoid", "Tanh": "tanh", "Softmax": "softmax", "Elu": "elu", "Selu": "selu"}
+_ARITHMETIC = {
+    "__operators__.add": "+",
+    "math.add": "+",
+    "math.subtract": "-",
+    "math.multiply": "*",
+    "math.truediv": "/",
+    "math.divide": "/",
+    "__operators__.truediv": "/",
+    "AddV2": "+",
+    "Add": "+",
+    "Sub": "-",
+    "Mul": "*",
+    "RealDiv": "/",
+    "Subtract": "-",
+    "Multiply": "*",
+    "TrueDivide": "/",
+    "Divide": "/",
+}
+_FUNCTIONS = {
+    "nn.relu": "relu",
+    "nn.relu6": "relu6",
+    "nn.silu": "silu",
+    "nn.swish": "silu",
+    "math.sigmoid": "sigmoid",
+    "nn.sigmoid": "sigmoid",
+    "math.tanh": "tanh",
+    "nn.tanh": "tanh",
+    "nn.softmax": "softmax",
+    "nn.elu": "elu",
+    "nn.selu": "selu",
+    "math.softplus": "softplus",
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Sigmoid": "sigmoid",
+    "Tanh": "tanh",
+    "Softmax": "softmax",
+    "Elu": "elu",
+    "Selu": "selu",
+}
 _LAMBDAS = ("TFOpLambda", "TensorFlowOpLayer")
 _DIVISIONS = ("TrueDivide", "Divide")
 
@@ -28,7 +65,9 @@ _DIVISIONS = ("TrueDivide", "Divide")
 def is_arithmetic(node: Node) -> bool:
     """Whether a call is a function of Keras or TensorFlow on tensors and constants, rather than a layer's."""
     kind = node.layer.kind
-    return kind in (*_LAMBDAS, *_DIVISIONS) or (kind in _ARITHMETIC and (node.layer.operation or bool(node.constants)))
+    return kind in (*_LAMBDAS, *_DIVISIONS) or (
+        kind in _ARITHMETIC and (node.layer.operation or bool(node.constants))
+    )
 
 
 def arithmetic(node: Node) -> Entry:
@@ -42,9 +81,11 @@ def arithmetic(node: Node) -> Entry:
         return {"type": {"+": "add", "-": "subtract", "*": "multiply"}[sign]}
     values = [value for value in constants.values() if type(value) in (int, float)]
     if sign is None or len(node.inputs) != 1 or len(values) != 1 or len(constants) != 1:
-        raise KerasFileError(f"{node.layer}: the function {function!r} on {len(node.inputs)} tensors and the constants "
-                             f"{str(list(constants.values()))[:80]} is not supported; accepted: + - * and / of a "
-                             "tensor and a number, + - * of two tensors")
+        raise KerasFileError(
+            f"{node.layer}: the function {function!r} on {len(node.inputs)} tensors and the constants "
+            f"{str(list(constants.values()))[:80]} is not supported; accepted: + - * and / of a "
+            "tensor and a number, + - * of two tensors"
+        )
     return _rescaling(node.layer, sign, values[0], first=0 in constants)
 
 
@@ -54,10 +95,15 @@ def _function(layer: KerasLayer) -> tuple[str, dict[int, Any]]:
         return str(layer.config.get("function", layer.name)).removeprefix("tf."), {}
     if layer.kind == "TensorFlowOpLayer":
         definition = layer.config.get("node_def")
-        settings = json.loads(definition) if isinstance(definition, str) and definition[:1] == "{" else definition
+        settings = (
+            json.loads(definition)
+            if isinstance(definition, str) and definition[:1] == "{"
+            else definition
+        )
         constants = layer.config.get("constants") or {}
         return str(settings.get("op") if isinstance(settings, dict) else settings), {
-            int(place): value for place, value in constants.items()}
+            int(place): value for place, value in constants.items()
+        }
     return layer.kind, {}
 
 
@@ -89,7 +135,11 @@ def _merge(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
 
 def _concatenate(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
     axis = layer.config.get("axis", -1)
-    return {"type": "concatenate"} if axis in (-1, len(shapes[0])) else {"type": "concatenate", "axis": axis}
+    return (
+        {"type": "concatenate"}
+        if axis in (-1, len(shapes[0]))
+        else {"type": "concatenate", "axis": axis}
+    )
 
 
 def _refused(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
@@ -97,5 +147,7 @@ def _refused(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
 
 
 READERS: dict[str, Reader] = {
-    **dict.fromkeys(_MERGES, _merge), "Concatenate": _concatenate,
-    **dict.fromkeys((*_LAMBDAS, *_DIVISIONS), _refused)}
+    **dict.fromkeys(_MERGES, _merge),
+    "Concatenate": _concatenate,
+    **dict.fromkeys((*_LAMBDAS, *_DIVISIONS), _refused),
+}

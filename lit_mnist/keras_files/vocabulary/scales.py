@@ -9,14 +9,21 @@ from .settings import Entry, Reader, Shape, last_axis, number, numbers, only, pl
 
 
 def _learned(layer: KerasLayer) -> Entry:
-    return {"epsilon": number(layer, "epsilon", default=1e-3), "center": layer.config.get("center", True),
-            "scale": layer.config.get("scale", True)}
+    return {
+        "epsilon": number(layer, "epsilon", default=1e-3),
+        "center": layer.config.get("center", True),
+        "scale": layer.config.get("scale", True),
+    }
 
 
 def _batch_norm(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
     last_axis(layer, shapes[0])
     only(layer, renorm=(False,), virtual_batch_size=(None,))
-    return {"type": "batch_norm", "momentum": number(layer, "momentum", default=0.99), **_learned(layer)}
+    return {
+        "type": "batch_norm",
+        "momentum": number(layer, "momentum", default=0.99),
+        **_learned(layer),
+    }
 
 
 def _layer_norm(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
@@ -40,7 +47,9 @@ def _normalization(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
     if axis in ((), None):
         axis = None
     elif axis != -1:
-        raise refuse(layer, "axis", axis, f"-1 or {last} (the channels), null (all values together)")
+        raise refuse(
+            layer, "axis", axis, f"-1 or {last} (the channels), null (all values together)"
+        )
     mean = numbers(layer, "mean", None)
     variance = numbers(layer, "variance", None)
     given = {} if mean is None else {"mean": mean, "variance": variance}
@@ -49,9 +58,17 @@ def _normalization(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
 
 
 def _rescaling(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
-    return {"type": "rescaling", "factor": numbers(layer, "scale", 1.0), "offset": numbers(layer, "offset", 0.0)}
+    return {
+        "type": "rescaling",
+        "factor": numbers(layer, "scale", 1.0),
+        "offset": numbers(layer, "offset", 0.0),
+    }
 
 
-READERS: dict[str, Reader] = {"BatchNormalization": _batch_norm, "LayerNormalization": _layer_norm,
-                              "GroupNormalization": _group_norm, "Normalization": _normalization,
-                              "Rescaling": _rescaling}
+READERS: dict[str, Reader] = {
+    "BatchNormalization": _batch_norm,
+    "LayerNormalization": _layer_norm,
+    "GroupNormalization": _group_norm,
+    "Normalization": _normalization,
+    "Rescaling": _rescaling,
+}

@@ -13,9 +13,20 @@ Entry = dict[str, Any]
 Shape = tuple[int, ...]
 Reader = Callable[[KerasLayer, Sequence[Shape]], Entry]
 
-_TRAINING_ONLY = ("bias_regularizer", "activity_regularizer", "beta_regularizer", "gamma_regularizer",
-                  "alpha_regularizer", "kernel_constraint", "bias_constraint", "beta_constraint", "gamma_constraint",
-                  "depthwise_constraint", "pointwise_constraint", "alpha_constraint")
+_TRAINING_ONLY = (
+    "bias_regularizer",
+    "activity_regularizer",
+    "beta_regularizer",
+    "gamma_regularizer",
+    "alpha_regularizer",
+    "kernel_constraint",
+    "bias_constraint",
+    "beta_constraint",
+    "gamma_constraint",
+    "depthwise_constraint",
+    "pointwise_constraint",
+    "alpha_constraint",
+)
 CHANNELS_LAST = {"data_format": ("channels_last", None)}
 
 
@@ -26,7 +37,9 @@ def training_only(layer: KerasLayer) -> list[str]:
 
 def refuse(layer: KerasLayer, key: str, value: object, accepted: str) -> KerasFileError:
     """Return the error for a setting that is not supported."""
-    return KerasFileError(f"{layer}: {key} = {str(value)[:80]} is not supported; accepted: {accepted}")
+    return KerasFileError(
+        f"{layer}: {key} = {str(value)[:80]} is not supported; accepted: {accepted}"
+    )
 
 
 def only(layer: KerasLayer, **accepted: tuple[Any, ...]) -> None:
@@ -39,9 +52,13 @@ def only(layer: KerasLayer, **accepted: tuple[Any, ...]) -> None:
 
 def plain(value: Any) -> Any:
     """Return lists as tuples, and numbers out of the objects that some releases wrote them as."""
-    if isinstance(value, Mapping) and "value" in value:  # Keras 2.2: {"type": "ndarray", "value": 0.1}
+    if (
+        isinstance(value, Mapping) and "value" in value
+    ):  # Keras 2.2: {"type": "ndarray", "value": 0.1}
         value = value["value"]
-    if isinstance(value, Mapping) and isinstance(value.get("config"), Mapping):  # Keras 3: __numpy__, __tensor__
+    if isinstance(value, Mapping) and isinstance(
+        value.get("config"), Mapping
+    ):  # Keras 3: __numpy__, __tensor__
         value = value["config"].get("value", value)
     return tuple(map(plain, value)) if isinstance(value, list) else value
 
@@ -74,7 +91,11 @@ def number(layer: KerasLayer, *keys: str, default: float) -> float:
     for key in keys:
         value = plain(layer.config.get(key))
         if value is not None:
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not math.isfinite(value)
+            ):
                 raise refuse(layer, key, value, "a finite number")
             return value
     return default
@@ -88,7 +109,9 @@ def numbers(layer: KerasLayer, key: str, default: float | None) -> Any:
     values = value if isinstance(value, tuple) else (value,)
     if value is None:
         return default
-    if not all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in values):
+    if not all(
+        isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in values
+    ):
         raise refuse(layer, key, value, "a finite number, or one for each channel")
     return value
 

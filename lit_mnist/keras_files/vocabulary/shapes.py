@@ -14,8 +14,14 @@ def _pool(kind: str) -> Reader:
         only(layer, **CHANNELS_LAST)
         size = pair(layer, "pool_size")
         stride = layer.config.get("strides") and pair(layer, "strides")
-        return {"type": "pool", "kind": kind, "size": size, "stride": None if stride == size else stride,
-                "padding": layer.config.get("padding", "valid")}
+        return {
+            "type": "pool",
+            "kind": kind,
+            "size": size,
+            "stride": None if stride == size else stride,
+            "padding": layer.config.get("padding", "valid"),
+        }
+
     return read
 
 
@@ -24,6 +30,7 @@ def _global_pool(kind: str) -> Reader:
         only(layer, **CHANNELS_LAST, keepdims=(False, True))
         kept = {"keepdims": True} if layer.config.get("keepdims") else {}
         return {"type": "global_pool", "kind": kind} | kept
+
     return read
 
 
@@ -39,7 +46,11 @@ def _cropping(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
 
 def _upsampling(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
     only(layer, **CHANNELS_LAST, interpolation=("nearest", "bilinear"))
-    bilinear = {} if layer.config.get("interpolation", "nearest") == "nearest" else {"interpolation": "bilinear"}
+    bilinear = (
+        {}
+        if layer.config.get("interpolation", "nearest") == "nearest"
+        else {"interpolation": "bilinear"}
+    )
     return {"type": "upsampling", "size": pair(layer, "size")} | bilinear
 
 
@@ -60,7 +71,9 @@ def _reshape(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
     if len(target) == 1:
         return {"type": "flatten"}
     if len(target) != 3:
-        raise refuse(layer, "target_shape", target, "an image (height, width, channels), or a vector")
+        raise refuse(
+            layer, "target_shape", target, "an image (height, width, channels), or a vector"
+        )
     return {"type": "reshape", "shape": target}
 
 
@@ -68,7 +81,9 @@ def target_shape(layer: KerasLayer, shape: Shape) -> Shape:
     """Return a Reshape layer's output shape, with its -1 worked out."""
     target = need(layer, "target_shape")
     size = math.prod(shape)
-    if not (isinstance(target, tuple) and all(type(n) is int and (n > 0 or n == -1) for n in target)):
+    if not (
+        isinstance(target, tuple) and all(type(n) is int and (n > 0 or n == -1) for n in target)
+    ):
         raise refuse(layer, "target_shape", target, "whole numbers above 0, one of them may be -1")
     known = math.prod(n for n in target if n > 0)
     target = tuple(size // known if n == -1 else n for n in target)
@@ -78,7 +93,14 @@ def target_shape(layer: KerasLayer, shape: Shape) -> Shape:
 
 
 READERS: dict[str, Reader] = {
-    "MaxPooling2D": _pool("max"), "AveragePooling2D": _pool("average"),
-    "GlobalMaxPooling2D": _global_pool("max"), "GlobalAveragePooling2D": _global_pool("average"),
-    "ZeroPadding2D": _zero_pad, "Cropping2D": _cropping, "UpSampling2D": _upsampling, "Permute": _permute,
-    "Flatten": _flatten, "Reshape": _reshape}
+    "MaxPooling2D": _pool("max"),
+    "AveragePooling2D": _pool("average"),
+    "GlobalMaxPooling2D": _global_pool("max"),
+    "GlobalAveragePooling2D": _global_pool("average"),
+    "ZeroPadding2D": _zero_pad,
+    "Cropping2D": _cropping,
+    "UpSampling2D": _upsampling,
+    "Permute": _permute,
+    "Flatten": _flatten,
+    "Reshape": _reshape,
+}

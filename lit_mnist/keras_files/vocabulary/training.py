@@ -9,7 +9,10 @@ from ...spec.layer import SpecError
 from ..graph import KerasLayer
 from .settings import Entry, Reader, Shape, need, number, only, plain
 
-PASSED_ON: Entry = {"type": "activation", "activation": "linear"}  # what a layer without a counterpart here becomes
+PASSED_ON: Entry = {
+    "type": "activation",
+    "activation": "linear",
+}  # what a layer without a counterpart here becomes
 
 
 def _dropout(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
@@ -25,14 +28,20 @@ def _noise(kind: str, key: str) -> Reader:
 
 
 def _activity(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
-    return {"type": "activity_regularization", "l1": number(layer, "l1", default=0.0),
-            "l2": number(layer, "l2", default=0.0)}
+    return {
+        "type": "activity_regularization",
+        "l1": number(layer, "l1", default=0.0),
+        "l2": number(layer, "l2", default=0.0),
+    }
 
 
 def _random(kind: str, *keys: str) -> Reader:
     """Read a random change of the image; one whose settings have no counterpart passes images on."""
+
     def read(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
-        entry = {"type": kind} | {key: value for key in keys if (value := plain(layer.config.get(key))) is not None}
+        entry = {"type": kind} | {
+            key: value for key in keys if (value := plain(layer.config.get(key))) is not None
+        }
         try:
             candidate = layer_from_dict(0, entry | {"name": "x"})
             candidate.check()
@@ -40,6 +49,7 @@ def _random(kind: str, *keys: str) -> Reader:
         except SpecError:
             return dict(PASSED_ON)
         return entry
+
     return read
 
 
@@ -49,16 +59,42 @@ def _passed_on(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
 
 _MOVING = ("fill_mode", "fill_value", "interpolation")
 _RANDOM: dict[str, Reader] = {
-    "RandomFlip": _random("random_flip", "mode"), "RandomRotation": _random("random_rotation", "factor", *_MOVING),
+    "RandomFlip": _random("random_flip", "mode"),
+    "RandomRotation": _random("random_rotation", "factor", *_MOVING),
     "RandomTranslation": _random("random_translation", "height_factor", "width_factor", *_MOVING),
     "RandomZoom": _random("random_zoom", "height_factor", "width_factor", *_MOVING),
     "RandomContrast": _random("random_contrast", "factor", "value_range"),
-    **dict.fromkeys(("RandomBrightness", "RandomShear", "RandomPerspective", "RandomInvert", "RandomHue",
-                     "RandomSaturation", "RandomColorJitter", "RandomColorDegeneration", "RandomGrayscale",
-                     "RandomSharpness", "RandomPosterization", "RandomGaussianBlur", "RandomErasing",
-                     "RandomElasticTransform", "AutoContrast", "Solarization", "RandAugment", "AugMix"), _passed_on)}
+    **dict.fromkeys(
+        (
+            "RandomBrightness",
+            "RandomShear",
+            "RandomPerspective",
+            "RandomInvert",
+            "RandomHue",
+            "RandomSaturation",
+            "RandomColorJitter",
+            "RandomColorDegeneration",
+            "RandomGrayscale",
+            "RandomSharpness",
+            "RandomPosterization",
+            "RandomGaussianBlur",
+            "RandomErasing",
+            "RandomElasticTransform",
+            "AutoContrast",
+            "Solarization",
+            "RandAugment",
+            "AugMix",
+        ),
+        _passed_on,
+    ),
+}
 RANDOM = tuple(_RANDOM)
 READERS: dict[str, Reader] = {
-    "Dropout": _dropout, "SpatialDropout2D": _dropout, "GaussianNoise": _noise("gaussian_noise", "stddev"),
-    "GaussianDropout": _noise("gaussian_dropout", "rate"), "AlphaDropout": _noise("alpha_dropout", "rate"),
-    "ActivityRegularization": _activity, **_RANDOM}
+    "Dropout": _dropout,
+    "SpatialDropout2D": _dropout,
+    "GaussianNoise": _noise("gaussian_noise", "stddev"),
+    "GaussianDropout": _noise("gaussian_dropout", "rate"),
+    "AlphaDropout": _noise("alpha_dropout", "rate"),
+    "ActivityRegularization": _activity,
+    **_RANDOM,
+}

@@ -11,14 +11,21 @@ from ..layer import PADDINGS, Activated, Layer, Shape
 from ..windows import Window, padding_before, reach
 
 
-def scan(layer: Layer, shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: str) -> Shape:
+def scan(
+    layer: Layer, shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: str
+) -> Shape:
     """Rows and columns after scanning, by TensorFlow's rule for valid and same padding."""
     if padding == "same":
         return tuple(-(-size // step) for size, step in zip(shape[:2], stride, strict=True))
     if any(k > size for k, size in zip(kernel, shape[:2], strict=True)):
-        raise layer.fail("size" if layer.type == "pool" else "kernel", kernel,
-                         f"its map is {shape[0]} x {shape[1]}: accepted is at most that, or padding 'same'")
-    return tuple((size - k) // step + 1 for size, k, step in zip(shape[:2], kernel, stride, strict=True))
+        raise layer.fail(
+            "size" if layer.type == "pool" else "kernel",
+            kernel,
+            f"its map is {shape[0]} x {shape[1]}: accepted is at most that, or padding 'same'",
+        )
+    return tuple(
+        (size - k) // step + 1 for size, k, step in zip(shape[:2], kernel, stride, strict=True)
+    )
 
 
 class Scanning(Activated):
@@ -39,7 +46,11 @@ class Scanning(Activated):
         self._need_positive(kernel=self.kernel, stride=self.stride, dilation=self.dilation)
         self._need_choice("padding", self.padding, PADDINGS)
         if max(self.stride) > 1 and max(self.dilation) > 1:
-            raise self.fail("dilation", self.dilation, f"with stride {self.stride}; accepted: one of the two above 1")
+            raise self.fail(
+                "dilation",
+                self.dilation,
+                f"with stride {self.stride}; accepted: one of the two above 1",
+            )
 
     def scanned(self, shape: Shape) -> Shape:
         """Return rows and columns of the output."""
@@ -47,7 +58,9 @@ class Scanning(Activated):
         return scan(self, shape, self.reach, self.stride, self.padding)
 
     def window(self, shape: Shape) -> Window:
-        return Window(self.reach, self.stride, padding_before(shape, self.reach, self.stride, self.padding))
+        return Window(
+            self.reach, self.stride, padding_before(shape, self.reach, self.stride, self.padding)
+        )
 
 
 @dataclass(frozen=True)
@@ -69,19 +82,27 @@ class Conv(Scanning):
         super().check()
         self._need_positive(filters=self.filters, groups=self.groups)
         if self.filters % self.groups:
-            raise self.fail("groups", self.groups, f"accepted: a divisor of filters = {self.filters}")
+            raise self.fail(
+                "groups", self.groups, f"accepted: a divisor of filters = {self.filters}"
+            )
 
     def output_shape(self, shape: Shape) -> Shape:
         size = self.scanned(shape)
         if shape[2] % self.groups:
-            raise self.fail("groups", self.groups, f"accepted: a divisor of the input's {shape[2]} channels")
+            raise self.fail(
+                "groups", self.groups, f"accepted: a divisor of the input's {shape[2]} channels"
+            )
         return (*size, self.filters)
 
     def weights(self, shape: Shape) -> dict[str, Shape]:
-        return self.with_bias({"kernel": (*self.kernel, shape[2] // self.groups, self.filters)}, self.filters)
+        return self.with_bias(
+            {"kernel": (*self.kernel, shape[2] // self.groups, self.filters)}, self.filters
+        )
 
     def macs(self, shape: Shape) -> int:
-        return math.prod(self.output_shape(shape)) * math.prod(self.kernel) * shape[2] // self.groups
+        return (
+            math.prod(self.output_shape(shape)) * math.prod(self.kernel) * shape[2] // self.groups
+        )
 
 
 @dataclass(frozen=True)
@@ -99,7 +120,11 @@ class DepthwiseConv(Scanning):
         super().check()
         self._need_positive(multiplier=self.multiplier)
         if self.stride[0] != self.stride[1]:
-            raise self.fail("stride", self.stride, "accepted: the same for rows and columns, as TensorFlow has it")
+            raise self.fail(
+                "stride",
+                self.stride,
+                "accepted: the same for rows and columns, as TensorFlow has it",
+            )
 
     def output_shape(self, shape: Shape) -> Shape:
         return (*self.scanned(shape), shape[2] * self.multiplier)
@@ -128,8 +153,10 @@ class SeparableConv(DepthwiseConv):
 
     def weights(self, shape: Shape) -> dict[str, Shape]:
         middle = shape[2] * self.multiplier
-        kernels: dict[str, Shape] = {"depthwise_kernel": (*self.kernel, shape[2], self.multiplier),
-                                     "pointwise_kernel": (1, 1, middle, self.filters)}
+        kernels: dict[str, Shape] = {
+            "depthwise_kernel": (*self.kernel, shape[2], self.multiplier),
+            "pointwise_kernel": (1, 1, middle, self.filters),
+        }
         return self.with_bias(kernels, self.filters)
 
     @property
@@ -160,8 +187,14 @@ class TransposedConv(Activated):
     def output_shape(self, shape: Shape) -> Shape:
         """Return ``n s`` rows and columns for padding 'same', ``n s + max(k - s, 0)`` for 'valid' (Keras' rule)."""
         self._need_image(shape)
-        more = [0 if self.padding == "same" else max(k - s, 0) for k, s in zip(self.kernel, self.stride, strict=True)]
-        return (*(n * s + m for n, s, m in zip(shape[:2], self.stride, more, strict=True)), self.filters)
+        more = [
+            0 if self.padding == "same" else max(k - s, 0)
+            for k, s in zip(self.kernel, self.stride, strict=True)
+        ]
+        return (
+            *(n * s + m for n, s, m in zip(shape[:2], self.stride, more, strict=True)),
+            self.filters,
+        )
 
     @property
     def cut_before(self) -> tuple[int, int]:
@@ -180,8 +213,10 @@ class TransposedConv(Activated):
     def window(self, shape: Shape) -> Window:
         """Return what output i sees: inputs from ``(i + cut - k + 1) / s`` to ``(i + cut) / s``."""
         kernel = [1 + Fraction(k - 1, s) for k, s in zip(self.kernel, self.stride, strict=True)]
-        before = [Fraction(k - 1 - cut, s)
-                  for k, s, cut in zip(self.kernel, self.stride, self.cut_before, strict=True)]
+        before = [
+            Fraction(k - 1 - cut, s)
+            for k, s, cut in zip(self.kernel, self.stride, self.cut_before, strict=True)
+        ]
         stride = Fraction(1, self.stride[0]), Fraction(1, self.stride[1])
         return Window((kernel[0], kernel[1]), stride, (before[0], before[1]))
 

@@ -38,7 +38,9 @@ class Merge(Layer):
 
     def _mismatch(self, shapes: Sequence[Shape], accepted: str) -> SpecError:
         named = " and ".join(map(str, shapes))
-        return SpecError(f"layer {self.name!r}: inputs of the shapes {named} do not merge; {accepted}")
+        return SpecError(
+            f"layer {self.name!r}: inputs of the shapes {named} do not merge; {accepted}"
+        )
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,10 @@ class Concatenate(Merge):
 
     def merged_shape(self, shapes: Sequence[Shape]) -> Shape:
         place = self.place(shapes[0])
-        others = {(*shape[:place], *shape[place + 1:], len(shape)) for shape in shapes}
+        others = {(*shape[:place], *shape[place + 1 :], len(shape)) for shape in shapes}
         if len(others) > 1:
             raise self._mismatch(shapes, f"accepted: shapes that differ in axis {self.axis} alone")
-        return (*shapes[0][:place], sum(shape[place] for shape in shapes), *shapes[0][place + 1:])
+        return (*shapes[0][:place], sum(shape[place] for shape in shapes), *shapes[0][place + 1 :])
 
 
 @dataclass(frozen=True)

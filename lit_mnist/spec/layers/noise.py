@@ -82,7 +82,9 @@ class OnImages(Stochastic):
     def _need_range(self, key: str, value: object, low: float = -1.0, high: float = 1.0) -> None:
         ends = value if isinstance(value, tuple) else (value,)
         if not (len(ends) in (1, 2) and all(is_number(end) and low <= end <= high for end in ends)):
-            raise self.fail(key, value, f"accepted: a number from {low:g} to {high:g}, or [lowest, highest]")
+            raise self.fail(
+                key, value, f"accepted: a number from {low:g} to {high:g}, or [lowest, highest]"
+            )
 
 
 def ends(factor: Factor) -> tuple[float, float]:
@@ -176,6 +178,10 @@ class RandomContrast(OnImages):
 
     def check(self) -> None:
         self._need_range("factor", self.factor, 0.0)
-        if not (isinstance(self.value_range, tuple) and len(self.value_range) == 2
-                and all(map(is_number, self.value_range)) and self.value_range[0] < self.value_range[1]):
+        if not (
+            isinstance(self.value_range, tuple)
+            and len(self.value_range) == 2
+            and all(map(is_number, self.value_range))
+            and self.value_range[0] < self.value_range[1]
+        ):
             raise self.fail("value_range", self.value_range, "accepted: [lowest, highest]")

@@ -54,7 +54,9 @@ class Scaled(Layer):
 
     def learned(self, shape: Shape) -> dict[str, Shape]:
         """Return gamma and beta of this shape, as far as the layer has them."""
-        return {name: shape for name, used in (("gamma", self.scale), ("beta", self.center)) if used}
+        return {
+            name: shape for name, used in (("gamma", self.scale), ("beta", self.center)) if used
+        }
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ class BatchNorm(Scaled):
         super().check()
 
     def weights(self, shape: Shape) -> dict[str, Shape]:
-        return self.learned(shape[-1:]) | {name: shape[-1:] for name in ("moving_mean", "moving_variance")}
+        return self.learned(shape[-1:]) | {
+            name: shape[-1:] for name in ("moving_mean", "moving_variance")
+        }
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,15 @@ class LayerNorm(Scaled):
         """Return the axes that are normalised over, the batch's being 0; raise SpecError for others than these."""
         rank = len(shape)
         given = self.axis if isinstance(self.axis, tuple) else (self.axis,)
-        axes = tuple(sorted(axis + rank + 1 if axis < 0 else axis for axis in given if type(axis) is int))
+        axes = tuple(
+            sorted(axis + rank + 1 if axis < 0 else axis for axis in given if type(axis) is int)
+        )
         if len(axes) < len(given) or axes not in ((rank,), tuple(range(1, rank + 1))):
-            raise self.fail("axis", self.axis, f"accepted: -1 (the channels), or {list(range(1, rank + 1))} (all axes)")
+            raise self.fail(
+                "axis",
+                self.axis,
+                f"accepted: -1 (the channels), or {list(range(1, rank + 1))} (all axes)",
+            )
         return axes
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -117,8 +127,15 @@ class GroupNorm(Scaled):
     type: ClassVar[str] = "group_norm"
 
     def output_shape(self, shape: Shape) -> Shape:
-        if type(self.groups) is not int or self.groups == 0 or self.groups < -1 or shape[-1] % self.groups:
-            raise self.fail("groups", self.groups, f"accepted: a divisor of its {shape[-1]} channels, or -1")
+        if (
+            type(self.groups) is not int
+            or self.groups == 0
+            or self.groups < -1
+            or shape[-1] % self.groups
+        ):
+            raise self.fail(
+                "groups", self.groups, f"accepted: a divisor of its {shape[-1]} channels, or -1"
+            )
         return shape
 
     def weights(self, shape: Shape) -> dict[str, Shape]:
@@ -145,13 +162,17 @@ class Normalization(Layer):
 
     def check(self) -> None:
         if (self.mean is None) != (self.variance is None):
-            raise self.fail("variance", self.variance, f"with mean = {self.mean!r}; accepted: both or none")
+            raise self.fail(
+                "variance", self.variance, f"with mean = {self.mean!r}; accepted: both or none"
+            )
         if self.mean is not None:
             self._need_numbers(mean=self.mean, variance=self.variance)
             if any(is_number(value) and value < 0 for value in _each(self.variance)):
                 raise self.fail("variance", self.variance, "accepted: 0 or above")
         if self.axis not in (-1, None):
-            raise self.fail("axis", self.axis, "accepted: -1 (each channel), null (all values together)")
+            raise self.fail(
+                "axis", self.axis, "accepted: -1 (each channel), null (all values together)"
+            )
         self._need_flags(invert=self.invert)
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -194,10 +215,14 @@ class PReLU(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         if not all(type(axis) is int and 1 <= axis <= len(shape) for axis in self.shared_axes):
-            raise self.fail("shared_axes", self.shared_axes, f"accepted: axes from 1 to {len(shape)}")
+            raise self.fail(
+                "shared_axes", self.shared_axes, f"accepted: axes from 1 to {len(shape)}"
+            )
         return shape
 
     def weights(self, shape: Shape) -> dict[str, Shape]:
-        return {"alpha": tuple(1 if axis in self.shared_axes else size for axis, size in enumerate(shape, 1))}
-
-
+        return {
+            "alpha": tuple(
+                1 if axis in self.shared_axes else size for axis, size in enumerate(shape, 1)
+            )
+        }

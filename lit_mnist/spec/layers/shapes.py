@@ -21,7 +21,9 @@ class Pool(Layer):
 
     kind: str = field(default="max", kw_only=True)
     size: tuple[int, int] = field(default=(2, 2), kw_only=True)
-    stride: tuple[int, int] | None = field(default=None, kw_only=True)  # None: the window's own size
+    stride: tuple[int, int] | None = field(
+        default=None, kw_only=True
+    )  # None: the window's own size
     padding: str = field(default="valid", kw_only=True)
     type: ClassVar[str] = "pool"
 
@@ -40,7 +42,9 @@ class Pool(Layer):
         return (*scan(self, shape, self.size, self.step, self.padding), shape[2])
 
     def window(self, shape: Shape) -> Window:
-        return Window(self.size, self.step, padding_before(shape, self.size, self.step, self.padding))
+        return Window(
+            self.size, self.step, padding_before(shape, self.size, self.step, self.padding)
+        )
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,9 @@ class ZeroPad(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         self._need_image(shape)
-        rows, columns = (size + sum(pair) for size, pair in zip(shape[:2], self.padding, strict=True))
+        rows, columns = (
+            size + sum(pair) for size, pair in zip(shape[:2], self.padding, strict=True)
+        )
         return (rows, columns, shape[2])
 
     def window(self, shape: Shape) -> Window:
@@ -94,9 +100,13 @@ class Cropping(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         self._need_image(shape)
-        rows, columns = (size - sum(pair) for size, pair in zip(shape[:2], self.cropping, strict=True))
+        rows, columns = (
+            size - sum(pair) for size, pair in zip(shape[:2], self.cropping, strict=True)
+        )
         if rows < 1 or columns < 1:
-            raise self.fail("cropping", self.cropping, f"nothing is left of its map of {shape[0]} x {shape[1]}")
+            raise self.fail(
+                "cropping", self.cropping, f"nothing is left of its map of {shape[0]} x {shape[1]}"
+            )
         return (rows, columns, shape[2])
 
     def window(self, shape: Shape) -> Window:

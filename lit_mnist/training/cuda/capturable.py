@@ -11,8 +11,16 @@ from ..optimizers import KerasOptimizer
 
 # optimisers whose first step finds zeros, or these values
 _STARTS = {"u_product": 1.0, "mu_product": 1.0}
-_START_KNOWN = (KerasOptimizer, torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RAdam,
-                torch.optim.Adamax, torch.optim.RMSprop, torch.optim.Adadelta)
+_START_KNOWN = (
+    KerasOptimizer,
+    torch.optim.Adam,
+    torch.optim.AdamW,
+    torch.optim.NAdam,
+    torch.optim.RAdam,
+    torch.optim.Adamax,
+    torch.optim.RMSprop,
+    torch.optim.Adadelta,
+)
 
 
 class CudaGraphs:
@@ -42,8 +50,10 @@ def obstacle(device: torch.device, world: int, precision: str) -> str | None:
 
 def not_capturable(optimizer: torch.optim.Optimizer) -> str:
     """Return in words that the optimiser cannot be captured, and which can."""
-    return (f"{type(optimizer).__name__} cannot be captured; the optimisers of lit_mnist.training.optimizers can, and "
-            "those of torch.optim that have an argument `capturable`")
+    return (
+        f"{type(optimizer).__name__} cannot be captured; the optimisers of lit_mnist.training.optimizers can, and "
+        "those of torch.optim that have an argument `capturable`"
+    )
 
 
 def make_capturable(optimizer: torch.optim.Optimizer) -> bool:
@@ -71,7 +81,9 @@ def adopt_state(optimizer: torch.optim.Optimizer, rehearsed: torch.optim.Optimiz
     if optimizer.state:
         return True
     kept = [value for state in rehearsed.state.values() for value in state.values()]
-    if not isinstance(optimizer, _START_KNOWN) or not all(isinstance(value, Tensor) for value in kept):
+    if not isinstance(optimizer, _START_KNOWN) or not all(
+        isinstance(value, Tensor) for value in kept
+    ):
         return False
     for group, copied in zip(optimizer.param_groups, rehearsed.param_groups, strict=True):
         for p, other in zip(group["params"], copied["params"], strict=True):

@@ -24,7 +24,9 @@ from ..steps import BlockRunner, Rate, Step, device_of, precision_of, run_steps
 from ..sums import BlockResult, step_weights
 from .capturable import CudaGraphs, adopt_state, make_capturable, not_capturable, obstacle, silence
 
-Capture = Callable[[Callable[[], None]], Callable[[], None]]  # a function -> what makes its launches again
+Capture = Callable[
+    [Callable[[], None]], Callable[[], None]
+]  # a function -> what makes its launches again
 _MOST = 8  # graphs kept; blocks of further forms run without
 
 
@@ -39,7 +41,9 @@ class GraphRunner(BlockRunner):
     is called once and all blocks run without.
     """
 
-    def __init__(self, step: Step, rate: Rate, capture: Capture, give_up: Callable[[str], None]) -> None:
+    def __init__(
+        self, step: Step, rate: Rate, capture: Capture, give_up: Callable[[str], None]
+    ) -> None:
         super().__init__(step, rate, on_device=True)
         self._capture: Capture | None = capture
         self._give_up = give_up
@@ -79,14 +83,21 @@ class GraphRunner(BlockRunner):
             return self._recordings[form]
         self._seen[form] += 1
         # a form's first block runs without: state that a first step makes must be there before a capture
-        return self._record(form, block) if self._seen[form] > 1 and self.recordings < _MOST else None
+        return (
+            self._record(form, block) if self._seen[form] > 1 and self.recordings < _MOST else None
+        )
 
     def _form(self, block: Block) -> Any:
         """What a recording is good for: sizes, and the settings that stand in it as constants."""
         leave_out = {"params"} if self.rate(0) is None else {"params", "lr"}
-        settings = tuple(tuple((key, tuple(value) if isinstance(value, list) else value)
-                               for key, value in group.items() if key not in leave_out)
-                         for group in self.step.optimizer.param_groups)
+        settings = tuple(
+            tuple(
+                (key, tuple(value) if isinstance(value, list) else value)
+                for key, value in group.items()
+                if key not in leave_out
+            )
+            for group in self.step.optimizer.param_groups
+        )
         return block.sizes, settings
 
     def _record(self, form: Any, block: Block) -> _Recording | None:
@@ -98,7 +109,9 @@ class GraphRunner(BlockRunner):
         except RuntimeError as error:
             self._capture = None
             self._recordings.clear()
-            self._give_up(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
+            self._give_up(
+                str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            )
         return self._recordings.get(form)
 
     def _rehearse(self, blocks: Sequence[Block]) -> torch.optim.Optimizer:
@@ -126,8 +139,10 @@ class _Recording:
         self._images = torch.empty_like(block.images)
         self._labels = torch.empty_like(block.labels)
         self._table = torch.zeros(2, len(block), dtype=precision, device=device)
-        self.result = BlockResult(torch.zeros(len(block), dtype=precision, device=device),
-                                  torch.zeros(4, dtype=torch.float64, device=device))
+        self.result = BlockResult(
+            torch.zeros(len(block), dtype=precision, device=device),
+            torch.zeros(4, dtype=torch.float64, device=device),
+        )
         self._step = step
         self._sizes = block.sizes
         self._scheduled = scheduled
@@ -151,8 +166,9 @@ class _Recording:
             place.copy_(value)
 
 
-def runner_for(step: Step, rate: Rate, graphs: bool | str, precision: str, say: Callable[[str], None]
-               ) -> BlockRunner:
+def runner_for(
+    step: Step, rate: Rate, graphs: bool | str, precision: str, say: Callable[[str], None]
+) -> BlockRunner:
     """Return what runs the blocks: CUDA graphs where `graphs` ("auto", True, False) asks for them and they can be.
 
     Says why not where "auto" finds a GPU that it cannot use so; raises GraphError where True cannot be had.
@@ -161,9 +177,13 @@ def runner_for(step: Step, rate: Rate, graphs: bool | str, precision: str, say: 
     on_device = device.type == "cuda" and make_capturable(step.optimizer)
     if graphs is False:
         return BlockRunner(step, rate, on_device)
-    why = obstacle(device, step.world, precision) or (None if on_device else not_capturable(step.optimizer))
+    why = obstacle(device, step.world, precision) or (
+        None if on_device else not_capturable(step.optimizer)
+    )
     if why is None:
-        return GraphRunner(step, rate, CudaGraphs(), lambda why: say(_warning(f"the capture failed ({why})")))
+        return GraphRunner(
+            step, rate, CudaGraphs(), lambda why: say(_warning(f"the capture failed ({why})"))
+        )
     if graphs is True:
         raise _refused(why)
     if device.type == "cuda":

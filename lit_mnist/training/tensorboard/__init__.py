@@ -40,7 +40,9 @@ class Drawings(Protocol):
 
     def filters(self, kernels: np.ndarray, caption: str) -> Picture: ...
 
-    def confusion_matrix(self, matrix: np.ndarray, class_names: Sequence[str], caption: str) -> Picture: ...
+    def confusion_matrix(
+        self, matrix: np.ndarray, class_names: Sequence[str], caption: str
+    ) -> Picture: ...
 
     def mistakes(self, pixels: np.ndarray, labels: Sequence[str], caption: str) -> Picture: ...
 
@@ -63,12 +65,22 @@ class InsideView(Callback):
         step_marks: optimiser steps after which to look, beside the end of every epoch.
     """
 
-    def __init__(self, digits: int = 3, statistics_digits: int = 32, projector_digits: int = 500,
-                 step_marks: Sequence[int] = (10, 30, 100, 300)) -> None:
-        for key, value, least in (("digits", digits, 0), ("statistics_digits", statistics_digits, 1),
-                                  ("projector_digits", projector_digits, 0)):
+    def __init__(
+        self,
+        digits: int = 3,
+        statistics_digits: int = 32,
+        projector_digits: int = 500,
+        step_marks: Sequence[int] = (10, 30, 100, 300),
+    ) -> None:
+        for key, value, least in (
+            ("digits", digits, 0),
+            ("statistics_digits", statistics_digits, 1),
+            ("projector_digits", projector_digits, 0),
+        ):
             if value < least:
-                raise UserError(f"InsideView: {key} = {value!r} cannot work; accepted: {least} or more")
+                raise UserError(
+                    f"InsideView: {key} = {value!r} cannot work; accepted: {least} or more"
+                )
         self.digits = digits
         self.statistics_digits = statistics_digits
         self.projector_digits = projector_digits
@@ -89,8 +101,13 @@ class InsideView(Callback):
         self._events = Events(logger)
         prepared = trainer.datamodule.prepared
         part = prepared.validation or prepared.train
-        self._seen = _Digits(part, _different(part.labels, self.digits), self.statistics_digits,
-                             prepared.standardizer.invert, pl_module)
+        self._seen = _Digits(
+            part,
+            _different(part.labels, self.digits),
+            self.statistics_digits,
+            prepared.standardizer.invert,
+            pl_module,
+        )
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Log the graph and the untrained network."""
@@ -98,8 +115,9 @@ class InsideView(Callback):
             self._events.graph(network_graph(pl_module.network))
             self._log(pl_module, 0)
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any,
-                           batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Log at the marked steps."""
         if self._events is not None and trainer.global_step in self.step_marks:
             self._log(pl_module, trainer.global_step)
@@ -111,8 +129,11 @@ class InsideView(Callback):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Write the embedding of the trained network."""
-        hidden = [info.name for info in pl_module.spec.table
-                  if info.type == "dense" and info.name != pl_module.spec.output]
+        hidden = [
+            info.name
+            for info in pl_module.spec.table
+            if info.type == "dense" and info.name != pl_module.spec.output
+        ]
         if self._events is None or not self.projector_digits or not hidden:
             return
         prepared = trainer.datamodule.prepared
@@ -121,12 +142,22 @@ class InsideView(Callback):
         with _looking(pl_module.network, hidden[-1:]) as values, torch.no_grad():
             logits = pl_module.network(_inputs(part, chosen, pl_module))
         folder = next(one.log_dir for one in trainer.loggers if isinstance(one, TensorBoardLogger))
-        write_projector(Path(folder), hidden[-1], values[hidden[-1]].float().cpu().numpy(),
-                        prepared.standardizer.invert(part.images[:len(chosen)]),
-                        {"label": [prepared.dataset.class_names[label] for label in part.labels[:len(chosen)]],
-                         "predicted": [prepared.dataset.class_names[guess]
-                                       for guess in predicted_classes(logits).tolist()],
-                         "image": [part.id(number) for number in chosen]})
+        write_projector(
+            Path(folder),
+            hidden[-1],
+            values[hidden[-1]].float().cpu().numpy(),
+            prepared.standardizer.invert(part.images[: len(chosen)]),
+            {
+                "label": [
+                    prepared.dataset.class_names[label] for label in part.labels[: len(chosen)]
+                ],
+                "predicted": [
+                    prepared.dataset.class_names[guess]
+                    for guess in predicted_classes(logits).tolist()
+                ],
+                "image": [part.id(number) for number in chosen],
+            },
+        )
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Keep what the network answers, so that mistakes cost no further pass."""
@@ -164,34 +195,48 @@ class InsideView(Callback):
             logits = network(self._seen.inputs)
             extra = penalty(network)
             loss = data_loss(network, logits, self._seen.labels)
-            gradients = torch.autograd.grad(loss if extra is None else loss + extra, list(weights.values()))
+            gradients = torch.autograd.grad(
+                loss if extra is None else loss + extra, list(weights.values())
+            )
         for (name, weight), gradient in zip(weights.items(), gradients, strict=True):
             events.histogram(f"weights/{name}", weight.detach())
             events.histogram(f"gradients/{name}", gradient)
         for name in layers:
             events.histogram(f"activations/{name}", values[name][self._seen.statistics])
-            events.scalar(f"zeros/{name}", float((values[name][self._seen.statistics] == 0).float().mean()))
+            events.scalar(
+                f"zeros/{name}", float((values[name][self._seen.statistics] == 0).float().mean())
+            )
         if self.draw is not None:
             self._draw_maps(network, values, network.probabilities(logits.detach()), step)
         events.flush(step)
 
-    def _draw_maps(self, network: Network, values: dict[str, Tensor], probabilities: Tensor, step: int) -> None:
+    def _draw_maps(
+        self, network: Network, values: dict[str, Tensor], probabilities: Tensor, step: int
+    ) -> None:
         for name, tensor in values.items():
-            for digit, shown in enumerate(tensor[:self.digits].float().cpu().numpy()):
+            for digit, shown in enumerate(tensor[: self.digits].float().cpu().numpy()):
                 caption = f"{name}, step {step}\n{self._seen.caption(digit, probabilities)}"
-                self._events.picture(f"maps/{name}/{self._seen.names[digit]}",
-                                     self.draw.maps(shown, self._seen.pixels[digit], caption))
+                self._events.picture(
+                    f"maps/{name}/{self._seen.names[digit]}",
+                    self.draw.maps(shown, self._seen.pixels[digit], caption),
+                )
         first = next((info for info in network.spec.table if info.type == "conv"), None)
         if first is not None:
-            kernels = getattr(network, first.name).conv.weight.detach().float().mean(1).cpu().numpy()
-            self._events.picture(f"filters/{first.name}", self.draw.filters(kernels, f"{first.name}, step {step}"))
+            kernels = (
+                getattr(network, first.name).conv.weight.detach().float().mean(1).cpu().numpy()
+            )
+            self._events.picture(
+                f"filters/{first.name}", self.draw.filters(kernels, f"{first.name}, step {step}")
+            )
 
     # ---- mistakes
 
     def _listen(self, module: Any) -> None:
         if self._events is not None and self.draw is not None:
             self._logits = []
-            self._hook = module.network.register_forward_hook(lambda net, args, out: self._logits.append(out))
+            self._hook = module.network.register_forward_hook(
+                lambda net, args, out: self._logits.append(out)
+            )
 
     def _stop_listening(self) -> None:
         if self._hook is not None:
@@ -209,15 +254,24 @@ class InsideView(Callback):
         confidences, guesses = module.network.probabilities(torch.cat(self._logits).float()).max(1)
         confidences = confidences.cpu().numpy()
         guesses = guesses.cpu().numpy()
-        wrong = np.flatnonzero(guesses != part.labels[:len(guesses)])  # other processes' images follow
+        wrong = np.flatnonzero(
+            guesses != part.labels[: len(guesses)]
+        )  # other processes' images follow
         worst = wrong[np.argsort(-confidences[wrong], kind="stable")][:_MISTAKES]
-        labels = [f"{part.id(i)}\n{names[part.labels[i]]} as {names[guesses[i]]}\n{confidences[i]:.1%}" for i in worst]
-        when = "test" if stage == "test" else f"validation, step {step}"  # the tested weights may be an earlier step's
+        labels = [
+            f"{part.id(i)}\n{names[part.labels[i]]} as {names[guesses[i]]}\n{confidences[i]:.1%}"
+            for i in worst
+        ]
+        when = (
+            "test" if stage == "test" else f"validation, step {step}"
+        )  # the tested weights may be an earlier step's
         caption = f"{when}: {int(module.confusion.sum() - module.confusion.trace())} mistakes"
         pixels = prepared.standardizer.invert(part.images[worst])
         self._events.picture(f"mistakes/{stage}", self.draw.mistakes(pixels, labels, caption))
-        self._events.picture(f"confusion_matrix/{stage}",
-                             self.draw.confusion_matrix(module.confusion.numpy(), names, caption))
+        self._events.picture(
+            f"confusion_matrix/{stage}",
+            self.draw.confusion_matrix(module.confusion.numpy(), names, caption),
+        )
         self._events.flush(step)
         self._logits = []
 
@@ -225,7 +279,9 @@ class InsideView(Callback):
 class _Digits:
     """The fixed digits: those that are drawn, then those that statistics are taken over."""
 
-    def __init__(self, part: Part, drawn: list[int], statistics: int, invert: Any, module: Any) -> None:
+    def __init__(
+        self, part: Part, drawn: list[int], statistics: int, invert: Any, module: Any
+    ) -> None:
         chosen = [*drawn, *range(min(statistics, len(part)))]
         self.inputs = _inputs(part, chosen, module)
         self.labels = torch.from_numpy(part.labels[chosen]).to(self.inputs.device)
@@ -260,8 +316,12 @@ def _looking(network: Network, layers: Sequence[str]) -> Iterator[dict[str, Tens
     """Evaluation mode, and the named layers' outputs of the forward pass made inside; hooks are gone afterwards."""
     values: dict[str, Tensor] = {}
     modes = {module: module.training for module in network.modules()}
-    hooks = [getattr(network, name).register_forward_hook(
-        lambda module, args, output, name=name: values.__setitem__(name, output.detach())) for name in layers]
+    hooks = [
+        getattr(network, name).register_forward_hook(
+            lambda module, args, output, name=name: values.__setitem__(name, output.detach())
+        )
+        for name in layers
+    ]
     try:
         network.eval()
         yield values

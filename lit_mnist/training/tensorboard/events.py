@@ -37,7 +37,9 @@ class Events:
     def picture(self, tag: str, picture) -> None:  # noqa: ANN001 - training.tensorboard.Picture
         """Add a picture as the PNG that it is; the logger's own way would encode it anew, ten times slower."""
         height, width = picture.shape
-        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=picture.png())
+        image = Summary.Image(
+            height=height, width=width, colorspace=3, encoded_image_string=picture.png()
+        )
         self._values.append(Summary.Value(tag=tag, image=image))
 
     def histogram(self, tag: str, values: Tensor) -> None:
@@ -56,8 +58,20 @@ class Events:
         limits = [first + (last - first) * (number + 1) / _BINS for number in range(_BINS)]
         total = exact_sum(values)
         squares = float(torch.linalg.vector_norm(values)) ** 2
-        self._values.append(Summary.Value(tag=tag, histo=HistogramProto(
-            min=low, max=high, num=len(values), sum=total, sum_squares=squares, bucket_limit=limits, bucket=counts)))
+        self._values.append(
+            Summary.Value(
+                tag=tag,
+                histo=HistogramProto(
+                    min=low,
+                    max=high,
+                    num=len(values),
+                    sum=total,
+                    sum_squares=squares,
+                    bucket_limit=limits,
+                    bucket=counts,
+                ),
+            )
+        )
 
     def graph(self, graph: GraphDef) -> None:
         """Write the graph of the network."""
@@ -86,11 +100,16 @@ def network_graph(network: Network) -> GraphDef:
             name = dotted.replace(".", "/")  # boxes within boxes
             if next(module.children(), None) is not None:
                 continue  # a box, not an operation
-            weights = [_node(f"{name}/{key}", "Variable", [], tuple(tensor.shape))
-                       for key, tensor in module.state_dict().items()]
+            weights = [
+                _node(f"{name}/{key}", "Variable", [], tuple(tensor.shape))
+                for key, tensor in module.state_dict().items()
+            ]
             place = f"{name}/{type(module).__name__}" if weights or name == info.name else name
             inputs = [*before, *[weight.name for weight in weights]]
-            nodes += [*weights, _node(place, type(module).__name__, inputs, info.output_shape, str(module))]
+            nodes += [
+                *weights,
+                _node(place, type(module).__name__, inputs, info.output_shape, str(module)),
+            ]
             before = [place]
         ends[info.name] = before[0]
     answer = ends[network.spec.output]

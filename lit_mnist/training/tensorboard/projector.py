@@ -19,8 +19,13 @@ from ...files import write_bytes, write_text
 _FOLDER = "projector"
 
 
-def write_projector(run: Path, layer: str, values: np.ndarray, pixels: np.ndarray,
-                    columns: Mapping[str, Sequence[str]]) -> None:
+def write_projector(
+    run: Path,
+    layer: str,
+    values: np.ndarray,
+    pixels: np.ndarray,
+    columns: Mapping[str, Sequence[str]],
+) -> None:
     """Write `values` (n, units), images `pixels` (n, H, W), 0 to 255, and `columns` of text for each image.
 
     TensorBoard finds ``projector_config.pbtxt`` beside the run's events; the rest lies in ``projector/``.
@@ -31,8 +36,12 @@ def write_projector(run: Path, layer: str, values: np.ndarray, pixels: np.ndarra
     write_text(run / _FOLDER / "metadata.tsv", "\n".join(rows) + "\n")
     write_bytes(run / _FOLDER / "sprite.png", _sprite(pixels))
     config = ProjectorConfig()
-    embedding = config.embeddings.add(tensor_name=layer, tensor_path=f"{_FOLDER}/tensors.tsv",
-                                      metadata_path=f"{_FOLDER}/metadata.tsv", tensor_shape=values.shape)
+    embedding = config.embeddings.add(
+        tensor_name=layer,
+        tensor_path=f"{_FOLDER}/tensors.tsv",
+        metadata_path=f"{_FOLDER}/metadata.tsv",
+        tensor_shape=values.shape,
+    )
     embedding.sprite.image_path = f"{_FOLDER}/sprite.png"
     embedding.sprite.single_image_dim.extend(pixels.shape[2:0:-1])
     write_text(run / "projector_config.pbtxt", text_format.MessageToString(config))
@@ -44,7 +53,11 @@ def _sprite(pixels: np.ndarray) -> bytes:
     side = math.ceil(math.sqrt(count))
     sheet = np.zeros((side * side, height, width), np.uint8)
     sheet[:count] = pixels.clip(0, 255).round()
-    sheet = sheet.reshape(side, side, height, width).transpose(0, 2, 1, 3).reshape(side * height, side * width)
+    sheet = (
+        sheet.reshape(side, side, height, width)
+        .transpose(0, 2, 1, 3)
+        .reshape(side * height, side * width)
+    )
     buffer = io.BytesIO()
     Image.fromarray(sheet).save(buffer, "PNG")
     return buffer.getvalue()

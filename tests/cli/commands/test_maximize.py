@@ -31,9 +31,29 @@ def made(trained: Model, digits) -> MaximizationResult:
 
 
 def test_command_writes_what_it_says(run_cli, trained_run: Path, tmp_path: Path) -> None:
-    code, out, err = run_cli("maximize", "--ckpt_path", trained_run, "--layer", "Conv2D_2", "--maps", "3", "8-9",
-                             "--steps", 8, "--restarts", 2, "--compare", "false", "--animate", "apng",
-                             "--tensorboard", tmp_path / "tb", "--out", tmp_path, "--json")
+    code, out, err = run_cli(
+        "maximize",
+        "--ckpt_path",
+        trained_run,
+        "--layer",
+        "Conv2D_2",
+        "--maps",
+        "3",
+        "8-9",
+        "--steps",
+        8,
+        "--restarts",
+        2,
+        "--compare",
+        "false",
+        "--animate",
+        "apng",
+        "--tensorboard",
+        tmp_path / "tb",
+        "--out",
+        tmp_path,
+        "--json",
+    )
     assert code == 0, err
     data = json.loads(out)
     assert json.loads((tmp_path / "maximize.json").read_text())["summary"] == data["summary"]
@@ -45,35 +65,99 @@ def test_command_writes_what_it_says(run_cli, trained_run: Path, tmp_path: Path)
     assert any((tmp_path / "tb").iterdir())
 
 
-def test_command_makes_class_images_and_searches(run_cli, trained_run: Path, tmp_path: Path) -> None:
-    code, out, err = run_cli("maximize", "--ckpt_path", trained_run, "--classes", "7", "--steps", 3, "--restarts", 1,
-                             "--search", 40, "--compare", "false", "--preset", "source", "--out", tmp_path, "--json")
+def test_command_makes_class_images_and_searches(
+    run_cli, trained_run: Path, tmp_path: Path
+) -> None:
+    code, out, err = run_cli(
+        "maximize",
+        "--ckpt_path",
+        trained_run,
+        "--classes",
+        "7",
+        "--steps",
+        3,
+        "--restarts",
+        1,
+        "--search",
+        40,
+        "--compare",
+        "false",
+        "--preset",
+        "source",
+        "--out",
+        tmp_path,
+        "--json",
+    )
     assert code == 0, err
     assert json.loads(out)["images"][0]["class"] == 7
 
 
 def test_command_makes_images_of_dense_units(run_cli, trained_run: Path, tmp_path: Path) -> None:
-    code, out, err = run_cli("maximize", "--ckpt_path", trained_run, "--layer", "Dense_1", "--maps", "3", "8",
-                             "--steps", 4, "--restarts", 1, "--compare", "false", "--out", tmp_path, "--json")
+    code, out, err = run_cli(
+        "maximize",
+        "--ckpt_path",
+        trained_run,
+        "--layer",
+        "Dense_1",
+        "--maps",
+        "3",
+        "8",
+        "--steps",
+        4,
+        "--restarts",
+        1,
+        "--compare",
+        "false",
+        "--out",
+        tmp_path,
+        "--json",
+    )
     assert code == 0, err
     data = json.loads(out)
-    assert [card["unit"] for card in data["images"]] == [3, 8] and data["settings"]["preset"] == "class"
+    assert [card["unit"] for card in data["images"]] == [3, 8] and data["settings"][
+        "preset"
+    ] == "class"
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    (("--layer", "Conv2D_9"), "did you mean 'Conv2D_"), (("--layer", "Dense_1", "--maps", "4096"), "--maps 4096"),
-    (("--maps", "500"), "--maps 500"), (("--maps", "3", "x"), "such as 3 17"), (("--maps", "0-500"), "0 to 127"),
-    (("--steps", "0"), "steps = 0"), (("--step", "nan"), "nan"), (("--classes", "10"), "--classes 10"),
-    (("--classes", "all", "--layer", "Conv2D_1"), "one of the two"), (("--preset", "style"), "style"),
-    (("--preset", "sauce"), "sauce"),
-    (("--maps", "3", "3"), "different numbers"), (("--restarts", "0"), "restarts = 0")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--layer", "Conv2D_9"), "did you mean 'Conv2D_"),
+        (("--layer", "Dense_1", "--maps", "4096"), "--maps 4096"),
+        (("--maps", "500"), "--maps 500"),
+        (("--maps", "3", "x"), "such as 3 17"),
+        (("--maps", "0-500"), "0 to 127"),
+        (("--steps", "0"), "steps = 0"),
+        (("--step", "nan"), "nan"),
+        (("--classes", "10"), "--classes 10"),
+        (("--classes", "all", "--layer", "Conv2D_1"), "one of the two"),
+        (("--preset", "style"), "style"),
+        (("--preset", "sauce"), "sauce"),
+        (("--maps", "3", "3"), "different numbers"),
+        (("--restarts", "0"), "restarts = 0"),
+    ],
+)
 def test_bad_input_exits_with_2_and_one_message_before_any_work(
-        run_cli, trained_run: Path, tmp_path: Path, options: tuple, message: str,
-        monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["lit_mnist.maximize.quality"], "reference",
-                        lambda *_, **__: pytest.fail("a pass over the data"))
+    run_cli,
+    trained_run: Path,
+    tmp_path: Path,
+    options: tuple,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        sys.modules["lit_mnist.maximize.quality"],
+        "reference",
+        lambda *_, **__: pytest.fail("a pass over the data"),
+    )
     code, out, err = run_cli("maximize", "--ckpt_path", trained_run, "--out", tmp_path, *options)
-    assert code == 2 and message in err and "Traceback" not in err and not out and not list(tmp_path.iterdir())
+    assert (
+        code == 2
+        and message in err
+        and "Traceback" not in err
+        and not out
+        and not list(tmp_path.iterdir())
+    )
 
 
 def test_every_picture_is_drawn(made: MaximizationResult) -> None:
@@ -95,7 +179,9 @@ def test_classes_and_dead_maps_are_drawn(trained: Model) -> None:
     assert (grey_levels(np.zeros((1, 4, 4))) == 0).all()
 
 
-def test_tensorboard_holds_the_ascent_with_a_slider(made: MaximizationResult, tmp_path: Path) -> None:
+def test_tensorboard_holds_the_ascent_with_a_slider(
+    made: MaximizationResult, tmp_path: Path
+) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     write_tensorboard(made, tmp_path, lambda result: {"grid": to_rgb(draw.grid(result))})

@@ -23,8 +23,9 @@ def save(grey: np.ndarray, path: Path) -> Path:
     return path
 
 
-def test_a_picture_that_cannot_be_read_stops_no_other(run_cli: Run, trained_run: Path, mnist: Dataset,
-                                                      tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_read_stops_no_other(
+    run_cli: Run, trained_run: Path, mnist: Dataset, tmp_path: Path
+) -> None:
     good = save(shaded(mnist.test_images[0], np.random.default_rng(0)), tmp_path / "seven.png")
     blank = save(np.full((60, 60), 200.0), tmp_path / "blank.png")
     (tmp_path / "text.png").write_text("no picture")
@@ -40,10 +41,22 @@ def test_a_picture_that_cannot_be_read_stops_no_other(run_cli: Run, trained_run:
     assert all(entry["image"] in entry["error"] for entry in images if "error" in entry)
 
 
-def test_out_shows_what_was_seen(run_cli: Run, trained_run: Path, mnist: Dataset, tmp_path: Path) -> None:
+def test_out_shows_what_was_seen(
+    run_cli: Run, trained_run: Path, mnist: Dataset, tmp_path: Path
+) -> None:
     good = save(shaded(mnist.test_images[0], np.random.default_rng(0)), tmp_path / "seven.png")
-    code, out, err = run_cli("predict", "--ckpt_path", trained_run, "--images", good, "test:1", tmp_path / "none.png",
-                             "--out", tmp_path / "out", "--json")
+    code, out, err = run_cli(
+        "predict",
+        "--ckpt_path",
+        trained_run,
+        "--images",
+        good,
+        "test:1",
+        tmp_path / "none.png",
+        "--out",
+        tmp_path / "out",
+        "--json",
+    )
     assert code == 1, err
     data = json.loads(out)
     pictures = [path for path in data["files"] if path.endswith(".png")]
@@ -54,10 +67,24 @@ def test_out_shows_what_was_seen(run_cli: Run, trained_run: Path, mnist: Dataset
     assert json.loads((tmp_path / "out" / "predict.json").read_text())["images"] == data["images"]
 
 
-def test_many_reads_a_page_by_lines(run_cli: Run, trained_run: Path, mnist: Dataset, tmp_path: Path) -> None:
-    page = save(composed(mnist.test_images[:10], 5, np.random.default_rng(0)), tmp_path / "page.png")
+def test_many_reads_a_page_by_lines(
+    run_cli: Run, trained_run: Path, mnist: Dataset, tmp_path: Path
+) -> None:
+    page = save(
+        composed(mnist.test_images[:10], 5, np.random.default_rng(0)), tmp_path / "page.png"
+    )
     house = save(drawn(["142"]), tmp_path / "house.png")
-    arguments = ["predict", "--ckpt_path", trained_run, "--images", page, house, "--many", "--out", tmp_path / "out"]
+    arguments = [
+        "predict",
+        "--ckpt_path",
+        trained_run,
+        "--images",
+        page,
+        house,
+        "--many",
+        "--out",
+        tmp_path / "out",
+    ]
     code, out, err = run_cli(*arguments)
     assert code == 0, err
     assert "house.png: 142\n" in out and "page.png: 72104 / 14959\n" in out
@@ -69,12 +96,16 @@ def test_many_reads_a_page_by_lines(run_cli: Run, trained_run: Path, mnist: Data
 
 
 @pytest.mark.parametrize("option", [["--many"], ["--out", "folder"]])
-def test_options_of_pictures_need_pictures(run_cli: Run, trained_run: Path, option: list[str]) -> None:
+def test_options_of_pictures_need_pictures(
+    run_cli: Run, trained_run: Path, option: list[str]
+) -> None:
     code, _, err = run_cli("predict", "--ckpt_path", trained_run, *option)
     assert code == 2 and f"{option[0]}: works on --images" in err
 
 
-def test_what_is_no_digit_is_said_so(run_cli: Run, trained_run: Path, mnist: Dataset, tmp_path: Path) -> None:
+def test_what_is_no_digit_is_said_so(
+    run_cli: Run, trained_run: Path, mnist: Dataset, tmp_path: Path
+) -> None:
     rows, columns = np.mgrid[:120, :120]
     rings = save(128 + 100 * np.sin(np.hypot(rows - 60, columns - 60) / 6), tmp_path / "rings.png")
     code, out, _ = run_cli("predict", "--ckpt_path", trained_run, "--images", rings, "test:0")

@@ -14,11 +14,23 @@ from tests.conftest import Run
 def test_command_transfers_style(run_cli: Run, trained_run: Path, tmp_path: Path) -> None:
     for number, value in enumerate((40, 220)):
         picture = np.zeros((28, 28), np.uint8)
-        picture[6:22, 8 + 5 * number:12 + 5 * number] = value
+        picture[6:22, 8 + 5 * number : 12 + 5 * number] = value
         Image.fromarray(picture).save(tmp_path / f"{number}.png")
     images = [tmp_path / "0.png", tmp_path / "1.png"]
-    code, out, err = run_cli("style", "--ckpt_path", trained_run, "--steps", 5, "--images", *images, "--content_layer",
-                             "Conv2D_2", "--out", tmp_path / "out", "--json")
+    code, out, err = run_cli(
+        "style",
+        "--ckpt_path",
+        trained_run,
+        "--steps",
+        5,
+        "--images",
+        *images,
+        "--content_layer",
+        "Conv2D_2",
+        "--out",
+        tmp_path / "out",
+        "--json",
+    )
     assert code == 0, err
     data = json.loads(out)
     assert data["steps"] == 5 and (data["content"], data["style"]) == tuple(map(str, images))

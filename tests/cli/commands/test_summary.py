@@ -34,7 +34,10 @@ def branched(tmp_path: Path) -> Path:
 def test_inputs_have_a_column_where_a_network_branches(branched: Path, run_cli: Run) -> None:
     code, out, _ = run_cli("summary", "--config", branched)
     assert code == 0
-    head, row = out.splitlines()[0], next(line for line in out.splitlines() if line.startswith("Add_1"))
+    head, row = (
+        out.splitlines()[0],
+        next(line for line in out.splitlines() if line.startswith("Add_1")),
+    )
     assert head.endswith("inputs") and row.endswith("Conv2D_1, Conv2D_2")
     _, chain, _ = run_cli("summary", "--config", CONFIGS[0])
     assert "inputs" not in chain.splitlines()[0]

@@ -24,7 +24,7 @@ def composed(digits: np.ndarray, columns: int, generator: np.random.Generator) -
         row, column = divmod(number, columns)
         top, left = np.array([15 + 120 * row, 20 + 130 * column]) + generator.integers(-8, 9, 2)
         ink = ndimage.zoom(digit / 255, 3, order=1).clip(0, 1)
-        part = page[top:top + 84, left:left + 84]
+        part = page[top : top + 84, left : left + 84]
         part[:] = part * (1 - ink) + 20 * ink
     page -= np.linspace(0, 80, page.shape[1])
     return (page + generator.normal(0, 4, page.shape)).clip(0, 255)
@@ -38,7 +38,9 @@ def drawn(lines: list[str], pen: int = 5) -> np.ndarray:
     for row, line in enumerate(lines):
         for column, digit in enumerate(line):
             for stroke in STROKES[digit]:
-                points = [(25 + pitch * column + unit * x, 20 + 95 * row + unit * y) for x, y in stroke]
+                points = [
+                    (25 + pitch * column + unit * x, 20 + 95 * row + unit * y) for x, y in stroke
+                ]
                 canvas.line(points, 30, pen, "curve")
                 for x, y in points:
                     canvas.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), 30)

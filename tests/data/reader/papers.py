@@ -13,12 +13,14 @@ INK, BLANK, LINE, DESK = 25.0, 235.0, 110.0, 60.0
 Paper = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
-def paper(digit: np.ndarray, generator: np.random.Generator, blank: np.ndarray | float = BLANK) -> np.ndarray:
+def paper(
+    digit: np.ndarray, generator: np.random.Generator, blank: np.ndarray | float = BLANK
+) -> np.ndarray:
     """Draw a digit (28, 28), 70 pixels high, somewhere on `blank` paper (140, 140)."""
     strokes = ndimage.zoom(digit / 255, 98 / 28, order=1).clip(0, 1)
     top, left = generator.integers(0, SIZE - 98 + 1, 2)
     ink = np.zeros((SIZE, SIZE))
-    ink[top:top + 98, left:left + 98] = strokes
+    ink[top : top + 98, left : left + 98] = strokes
     page = np.full((SIZE, SIZE), blank) if np.isscalar(blank) else np.array(blank)
     return page * (1 - ink) + np.minimum(page, INK) * ink
 
@@ -32,7 +34,7 @@ def shaded(digit: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 def ruled(digit: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Paper with a grey line every 18 pixels."""
     page = np.full((SIZE, SIZE), BLANK)
-    page[generator.integers(18)::18] = LINE
+    page[generator.integers(18) :: 18] = LINE
     return paper(digit, generator, page)
 
 
@@ -74,7 +76,7 @@ def moved(digit: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 def filling(digit: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """28 x 28, white on black, enlarged until the digit touches the frame."""
     rows, columns = np.flatnonzero(digit.any(1)), np.flatnonzero(digit.any(0))
-    part = digit[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    part = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     size = [max(1, round(28 * side / max(part.shape))) for side in part.shape]
     large = np.asarray(Image.fromarray(part).resize(size[::-1], Image.Resampling.BICUBIC), float)
     margins = [28 - side for side in size]
@@ -89,8 +91,22 @@ def grainy(digit: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 def everything(digit: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Ruled and shaded, with grain."""
     ramp = np.linspace(0, 30, SIZE)
-    return (ruled(digit, generator) - np.add.outer(ramp, ramp) + generator.normal(0, 8, (SIZE, SIZE))).clip(0, 255)
+    return (
+        ruled(digit, generator) - np.add.outer(ramp, ramp) + generator.normal(0, 8, (SIZE, SIZE))
+    ).clip(0, 255)
 
 
-PAPERS: tuple[Paper, ...] = (paper, shaded, ruled, squared, noisy, specked, on_desk, on_white_desk, moved, filling,
-                             grainy, everything)
+PAPERS: tuple[Paper, ...] = (
+    paper,
+    shaded,
+    ruled,
+    squared,
+    noisy,
+    specked,
+    on_desk,
+    on_white_desk,
+    moved,
+    filling,
+    grainy,
+    everything,
+)

@@ -18,21 +18,25 @@ def blocks(*boxes: tuple[int, int, int, int], shape: tuple[int, int] = (60, 60))
     """A mask of filled boxes (top, left, bottom, right)."""
     mask = np.zeros(shape, bool)
     for box in boxes:
-        mask[box[0]:box[2], box[1]:box[3]] = True
+        mask[box[0] : box[2], box[1] : box[3]] = True
     return mask
 
 
 BODY = (15, 20, 45, 26)
 
 
-@pytest.mark.parametrize(("piece", "kept"), [
-    ((15, 28, 18, 40), True),  # the bar of a five, close by
-    ((30, 37, 44, 41), True),  # a heavy stroke further away
-    ((2, 2, 4, 6), False),  # a speck in the corner
-    ((5, 50, 8, 55), False),  # a blot far away
-    ((12, 28, 15, 60), True),  # a stroke that the picture cuts off
-    ((0, 0, 13, 60), False),  # the border's shadow
-], ids=["bar", "stroke", "speck", "blot", "cut", "shadow"])
+@pytest.mark.parametrize(
+    ("piece", "kept"),
+    [
+        ((15, 28, 18, 40), True),  # the bar of a five, close by
+        ((30, 37, 44, 41), True),  # a heavy stroke further away
+        ((2, 2, 4, 6), False),  # a speck in the corner
+        ((5, 50, 8, 55), False),  # a blot far away
+        ((12, 28, 15, 60), True),  # a stroke that the picture cuts off
+        ((0, 0, 13, 60), False),  # the border's shadow
+    ],
+    ids=["bar", "stroke", "speck", "blot", "cut", "shadow"],
+)
 def test_pieces_of_one_digit(piece: tuple[int, int, int, int], kept: bool) -> None:
     mask = blocks(BODY, piece)
     result = writing(mask, mask.astype(float))
@@ -51,7 +55,9 @@ def test_nothing_stays_nothing() -> None:
 
 
 def test_lines_are_read_from_the_top_and_the_left() -> None:
-    boxes = np.array([[50, 5, 80, 20], [8, 40, 40, 60], [12, 5, 38, 20], [55, 40, 75, 60], [48, 70, 82, 80]])
+    boxes = np.array(
+        [[50, 5, 80, 20], [8, 40, 40, 60], [12, 5, 38, 20], [55, 40, 75, 60], [48, 70, 82, 80]]
+    )
     assert lines_of(boxes, [0, 1, 2, 3, 4]) == [[2, 1], [0, 3, 4]]
 
 
@@ -71,7 +77,9 @@ def test_composed_pages(mnist: Dataset, trained: Model) -> None:
 
 
 @pytest.mark.mnist
-@pytest.mark.parametrize("lines", [["142"], ["2071"], ["7", "1", "4", "0"], ["21", "47", "10"]], ids="/".join)
+@pytest.mark.parametrize(
+    "lines", [["142"], ["2071"], ["7", "1", "4", "0"], ["21", "47", "10"]], ids="/".join
+)
 def test_drawn_pages(lines: list[str], mnist: Dataset, trained: Model) -> None:
     result = read_digits(drawn(lines))
     assert [len(line) for line in result] == [len(line) for line in lines]
@@ -83,7 +91,7 @@ def test_boxes_hold_the_digits_of_a_large_page() -> None:
     page = np.kron(drawn(["71"]), np.ones((20, 20)))  # 3600 pixels wide: worked on at 2048
     boxes = [digit.box for digit in read_digits(page)[0]]
     for top, left, bottom, right_ in boxes:
-        inside = page[int(top):int(bottom) + 1, int(left):int(right_) + 1] < 128
+        inside = page[int(top) : int(bottom) + 1, int(left) : int(right_) + 1] < 128
         assert inside.sum() > 0.2 * (page < 128).sum()
     margins = [-20, -20, 20, 20]
     rims = [(np.array(box) + margins).astype(int) for box in boxes]

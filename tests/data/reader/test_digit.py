@@ -36,14 +36,24 @@ def test_digits_are_read_on_paper(kind: Paper, mnist: Dataset, trained: Model) -
 
 @pytest.mark.mnist
 @pytest.mark.parametrize("orientation", range(2, 9))
-def test_a_camera_held_sideways_says_so(orientation: int, mnist: Dataset, trained: Model, tmp_path: Path) -> None:
+def test_a_camera_held_sideways_says_so(
+    orientation: int, mnist: Dataset, trained: Model, tmp_path: Path
+) -> None:
     """EXIF 2.32, tag 274: the picture is stored turned or mirrored."""
-    undo = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-            5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
-            8: Image.Transpose.ROTATE_270}
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
     generator, names = np.random.default_rng(1), []
     for number, digit in enumerate(mnist.test_images[:20]):
-        picture = Image.fromarray(paper(digit, generator).astype(np.uint8)).transpose(undo[orientation])
+        picture = Image.fromarray(paper(digit, generator).astype(np.uint8)).transpose(
+            undo[orientation]
+        )
         exif = Image.Exif()
         exif[274] = orientation
         names.append(str(tmp_path / f"{number}.png"))
@@ -84,7 +94,7 @@ def bar(height: int, width: int, size: int = 120) -> np.ndarray:
     """A dark upright bar on white paper."""
     grey = np.full((size, size), 255.0)
     top, left = (size - height) // 2, (size - width) // 2
-    grey[top:top + height, left:left + width] = 0
+    grey[top : top + height, left : left + width] = 0
     return grey
 
 
@@ -97,8 +107,11 @@ def test_strokes_get_the_width_of_mnist_in_its_box(width: int) -> None:
     assert columns.mean() == pytest.approx(13.5, abs=0.6)
 
 
-@pytest.mark.parametrize("grey", [np.full((50, 50), 255.0), np.zeros((28, 28)), np.full((8, 200), 128.0)],
-                         ids=["white", "black", "strip"])
+@pytest.mark.parametrize(
+    "grey",
+    [np.full((50, 50), 255.0), np.zeros((28, 28)), np.full((8, 200), 128.0)],
+    ids=["white", "black", "strip"],
+)
 def test_a_picture_of_nothing_is_refused(grey: np.ndarray) -> None:
     with pytest.raises(DataError, match="nothing but background"):
         read_digit(grey)
@@ -112,5 +125,7 @@ def test_a_blank_noisy_page_is_refused() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 200), (200, 7)])
 def test_a_picture_too_small_for_a_digit_is_refused(shape: tuple[int, int]) -> None:
-    with pytest.raises(DataError, match=f"{shape[1]} x {shape[0]} pixels; accepted: at least 8 x 8"):
+    with pytest.raises(
+        DataError, match=f"{shape[1]} x {shape[0]} pixels; accepted: at least 8 x 8"
+    ):
         read_digit(np.zeros(shape))

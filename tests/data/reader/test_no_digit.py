@@ -12,7 +12,9 @@ from lit_mnist.runs.model import Model
 
 from .papers import PAPERS
 
-CLEAN = Strokes(variation=0.15, separability=0.93, fill=0.35, border=0.0, dropped=0.0, pieces=1, holes=0)
+CLEAN = Strokes(
+    variation=0.15, separability=0.93, fill=0.35, border=0.0, dropped=0.0, pieces=1, holes=0
+)
 
 
 def refused(model: Model, pictures: list[np.ndarray]) -> float:
@@ -26,13 +28,18 @@ def refused(model: Model, pictures: list[np.ndarray]) -> float:
     with torch.no_grad():
         pixels = np.stack([digit.pixels for digit in digits]).astype(np.float32)
         probabilities = torch.softmax(model.network(model.tensor(pixels)), 1).amax(1).tolist()
-    accepted = sum(doubt(digit.strokes, sure) is None for digit, sure in zip(digits, probabilities, strict=True))
+    accepted = sum(
+        doubt(digit.strokes, sure) is None
+        for digit, sure in zip(digits, probabilities, strict=True)
+    )
     return 1 - accepted / len(pictures)
 
 
 @pytest.mark.mnist
 def test_digits_are_seldom_refused(mnist: Dataset, trained: Model) -> None:
-    assert refused(trained, list(mnist.test_images[1000:1600])) <= 0.015  # 1 % of all 10,000, and chance
+    assert (
+        refused(trained, list(mnist.test_images[1000:1600])) <= 0.015
+    )  # 1 % of all 10,000, and chance
 
 
 @pytest.mark.mnist
@@ -51,7 +58,9 @@ def test_clothes_are_refused(mnist: Dataset, trained: Model) -> None:
     assert refused(trained, list(clothes)) >= 0.92  # 95 % of all 10,000, and chance
 
 
-@pytest.mark.parametrize("change", [{"variation": 0.8}, {"separability": 0.65}, {"dropped": 0.8}, {"border": 0.25}])
+@pytest.mark.parametrize(
+    "change", [{"variation": 0.8}, {"separability": 0.65}, {"dropped": 0.8}, {"border": 0.25}]
+)
 def test_each_measurement_counts(change: dict[str, float]) -> None:
     assert doubt(CLEAN, 0.999) is None
     assert doubt(Strokes(**(vars(CLEAN) | change)), 0.999) is not None

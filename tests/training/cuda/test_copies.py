@@ -53,5 +53,7 @@ def test_what_is_on_the_host_is_delivered_at_once() -> None:
 
 def test_from_a_device_without_cudas_events_a_copy_is_made_at_once() -> None:
     received: list[Tensor] = []
-    with pytest.raises(NotImplementedError, match="meta"):  # it was read at once: a meta tensor holds nothing
+    with pytest.raises(
+        NotImplementedError, match="meta"
+    ):  # it was read at once: a meta tensor holds nothing
         HostCopies().start(torch.empty(3, device="meta"), received.append)

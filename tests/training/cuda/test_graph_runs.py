@@ -18,21 +18,48 @@ from lit_mnist.training.steps import Step
 from tests.training.cuda.test_graphs import LAYERS, graphed
 
 Run = Callable[..., tuple[int, str, str]]
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(),
-                                reason="needs a CUDA device: benchmarks/gpu.sh runs this where one is")
-CONFIG = yaml.safe_dump({
-    "seed_everything": 3, "trainer": {"max_epochs": 2, "log_every_n_steps": 10},
-    "model": {"network": {"layers": [layer for layer in LAYERS if layer["type"] != "batch_norm"]},
-              "optimizer": {"class_path": "lit_mnist.training.optimizers.Adam"},
-              "schedule": {"class_path": "lit_mnist.training.schedules.OneCycle", "init_args": {"max_lr": 0.01}},
-              "average_decay": 0.99},
-    "data": {"dataset": "digits", "batch_size": 64, "standardize": "unit", "augment": {"rotation": 5}}})
+needs_cuda = pytest.mark.skipif(
+    not torch.cuda.is_available(),
+    reason="needs a CUDA device: benchmarks/gpu.sh runs this where one is",
+)
+CONFIG = yaml.safe_dump(
+    {
+        "seed_everything": 3,
+        "trainer": {"max_epochs": 2, "log_every_n_steps": 10},
+        "model": {
+            "network": {"layers": [layer for layer in LAYERS if layer["type"] != "batch_norm"]},
+            "optimizer": {"class_path": "lit_mnist.training.optimizers.Adam"},
+            "schedule": {
+                "class_path": "lit_mnist.training.schedules.OneCycle",
+                "init_args": {"max_lr": 0.01},
+            },
+            "average_decay": 0.99,
+        },
+        "data": {
+            "dataset": "digits",
+            "batch_size": 64,
+            "standardize": "unit",
+            "augment": {"rotation": 5},
+        },
+    }
+)
 
 
-def test_graphs_on_a_cpu_are_refused_before_anything_is_written(run_cli: Run, tmp_path: Path) -> None:
+def test_graphs_on_a_cpu_are_refused_before_anything_is_written(
+    run_cli: Run, tmp_path: Path
+) -> None:
     (tmp_path / "tiny.yaml").write_text(CONFIG)
-    code, _, err = run_cli("fit", "--config", tmp_path / "tiny.yaml", "--runs_dir", tmp_path / "runs",
-                           "--model.cuda_graphs", "true", "--trainer.accelerator", "cpu")
+    code, _, err = run_cli(
+        "fit",
+        "--config",
+        tmp_path / "tiny.yaml",
+        "--runs_dir",
+        tmp_path / "runs",
+        "--model.cuda_graphs",
+        "true",
+        "--trainer.accelerator",
+        "cpu",
+    )
     assert code == 2 and "model.cuda_graphs" in err and "auto, false" in err, err
     assert not (tmp_path / "runs").exists()
 
@@ -93,13 +120,18 @@ def fit_in_two(run_cli: Run, folder: Path, *options: object) -> Path:
     options = (*options, "--checkpoint_every_steps", 1)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(AssertionError, match="cut off"):
         patch.setattr(LitClassifier, "training_step", cut_off)
-        for place in ("training.callbacks", "runs.folder"):  # this process lives on and would hold the lock
+        for place in (
+            "training.callbacks",
+            "runs.folder",
+        ):  # this process lives on and would hold the lock
             patch.setattr(f"lit_mnist.{place}.Lock", lambda run: None)
         fit(run_cli, folder, *options)
     return fit(run_cli, folder, *options)
 
 
-def test_a_run_by_replays_is_the_same_run(run_cli: Run, tmp_path: Path, made: list[GraphRunner]) -> None:
+def test_a_run_by_replays_is_the_same_run(
+    run_cli: Run, tmp_path: Path, made: list[GraphRunner]
+) -> None:
     """Steps, rates, logs, checkpoints: bit for bit, on the CPU with a stand-in for the graph."""
     replayed = fit(run_cli, tmp_path / "replayed")
     assert made[0].recordings == 2  # 21 steps an epoch: blocks of 10, 10 and 1
@@ -113,29 +145,50 @@ def test_a_run_by_replays_is_the_same_run(run_cli: Run, tmp_path: Path, made: li
 
 
 @needs_cuda
-@pytest.mark.parametrize("options", [
-    [], ["--trainer.precision", "bf16-mixed"],
-    ["--model.optimizer", "torch.optim.AdamW", "--model.weight_decay", "0.01"]], ids=["float32", "bfloat16", "AdamW"])
-def test_a_graph_run_equals_an_eager_run(run_cli: Run, tmp_path: Path, options: list[str],
-                                         monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--trainer.precision", "bf16-mixed"],
+        ["--model.optimizer", "torch.optim.AdamW", "--model.weight_decay", "0.01"],
+    ],
+    ids=["float32", "bfloat16", "AdamW"],
+)
+def test_a_graph_run_equals_an_eager_run(
+    run_cli: Run, tmp_path: Path, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same launches, so the same bits, once cuDNN is told to take algorithms that repeat themselves."""
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
-    runs = [fit(run_cli, tmp_path / graphs, "--trainer.accelerator", "cuda", "--model.cuda_graphs", graphs, *options)
-            for graphs in ("true", "false")]
+    runs = [
+        fit(
+            run_cli,
+            tmp_path / graphs,
+            "--trainer.accelerator",
+            "cuda",
+            "--model.cuda_graphs",
+            graphs,
+            *options,
+        )
+        for graphs in ("true", "false")
+    ]
     assert_equal_runs(*runs)
 
 
 @needs_cuda
-def test_a_graph_run_that_was_cut_off_goes_on_with_the_same_bits(run_cli: Run, tmp_path: Path,
-                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_run_that_was_cut_off_goes_on_with_the_same_bits(
+    run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
     cuda = ["--trainer.accelerator", "cuda", "--model.cuda_graphs", "true"]
-    assert_equal_runs(fit(run_cli, tmp_path / "whole", *cuda), fit_in_two(run_cli, tmp_path / "in_two", *cuda))
+    assert_equal_runs(
+        fit(run_cli, tmp_path / "whole", *cuda), fit_in_two(run_cli, tmp_path / "in_two", *cuda)
+    )
 
 
 @needs_cuda
-def test_the_training_loop_never_waits_for_the_gpu(run_cli: Run, tmp_path: Path,
-                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_training_loop_never_waits_for_the_gpu(
+    run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between the first and the last of 36 blocks nothing synchronises, with graphs and without.
 
     Logs every 10 steps and the look for NaN every 250 are among them.
@@ -143,12 +196,22 @@ def test_the_training_loop_never_waits_for_the_gpu(run_cli: Run, tmp_path: Path,
     from lit_mnist.training.callbacks import Clock
 
     def strict(self: Clock, trainer: object, *_: object) -> None:
-        torch.cuda.set_sync_debug_mode("error" if 0 < trainer.fit_loop.epoch_loop.batch_idx < 34 else "default")
+        torch.cuda.set_sync_debug_mode(
+            "error" if 0 < trainer.fit_loop.epoch_loop.batch_idx < 34 else "default"
+        )
 
     monkeypatch.setattr(Clock, "on_train_batch_start", strict, raising=False)
     try:
         for graphs in ("true", "false"):
-            fit(run_cli, tmp_path / graphs, "--trainer.accelerator", "cuda", "--model.cuda_graphs", graphs,
-                "--data.batch_size", "4")
+            fit(
+                run_cli,
+                tmp_path / graphs,
+                "--trainer.accelerator",
+                "cuda",
+                "--model.cuda_graphs",
+                graphs,
+                "--data.batch_size",
+                "4",
+            )
     finally:
         torch.cuda.set_sync_debug_mode("default")

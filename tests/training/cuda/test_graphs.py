@@ -27,17 +27,33 @@ from lit_mnist.training.sums import Sums, step_weights
 
 Run = Callable[..., tuple[int, str, str]]
 LAYERS = [
-    {"type": "conv", "name": "Conv2D_1", "filters": 6, "kernel": 5, "stride": 2, "activation": "relu"},
+    {
+        "type": "conv",
+        "name": "Conv2D_1",
+        "filters": 6,
+        "kernel": 5,
+        "stride": 2,
+        "activation": "relu",
+    },
     {"type": "pool", "name": "Max_Pool_1"},
     {"type": "batch_norm", "name": "Norm_1"},
     {"type": "dropout", "name": "Dropout_1", "rate": 0.3},
     {"type": "flatten", "name": "Flatten"},
-    {"type": "dense", "name": "Dense_1", "units": 10, "activation": "softmax", "l1": 1e-4, "l2": 0.001},
+    {
+        "type": "dense",
+        "name": "Dense_1",
+        "units": 10,
+        "activation": "softmax",
+        "l1": 1e-4,
+        "l2": 0.001,
+    },
 ]
 OPTIMIZERS: dict[str, Callable] = {
     "RMSprop": lambda p: optimizers.RMSprop(p, momentum=0.8, weight_decay=0.01),
     "SGD": lambda p: optimizers.SGD(p, momentum=0.9, nesterov=True),
-    "Adam": optimizers.Adam, "Nadam": optimizers.Nadam, "Adamax": optimizers.Adamax,
+    "Adam": optimizers.Adam,
+    "Nadam": optimizers.Nadam,
+    "Adamax": optimizers.Adamax,
 }
 RATES = learning_rates(schedules.OneCycle(0.01), 200)
 
@@ -48,21 +64,36 @@ def again(run: Callable[[], None]) -> Callable[[], None]:
 
 
 def step_of(make: Callable = OPTIMIZERS["RMSprop"], dtype: torch.dtype = torch.float32) -> Step:
-    network = Network(NetworkSpec.from_dict({"layers": LAYERS}), 1).to(dtype, memory_format=torch.channels_last)
-    return Step(network, make(list(network.parameters())), Average(network, 0.99), label_smoothing=0.1,
-                clipping=Clipping(0.5), images_per_pass=5)
+    network = Network(NetworkSpec.from_dict({"layers": LAYERS}), 1).to(
+        dtype, memory_format=torch.channels_last
+    )
+    return Step(
+        network,
+        make(list(network.parameters())),
+        Average(network, 0.99),
+        label_smoothing=0.1,
+        clipping=Clipping(0.5),
+        images_per_pass=5,
+    )
 
 
 def blocks(dtype: torch.dtype = torch.float32, count: int = 6) -> list[Block]:
     """Two epochs of blocks of 4 steps at batch 8, the last of each of 2 steps and uneven."""
     draw = torch.Generator().manual_seed(5)
     sizes = ([(8, 8)] * 4, [(8, 8)] * 4, [(8, 8), (3, 3)])
-    return [Block(torch.randn(sum(n for n, _ in size), 1, 28, 28, generator=draw, dtype=dtype),
-                  torch.randint(10, (sum(n for n, _ in size),), generator=draw), list(size))
-            for size in (sizes * 2)[:count]]
+    return [
+        Block(
+            torch.randn(sum(n for n, _ in size), 1, 28, 28, generator=draw, dtype=dtype),
+            torch.randint(10, (sum(n for n, _ in size),), generator=draw),
+            list(size),
+        )
+        for size in (sizes * 2)[:count]
+    ]
 
 
-def graphed(step: Step, rate: Callable = RATES.__getitem__, capture: Callable = again) -> GraphRunner:
+def graphed(
+    step: Step, rate: Callable = RATES.__getitem__, capture: Callable = again
+) -> GraphRunner:
     def no_reason(why: str) -> None:
         raise AssertionError(f"gave up: {why}")
 
@@ -82,7 +113,10 @@ def train(runner: BlockRunner, given: list[Block]) -> list[Tensor]:
 
 def state_of(step: Step) -> list[Tensor]:
     slots = [value for state in step.optimizer.state.values() for _, value in sorted(state.items())]
-    return [tensor.clone() for tensor in (*step.network.state_dict().values(), *step.average.values, *slots)]
+    return [
+        tensor.clone()
+        for tensor in (*step.network.state_dict().values(), *step.average.values, *slots)
+    ]
 
 
 def equal(first: list[Tensor], second: list[Tensor]) -> bool:
@@ -100,7 +134,9 @@ def test_steps_from_fixed_places_give_the_same_bits(name: str, dtype: torch.dtyp
     runner.prepare(given[1:3])
     assert runner.recordings == 2
     assert equal(plain, train(runner, given))
-    late = graphed(step_of(OPTIMIZERS[name], dtype))  # without preparation: from a form's second block on
+    late = graphed(
+        step_of(OPTIMIZERS[name], dtype)
+    )  # without preparation: from a form's second block on
     assert equal(plain, train(late, given)) and late.recordings == 2
 
 
@@ -113,7 +149,10 @@ def test_the_optimisers_own_rate_may_stand_in_the_graph() -> None:
         group["lr"] = 0.5  # a constant of the recording has changed: it must not be replayed
     before = runner.step.network.Dense_1.dense.weight.clone()
     runner(given[0], 20), runner(given[0], 24)
-    assert runner.recordings == 3 and (runner.step.network.Dense_1.dense.weight - before).abs().max() > 0.1
+    assert (
+        runner.recordings == 3
+        and (runner.step.network.Dense_1.dense.weight - before).abs().max() > 0.1
+    )
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -123,9 +162,13 @@ def test_preparing_leaves_everything_as_it_was(name: str) -> None:
     weights, random = [*map(torch.clone, step.network.state_dict().values())], torch.get_rng_state()
     runner = graphed(step)
     runner.prepare(blocks()[1:3])
-    assert equal(weights, list(step.network.state_dict().values())) and torch.equal(random, torch.get_rng_state())
+    assert equal(weights, list(step.network.state_dict().values())) and torch.equal(
+        random, torch.get_rng_state()
+    )
     found = {key: value for state in step.optimizer.state.values() for key, value in state.items()}
-    assert all(bool((value == (1 if key == "u_product" else 0)).all()) for key, value in found.items())
+    assert all(
+        bool((value == (1 if key == "u_product" else 0)).all()) for key, value in found.items()
+    )
     assert runner.prepare_seconds > 0
 
 
@@ -152,7 +195,15 @@ class Listening(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-READING = ("_local_scalar_dense", "nonzero", "unique", "masked_select", "lift_fresh", "bincount", "is_nonzero")
+READING = (
+    "_local_scalar_dense",
+    "nonzero",
+    "unique",
+    "masked_select",
+    "lift_fresh",
+    "bincount",
+    "is_nonzero",
+)
 
 
 def operations(runner: GraphRunner, block: Block, first: int) -> list[str]:
@@ -175,7 +226,9 @@ def test_recorded_steps_read_nothing_and_are_always_the_same() -> None:
 def test_a_step_that_reads_is_noticed() -> None:
     runner, given = graphed(step_of()), blocks()
     runner.prepare(given[:1])
-    runner.step.penalty = lambda network: torch.tensor(network.Dense_1.dense.weight.detach().abs().max().item())
+    runner.step.penalty = lambda network: torch.tensor(
+        network.Dense_1.dense.weight.detach().abs().max().item()
+    )
     names = operations(runner, given[0], 0)
     assert [name for name in names if any(word in name for word in READING)]
 
@@ -192,7 +245,10 @@ def pretended() -> Iterator[FakeTensorMode]:
 def pretend_cuda(network: Network) -> None:
     """Replace the weights by fake ones on a GPU that need not exist."""
     for module in network.modules():
-        for kept, wrap in ((module._parameters, torch.nn.Parameter), (module._buffers, Tensor.detach)):
+        for kept, wrap in (
+            (module._parameters, torch.nn.Parameter),
+            (module._buffers, Tensor.detach),
+        ):
             for name, value in kept.items():
                 kept[name] = wrap(torch.empty_strided(value.shape, value.stride(), device="cuda"))
 
@@ -205,12 +261,23 @@ def test_on_a_pretended_gpu_all_stays_there(name: str, request: pytest.FixtureRe
     network = step_of().network
     request.getfixturevalue("pretended")  # from here on; the network was real
     pretend_cuda(network)
-    step = Step(network, make(list(network.parameters())), Average(network, 0.99), 0.1,
-                clipping=Clipping(0.5), images_per_pass=5)
-    step.backward = lambda loss: [setattr(p, "grad", torch.empty_like(p)) for p in network.parameters()]
+    step = Step(
+        network,
+        make(list(network.parameters())),
+        Average(network, 0.99),
+        0.1,
+        clipping=Clipping(0.5),
+        images_per_pass=5,
+    )
+    step.backward = lambda loss: [
+        setattr(p, "grad", torch.empty_like(p)) for p in network.parameters()
+    ]
     assert make_capturable(step.optimizer)
-    block = Block(torch.randn(32, 1, 28, 28, device="cuda"), torch.zeros(32, dtype=torch.int64, device="cuda"),
-                  [(8, 8)] * 4)
+    block = Block(
+        torch.randn(32, 1, 28, 28, device="cuda"),
+        torch.zeros(32, dtype=torch.int64, device="cuda"),
+        [(8, 8)] * 4,
+    )
     runner, watch, sums = graphed(step), FiniteWatch(), Sums()
     watch.start(runner, step.optimizer, HostCopies())
     watch.before(block, 0)
@@ -240,8 +307,15 @@ def test_a_failed_capture_is_told_once_and_training_goes_on() -> None:
 
 def test_what_cannot_be_captured_is_said() -> None:
     cpu, told = torch.device("cpu"), []
-    assert type(runner_for(step_of(), RATES.__getitem__, "auto", "32-true", told.append)) is BlockRunner and not told
-    assert type(runner_for(step_of(), RATES.__getitem__, False, "32-true", told.append)) is BlockRunner and not told
+    assert (
+        type(runner_for(step_of(), RATES.__getitem__, "auto", "32-true", told.append))
+        is BlockRunner
+        and not told
+    )
+    assert (
+        type(runner_for(step_of(), RATES.__getitem__, False, "32-true", told.append)) is BlockRunner
+        and not told
+    )
     with pytest.raises(GraphError, match="cuda_graphs = True.*runs on cpu.*accepted: auto, false"):
         runner_for(step_of(), RATES.__getitem__, True, "32-true", told.append)
     cuda = torch.device("cuda")
@@ -252,5 +326,8 @@ def test_what_cannot_be_captured_is_said() -> None:
 
 def test_graphs_do_not_decide_which_run_goes_on() -> None:
     """A run that was cut off with graphs may go on without; other settings do decide."""
-    of = [configuration_hash({"model": {"seed": 1} | extra}) for extra in ({}, {"cuda_graphs": True}, {"seed": 2})]
+    of = [
+        configuration_hash({"model": {"seed": 1} | extra})
+        for extra in ({}, {"cuda_graphs": True}, {"seed": 2})
+    ]
     assert of[0] == of[1] != of[2]

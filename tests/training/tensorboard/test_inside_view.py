@@ -60,7 +60,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def events(run: Path) -> EventAccumulator:
-    return EventAccumulator(str(run), size_guidance={"images": 0, "histograms": 0, "scalars": 0}).Reload()
+    return EventAccumulator(
+        str(run), size_guidance={"images": 0, "histograms": 0, "scalars": 0}
+    ).Reload()
 
 
 def test_looks_at_the_marked_steps_and_after_epochs(events: EventAccumulator) -> None:
@@ -80,15 +82,23 @@ def test_histograms_and_shares_of_zeros(events: EventAccumulator, run: Path) -> 
     wanted |= {f"activations/{layer}" for layer in LAYERS}
     assert set(events.Tags()["histograms"]) == wanted
     for layer in LAYERS:
-        histogram, zeros = (getattr(events, kind)(f"{tag}/{layer}")[-1] for kind, tag in
-                            (("Histograms", "activations"), ("Scalars", "zeros")))
+        histogram, zeros = (
+            getattr(events, kind)(f"{tag}/{layer}")[-1]
+            for kind, tag in (("Histograms", "activations"), ("Scalars", "zeros"))
+        )
         assert sum(histogram.histogram_value.bucket) == histogram.histogram_value.num
-        assert (zeros.value > 0) == (layer in ("Conv2D_1", "Dense_1"))  # batch normalisation moves zeros away
+        assert (zeros.value > 0) == (
+            layer in ("Conv2D_1", "Dense_1")
+        )  # batch normalisation moves zeros away
 
 
 def test_pictures_open_and_mistakes_are_there(events: EventAccumulator) -> None:
     tags = set(events.Tags()["images"])
-    assert {f"{kind}/{stage}" for kind in ("mistakes", "confusion_matrix") for stage in ("validation", "test")} <= tags
+    assert {
+        f"{kind}/{stage}"
+        for kind in ("mistakes", "confusion_matrix")
+        for stage in ("validation", "test")
+    } <= tags
     for tag in tags:
         event = events.Images(tag)[-1]
         image = Image.open(io.BytesIO(event.encoded_image_string))
@@ -99,7 +109,13 @@ def test_pictures_open_and_mistakes_are_there(events: EventAccumulator) -> None:
 
 def test_graph_has_every_layer_as_a_box(events: EventAccumulator) -> None:
     nodes = {node.name: node for node in events.Graph().node}
-    assert {name.split("/")[0] for name in nodes} == {"image", "logits", "Dropout_1", "Flatten", *LAYERS}
+    assert {name.split("/")[0] for name in nodes} == {
+        "image",
+        "logits",
+        "Dropout_1",
+        "Flatten",
+        *LAYERS,
+    }
     assert all(source in nodes for node in nodes.values() for source in node.input)
     shape = nodes["Conv2D_1/activation"].attr["_output_shapes"].list.shape[0]
     assert [dim.size for dim in shape.dim] == [12, 12, 5]
@@ -107,8 +123,12 @@ def test_graph_has_every_layer_as_a_box(events: EventAccumulator) -> None:
 
 def test_hyperparameters_without_noise(events: EventAccumulator) -> None:
     tags = events.Tags()["scalars"]
-    assert {"hp/test_acc", "hp/test_loss", "train/loss", "val/acc", "lr"} <= set(tags) and "hp_metric" not in tags
-    assert "hparams" in events.summary_metadata["_hparams_/session_start_info"].plugin_data.plugin_name
+    assert {"hp/test_acc", "hp/test_loss", "train/loss", "val/acc", "lr"} <= set(
+        tags
+    ) and "hp_metric" not in tags
+    assert (
+        "hparams" in events.summary_metadata["_hparams_/session_start_info"].plugin_data.plugin_name
+    )
 
 
 def test_projector_is_found_and_fits(run: Path) -> None:
@@ -131,8 +151,10 @@ def test_training_is_left_alone(run: Path, tmp_path: Path) -> None:
     content = yaml.safe_load(CONFIG)
     del content["trainer"]["callbacks"]
     blind = fit(tmp_path, yaml.safe_dump(content))
-    states = [torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-              for folder in (run, blind)]
+    states = [
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for folder in (run, blind)
+    ]
     assert states[0].keys() == states[1].keys()
     for key in states[0]:
         assert torch.equal(states[0][key], states[1][key]), key
@@ -165,6 +187,7 @@ def test_default_configuration_looks_on() -> None:
 
 # ---- pieces
 
+
 class _Kept:
     """Stands for a logger: keeps what would be written."""
 
@@ -178,7 +201,9 @@ class _Kept:
         self.written.append((summary, step))
 
 
-@pytest.mark.parametrize("values", [[0.0, 1.0, 2.0, 4.0], [3.0], [float("nan"), 1.0, float("inf"), -2.0]])
+@pytest.mark.parametrize(
+    "values", [[0.0, 1.0, 2.0, 4.0], [3.0], [float("nan"), 1.0, float("inf"), -2.0]]
+)
 def test_histogram_counts_finite_values(values: list[float]) -> None:
     kept = _Kept()
     events = Events(kept)
@@ -190,7 +215,9 @@ def test_histogram_counts_finite_values(values: list[float]) -> None:
     assert step == 7 and histogram.num == sum(histogram.bucket) == len(finite)
     assert (histogram.min, histogram.max, histogram.sum) == (min(finite), max(finite), sum(finite))
     edges = np.searchsorted(histogram.bucket_limit, sorted(finite), side="left")
-    assert all(histogram.bucket[min(edge, 49)] or histogram.bucket[min(edge + 1, 49)] for edge in edges)
+    assert all(
+        histogram.bucket[min(edge, 49)] or histogram.bucket[min(edge + 1, 49)] for edge in edges
+    )
 
 
 def test_nothing_finite_is_no_histogram() -> None:
@@ -213,8 +240,16 @@ def test_maps_are_drawn_where_their_numbers_are() -> None:
     assert (picture.rgb[bright] > 200).any()
 
 
-@pytest.mark.parametrize("values", [np.zeros((3, 4, 4)), np.full((3, 4, 4), 2.0), np.full((2, 2, 2), np.nan),
-                                    np.array([-1.0, 2.0]), np.ones((1, 1, 1))])
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.zeros((3, 4, 4)),
+        np.full((3, 4, 4), 2.0),
+        np.full((2, 2, 2), np.nan),
+        np.array([-1.0, 2.0]),
+        np.ones((1, 1, 1)),
+    ],
+)
 def test_any_values_are_drawn(values: np.ndarray) -> None:
     assert Image.open(io.BytesIO(board.maps(values, np.zeros((28, 28)), "x").png())).size[0] > 0
 
@@ -222,7 +257,9 @@ def test_any_values_are_drawn(values: np.ndarray) -> None:
 def test_signed_maps_have_white_at_zero() -> None:
     picture = board.maps(np.array([[[-1.0, 0.0, 1.0]]]), np.zeros((28, 28)), "x")
     colours = picture.rgb[-8, [5, 26, 45]].astype(int)  # the middle of each third
-    assert colours[0, 2] > colours[0, 0] and colours[1].min() > 230 and colours[2, 0] > colours[2, 2]
+    assert (
+        colours[0, 2] > colours[0, 0] and colours[1].min() > 230 and colours[2, 0] > colours[2, 2]
+    )
 
 
 def test_confusion_matrix_shades_mistakes_alone() -> None:
@@ -236,8 +273,13 @@ def test_no_mistakes_are_said() -> None:
 
 
 def test_sprite_of_uneven_count(tmp_path: Path, digits: Dataset) -> None:
-    write_projector(tmp_path, "Dense_1", np.ones((5, 3)), digits.test_images[:5].astype(float),
-                    {"label": list("01234")})
+    write_projector(
+        tmp_path,
+        "Dense_1",
+        np.ones((5, 3)),
+        digits.test_images[:5].astype(float),
+        {"label": list("01234")},
+    )
     with Image.open(tmp_path / "projector" / "sprite.png") as sprite:
         sheet = np.asarray(sprite)
     assert (sheet[28:56, 28:56] == digits.test_images[4]).all() and (sheet[56:] == 0).all()
