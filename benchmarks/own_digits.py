@@ -148,7 +148,8 @@ def page(models: dict[str, Model], every: int, command: str) -> str:
         "",
         '## Answered with "no digit"',
         "",
-        "Digits: false alarms. Others: caught, or nothing to read.",
+        "Digits: false alarms. Others: caught, or nothing to read. "
+        "The rule's lean towards digits was settled with these in view.",
         "",
         _row("pictures", "n", *models),
         _row(*["---"] * (2 + len(models))),
