@@ -114,6 +114,8 @@ def _summary(recipe: Recipe, prepared: Prepared, trained: Mapping[str, Any]) -> 
         "dataset": dataset.name,
         "dataset_asked_for": options.dataset,
         "note": dataset.note,
+        "adapted": dataset.adapted,
+        "class_names": dataset.class_names,
         "split": options.split,
         "standardize": options.standardize,
         "train_images": len(prepared.train),
@@ -161,6 +163,7 @@ def test_figures(model: Any, recipe: Recipe) -> dict[str, Any]:
     return found | {
         "dataset": prepared.dataset.name,
         "note": prepared.dataset.note,
+        "adapted": prepared.dataset.adapted,
         "framework": "keras",
         "parameters": recipe.spec.parameters,
         "versions": versions(),

@@ -16,7 +16,7 @@ from lit_mnist.figures.canvas import SIGNED
 from lit_mnist.report.curves import charts
 from lit_mnist.report.encode import colours, limits, packed, signed, sprite
 from lit_mnist.report.evaluation import evaluate
-from lit_mnist.report.gather import SECTIONS, Options, _history
+from lit_mnist.report.gather import SECTIONS, Content, Options, _history, gather
 from lit_mnist.runs.model import Model, save_model
 from tests.conftest import run_program
 from tests.networks import tiny_model
@@ -256,18 +256,32 @@ def test_options_are_checked() -> None:
         Options(steps=0)
 
 
-def test_images_of_another_shape_need_files(tmp_path: Path) -> None:
-    from lit_mnist.report.gather import gather
+def _dense_model(input_shape: list[int], units: int) -> Model:
     from lit_mnist.spec import NetworkSpec
     from tests.networks import model_of
 
     layers = [
         {"type": "flatten", "name": "Flatten"},
-        {"type": "dense", "name": "Dense_1", "units": 10, "activation": "softmax"},
+        {"type": "dense", "name": "Dense_1", "units": units, "activation": "softmax"},
     ]
-    model: Model = model_of(NetworkSpec.from_dict({"input_shape": [32, 32, 3], "layers": layers}))
+    return model_of(NetworkSpec.from_dict({"input_shape": input_shape, "layers": layers}))
+
+
+def _gathered(model: Model) -> Content:
+    sections = ("filters", "maps", "top_images", "wanted", "attributions")
+    options = Options(leave_out=sections)
+    return gather(model, options, lambda items, total, what: iter(items), lambda text: None)
+
+
+def test_images_are_brought_to_the_networks_shape() -> None:
+    content = _gathered(_dense_model([32, 32, 3], 10))
+    assert content.digits.pixels.shape[1:] == (32, 32, 3)
+    assert "three channels" in content.dataset.adapted
+
+
+def test_data_of_other_classes_need_files() -> None:
     with pytest.raises(UserError, match="image files, with --images"):
-        gather(model, Options(), lambda items, total, what: iter(items), lambda text: None)
+        _gathered(_dense_model([28, 28, 1], 26))
 
 
 def test_dense_network_shows_what_it_can(tmp_path: Path) -> None:

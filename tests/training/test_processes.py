@@ -141,10 +141,10 @@ def test_shares_of_evaluation_hold_every_image_once() -> None:
     from lit_mnist.data.module import EvaluationBlocks
 
     for images in (9_999, 10_000, 7):
-        data = SimpleNamespace(
-            part=range(images), images=torch.arange(images), labels=torch.arange(images)
-        )
+        numbers = torch.arange(images)
+        data = SimpleNamespace(part=range(images), labels=numbers, take=numbers.__getitem__)
         for world in (1, 2, 3, 4):
             shares = [EvaluationBlocks(data, 1000, rank, world) for rank in range(world)]
-            seen = torch.cat([block.labels for share in shares for block in share])
-            assert torch.equal(seen, torch.arange(images))
+            blocks = [block for share in shares for block in share]
+            assert torch.equal(torch.cat([block.labels for block in blocks]), numbers)
+            assert torch.equal(torch.cat([block.images for block in blocks]), numbers)

@@ -12,9 +12,9 @@ from tests.conftest import Run
 
 
 def test_command_transfers_style(run_cli: Run, trained_run: Path, tmp_path: Path) -> None:
-    for number, value in enumerate((40, 220)):
-        picture = np.zeros((28, 28), np.uint8)
-        picture[6:22, 8 + 5 * number : 12 + 5 * number] = value
+    upright = np.zeros((28, 28), np.uint8)
+    upright[4:24, 12:16] = 220
+    for number, picture in enumerate((upright, upright.T)):
         Image.fromarray(picture).save(tmp_path / f"{number}.png")
     images = [tmp_path / "0.png", tmp_path / "1.png"]
     code, out, err = run_cli(
