@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch  # noqa: F401 - torch before TensorFlow: the other order aborts the process where triton is installed
+from PIL import Image
 
 from lit_mnist.__main__ import main
 from lit_mnist.cli.commands.summary import spec_of_config
@@ -20,6 +22,7 @@ from lit_mnist.spec import NetworkSpec
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+DIGIT_CONFIGS = [path for path in CONFIGS if "dataset: folder" not in path.read_text("utf-8")]
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -112,6 +115,21 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(trained_run: Path) -> Model:
     """The network of `trained_run`; `trained.dataset` says what it was trained on."""
     return open_model(trained_run)
+
+
+@pytest.fixture(scope="session")
+def cats_dogs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of coloured noise in the form of the photographs: 8 train and 4 test pictures of each class."""
+    root = tmp_path_factory.mktemp("cats_dogs")
+    random = np.random.default_rng(3)
+    for part, count in (("train", 8), ("test", 4)):
+        for level, name in ((60, "cats"), (190, "dogs")):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                noise = random.integers(level - 60, level + 60, (40, 30, 3), dtype=np.uint8)
+                Image.fromarray(noise).save(folder / f"{number}.png")
+    return root
 
 
 @pytest.fixture

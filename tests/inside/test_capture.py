@@ -19,7 +19,7 @@ from lit_mnist.inside.capture import CaptureError, points, select
 from lit_mnist.inside.lint import LintError
 from lit_mnist.network import BatchNorm, Network, SamePool
 from lit_mnist.spec import NetworkSpec
-from tests.conftest import CONFIGS
+from tests.conftest import DIGIT_CONFIGS
 from tests.networks import specs
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
@@ -78,7 +78,7 @@ def compare(network: Network, theirs: nn.Module, x: Tensor, grad: bool) -> None:
             assert maps[name].requires_grad == value.requires_grad, name
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("config", DIGIT_CONFIGS, ids=lambda path: path.stem)
 def test_equals_torchvision_on_every_config(config: Path) -> None:
     assert_equal_everywhere(Network(spec_of_config(config)))
 

@@ -12,7 +12,7 @@ from torch import nn
 from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec
-from tests.conftest import CONFIGS
+from tests.conftest import DIGIT_CONFIGS
 from tests.networks import specs
 
 
@@ -45,7 +45,7 @@ def test_outputs_are_logits(cnn_spec: NetworkSpec) -> None:
     assert torch.allclose(network.probabilities(logits).sum(1), torch.ones(3))
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("config", DIGIT_CONFIGS, ids=lambda path: path.stem)
 def test_training_order_gives_the_same_logits_and_gradients(config) -> None:
     """Max-pooling before the activation: equal logits, and gradients equal but where a whole window is negative."""
     network = Network(spec_of_config(config), seed=2).double().eval()  # evaluation: no dropout

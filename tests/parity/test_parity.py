@@ -25,7 +25,7 @@ from lit_mnist.comparison.parity.torch_side import TorchSide
 from lit_mnist.data import prepare
 from lit_mnist.spec import Activation, BatchNorm, Conv, Dense, NetworkSpec
 from lit_mnist.training.schedules import InverseTimeDecay
-from tests.conftest import CONFIGS, ROOT
+from tests.conftest import DIGIT_CONFIGS, ROOT
 from tests.networks import specs
 
 pytestmark = pytest.mark.keras
@@ -109,7 +109,7 @@ def test_an_epoch_in_float64(mnist_root: Path) -> None:
     assert_passed(parity(*on_mnist(mnist_root, 938)))
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", DIGIT_CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration(path: Path) -> None:
     """On the embedded digits, so that it needs no files: three steps in float64, all else in both types."""
     config = read_config(path, ["data.dataset=digits"])

@@ -30,6 +30,8 @@ PARAMETERS = {
     "fashion_dense": 101_770,
     "fashion_cnn": 243_786,
     "mlp": 57_390,
+    "cats_dogs": 4_894_913,
+    "cats_dogs_augmented": 4_894_913,
 }
 FLATTEN = {"type": "flatten", "name": "Flatten"}
 OUT = {"type": "dense", "name": "Out", "units": 10, "activation": "softmax"}

@@ -19,7 +19,7 @@ from lit_mnist.runs.model import load_checkpoint, open_model
 from lit_mnist.training.callbacks import EpochHistory, History
 from lit_mnist.training.classifier import LitClassifier
 from lit_mnist.training.schedules import InverseTimeDecay, learning_rates
-from tests.conftest import CONFIGS, ROOT, Run, has_mnist
+from tests.conftest import DIGIT_CONFIGS, ROOT, Run, has_mnist
 
 SUMMARY_KEYS = {
     "test/acc",
@@ -303,7 +303,7 @@ def test_initial_weights_start_another_run_from_the_same_point(
     assert again["steps"] == first["steps"]  # the count starts at zero again
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("config", DIGIT_CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration_trains(config: Path, run_cli: Run) -> None:
     """One step on the embedded digits: every key of every shipped YAML is understood."""
     code, _, err = run_cli(
