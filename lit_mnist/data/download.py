@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import http.client
+import os
+import secrets
 import ssl
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..files import WriteError, write_bytes
 from .idx import DataError
 
 _SECONDS = 60  # without any byte
 _GZIP = b"\x1f\x8b"
+_CHUNK = 2**20  # bytes read at a time
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What a file's digest must begin with, as hexadecimal digits."""
+
+    kind: Literal["md5", "sha256"]
+    value: str
 
 
 class DownloadError(DataError):
@@ -57,16 +72,72 @@ def fetch(address: str, md5: str) -> bytes:
             content = answer.read()
     except Exception as error:
         raise DownloadError(f"{address}: {_reason(error)}") from error
-    if length is not None and len(content) < int(length):
-        raise DownloadError(f"{address}: only {len(content)} of {length} bytes came")
-    if content[:2] != _GZIP and content.lstrip()[:1] == b"<":
-        raise DownloadError(f"{address}: a web page came in the file's place")
     digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if digest != md5:
-        raise DownloadError(
-            f"{address}: {len(content)} bytes came whose MD5 is {digest}; accepted: {md5}"
-        )
+    _check_arrived(address, content, len(content), length, digest, Digest("md5", md5))
     return content
+
+
+def fetch_file(
+    address: str, digest: Digest, target: Path, progress: Progress | None = None
+) -> Path:
+    """Fetch a large file piece by piece into `target` and return it; whole or not at all.
+
+    `progress` is called with the bytes that came and all (0 where the server does not say). Raises DownloadError.
+    """
+    beside = target.with_name(f".{target.name[:40]}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    created = [folder for folder in target.parents if not folder.exists()]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _stream(address, digest, beside, progress)
+        os.replace(beside, target)
+    except DownloadError:
+        raise
+    except Exception as error:
+        raise DownloadError(f"{address}: {_reason(error)}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+            for folder in created:
+                folder.rmdir()  # only an empty one goes
+    return target
+
+
+def _stream(address: str, digest: Digest, beside: Path, progress: Progress | None) -> None:
+    with open_address(address) as answer, open(beside, "wb") as file:
+        length = answer.headers.get("Content-Length")
+        sums = hashlib.new(digest.kind, usedforsecurity=False)
+        start = b""
+        while chunk := answer.read(_CHUNK):
+            start = start or chunk
+            file.write(chunk)
+            sums.update(chunk)
+            if progress:
+                progress(file.tell(), int(length or 0))
+        size = file.tell()
+    _check_arrived(address, start, size, length, sums.hexdigest(), digest)
+
+
+def _check_arrived(
+    address: str, start: bytes, size: int, length: str | None, digest: str, accepted: Digest
+) -> None:
+    """Raise DownloadError unless all of the file came, and the right one."""
+    if length is not None and size < int(length):
+        raise DownloadError(f"{address}: only {size} of {length} bytes came")
+    if start[:2] != _GZIP and start.lstrip()[:1] == b"<":
+        raise DownloadError(f"{address}: a web page came in the file's place")
+    if not digest.startswith(accepted.value):
+        raise DownloadError(
+            f"{address}: {size} bytes came whose {accepted.kind.upper()} is {digest}; "
+            f"accepted: {accepted.value}"
+        )
+
+
+def digest_of(path: Path, kind: Literal["md5", "sha256"]) -> str:
+    """Return a file's digest as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(
+            file, lambda: hashlib.new(kind, usedforsecurity=False)
+        ).hexdigest()
 
 
 def _unpacked(content: bytes) -> bytes:

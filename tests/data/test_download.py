@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -17,32 +15,9 @@ import pytest
 from lit_mnist.data import DataError, load_dataset
 from lit_mnist.data.sources import mnist
 from tests.data.files import idx_bytes
+from tests.data.server import Server, serving
 
 FILES = mnist.FILES
-
-
-class Server(BaseHTTPRequestHandler):
-    """Answers as the first part of the path says: whole, 403, 503, page, half, other."""
-
-    content: bytes = b""
-
-    def do_GET(self) -> None:
-        way = self.path.split("/")[1]
-        if way.isdecimal():
-            self.send_error(int(way))
-            return
-        body = {
-            "page": b"<!DOCTYPE html><html>Sign in to this network</html>",
-            "other": gzip.compress(b"other"),
-            "half": self.content[: len(self.content) // 2],
-        }.get(way, self.content)
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.content if way == "half" else body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Print nothing."""
 
 
 @pytest.fixture
@@ -53,13 +28,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     )
     md5 = hashlib.md5(Server.content).hexdigest()
     monkeypatch.setitem(mnist.OFFICIAL, "mnist", replace(mnist.OFFICIAL["mnist"], md5=(md5,) * 4))
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    thread = threading.Thread(target=http.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{http.server_port}"
-    http.shutdown()
-    http.server_close()
-    thread.join()
+    with serving() as address:
+        yield address
 
 
 @pytest.mark.parametrize(
