@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch  # noqa: F401 - torch before TensorFlow: the other order aborts the process where triton is installed
+from filelock import FileLock
 from PIL import Image
 
 from lit_mnist.__main__ import main
@@ -101,8 +103,24 @@ def run_cli() -> Run:
 
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of the default configuration after one epoch: on MNIST, or on the digits without it."""
-    folder = tmp_path_factory.mktemp("runs")
+    """The run folder of the default configuration after one epoch: on MNIST, or on the digits without it.
+
+    One of pytest-xdist's workers trains it; the others wait, then copy it, since tests write into it.
+    """
+    own = tmp_path_factory.mktemp("runs")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return train_default(own)
+    common = tmp_path_factory.getbasetemp().parent / "trained_run"
+    with FileLock(f"{common}.lock"):
+        if not common.exists():
+            shutil.copytree(train_default(own).parents[1], common)
+            return next(own.glob("cnn/*"))
+    shutil.copytree(common, own, dirs_exist_ok=True)
+    return next(own.glob("cnn/*"))
+
+
+def train_default(folder: Path) -> Path:
+    """Train the default configuration for one epoch within `folder`; return its run folder."""
     epochs = 1 if has_mnist() else 30  # 1,293 digits an epoch
     config = ROOT / "configs" / "cnn.yaml"
     options = ["--trainer.max_epochs", epochs, "--runs_dir", folder, "--data.download", "false"]
