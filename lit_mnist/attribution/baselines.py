@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -41,8 +42,12 @@ class Baseline:
             yield (
                 reference.expand_as(images)
                 if self.blur is None
-                else self._blurred(images, reference)
+                else _blurred(images, reference, self.blur)
             )
+
+    def mean(self, images: Tensor, attribute: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the mean of ``attribute(start)`` over the references as the K `start` tensors of `images`."""
+        return cast(Tensor, sum(attribute(start) for start in self(images))) / len(self)
 
     def shared(self, images: Tensor) -> Tensor:
         """Return the references (K, C, H, W), like `images` in type; raise AttributionError where there are none."""
@@ -53,18 +58,17 @@ class Baseline:
             )
         return self.references.to(images)
 
-    def _blurred(self, images: Tensor, background: Tensor) -> Tensor:
-        """Blur beyond the border as if the background went on: the standardised zero is taken off first.
 
-        With one scale for all pixels this is the blur of the pixels themselves.
-        """
-        size = 2 * round(3 * self.blur) + 1
-        pad = size // 2
-        ink = torch.nn.functional.pad(images - background, (pad, pad, pad, pad))
-        return (
-            gaussian_blur(ink, [size, size], [self.blur, self.blur])[..., pad:-pad, pad:-pad]
-            + background
-        )
+def _blurred(images: Tensor, background: Tensor, sigma: float) -> Tensor:
+    """Blur beyond the border as if the background went on: the standardised zero is taken off first.
+
+    With one scale for all pixels this is the blur of the pixels themselves.
+    """
+    size = 2 * round(3 * sigma) + 1
+    pad = size // 2
+    ink = torch.nn.functional.pad(images - background, (pad, pad, pad, pad))
+    blurred = gaussian_blur(ink, [size, size], [sigma, sigma])
+    return blurred[..., pad:-pad, pad:-pad] + background
 
 
 def background(model: Model) -> Tensor:

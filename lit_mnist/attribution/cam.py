@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from captum import attr
@@ -12,8 +12,7 @@ from torch import Tensor
 
 from ..network import Network
 from ..spec import CONVOLUTIONS, LayerInfo
-from .baselines import Baseline
-from .method import Method, captum, require_relu, score_of, watched
+from .method import BaselineMethod, Method, captum, require_relu, score_of, watched
 from .placement import place
 from .rectified import GuidedBackprop
 from .targets import AttributionError, Target
@@ -88,7 +87,7 @@ class GradCam(Method):
         maps = attr.LayerGradCam(score_of(network, target), network.get_submodule(layer)).attribute(
             watched(images), additional_forward_args=(target.directions,), relu_attributions=True
         )
-        return place(maps, network.spec[layer], images.shape[2:])
+        return place(cast(Tensor, maps), network.spec[layer], images.shape[2:])
 
 
 @dataclass(frozen=True)
@@ -111,14 +110,13 @@ class GuidedGradCam(Method):
 
 
 @dataclass(frozen=True)
-class Conductance(Method):
+class Conductance(BaselineMethod):
     """What flows through each unit of a layer on the way from a baseline (Dhamdhere et al. 2018, arXiv:1805.12233).
 
     As a Method: summed over the maps and placed on the pixels with its sum kept. `units` returns the
     layer's own shape.
     """
 
-    baseline: Baseline
     layer: str | None = None
     steps: int = 100
     name: ClassVar[str] = "conductance"
@@ -148,16 +146,16 @@ class Conductance(Method):
     def units(self, network: Network, images: Tensor, target: Target, layer: str) -> Tensor:
         """Return the conductance of every unit of `layer` (any layer before the target), in its own shape."""
         method = attr.LayerConductance(score_of(network, target), network.get_submodule(layer))
+
+        def conductance(start: Tensor) -> Tensor:
+            units = method.attribute(
+                watched(images),
+                start,
+                additional_forward_args=(target.directions,),
+                n_steps=self.steps,
+                method="gausslegendre",
+            )
+            return torch.as_tensor(units).detach()
+
         with captum():
-            return sum(
-                torch.as_tensor(
-                    method.attribute(
-                        watched(images),
-                        start,
-                        additional_forward_args=(target.directions,),
-                        n_steps=self.steps,
-                        method="gausslegendre",
-                    )
-                ).detach()
-                for start in self.baseline(images)
-            ) / len(self.baseline)
+            return self.baseline.mean(images, conductance)

@@ -11,8 +11,15 @@ from captum import attr
 from torch import Tensor, nn
 
 from ..network import Network, SamePool
-from .baselines import Baseline
-from .method import Method, captum, flat_modules, require_chain, require_rules, watched
+from .method import (
+    BaselineMethod,
+    captum,
+    flat_modules,
+    pair,
+    require_chain,
+    require_rules,
+    watched,
+)
 from .targets import AttributionError, Score, Target, units
 
 _WORK = 4  # the rules hold several tensors of each activation: batches are that much smaller
@@ -93,20 +100,19 @@ def _pool_without_rule(module: nn.Module) -> str | None:
     if isinstance(module, SamePool) and module.kind == "max":
         return "padded maximum"
     if isinstance(module, nn.MaxPool2d):
-        pairs = zip(module.stride, module.kernel_size, strict=True)
+        pairs = zip(pair(module.stride), pair(module.kernel_size), strict=True)
         if any(stride < size for stride, size in pairs):
             return "overlapping maximum"
     return None
 
 
 @dataclass(frozen=True)
-class DeepLift(Method):
+class DeepLift(BaselineMethod):
     """Differences from a baseline, passed back by the rescale rule (Shrikumar et al. 2017, arXiv:1704.02685).
 
     Several baselines are averaged.
     """
 
-    baseline: Baseline
     name: ClassVar[str] = "deeplift"
     promise: ClassVar[float] = 1e-4
 
@@ -124,19 +130,18 @@ class DeepLift(Method):
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         with unrolled(network, target) as score:
             method = attr.DeepLift(score)
-            return sum(
-                method.attribute(
+            return self.baseline.mean(
+                images,
+                lambda start: method.attribute(
                     watched(images), start, additional_forward_args=(target.directions,)
-                ).detach()
-                for start in self.baseline(images)
-            ) / len(self.baseline)
+                ).detach(),
+            )
 
 
 @dataclass(frozen=True)
-class DeepLiftShap(Method):
+class DeepLiftShap(BaselineMethod):
     """DeepLift averaged over a distribution of baselines (Lundberg & Lee 2017, arXiv:1705.07874)."""
 
-    baseline: Baseline
     name: ClassVar[str] = "deeplift_shap"
     promise: ClassVar[float] = 1e-4
 

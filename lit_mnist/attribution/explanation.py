@@ -242,14 +242,16 @@ def _contrast(
     found: tuple[Attribution, ...], setting: Setting, sample: Sample
 ) -> dict[str, object]:
     """For a difference of two classes: one method's maps for the one, for the other, and for the difference."""
-    if sample.target.second is None or not found:
+    first = sample.target.first
+    second = sample.target.second
+    if first is None or second is None or not found:
         return {}
     names = [attribution.method for attribution in found]
     name = "integrated_gradients" if "integrated_gradients" in names else names[0]
     (method,) = make_methods(name, setting)
     sides = [
         method(sample.network, sample.images, classes).sum(1).float().cpu().numpy()
-        for classes in (sample.target.first, sample.target.second)
+        for classes in (first, second)
     ]
     both = found[names.index(name)].values.sum(1)
     return {"contrast": np.stack([*sides, both]), "contrast_method": name}

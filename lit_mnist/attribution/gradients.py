@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from captum import attr
 from torch import Tensor
 
 from ..network import Network
-from .baselines import Baseline
-from .method import EVALUATIONS, Method, captum, fast_score_of, watched
+from .method import EVALUATIONS, BaselineMethod, Method, captum, fast_score_of, watched
 from .targets import FastScore, Target
 
 _PIECES = (2, 4, 8, 16, 32, 64)
@@ -42,7 +41,7 @@ class InputXGradient(Method):
 
 
 @dataclass(frozen=True)
-class IntegratedGradients(Method):
+class IntegratedGradients(BaselineMethod):
     """Mean gradient on the way from a baseline, times the way (Sundararajan, Taly & Yan 2017, arXiv:1703.01365).
 
     Gauss-Legendre quadrature with `steps` nodes; several baselines are averaged. A ReLU network's
@@ -50,7 +49,6 @@ class IntegratedGradients(Method):
     exceeds `tolerance` the way is cut into 2, then 4, up to 64 pieces with as many nodes each.
     """
 
-    baseline: Baseline
     steps: int = 200
     tolerance: float | None = 0.005
     name: ClassVar[str] = "integrated_gradients"
@@ -69,53 +67,58 @@ class IntegratedGradients(Method):
         return replace(self, steps=min(50, self.steps), tolerance=None)
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
-        return sum(
-            self._from(start, network, images, target) for start in self.baseline(images)
-        ) / len(self.baseline)
+        return self.baseline.mean(images, lambda start: self._from(start, network, images, target))
 
     def _from(self, start: Tensor, network: Network, images: Tensor, target: Target) -> Tensor:
         score = fast_score_of(network, target)
-        found = self._integral(score, images, start, target.directions)
-        for pieces in _PIECES if self.tolerance is not None else ():
-            late = _errors(score, images, start, target.directions, found) > self.tolerance
-            if not late.any():
+        integral = self._integral(score, images, start, target.directions)
+        if self.tolerance is None:
+            return integral
+        for pieces in _PIECES:
+            errors = _errors(score, images, start, target.directions, integral)
+            incomplete = errors > self.tolerance
+            if not incomplete.any():
                 break
-            found[late] = self._in_pieces(
-                score, images[late], start[late], target.directions[late], pieces
+            integral[incomplete] = self._in_pieces(
+                score,
+                images[incomplete],
+                start[incomplete],
+                target.directions[incomplete],
+                pieces,
             )
-        return found
+        return integral
 
     def _in_pieces(
         self, score: FastScore, images: Tensor, start: Tensor, directions: Tensor, pieces: int
     ) -> Tensor:
         """Add up the integrals over equal pieces of the way: a long rule would spend its time on finding its nodes."""
         marks = [torch.lerp(start, images, piece / pieces) for piece in range(pieces + 1)]
-        return sum(self._integral(score, end, begin, directions) for begin, end in pairwise(marks))
+        integrals = (
+            self._integral(score, end, begin, directions) for begin, end in pairwise(marks)
+        )
+        return cast(Tensor, sum(integrals))
 
     def _integral(
         self, score: FastScore, images: Tensor, start: Tensor, directions: Tensor
     ) -> Tensor:
-        return (
-            attr.IntegratedGradients(score)
-            .attribute(
-                watched(images),
-                start,
-                additional_forward_args=(directions,),
-                n_steps=self.steps,
-                method="gausslegendre",
-                internal_batch_size=max(EVALUATIONS, len(images)),
-            )
-            .detach()
+        integral = attr.IntegratedGradients(score).attribute(
+            watched(images),
+            start,
+            additional_forward_args=(directions,),
+            n_steps=self.steps,
+            method="gausslegendre",
+            internal_batch_size=max(EVALUATIONS, len(images)),
         )
+        return integral.detach()
 
 
 def _errors(
-    score: FastScore, images: Tensor, start: Tensor, directions: Tensor, found: Tensor
+    score: FastScore, images: Tensor, start: Tensor, directions: Tensor, integral: Tensor
 ) -> Tensor:
     """Return each image's completeness error, relative to the change of its score, (N,)."""
     with torch.no_grad():
         change = score(images, directions) - score(start, directions)
-    return (found.sum((1, 2, 3)) - change).abs() / change.abs().clamp_min(
+    return (integral.sum((1, 2, 3)) - change).abs() / change.abs().clamp_min(
         torch.finfo(change.dtype).tiny
     )
 
@@ -149,7 +152,7 @@ class SmoothGrad(Method):
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         method = attr.NoiseTunnel(attr.Saliency(fast_score_of(network, target)))
         with captum(self.seed):
-            return method.attribute(
+            attributions = method.attribute(
                 watched(images),
                 nt_type="smoothgrad_sq" if self.squared else "smoothgrad",
                 nt_samples=self.samples,
@@ -157,17 +160,17 @@ class SmoothGrad(Method):
                 abs=True,
                 additional_forward_args=(target.directions,),
             )
+        return cast(Tensor, attributions)
 
 
 @dataclass(frozen=True)
-class GradientShap(Method):
+class GradientShap(BaselineMethod):
     """Gradients at random points between image and random baselines (Lundberg & Lee 2017, arXiv:1705.07874).
 
     An estimate: it closes in expectation alone, so no completeness is promised. Takes baselines that are
     the same for all images.
     """
 
-    baseline: Baseline
     samples: int = 50
     seed: int = 0
     name: ClassVar[str] = "gradient_shap"
@@ -183,10 +186,11 @@ class GradientShap(Method):
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         method = attr.GradientShap(fast_score_of(network, target))
         with captum(self.seed):
-            return method.attribute(
+            attributions = method.attribute(
                 watched(images),
                 self.baseline.shared(images),
                 n_samples=self.samples,
                 stdevs=0.0,
                 additional_forward_args=(target.directions,),
             )
+        return cast(Tensor, attributions)

@@ -30,6 +30,7 @@ from ..network import (
     SamePool,
 )
 from ..spec import SpecError
+from .baselines import Baseline
 from .targets import AttributionError, FastScore, Score, Target, TargetLike, checked_images, resolve
 
 EVALUATIONS = 1000  # images that go through the network at a time
@@ -72,9 +73,7 @@ class Method:
     """
 
     name: ClassVar[str]
-    promise: ClassVar[float | None] = (
-        None  # largest completeness error left; such methods have a `baseline`
-    )
+    promise: ClassVar[float | None] = None  # largest completeness error left, of a BaselineMethod
     multiplied: ClassVar[bool] = True  # attributions already hold the pixel's change, not a slope
     pixelwise: ClassVar[bool] = True  # a pixel without influence gets exactly zero
 
@@ -115,6 +114,13 @@ class Method:
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class BaselineMethod(Method):
+    """A method that explains what differs from a baseline."""
+
+    baseline: Baseline
+
+
 def watched(images: Tensor) -> Tensor:
     """Return images of which Captum can take gradients, without touching the caller's tensor."""
     return images.detach().requires_grad_()
@@ -150,6 +156,14 @@ def captum(seed: int | None = None) -> Iterator[None]:
             yield
         finally:
             np.random.set_state(state)  # noqa: NPY002
+
+
+def pair(size: int | tuple[int, ...]) -> tuple[int, int]:
+    """Return (rows, columns) of a module's window or stride, which may be one number for both."""
+    if isinstance(size, int):
+        return size, size
+    rows, columns = size
+    return rows, columns
 
 
 def flat_modules(network: Network, until: str | None = None) -> Iterator[tuple[str, nn.Module]]:

@@ -155,17 +155,16 @@ def sensitivity(
         noise = torch.rand(inputs.shape, generator=generator).to(inputs)
         return inputs + radius * (2 * noise - 1)
 
-    def explain(
-        inputs: tuple[Tensor, ...] | Tensor,
-    ) -> tuple[Tensor]:  # Captum wants tuples, and gives both
+    # Captum passes a tensor or a tuple of one and wants a tuple
+    def explain(inputs: tuple[Tensor, ...] | Tensor) -> tuple[Tensor]:
         inputs = inputs[0] if isinstance(inputs, tuple) else inputs
         return (method(network, inputs, target.repeated(len(inputs) // len(images))),)
 
-    found = metrics.sensitivity_max(
+    largest = metrics.sensitivity_max(
         explain,
-        images,
+        (images,),
         disturb,
         n_perturb_samples=samples,
         max_examples_per_batch=samples * len(images),
     )
-    return found.double().cpu().numpy()
+    return largest.double().cpu().numpy()

@@ -11,8 +11,7 @@ from captum import attr
 from torch import Tensor
 
 from ..network import Network
-from .baselines import Baseline
-from .method import EVALUATIONS, Method, fast_score_of
+from .method import EVALUATIONS, BaselineMethod, fast_score_of
 from .placement import reach
 from .targets import AttributionError, Target
 
@@ -52,10 +51,9 @@ class _Even:
 
 
 @dataclass(frozen=True)
-class Occlusion(Method):
+class Occlusion(BaselineMethod):
     """Loss of score under a window of baseline, averaged over the windows on a pixel (Zeiler & Fergus 2013)."""
 
-    baseline: Baseline
     window: int = 4
     stride: int = 2
     name: ClassVar[str] = "occlusion"
@@ -79,24 +77,23 @@ class Occlusion(Method):
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         method = attr.Occlusion(_Even(network, target, images, EVALUATIONS // 4))
         window, stride = ((images.shape[1], side, side) for side in (self.window, self.stride))
-        return sum(
-            method.attribute(
+        return self.baseline.mean(
+            images,
+            lambda start: method.attribute(
                 images,
                 window,
                 stride,
                 start,
                 additional_forward_args=(target.directions,),
                 perturbations_per_eval=_tries(images),
-            ).to(images)  # Captum gives float32 for all
-            for start in self.baseline(images)
-        ) / len(self.baseline)
+            ).to(images),  # Captum gives float32 for all
+        )
 
 
 @dataclass(frozen=True)
-class FeatureAblation(Method):
+class FeatureAblation(BaselineMethod):
     """Loss of score where one pixel takes the baseline's value; `block` x `block` pixels at a time for 2 and more."""
 
-    baseline: Baseline
     block: int = 1
     name: ClassVar[str] = "feature_ablation"
 
@@ -117,16 +114,16 @@ class FeatureAblation(Method):
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         method = attr.FeatureAblation(_Even(network, target, images, EVALUATIONS // 4))
-        return sum(
-            method.attribute(
+        return self.baseline.mean(
+            images,
+            lambda start: method.attribute(
                 images,
                 start,
                 additional_forward_args=(target.directions,),
                 feature_mask=self._features(images, start),
                 perturbations_per_eval=_tries(images),
-            ).to(images)
-            for start in self.baseline(images)
-        ) / len(self.baseline)
+            ).to(images),
+        )
 
     def _features(self, images: Tensor, start: Tensor) -> Tensor:
         """Number of the feature that each pixel belongs to; all channels of a pixel go together.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from ..spec import INPUT, Layer, LayerInfo, Merge, NetworkSpec, Shape
 from ..spec.windows import Number
 
 
-def place(maps: Tensor, info: LayerInfo, size: tuple[int, int], keep_sum: bool = False) -> Tensor:
+def place(maps: Tensor, info: LayerInfo, size: Sequence[int], keep_sum: bool = False) -> Tensor:
     """Return maps (N, M, h, w) of layer `info` on the pixels, (N, M, *size), each unit at its field's centre.
 
     Values between centres are interpolated linearly and held beyond the outermost: fading them out would

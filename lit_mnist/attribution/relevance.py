@@ -39,7 +39,7 @@ def _ruled(network: Network, target: Target, epsilon: float) -> nn.Sequential:
     ]
     for module in (head := _Head(target), *modules):
         if not isinstance(module, nn.ReLU | nn.Tanh | nn.Dropout):
-            module.rule = EpsilonRule(epsilon)
+            module.rule = EpsilonRule(epsilon)  # pyright: ignore[reportArgumentType]
     return nn.Sequential(*modules, head).eval()
 
 

@@ -143,9 +143,9 @@ class _RowScores(torch.autograd.Function):
         return torch.cat(scores)
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
         (gradients,) = ctx.saved_tensors
-        return gradients * upstream.view(-1, 1, 1, 1), None, None
+        return gradients * upstream[0].view(-1, 1, 1, 1), None, None
 
 
 def _parts(images: Tensor, directions: Tensor) -> Iterable[tuple[Tensor, Tensor]]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..inside.kept import KeptResults, arrays_hash
 from ..network import Network
 from .curves import KINDS, Curve, curve, intensity_ranking, random_ranking, ranking
-from .method import Method
+from .method import BaselineMethod, Method
 from .metrics import NOISES, RememberedScore, completeness, infidelity, sensitivity
 from .placement import reach
 from .randomization import DRAWS, Randomization, drawn_anew, randomization, weighted_layers
@@ -219,7 +219,7 @@ def judge(method: Method, sample: Sample) -> Judgement:
 
 
 def _completeness(method: Method, sample: Sample, attributions: Tensor) -> Verdict:
-    if method.promise is None:
+    if method.promise is None or not isinstance(method, BaselineMethod):
         return Verdict(
             "completeness", None, None, None, "the method does not promise that attributions add up"
         )
@@ -330,16 +330,12 @@ def _randomization(method: Method, sample: Sample, found: Randomization) -> Verd
 
 def per_image(method: Method, sample: Sample, attributions: Tensor) -> dict[str, np.ndarray]:
     """Return the figures of the sample's single images, each (N,): completeness error, deletion, insertion."""
-    found = (
-        {}
-        if method.promise is None
-        else {
-            "completeness_error": completeness(
-                sample.network, sample.images, sample.target, attributions, method.baseline
-            ).error
-        }
-    )
+    metrics = {}
+    if method.promise is not None and isinstance(method, BaselineMethod):
+        metrics["completeness_error"] = completeness(
+            sample.network, sample.images, sample.target, attributions, method.baseline
+        ).error
     if sample.target.first is None:
-        return found
+        return metrics
     order = ranking(attributions)
-    return found | {kind: sample.curve(order, kind).figures for kind in KINDS}
+    return metrics | {kind: sample.curve(order, kind).figures for kind in KINDS}

@@ -7,13 +7,14 @@ switches), activations let positive values pass, convolutions are applied transp
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..network import BatchNorm, Network, Rescaling, Reshape, SamePool
-from .method import flat_modules, require_chain, require_relu
+from .method import flat_modules, pair, require_chain, require_relu
 from .targets import AttributionError, checked_images
 
 
@@ -118,13 +119,13 @@ def _backward(module: nn.Module, x: Tensor, back: Tensor) -> Tensor:
         case nn.Linear():
             return back @ module.weight
         case nn.MaxPool2d():
-            return _unpool(x, back, module.kernel_size, module.stride)
+            return _unpool(x, back, pair(module.kernel_size), pair(module.stride))
         case nn.AvgPool2d():
-            return _spread(x, back, module.kernel_size, module.stride)
+            return _spread(x, back, pair(module.kernel_size), pair(module.stride))
         case SamePool():
             return _same_unpool(module, x, back)
         case nn.AdaptiveMaxPool2d():
-            return _unpool(x, back, x.shape[2:], x.shape[2:])
+            return _unpool(x, back, pair(x.shape[2:]), pair(x.shape[2:]))
         case nn.AdaptiveAvgPool2d():
             return back.expand_as(x) / (x.shape[2] * x.shape[3])
         case nn.ZeroPad2d():
@@ -146,13 +147,14 @@ def _backward(module: nn.Module, x: Tensor, back: Tensor) -> Tensor:
 
 def _transposed(conv: nn.Conv2d, x: Tensor, back: Tensor) -> Tensor:
     """Apply the filters transposed; rows and columns that a stride left over get zeros."""
+    padding = cast(tuple[int, int], conv.padding)  # never the words that torch also accepts
     extra = [
         size - ((out - 1) * s - 2 * p + k)
         for size, out, s, p, k in zip(
-            x.shape[2:], back.shape[2:], conv.stride, conv.padding, conv.kernel_size, strict=True
+            x.shape[2:], back.shape[2:], conv.stride, padding, conv.kernel_size, strict=True
         )
     ]
-    return F.conv_transpose2d(back, conv.weight, None, conv.stride, conv.padding, extra)
+    return F.conv_transpose2d(back, conv.weight, None, conv.stride, padding, extra)
 
 
 def _unpool(x: Tensor, back: Tensor, size: tuple[int, int], stride: tuple[int, int]) -> Tensor:
@@ -162,14 +164,12 @@ def _unpool(x: Tensor, back: Tensor, size: tuple[int, int], stride: tuple[int, i
     return flat.scatter_add(2, switches.flatten(2), back.flatten(2)).view_as(x)
 
 
-def _spread(
-    x: Tensor, back: Tensor, size: int | tuple[int, int], stride: int | tuple[int, int]
-) -> Tensor:
-    """Give each of a window's values its equal share."""
-    rows, columns = (size, size) if isinstance(size, int) else size
+def _spread(x: Tensor, back: Tensor, size: tuple[int, int], stride: tuple[int, int]) -> Tensor:
+    """Give each of a window's values an equal fraction."""
+    rows, columns = size
     channels = x.shape[1]
-    share = back.new_full((channels, 1, rows, columns), 1 / (rows * columns))
-    spread = F.conv_transpose2d(back, share, stride=stride, groups=channels)
+    fraction = back.new_full((channels, 1, rows, columns), 1 / (rows * columns))
+    spread = F.conv_transpose2d(back, fraction, stride=stride, groups=channels)
     return F.pad(spread, (0, x.shape[3] - spread.shape[3], 0, x.shape[2] - spread.shape[2]))
 
 
