@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -208,7 +209,7 @@ def curves_figure(explanation: Explanation) -> Figure:
     return figure
 
 
-def _styles(methods: Sequence[str]) -> Mapping[str, dict[str, object]]:
+def _styles(methods: Sequence[str]) -> Mapping[str, dict[str, Any]]:
     colours = colormap("tab10")
     return {
         method: {"color": colours(i % 10), "linestyle": ("-", "--")[i // 10 % 2], "linewidth": 1.2}
@@ -217,7 +218,7 @@ def _styles(methods: Sequence[str]) -> Mapping[str, dict[str, object]]:
 
 
 def _curves(
-    axes: Axes, kind: str, explanation: Explanation, styles: Mapping[str, dict[str, object]]
+    axes: Axes, kind: str, explanation: Explanation, styles: Mapping[str, dict[str, Any]]
 ) -> None:
     axes.set(
         title=kind,
@@ -225,6 +226,9 @@ def _curves(
         ylabel="mean probability of the explained class",
         ylim=(0, 1.02),
     )
+    axes.grid(alpha=0.3)
+    if explanation.counts is None:
+        return
     for name, values in explanation.rivals.get(kind, {}).items():
         axes.plot(
             explanation.counts,
@@ -242,11 +246,10 @@ def _curves(
                 label=attribution.method.replace("_", " "),
                 **styles[attribution.method],
             )
-    axes.grid(alpha=0.3)
 
 
 def _randomization(
-    axes: Axes, explanation: Explanation, styles: Mapping[str, dict[str, object]]
+    axes: Axes, explanation: Explanation, styles: Mapping[str, dict[str, Any]]
 ) -> None:
     places = range(len(explanation.layers))
     axes.axhspan(-0.15, 0.15, color=_PASS, zorder=0)

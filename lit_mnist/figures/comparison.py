@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from .canvas import REFERENCE, VALIDATION, new_figure
+from .canvas import REFERENCE, VALIDATION, new_figure, whole_ticks
 
 COLOURS = ("#d97800", REFERENCE, "#7a7a7a")  # ours, Keras, Keras as control
-_STYLES = (
+_STYLES: tuple[dict[str, Any], ...] = (
     {"linewidth": 4},
     {"linewidth": 2, "linestyle": "--"},
     {"linewidth": 2, "linestyle": ":"},
@@ -43,7 +44,7 @@ def curves(
             label=f"{group} (median of {len(values)})",
         )
     axes.set(xlabel="epoch", ylabel=name, yscale="log" if logarithmic else "linear")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    whole_ticks(axes.xaxis)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return figure

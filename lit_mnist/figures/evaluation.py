@@ -20,13 +20,14 @@ from .canvas import (
     new_figure,
     save,
     shown,
+    whole_ticks,
 )
 
 if TYPE_CHECKING:
     from ..inside.maps import Answer
     from ..training.callbacks import History
 
-Values = np.ndarray | Sequence[float]
+Values = np.ndarray | Sequence[float | None]  # None: an epoch without validation
 _GOOD_ACCURACY = 0.992  # the sources' dashed line
 _CLASS = 0.2  # inches of the soft-max axis for one class: an upright name's height and a gap
 _LEVEL_CLASSES = 20  # with more of them, names are written upright
@@ -142,7 +143,7 @@ def _curve(
     axes.set_ylim(_widened(np.concatenate([np.ravel(values) for values in known]), limits))
     axes.set_xlabel("epoch")
     axes.set_title(name, fontsize=10)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    whole_ticks(axes.xaxis)
     axes.grid(alpha=0.3)
 
 

@@ -69,7 +69,8 @@ def _overview(record: Filters, limits: tuple[float, float]) -> Figure:
     )
     for axis, number in ((axes.xaxis, channels), (axes.yaxis, count)):
         step = 1 if number <= 8 else 8
-        axis.set_ticks(np.arange(0, number, step) + 0.5, range(0, number, step))
+        numbers = range(0, number, step)
+        axis.set_ticks([place + 0.5 for place in numbers], [str(place) for place in numbers])
     axes.set(xlabel="input channel", ylabel="map")
     figure.colorbar(drawn, ax=axes, fraction=0.05, shrink=min(1.0, 4 / inches[0]), pad=0.02)
     return figure

@@ -97,11 +97,14 @@ def lint(network: nn.Module, example: Tensor | None = None) -> tuple[Finding, ..
     rule-based attribution mixes the calls up), and activations called as functions (no hook sees them).
     """
     findings = [*_in_place(network), *_shared(network)]
-    if example is None and not isinstance(network, Network):
-        raise LintError(
-            f"an example input is needed for a {type(network).__name__}; accepted: a tensor that it takes"
-        )
-    trace = _follow(network, _zeros(network) if example is None else example)
+    if example is None:
+        if not isinstance(network, Network):
+            raise LintError(
+                f"an example input is needed for a {type(network).__name__}; "
+                "accepted: a tensor that it takes"
+            )
+        example = _zeros(network)
+    trace = _follow(network, example)
     known = {(finding.module, finding.kind) for finding in findings}
     return tuple(
         findings + [finding for finding in trace if (finding.module, finding.kind) not in known]

@@ -91,11 +91,16 @@ def activation_statistics(
 
 
 class _Sums:
-    """Running sums and extremes of each map."""
+    """Running sums and extremes of each map, (maps,); there are none before the first update."""
+
+    total: Tensor
+    zeros: Tensor
+    low: Tensor
+    high: Tensor
 
     def __init__(self) -> None:
-        self.images = self.values = 0
-        self.total = self.zeros = self.low = self.high = None
+        self.images = 0
+        self.values = 0
 
     def update(self, maps: Tensor) -> None:  # (N, maps, positions)
         # positions first, then images: reducing both at once is several times slower on a CPU, and so is
@@ -126,7 +131,7 @@ class _Sums:
         )
 
 
-def random_pixels(shape: tuple[int, int, int], count: int, seed: int = 0) -> np.ndarray:
+def random_pixels(shape: tuple[int, ...], count: int, seed: int = 0) -> np.ndarray:
     """Return random images (count, H, W, C), pixels 0 to 255 in float32, rough and smooth ones in turn.
 
     Uniform noise on grids of 1, 1/2, 1/4 and 1/8 of the resolution, each pixel of a coarse grid a square:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -187,7 +188,7 @@ def _climb_chunk(
     index: np.ndarray,
     kept_steps: Sequence[int],
     report: Callable[[int], None],
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
     padded = np.concatenate([index, np.full(CHUNK - len(index), index[0])])
     chunk = _Chunk(rows[padded], len(index), starts[torch.from_numpy(padded).to(starts.device)])
     keep = {}
@@ -201,7 +202,8 @@ def _climb_chunk(
         "steps": chunk.steps,
         "stops": np.array(chunk.stops),
         "snapshots": torch.stack([keep[step] for step in kept_steps], 1),
-    } | {"size": len(index)}
+        "size": len(index),
+    }
 
 
 @dataclass
@@ -212,8 +214,8 @@ class _Chunk:
     size: int
     images: Tensor
     history: list[Tensor] = field(default_factory=list)
-    steps: Tensor = None
-    stops: list[str] = None
+    steps: Tensor = field(init=False)
+    stops: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
         device = self.images.device
@@ -311,7 +313,7 @@ class _Watch:
         self.hits = torch.zeros(CHUNK, **options)
         self.active = torch.ones(CHUNK, dtype=torch.bool, device=chunk.images.device)
         self.converge = converge
-        self.last = None
+        self.last: Tensor | None = None
 
     def see(self, scores: Scores, step: int, regularised: bool) -> None:
         """Count zero steps and small changes; rows that have enough of them stop before this step."""
@@ -321,7 +323,7 @@ class _Watch:
             else (scores.gradient == 0).flatten(1).all(1)
         )
         self.zeros += (scores.drive == 0) & still
-        if self.converge and step > WARM_UP:
+        if self.converge and step > WARM_UP and self.last is not None:
             change = (scores.objective - self.last).abs() / (scores.objective.abs() + TINY)
             self.hits = torch.where(change < CONVERGED, self.hits + self.active, 0)
         self.last = scores.objective

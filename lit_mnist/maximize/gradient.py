@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..network import Network
 from .checks import MaximizeError
-from .objectives import Objective, View, drive
+from .objectives import Objective, View, drive, terms
 from .subnetwork import Subnetwork
 from .transformations import Transformation
 
@@ -40,7 +40,7 @@ class RowGradient:
         )
         self.objective = objective
         self.drive = drive(objective)
-        self.regularised = self.drive.terms != getattr(objective, "terms", ((1.0, objective),))
+        self.regularised = self.drive.terms != terms(objective)
         self.method = NeuronGradient(self.subnetwork, self.subnetwork.outputs)
 
     def __call__(
@@ -55,7 +55,7 @@ class RowGradient:
         seen: dict[str, Tensor] = {}
         columns = torch.zeros_like(targets) if self.subnetwork.narrow else targets
 
-        def select(outputs: tuple[Tensor, ...]) -> Tensor:
+        def select(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
             view = View(
                 outputs[0],
                 dict(zip(self.subnetwork.names, outputs[1:], strict=True)),

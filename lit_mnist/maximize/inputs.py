@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -83,7 +84,8 @@ class Box:
 
     def hold(self, images: Tensor) -> Tensor:
         """Return `images` (N, C, H, W) with every value brought back into the box."""
-        return torch.minimum(torch.maximum(images, self._sides(images)[0]), self._sides(images)[1])
+        low, high = self._sides(images)
+        return torch.minimum(torch.maximum(images, low), high)
 
     def reference(self, inputs: Tensor) -> Tensor:
         """Return the network's own inputs: they lie in the box."""
@@ -98,10 +100,9 @@ class Box:
         return f"pixels kept in {self.low.min():g} to {self.high.max():g}"
 
     def _sides(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        return tuple(
-            torch.as_tensor(side, dtype=like.dtype, device=like.device)
-            for side in (self.low, self.high)
-        )
+        low = torch.as_tensor(self.low, dtype=like.dtype, device=like.device)
+        high = torch.as_tensor(self.high, dtype=like.dtype, device=like.device)
+        return low, high
 
 
 Constraint = Standardised | Box
@@ -159,7 +160,7 @@ def rescaled(model: Model, layers: tuple[str, ...] = ()) -> Rescaled:
     offset = 0.0
     network = copy.deepcopy(model.network)
     for name in first:
-        module = network.module_of(name)
+        module = cast(Rescaling, network.module_of(name))
         factor = factor * module.factor
         offset = offset * module.factor + module.offset
         setattr(network, name, nn.Identity())
@@ -209,15 +210,13 @@ class Fluctuations:
             need_whole("fluctuations: size", size)
             need_number("fluctuations: weight", weight)
 
-    def draw(
-        self, generators: Sequence[np.random.Generator], shape: tuple[int, int, int]
-    ) -> Tensor:
+    def draw(self, generators: Sequence[np.random.Generator], shape: tuple[int, ...]) -> Tensor:
         """Return float64 (n, C, H, W), one image a generator, for images of `shape` (C, H, W)."""
-        channels, *size = shape
+        channels, height, width = shape
         total = torch.zeros(len(generators), *shape, dtype=torch.float64)
         for cells, weight in zip(self.sizes, self.weights, strict=True):
             noise = np.stack([one.uniform(-1, 1, (channels, cells, cells)) for one in generators])
-            total += weight * _enlarge(torch.from_numpy(noise), tuple(size))
+            total += weight * _enlarge(torch.from_numpy(noise), (height, width))
         return total
 
 

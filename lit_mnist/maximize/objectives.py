@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -33,20 +34,24 @@ class View:
 class Objective:
     """A score for each row; add, subtract and scale objectives to combine them."""
 
-    layers: tuple[str, ...] = ()  # names of the activations that it reads
     regularises = False  # about the image alone, whatever the network says
     couples = False  # rows of one group depend on each other
     picks = False  # of the layer that it reads, nothing but the row's own map or unit
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the activations that it reads."""
+        return ()
 
     def score(self, view: View) -> Tensor:
         """Return the scores (N,)."""
         raise NotImplementedError
 
     def __add__(self, other: Objective) -> Weighted:
-        return Weighted((*_terms(self), *_terms(other)))
+        return Weighted((*terms(self), *terms(other)))
 
     def __mul__(self, weight: float) -> Weighted:
-        return Weighted(tuple((weight * w, term) for w, term in _terms(self)))
+        return Weighted(tuple((weight * w, term) for w, term in terms(self)))
 
     __rmul__ = __mul__
 
@@ -57,7 +62,8 @@ class Objective:
         return self + -other
 
 
-def _terms(objective: Objective) -> tuple[tuple[float, Objective], ...]:
+def terms(objective: Objective) -> tuple[tuple[float, Objective], ...]:
+    """Return the weights and terms that an objective sums, for most itself alone."""
     return objective.terms if isinstance(objective, Weighted) else ((1.0, objective),)
 
 
@@ -90,17 +96,17 @@ class Weighted(Objective):
         )
 
     def score(self, view: View) -> Tensor:
-        return sum(weight * term.score(view) for weight, term in self.terms)
+        return cast(Tensor, sum(weight * term.score(view) for weight, term in self.terms))
 
 
-def drive(objective: Objective) -> Objective:
+def drive(objective: Objective) -> Weighted:
     """Return the objective without its regularisers: what must be non-zero for a start to wake the map."""
-    terms = tuple((weight, term) for weight, term in _terms(objective) if not term.regularises)
-    if not terms:
+    driving = tuple((weight, term) for weight, term in terms(objective) if not term.regularises)
+    if not driving:
         raise MaximizeError(
             "the objective has regularisers alone; accepted: at least one term that reads the network"
         )
-    return Weighted(terms)
+    return Weighted(driving)
 
 
 def _pick(values: Tensor, targets: Tensor) -> Tensor:
@@ -282,7 +288,7 @@ def _features(features: np.ndarray, like: Tensor, targets: Tensor) -> Tensor:
 
 def total(objectives: Sequence[Objective]) -> Objective:
     """Return the sum of several objectives."""
-    return Weighted(tuple(pair for one in objectives for pair in _terms(one)))
+    return Weighted(tuple(pair for one in objectives for pair in terms(one)))
 
 
 @dataclass(frozen=True)

@@ -136,14 +136,14 @@ class MaximizationResult:
         best = self.best
         quality = self.quality
         live = best[np.isfinite(quality.ratio[best])]
-        shown = {
+        counts: dict[str, float] = {
             "targets": len(best),
             "silent": int((quality.activation[best] == 0).sum()),
             "live": len(live),
         }
         if len(live) == 0:
-            return shown
-        return shown | {
+            return counts
+        return counts | {
             "median_ratio": float(np.median(quality.ratio[live])),
             "least_ratio": float(quality.ratio[live].min()),
             "beats_data": float((quality.ratio[live] >= 1).mean()),

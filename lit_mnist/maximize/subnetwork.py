@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 import torch
 import torch.nn.functional as F
@@ -30,10 +30,10 @@ class _OneChannel(torch.autograd.Function):
         return F.conv2d(x, weight, bias)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (weight,) = ctx.saved_tensors
         filters = weight.shape[0]
-        by_place = gradient.permute(0, 2, 3, 1).flatten(1, 2)  # (N, places, filters)
+        by_place = gradients[0].permute(0, 2, 3, 1).flatten(1, 2)  # (N, places, filters)
         patches = weight.reshape(filters, -1).T @ by_place.transpose(1, 2)
         return F.fold(patches, ctx.size, weight.shape[2:]), None, None
 
@@ -70,15 +70,17 @@ class OwnMap(nn.Module):
     work of one map instead of that of all.
     """
 
+    turned: Tensor  # (maps, C, kernel)
+
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         self.conv = conv
-        self.register_buffer(
-            "turned", conv.weight.detach().flip(2, 3).flatten(2)
-        )  # (maps, C, kernel)
+        self.register_buffer("turned", conv.weight.detach().flip(2, 3).flatten(2))
 
     def forward(self, x: Tensor, maps: Tensor) -> Tensor:
-        conv, (height, width) = self.conv, x.shape[2:]
+        conv = self.conv
+        height, width = x.shape[2:]
+        padding = cast(tuple[int, int], conv.padding)  # as `fits` has checked
         products = x.permute(0, 2, 3, 1).flatten(1, 2) @ self.turned[maps]  # (N, places, kernel)
         reach = [
             gap * (size - 1) for gap, size in zip(conv.dilation, conv.kernel_size, strict=True)
@@ -92,11 +94,11 @@ class OwnMap(nn.Module):
         rows, columns = (
             slice(far - pad, size + pad, step)
             for far, pad, size, step in zip(
-                reach, conv.padding, (height, width), conv.stride, strict=True
+                reach, padding, (height, width), conv.stride, strict=True
             )
         )
-        found = whole[:, :, rows, columns]
-        return found if conv.bias is None else found + conv.bias[maps].view(-1, 1, 1, 1)
+        outputs = whole[:, :, rows, columns]
+        return outputs if conv.bias is None else outputs + conv.bias[maps].view(-1, 1, 1, 1)
 
     @staticmethod
     def fits(module: nn.Module) -> TypeGuard[nn.Conv2d]:

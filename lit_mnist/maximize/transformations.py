@@ -25,7 +25,7 @@ class Transformation(Protocol):
     """A random change of images; `draw` gives float64 (steps, k) for one row of images (C, H, W)."""
 
     def draw(
-        self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]
+        self, chance: np.random.Generator, steps: int, shape: tuple[int, ...]
     ) -> np.ndarray: ...
 
     def __call__(self, images: Tensor, drawn: Tensor) -> Tensor: ...
@@ -40,9 +40,7 @@ class Jitter:
     def __post_init__(self) -> None:
         need_number("jitter", self.share, 0, 1)
 
-    def draw(
-        self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]
-    ) -> np.ndarray:
+    def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
         """Return whole pixels down and right, (steps, 2), each up to ``round(share * size)`` either way."""
         most = [round(self.share * size) for size in shape[1:]]
         return np.stack(
@@ -73,9 +71,7 @@ class Rotation:
     def __post_init__(self) -> None:
         need_number("rotation", self.degrees, 0, 180)
 
-    def draw(
-        self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]
-    ) -> np.ndarray:
+    def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
         """Return radians, (steps, 1)."""
         return np.radians(chance.uniform(-self.degrees, self.degrees, (steps, 1)))
 
@@ -94,9 +90,7 @@ class Scale:
     def __post_init__(self) -> None:
         need_number("scale", self.share, 0, 0.9)
 
-    def draw(
-        self, chance: np.random.Generator, steps: int, shape: tuple[int, int, int]
-    ) -> np.ndarray:
+    def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
         """Return the logarithm of the factor, (steps, 1): enlarging and shrinking are equally likely."""
         most = math.log1p(self.share)
         return chance.uniform(-most, most, (steps, 1))

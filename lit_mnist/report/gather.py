@@ -230,7 +230,7 @@ def _digits(
     model: Model, options: Options, dataset: Dataset | None, evaluation: Evaluation | None
 ) -> Images:
     """The named images; else the first test image of each class, then the most confident mistakes."""
-    if options.images:
+    if options.images or dataset is None or evaluation is None:
         return read_images(
             options.images,
             model.dataset,
@@ -247,17 +247,17 @@ def _digits(
 
 
 def _history(run: Path, summary: dict[str, Any]) -> dict[str, list[float]]:
-    """The figures by epoch: from ``metrics.csv``, which grows while training runs, else from the summary."""
-    found: dict[str, list[float]] = {}
+    """The metrics by epoch: from ``metrics.csv``, which grows while training runs, else from the summary."""
+    columns: dict[str, list[float]] = {}
     try:
         with open(run / "metrics.csv", newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 for key in ("train/acc", "val/acc", "train/loss", "val/loss"):
                     if row.get(key):
-                        found.setdefault(key.replace("/", "_"), []).append(float(row[key]))
+                        columns.setdefault(key.replace("/", "_"), []).append(float(row[key]))
     except (OSError, ValueError, csv.Error):
-        found = {}
-    epochs = len(found.get("train_loss", ()))
+        columns = {}
+    epochs = len(columns.get("train_loss", ()))
     if not epochs:
         return {
             key: [
@@ -266,8 +266,9 @@ def _history(run: Path, summary: dict[str, Any]) -> dict[str, list[float]]:
             for key, values in (summary.get("history") or {}).items()
             if values
         }
-    whole = {key: values for key, values in found.items() if len(values) == epochs}
-    return {"epochs": list(range(1, epochs + 1))} | whole
+    whole = {key: values for key, values in columns.items() if len(values) == epochs}
+    numbers: list[float] = list(range(1, epochs + 1))
+    return {"epochs": numbers} | whole
 
 
 def _json(path: Path) -> dict[str, Any]:

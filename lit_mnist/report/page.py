@@ -31,7 +31,7 @@ _FIGURES = (
 
 def render(content: Content) -> str:
     """Return the whole page; it needs nothing but itself."""
-    place = files(__package__)
+    place = files("lit_mnist.report")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -239,7 +239,7 @@ def _filters(content: Content) -> dict[str, Any]:
 
 def _mistakes(content: Content) -> dict[str, Any]:
     evaluation = content.evaluation
-    if evaluation is None or not len(evaluation.wrong):
+    if evaluation is None or content.dataset is None or not len(evaluation.wrong):
         return {}
     wrong = evaluation.wrong[:_MISTAKES]
     labels = content.dataset.test_labels
@@ -252,7 +252,7 @@ def _mistakes(content: Content) -> dict[str, Any]:
 
 def _top(content: Content) -> dict[str, Any]:
     """Each map's best images by peak; every photograph travels once."""
-    if not content.top_images:
+    if not content.top_images or content.dataset is None:
         return {}
     used = np.unique(np.concatenate([record.peak.index.ravel() for record in content.top_images]))
     layers = {
@@ -323,7 +323,7 @@ def _attributions(content: Content) -> dict[str, Any]:
         "methods": found,
         "digits": order,
         "targets": record.targets,
-        "shape": values.shape[1:],
+        "shape": record.attributions[0].values.shape[2:],
         "judged": record.verdict_digits,
         "skipped": record.skipped,
     }
