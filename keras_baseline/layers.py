@@ -24,7 +24,11 @@ class Factory:
 
     def __call__(self, kind: str, layer: s.Layer, *arguments: Any, **settings: Any) -> Any:
         return getattr(self.keras.layers, kind)(
-            *arguments, name=layer.name, dtype=self.dtype, **settings
+            *arguments,
+            name=layer.name,
+            dtype=self.dtype,
+            trainable=layer.trainable,
+            **settings,
         )
 
     def activation(self, layer: s.Activated | s.Activation) -> Any:

@@ -216,7 +216,7 @@ def _weights(
 
 def _counted(spec: NetworkSpec, name: str) -> tuple[int, int]:
     weights = spec[name].weights
-    trainable = spec.layer(name).trainable
+    trainable = spec.layer(name).trainable_weights
     moved = sum(weight in trainable for weight in weights)
     return moved, len(weights) - moved
 

@@ -173,6 +173,11 @@ class _Building:
         )
         return before.name
 
+    def _frozen(self, spec: NetworkSpec, layer: Layer) -> Layer:
+        call = self.calls.get(layer.name)
+        rests = call is not None and not call.trainable and spec[layer.name].weights
+        return replace(layer, trainable=False) if rests else layer
+
     def _shape_of(self, name: str) -> Shape:
         return next(self.shapes[value] for value, layer in self.values.items() if layer == name)
 
@@ -192,5 +197,6 @@ class _Building:
             kept = (answer,)
         names = None if kept == (self.layers[-1].name,) else kept
         spec = NetworkSpec(tuple(self.layers), self.image, outputs=names)
+        spec = replace(spec, layers=tuple(self._frozen(spec, layer) for layer in spec.layers))
         renamed = {new: name for name, new in self.names.items() if new != name}
         return FileNetwork(spec, self.calls, renamed, tuple(self.notes), self.turns)

@@ -43,11 +43,12 @@ def write_keras(
 
     `weights` are in this project's names; `names` gives layers other names in the file. With an
     `optimizer`, Keras compiles the model and goes on where it stopped; layers that are `frozen`
-    (``trainable=False``) have no slots. `note` holds plain values for `read_keras`, which Keras passes
-    over. The file appears whole or not at all. Raises KerasFileError for another ending, SpecError for
-    weights that do not fit.
+    (``trainable=False``), here or in `spec`, have no slots. `note` holds plain values for `read_keras`,
+    which Keras passes over. The file appears whole or not at all. Raises KerasFileError for another ending,
+    SpecError for weights that do not fit.
     """
     path = Path(path)
+    frozen = {*frozen, *(layer.name for layer in spec.layers if not layer.trainable)}
     names = {
         new: old for new, old in (names or {}).items() if "/" not in old
     }  # which Keras 3 does not allow

@@ -205,7 +205,12 @@ def _(layer: s.Reshape, place: Place) -> nn.Module:
 @build.register
 def _(layer: s.BatchNorm, place: Place) -> nn.Module:
     return scaling.BatchNorm(
-        place.shape[-1], layer.momentum, layer.epsilon, layer.center, layer.scale
+        place.shape[-1],
+        layer.momentum,
+        layer.epsilon,
+        layer.center,
+        layer.scale,
+        layer.trainable,
     )
 
 

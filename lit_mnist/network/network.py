@@ -37,6 +37,9 @@ class Network(nn.Module):
             self.add_module(
                 layer.name, Shared(module, getattr(self, layer.shares)) if shares else module
             )
+        for layer in spec.layers:
+            if not layer.trainable:
+                getattr(self, layer.name).requires_grad_(False)
         self.load_weights(initial_weights(spec, seed))
         self.to(memory_format=torch.channels_last)  # the same numbers; on a CPU in half the time
 

@@ -13,16 +13,26 @@ from .activations import as_float32
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation by Keras' rule: running statistics move by 1 - momentum, with the biased variance."""
+    """Batch normalisation by Keras' rule: running statistics move by 1 - momentum, with the biased variance.
+
+    With `trainable` false they rest, and training works with them too.
+    """
 
     running_mean: Tensor
     running_var: Tensor
 
     def __init__(
-        self, channels: int, momentum: float, epsilon: float, center: bool, scale: bool
+        self,
+        channels: int,
+        momentum: float,
+        epsilon: float,
+        center: bool,
+        scale: bool,
+        trainable: bool = True,
     ) -> None:
         super().__init__()
         self.momentum = momentum
+        self.trainable = trainable
         self.epsilon = epsilon
         self.weight = nn.Parameter(torch.ones(channels)) if scale else None
         self.bias = nn.Parameter(torch.zeros(channels)) if center else None
@@ -30,7 +40,7 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, ...) -> the same
-        if self.training:
+        if self.training and self.trainable:
             axes = (0, 2, 3) if x.dim() == 4 else (0,)
             with torch.no_grad():
                 variance, mean = torch.var_mean(x, axes, correction=0)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import nearest
 from . import wiring
+from .freezing import freeze
 from .layer import INPUT, Layer, Shape, SpecError
 from .layers import SAME_VALUES, Shared
 from .names import is_layer_name
@@ -54,12 +55,15 @@ class NetworkSpec:
 
     @classmethod
     def from_dict(cls, description: Mapping[str, Any]) -> NetworkSpec:
-        """Build from plain YAML/JSON values: ``{input_shape, initializer, layers: [{type, name, ...}]}``."""
+        """Build from plain YAML/JSON values: ``{input_shape, initializer, layers: [{type, name, ...}]}``.
+
+        ``frozen``, a pattern or a list of them, gives all layers that it matches ``trainable: false``.
+        """
         if not isinstance(description, Mapping):
             raise SpecError(
                 f"network = {description!r} cannot work; accepted: a mapping with the key 'layers'"
             )
-        accepted = [f.name for f in fields(cls)]
+        accepted = [*(f.name for f in fields(cls)), "frozen"]
         for key in description:
             if key not in accepted:
                 raise SpecError(f"network: unknown key {key!r}; {nearest(key, accepted)}")
@@ -71,9 +75,8 @@ class NetworkSpec:
         values = {key: frozen(value) for key, value in description.items() if key != "layers"}
         if isinstance(values.get("outputs"), str):
             values["outputs"] = (values["outputs"],)
-        return cls(
-            layers=tuple(layer_from_dict(i, entry) for i, entry in enumerate(layers)), **values
-        )
+        built = tuple(layer_from_dict(i, entry) for i, entry in enumerate(layers))
+        return cls(layers=freeze(built, values.pop("frozen", ())), **values)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values from which `from_dict` builds an equal description (defaults left out)."""
@@ -283,6 +286,8 @@ def _check_whole(spec: NetworkSpec) -> None:
                 f"layer {layer.name!r} appears twice; accepted: every layer has a name of its own"
             )
         seen.add(layer.name)
+        if not isinstance(layer.trainable, bool):
+            raise layer.fail("trainable", layer.trainable, "accepted: true, false")
         layer.check()
     _check_shared(spec)
     _check_outputs(spec)
@@ -293,6 +298,10 @@ def _check_shared(spec: NetworkSpec) -> None:
     for layer in spec.layers:
         if not isinstance(layer, Shared):
             earlier.append(layer.name)
+        elif not layer.trainable:
+            raise layer.fail(
+                "trainable", False, f"its weights are those of {layer.shares!r}: freeze that layer"
+            )
         elif layer.shares not in earlier:
             raise SpecError(
                 f"layer {layer.name!r}: shares = {layer.shares!r} is no layer before it that has weights "

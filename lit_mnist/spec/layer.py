@@ -32,6 +32,9 @@ ACTIVATIONS = (
     "gelu_tanh",
     "mish",
 )
+_LEARNED = frozenset(
+    {"kernel", "depthwise_kernel", "pointwise_kernel", "bias", "gamma", "beta", "alpha"}
+)
 SEVERAL = ("kernel", "stride", "dilation", "size", "shape")  # keys that take a number for each axis
 ALIASES = {"swish": "silu", "hard_silu": "hard_swish"}
 PADDINGS = ("valid", "same")
@@ -43,10 +46,15 @@ class SpecError(UserError):
 
 @dataclass(frozen=True)
 class Layer:
-    """What every layer has: a name, its inputs' names (None: the layer before it), and answers about its sizes."""
+    """What every layer has: a name, its inputs' names (None: the layer before it), and answers about its sizes.
+
+    With `trainable` false training leaves its weights alone, and batch normalisation works with its moving statistics
+    in training too (Keras' rule).
+    """
 
     name: str
     inputs: tuple[str, ...] | None = field(default=None, kw_only=True)
+    trainable: bool = field(default=True, kw_only=True)
     type: ClassVar[str] = ""
     fewest_inputs: ClassVar[int] = 1
     most_inputs: ClassVar[int | None] = 1  # None: any number
@@ -79,11 +87,9 @@ class Layer:
         return False
 
     @property
-    def trainable(self) -> frozenset[str]:
-        """Names of the weights that the optimiser moves (the others are statistics)."""
-        return frozenset(
-            {"kernel", "depthwise_kernel", "pointwise_kernel", "bias", "gamma", "beta", "alpha"}
-        )
+    def trainable_weights(self) -> frozenset[str]:
+        """Names of the weights that the optimiser moves (the others are statistics); none of a frozen layer."""
+        return _LEARNED if self.trainable else frozenset()
 
     @property
     def regularized(self) -> tuple[str, ...]:

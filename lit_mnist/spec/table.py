@@ -72,7 +72,7 @@ def walk(spec: NetworkSpec) -> Iterator[LayerInfo]:
         )
         patch = seen.seen_through(called.window(given[0]), image)
         trainable = sum(
-            math.prod(shape) for name, shape in weights.items() if name in called.trainable
+            math.prod(shape) for name, shape in weights.items() if name in called.trainable_weights
         )
         rows[layer.name] = LayerInfo(
             layer.name,

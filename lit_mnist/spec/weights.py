@@ -55,16 +55,16 @@ def trainable_shapes(spec: NetworkSpec) -> dict[str, Shape]:
         f"{layer.name}/{name}": shape
         for layer in spec.layers
         for name, shape in spec[layer.name].weights.items()
-        if name in layer.trainable
+        if name in layer.trainable_weights
     }
 
 
 def penalties(spec: NetworkSpec) -> Iterator[tuple[str, float, float]]:
-    """Yield ``("<layer>/<weight>", l1, l2)`` of every weight that a layer regularises."""
+    """Yield ``("<layer>/<weight>", l1, l2)`` of every weight that a layer regularises; frozen ones give no penalty."""
     for layer in spec.layers:
         l1 = getattr(layer, "l1", 0.0)
         l2 = getattr(layer, "l2", 0.0)
-        if l1 or l2:  # all else costs a step nothing
+        if (l1 or l2) and layer.trainable:  # all else costs a step nothing
             yield from ((f"{layer.name}/{name}", l1, l2) for name in layer.regularized)
 
 

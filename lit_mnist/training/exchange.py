@@ -12,7 +12,7 @@ from ..keras_files import OptimizerState
 from ..keras_files.slots import nadam_product
 from ..network import Network
 from . import optimizers
-from .settings import decay_groups
+from .settings import decay_groups, trained_parameters
 from .slots import load_slots, named_scalars, named_slots, trainable_names
 
 
@@ -21,13 +21,12 @@ def to_state_dict(network: Network, state: OptimizerState) -> dict[str, Any] | s
     cls = getattr(optimizers, {"AdamW": "Adam"}.get(state.name, state.name), None)
     if cls is None or state.settings.get("amsgrad"):
         return f"{state.name}{' with amsgrad' if cls is not None else ''} is no optimiser of this project"
-    missing = [
-        name
-        for name in trainable_names(network.spec)
-        if any(name not in slot for slot in state.slots.values())
-    ]
+    names = trainable_names(network.spec)
+    if not names:
+        return "all layers are frozen"
+    missing = [name for name in names if any(name not in slot for slot in state.slots.values())]
     if missing:
-        return f"{missing[0]!r} was frozen and has no slots"
+        return f"{missing[0]!r} has no slots"
     accepted = inspect.signature(cls).parameters
     settings = {
         key: value
@@ -40,7 +39,7 @@ def to_state_dict(network: Network, state: OptimizerState) -> dict[str, Any] | s
         else _rate(state.settings.get("learning_rate"))
     )
     optimizer = cls(
-        list(network.parameters()), **settings | ({} if rate is None else {"learning_rate": rate})
+        trained_parameters(network), **settings | ({} if rate is None else {"learning_rate": rate})
     )
     scalars = {"iteration": float(state.iteration or 0)}
     if state.name == "Nadam":
@@ -105,5 +104,5 @@ def _of_adams_family(slots: set[str]) -> str:
 def _groups(network: Network, number: int) -> list[dict[str, Any]]:
     """Return the parameters as training groups them: all, or kernels (which decay) and the rest."""
     if number == 1:
-        return [{"params": list(network.parameters())}]
+        return [{"params": trained_parameters(network)}]
     return [{"params": parameters} for parameters in decay_groups(network)]

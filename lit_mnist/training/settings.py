@@ -15,9 +15,20 @@ class TrainingError(UserError):
     """Settings that cannot be trained with."""
 
 
+def trained_parameters(network: Network) -> list[nn.Parameter]:
+    """Return the parameters that are not frozen; raise TrainingError where there is none."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    if not parameters:
+        raise TrainingError(
+            "model.network: all layers with weights have trainable = False, so there is nothing to train; "
+            "accepted: at least one that is trained"
+        )
+    return parameters
+
+
 def decay_groups(network: Network) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Return the parameters that weight decay shrinks (kernels), and the rest."""
-    parameters = list(network.parameters())
+    """Return the trained parameters that weight decay shrinks (kernels), and the others."""
+    parameters = trained_parameters(network)
     return [p for p in parameters if p.dim() > 1], [p for p in parameters if p.dim() <= 1]
 
 
@@ -29,7 +40,7 @@ def optimizer_over(
     Raises TrainingError where the optimiser would add the decay to the gradient.
     """
     if not weight_decay:
-        return make(list(network.parameters()))
+        return make(trained_parameters(network))
     kernels, others = decay_groups(network)
     optimizer = make(
         [{"params": kernels, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]

@@ -21,7 +21,7 @@ def trainable_names(spec: NetworkSpec) -> tuple[str, ...]:
         f"{layer.name}/{name}"
         for layer, info in zip(spec.layers, spec.table, strict=True)
         for name in info.weights
-        if name in layer.trainable
+        if name in layer.trainable_weights
     )
 
 

@@ -74,7 +74,7 @@ class TorchSide:
             key: gradients.get(key, np.zeros(value.shape))
             for key, value in self.network.state_dict().items()
         }
-        moved = {layer.name: layer.trainable for layer in self.spec.layers}
+        moved = {layer.name: layer.trainable_weights for layer in self.spec.layers}
         weights = from_torch(self.spec, state)
         return loss, {
             name: weights[name]

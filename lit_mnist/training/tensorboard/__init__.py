@@ -190,7 +190,7 @@ class InsideView(Callback):
         layers = _layers(module.network)
         events = self._events
         assert events is not None
-        weights = dict(network.named_parameters())
+        weights = {name: p for name, p in network.named_parameters() if p.requires_grad}
         with _looking(network, layers) as values, torch.enable_grad():
             logits = network(self._seen.inputs)
             extra = penalty(network)
