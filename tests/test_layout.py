@@ -19,7 +19,7 @@ FLOW = (
     ("data", "network"),
     ("runs",),
     ("inside", "training"),
-    ("maximize", "attribution"),
+    ("maximize", "attribution", "export"),
     ("comparison", "figures"),
     ("report",),
     ("cli",),

@@ -301,7 +301,7 @@ def test_verify_prints_nothing_of_tensorflows_own(tmp_path: Path) -> None:
 def test_verify_sees_planted_faults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: Run, fault: str
 ) -> None:
-    import lit_mnist.cli.commands.convert as command
+    from lit_mnist.export import source
 
     def broken(path: Path, *rest: object) -> object:
         model, file = read(path, *rest)
@@ -316,8 +316,8 @@ def test_verify_sees_planted_faults(
             )
         return model, file
 
-    read = command._from_keras
-    monkeypatch.setattr(command, "_from_keras", broken)
+    read = source.from_keras
+    monkeypatch.setattr(source, "from_keras", broken)
     path, _ = fresh(tmp_path / "model.keras")
     code, out, err = run_cli("convert", path, tmp_path / "out", "--verify")
     assert code == 2 and not out

@@ -14,7 +14,7 @@ TRAINING = {
 COMMANDS = {
     "summary": "print a network's layer table: shapes, parameters, work, receptive fields",
     "runs": "list the training runs with their figures",
-    "convert": "turn a Keras file into a checkpoint, or a checkpoint into a Keras file",
+    "convert": "write a network in another form: PyTorch code, a Keras file, a checkpoint",
     "parity": "give both frameworks the same weights and compare layers, gradients, rates and steps",
     "compare": "train both frameworks over several seeds and test whether they are equally accurate",
     "features": "draw every map of a layer for chosen images, and the soft-max bars",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...errors import UserError
-from ...files import read_yaml, write_text
+from ...files import write_text
 from ...outcome import Outcome
 from ...spec import LayerInfo, NetworkSpec
+from ...spec.configured import spec_of_config
 
 _HEAD = ("layer", "type", "output shape", "parameters", "MACs", "receptive field", "stride")
 
@@ -63,18 +64,6 @@ def _spec(config: str | None, ckpt_path: str | None) -> NetworkSpec:
 
         return open_model(ckpt_path).spec
     return spec_of_config(Path(config))
-
-
-def spec_of_config(path: Path) -> NetworkSpec:
-    """Return the network of a configuration file; raise UserError naming file and reason. Imports no torch."""
-    content = read_yaml(path)
-    try:
-        network = content["model"]["network"]
-    except (TypeError, KeyError) as error:
-        raise UserError(
-            f"--config {path}: has no network; accepted: a file with the key model.network"
-        ) from error
-    return NetworkSpec.from_dict(network)
 
 
 def _record(info: LayerInfo) -> dict:

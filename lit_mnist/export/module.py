@@ -1,0 +1,228 @@
+"""A network as a file of PyTorch code that needs torch alone, and its weights."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+from .. import __version__
+from ..runs.model import Model
+from ..spec import NetworkSpec
+from .forward import Forward, forward, torch_shape
+from .reflow import reflow
+from .scaling import preprocess, scaling_tensors
+
+WRITTEN = "Written by lit_mnist"
+_NORM = re.compile(r"(nn\.BatchNorm[12]d)\((\d+), (.+)\)\Z")
+_ALIKE = 3  # batch normalisations that are worth a name of their own
+_NAMES = 40  # class names that a file of code lists; the JSON beside it has them all
+
+
+@dataclass(frozen=True)
+class TorchCode:
+    """`source` of ``model.py``, the `weights` by plain keys, and the `scaling` that lies beside them (or nothing)."""
+
+    source: str
+    weights: dict[str, Tensor]
+    scaling: dict[str, Tensor]
+
+    def network(self) -> nn.Module:
+        """Return the file's own network with its weights, in evaluation mode."""
+        network = run_source(self.source, self.scaling).Network()
+        network.load_state_dict(self.weights)
+        return network.eval()
+
+
+def torch_code(model: Model, title: str = "", safetensors: bool = False) -> TorchCode:
+    """Return a network as code; `title` says where it comes from, `safetensors` in which form weights lie beside it."""
+    spec = model.spec
+    body = forward(spec)
+    scaling = scaling_tensors(model.standardizer)
+    blocks = [
+        _head(model, title),
+        _imports(body, safetensors),
+        _constants(model, bool(scaling), safetensors),
+        _class(spec, body),
+        preprocess(model.standardizer, spec.input_shape),
+        _load(safetensors),
+    ]
+    source = _assembled(blocks)
+    return TorchCode(source, _weights(model, body, source, scaling), scaling)
+
+
+def run_source(source: str, scaling: Mapping[str, Tensor]) -> ModuleType:
+    """Return the module that `source` makes, without a file: what would be read from beside it is given."""
+    module = ModuleType("exported")
+    module.__file__ = "model.py"
+    lines = [line for line in source.splitlines() if not line.startswith("SCALING = ")]
+    module.__dict__["SCALING"] = dict(scaling)
+    exec(compile("\n".join(lines), "model.py", "exec"), module.__dict__)
+    return module
+
+
+def _assembled(blocks: list[list[str]]) -> str:
+    head, imports, constants, *definitions = blocks
+    top = "\n".join([*head, "", *imports, *(["", *constants] if constants else [])])
+    return "\n\n\n".join([top, *("\n".join(block) for block in definitions)]) + "\n"
+
+
+# ---- the parts of the file
+
+
+def _head(model: Model, title: str) -> list[str]:
+    spec = model.spec
+    height, width, channels = spec.input_shape
+    made = f"{title + ': ' if title else ''}{height} x {width} x {channels} images, {spec.classes} classes"
+    names = "CLASSES[probabilities[0].argmax()]" if _listed(model) else "probabilities.argmax(1)"
+    return [
+        f'"""{made}, {spec.parameters:,} parameters.',
+        "",
+        f"{WRITTEN} {__version__}; needs torch alone. Use:",
+        "",
+        "    network = load()",
+        f"    {_answer(spec)} = network(preprocess(pixels))",
+        f"    probabilities = {_probabilities(spec)}",
+        f"    {names}",
+        '"""',
+    ]
+
+
+def _answer(spec: NetworkSpec) -> str:
+    return "logits" if len(spec.kept) == 1 else "logits, *others"
+
+
+def _probabilities(spec: NetworkSpec) -> str:
+    if spec.units == 1:
+        return "torch.cat([-logits, logits], 1).sigmoid()"
+    return "logits.sigmoid()" if spec.output_activation == "sigmoid" else "logits.softmax(1)"
+
+
+def _imports(body: Forward, safetensors: bool) -> list[str]:
+    text = "\n".join(line for part in body.lines for line in part.lines())
+    return [
+        "from __future__ import annotations",
+        "",
+        *(["from functools import partial"] if _norm(body) else []),
+        "from pathlib import Path",
+        "",
+        "import torch",
+        *(["import torch.nn.functional as F"] if re.search(r"\bF\.", text) else []),
+        *(["from safetensors.torch import load_file"] if safetensors else []),
+        "from torch import Tensor, nn",
+    ]
+
+
+def _listed(model: Model) -> bool:
+    """Whether the file lists the classes: not where they are numbers, nor where they are hundreds."""
+    numbers = tuple(map(str, range(model.spec.classes)))
+    return tuple(model.class_names) != numbers and len(model.class_names) <= _NAMES
+
+
+def _constants(model: Model, scaled: bool, safetensors: bool) -> list[str]:
+    lines = ["FOLDER = Path(__file__).parent"]
+    if scaled:
+        lines.append(f"SCALING = {_read('scaling', safetensors)}")
+    if _listed(model):
+        names = ", ".join(_quoted(name) for name in model.class_names)
+        comma = "," if len(model.class_names) == 1 else ""
+        lines += reflow("CLASSES = ", f"({names}{comma})")
+    return lines
+
+
+def _quoted(text: str) -> str:
+    """Return a string literal with double quotes, as Black writes it."""
+    inner = text.encode("unicode_escape").decode()
+    return (
+        f"'{inner}'" if '"' in inner and "'" not in inner else '"' + inner.replace('"', '\\"') + '"'
+    )
+
+
+def _read(stem: str, safetensors: bool) -> str:
+    if safetensors:
+        return f'load_file(FOLDER / "{stem}.safetensors")'
+    return f'torch.load(FOLDER / "{stem}.pt", weights_only=True)'
+
+
+def _class(spec: NetworkSpec, body: Forward) -> list[str]:
+    given = f"(N, {', '.join(map(str, torch_shape(spec.input_shape)))})"
+    result = "Tensor" if len(spec.kept) == 1 else "tuple[Tensor, ...]"
+    doc = f"Images {given}, as `preprocess` scales them, to logits (N, {spec.units})"
+    others = f"; then {', '.join(spec.kept[1:])}" if len(spec.kept) > 1 else ""
+    return [
+        "class Network(nn.Module):",
+        f'    """{doc}{others}."""',
+        "",
+        *_definitions(body),
+        f"    def forward(self, {body.argument}: Tensor) -> {result}:  # {given}",
+        *(line for part in body.lines for line in part.lines()),
+    ]
+
+
+def _norm(body: Forward) -> tuple[str, str] | None:
+    """Return class and settings of the batch normalisations, where there are several and all alike."""
+    kinds = Counter(
+        (match[1], match[3])
+        for own in body.codes
+        for constructor in own.definitions.values()
+        if (match := _NORM.match(constructor))
+    )
+    return next(iter(kinds)) if len(kinds) == 1 and kinds.total() >= _ALIKE else None
+
+
+def _definitions(body: Forward) -> Iterator[str]:
+    definitions = [item for own in body.codes for item in own.definitions.items()]
+    if not definitions:
+        return
+    yield "    def __init__(self) -> None:"
+    yield "        super().__init__()"
+    norm = _norm(body)
+    if norm:
+        yield from reflow("norm = ", f"partial({norm[0]}, {norm[1]})", 8)
+    for name, constructor in definitions:
+        match = _NORM.match(constructor)
+        text = f"norm({match[2]})" if norm and match else constructor
+        yield from reflow(f"self.{name} = ", text, 8)
+    yield ""
+
+
+def _load(safetensors: bool) -> list[str]:
+    ending = "safetensors" if safetensors else "pt"
+    read = "load_file(weights)" if safetensors else "torch.load(weights, weights_only=True)"
+    return [
+        f'def load(weights: str | Path = FOLDER / "model.{ending}") -> Network:',
+        '    """Return the trained network, ready to predict."""',
+        "    network = Network()",
+        f"    network.load_state_dict({read})",
+        "    return network.eval()",
+    ]
+
+
+# ---- weights
+
+
+def _weights(
+    model: Model, body: Forward, source: str, scaling: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the weights under the file's keys and in its shapes."""
+    state = model.network.state_dict()
+    shapes = run_source(source, scaling).Network().state_dict()
+    values: dict[str, Tensor] = {}
+    for own in body.codes:
+        tensors = {name: state[key] for name, key in own.weights.items()} | own.constants
+        for name, tensor in tensors.items():
+            values[name] = _deviation(tensor) if name in own.variances else tensor
+    return {
+        name: values[name].detach().cpu().clone().reshape(like.shape).contiguous()
+        for name, like in shapes.items()
+    }
+
+
+def _deviation(variance: Tensor) -> Tensor:
+    """Return the deviation that Keras divides by, which is never below 1e-7."""
+    return variance.sqrt().clamp_min(torch.tensor(1e-7).item())

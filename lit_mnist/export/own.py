@@ -1,0 +1,53 @@
+"""Keras files and this program's checkpoints, written from what `source` opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..keras_files import OptimizerState, write_keras
+from ..runs.model import Model, keras_note, save_model
+from .source import Source
+
+
+def write_own(source: Source, target: Path) -> tuple[list[str], OptimizerState | None]:
+    """Write a checkpoint or a Keras file, by the target's ending.
+
+    Returns what must be said about it, and the optimiser state that it holds.
+    """
+    file = source.file
+    if target.suffix.lower() != ".ckpt":
+        note = keras_note(source.model)
+        write_keras(
+            target, file.spec, file.weights, file.optimizer, file.renamed, note, file.frozen
+        )
+        return [*file.notes, *_scaling_note(source)], file.optimizer
+    notes = list(file.notes)
+    states = []
+    if any(array.dtype == np.float64 for array in file.weights.values()):
+        notes.append("float64 weights are rounded to float32")
+    if file.optimizer is not None:
+        states, more = _torch_states(source.model, file.optimizer)
+        notes += more
+    save_model(source.model, target, states)
+    return notes, file.optimizer if states else None
+
+
+def _torch_states(
+    model: Model, optimizer: OptimizerState
+) -> tuple[list[dict[str, Any]], list[str]]:
+    from ..training.exchange import to_state_dict
+
+    state = to_state_dict(model.network, optimizer)
+    return ([], [f"optimiser state left out: {state}"]) if isinstance(state, str) else ([state], [])
+
+
+def _scaling_note(source: Source) -> list[str]:
+    if source.kind != "checkpoint":
+        return []
+    return [
+        f"Keras itself does not scale the images ({source.model.standardizer.kind}); how, is in the file for this "
+        "program, and in convert.json"
+    ]

@@ -1,0 +1,68 @@
+"""The code of ``preprocess``: pixels scaled as in training, in the same arithmetic, to the same bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data import Standardizer
+from ..spec import Shape
+from .forward import torch_shape
+from .reflow import reflow
+
+_IN_CODE = 4  # numbers that a line of code holds; more lie in a file beside it
+
+
+def scaling_tensors(standardizer: Standardizer) -> dict[str, Tensor]:
+    """Return what is too long for the code: mean and scale of each pixel, float64, as the file holds them."""
+    moments = {"mean": standardizer.mean, "scale": standardizer.scale}
+    return {
+        word: torch.from_numpy(np.array(values, np.float64, order="C"))
+        for word, values in moments.items()
+        if values.size > _IN_CODE
+    }
+
+
+def preprocess(standardizer: Standardizer, shape: Shape) -> list[str]:
+    """Return the function's lines, and before it the constants that it needs."""
+    texts = {"mean": standardizer.mean, "scale": standardizer.scale}
+    constants: list[str] = []
+    for word, values in texts.items():
+        if _IN_CODE >= values.size > 1:
+            tensor = f"torch.tensor({values.tolist()}, dtype=torch.float64)"
+            constants += reflow(f"{word.upper()} = ", tensor)
+    after = constants and ["", ""]
+    given = "(N, {}, {})" if shape[2] == 1 else "(N, {}, {}, {})"
+    sizes = ", ".join(map(str, torch_shape(shape)))
+    return [
+        *constants,
+        *after,
+        "def preprocess(pixels: Tensor) -> Tensor:",
+        f'    """Scale pixels as in training: {given.format(*shape)}, 0 to 255, to (N, {sizes})."""',
+        *_body(standardizer, shape),
+    ]
+
+
+def _body(standardizer: Standardizer, shape: Shape) -> list[str]:
+    mean = _text("mean", standardizer.mean)
+    scale = _text("scale", standardizer.scale)
+    last = "x.float().unsqueeze(1)" if shape[2] == 1 else "x.float().permute(0, 3, 1, 2)"
+    formula = "x" if mean == "0" else f"x - {mean}"
+    if scale != "1":
+        formula = f"{formula} / {scale}" if mean == "0" else f"({formula}) / {scale}"
+    bgr = ".flip(-1)  # the network takes blue, green, red" if standardizer.bgr else ""
+    lines = ["    x = pixels.double()" + bgr]
+    if formula != "x":
+        lines += reflow("x = ", formula, 4)
+    if standardizer.clip is not None:
+        lines.append(f"    x = x.clamp(-{standardizer.clip}, {standardizer.clip})")
+    return [*lines, f"    return {last}"]
+
+
+def _text(word: str, values: np.ndarray) -> str:
+    if values.size > _IN_CODE:
+        return f'SCALING["{word}"]'
+    if values.size > 1:
+        return word.upper()
+    return repr(float(values)).removesuffix(".0")

@@ -1,0 +1,136 @@
+"""What is exported: a network opened with all that a Keras file can carry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import UserError
+from ..keras_files import KerasFile, read_keras, read_weights
+from ..keras_files.content import is_keras
+from ..keras_files.network_file import keras_config
+from ..network import Network
+from ..runs.model import (
+    KERAS_SUFFIXES,
+    Model,
+    ModelError,
+    keras_model,
+    keras_note,
+    load_checkpoint,
+    open_model,
+    run_checkpoint,
+)
+from ..runs.state_dicts import named_weights
+from ..spec.configured import spec_of_config
+
+
+@dataclass(frozen=True)
+class Source:
+    """`model` opened from `path`, and the content of its Keras file, or of the one that it would become.
+
+    `kind` is what lies there: ``keras`` (a Keras file), ``state_dict`` (weights that come alone), ``checkpoint``
+    (a checkpoint or a run).
+    """
+
+    path: Path
+    kind: str
+    model: Model
+    file: KerasFile
+
+
+def kind_of(path: Path, config: str | None = None) -> str:
+    """Return what lies at `path`, by its content; weights that come alone have a `config` beside them."""
+    named = path.suffix.lower() in KERAS_SUFFIXES and not path.is_dir()
+    if named or (path.is_file() and is_keras(path)):
+        return "keras"
+    return "state_dict" if config is not None and path.is_file() else "checkpoint"
+
+
+def open_source(
+    path: Path, config: str | None = None, standardize: str | None = None, root: str | None = None
+) -> Source:
+    """Open a Keras file, a state dict, a checkpoint or a run; raise UserError for what none of them is.
+
+    `config` is the network of weights that come alone; `standardize` and `root` as in `open_model`.
+    """
+    kind = kind_of(path, config)
+    if kind == "keras":
+        return Source(path, kind, *from_keras(path, config, standardize, root))
+    if kind == "state_dict":
+        return Source(path, kind, *_from_state_dict(path, str(config), standardize, root))
+    if config or standardize:
+        raise UserError(
+            f"--config and --standardize are for Keras files; {path} carries its own network and scaling"
+        )
+    return Source(path, kind, *_from_checkpoint(path))
+
+
+def with_output(source: Source, output: str) -> Source:
+    """Return the source with another of its outputs, named as here or as in the file, as its answer."""
+    here = {original: name for name, original in source.file.renamed.items()}
+    spec = source.file.spec.with_output(here.get(output, output))
+    network = Network(spec)
+    network.load_state_dict(source.model.network.state_dict())
+    return replace(
+        source,
+        model=replace(source.model, network=network.eval()),
+        file=replace(source.file, spec=spec),
+    )
+
+
+def from_keras(
+    path: Path, config: str | None, standardize: str | None, root: str | None
+) -> tuple[Model, KerasFile]:
+    """Open a Keras file; `config` is the network where it holds weights alone."""
+    if not path.is_file():
+        raise ModelError(
+            f"{path}: no such file; accepted: a Keras file, a checkpoint, or a run folder"
+        )
+    if config is None or keras_config(Path(config)) is not None:
+        file = read_keras(path, config)
+    else:
+        spec = spec_of_config(Path(config))
+        weights = read_weights(path, spec)
+        file = KerasFile(path, spec, weights, None, False, notes=(_network_of(config),))
+    model = keras_model(file.spec, file.weights, path, standardize, root, file.note)
+    return replace(model, step=file.optimizer.iteration if file.optimizer else None), file
+
+
+def _network_of(config: str) -> str:
+    return f"the network is that of {config}"
+
+
+def _from_state_dict(
+    path: Path, config: str, standardize: str | None, root: str | None
+) -> tuple[Model, KerasFile]:
+    """Read a torch state dict, or a safetensors file, of a network that `config` describes."""
+    spec = spec_of_config(Path(config))
+    weights = named_weights(path, spec)
+    model = keras_model(spec, weights, path, standardize, root)
+    return model, KerasFile(path, spec, weights, None, False, notes=(_network_of(config),))
+
+
+def _from_checkpoint(path: Path) -> tuple[Model, KerasFile]:
+    model = open_model(path)
+    optimizer = None
+    notes = []
+    states = (
+        load_checkpoint(run_checkpoint(path) if path.is_dir() else path).get("optimizer_states")
+        or []
+    )
+    if len(states) == 1:
+        from ..training.exchange import from_state_dict
+
+        optimizer = from_state_dict(model.network, states[0], model.step or 0)
+        if isinstance(optimizer, str):
+            optimizer, notes = None, [f"optimiser state left out: {optimizer}"]
+    return model, KerasFile(
+        path,
+        model.spec,
+        model.network.named_weights(),
+        None,
+        False,
+        notes=tuple(notes),
+        optimizer=optimizer,
+        note=keras_note(model),
+    )

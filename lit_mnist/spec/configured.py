@@ -1,0 +1,21 @@
+"""The network of a configuration file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import UserError
+from ..files import read_yaml
+from .description import NetworkSpec
+
+
+def spec_of_config(path: Path) -> NetworkSpec:
+    """Return the network of a configuration file; raise UserError naming file and reason. Imports no torch."""
+    content = read_yaml(path)
+    try:
+        network = content["model"]["network"]
+    except (TypeError, KeyError) as error:
+        raise UserError(
+            f"--config {path}: has no network; accepted: a file with the key model.network"
+        ) from error
+    return NetworkSpec.from_dict(network)
