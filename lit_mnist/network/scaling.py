@@ -115,7 +115,7 @@ class Normalization(nn.Module):
 
 
 class Rescaling(nn.Module):
-    """``x * factor + offset``, each a number, or a tensor of one for each channel."""
+    """``x * factor + offset`` with one factor and one offset for all values, rounded to float32."""
 
     def __init__(self, factor: float, offset: float) -> None:
         super().__init__()

@@ -72,7 +72,7 @@ class EpochHistory(Callback):
         self._draw(trainer)
 
     def _draw(self, trainer: L.Trainer) -> None:
-        if self._undrawn and self._folder and trainer.is_global_zero:
+        if self._undrawn and self.draw and self._folder and trainer.is_global_zero:
             start = time.monotonic()
             self.draw(self.history, self._folder / "training_curves.png")
             self._next = time.monotonic() + 20 * (time.monotonic() - start)
@@ -82,9 +82,9 @@ class EpochHistory(Callback):
         """Return the history as plain lists."""
         return {key: list(values) for key, values in vars(self.history).items()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint's history."""
-        self.history = History(**{key: list(values) for key, values in state.items()})
+        self.history = History(**{key: list(values) for key, values in state_dict.items()})
 
 
 class EpochReport(Callback):
@@ -201,12 +201,12 @@ class Clock(Callback):
             "epoch_seconds": list(self.epoch_seconds),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on counting."""
-        self.seconds = state["seconds"]
-        self.images = state["images"]
-        self.sessions = state.get("sessions", 1) + 1
-        self.epoch_seconds = list(state.get("epoch_seconds", []))
+        self.seconds = state_dict["seconds"]
+        self.images = state_dict["images"]
+        self.sessions = state_dict.get("sessions", 1) + 1
+        self.epoch_seconds = list(state_dict.get("epoch_seconds", []))
 
 
 class RunRecord(Callback):

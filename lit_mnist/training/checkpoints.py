@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 from ..runs.checkpoint import BEST, LAST, PREVIOUS, read_checkpoint, write_checkpoint
 from ..runs.model import RECORD, checkpoint_record
 from .interruption import Interrupted, Interruption
-from .lightning_internals import epochs_processed, is_last_block
+from .lightning_internals import attributes, epochs_processed, is_last_block
 
 _EPOCH_SECONDS = 5.0  # epochs shorter than this do not all save at their end
 
@@ -95,7 +95,15 @@ class KeepLast(Checkpoint):
         if signum:
             self._stop(signum)
 
-    def on_validation_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
         """Break off a validation that would keep a signal waiting; the last saved state stands."""
         if trainer.world_size == 1 and self.interruption.overdue:
             self._stop(self.interruption.noted)
@@ -116,7 +124,7 @@ class KeepLast(Checkpoint):
         if signum and not ends:
             self._stop(signum)
 
-    def on_train_end(self, *_: Any) -> None:
+    def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """From here on signals are obeyed at once: all is saved."""
         self.interruption.waits = False
         if self.interruption.noted:
@@ -169,7 +177,7 @@ class KeepBest(ModelCheckpoint):
 
 def describe(checkpoint: dict[str, Any], trainer: L.Trainer, module: Any) -> None:
     """Put into a checkpoint what opening it later takes: network, scaling, data set, seed."""
-    prepared = getattr(trainer.datamodule, "prepared", None)
+    prepared = getattr(attributes(trainer).datamodule, "prepared", None)
     known: tuple[Any, ...] = (None, None, module.seed)
     if prepared is not None:
         known = (

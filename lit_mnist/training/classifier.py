@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 from ..data.module import Block
@@ -29,7 +30,7 @@ from .gradients import (
     withhold_settings,
 )
 from .initial import load_initial_weights
-from .lightning_internals import bypass_ddp, count_logged_steps, count_steps
+from .lightning_internals import attributes, bypass_ddp, count_logged_steps, count_steps
 from .nan_watch import FiniteWatch
 from .optimizers import RMSprop
 from .rates import RunRates
@@ -158,14 +159,19 @@ class LitClassifier(L.LightningModule):
         self.rates.start(self.total_steps, self.steps_per_epoch)
         self.collector = BatchCollector(self.gradient_settings.accumulate)
         self.runner = self._make_runner()
-        self.watch.start(self.runner, self.optimizers().optimizer, self.host_copies)
-        if hasattr(loader := self.trainer.train_dataloader, "samples"):
+        self.watch.start(self.runner, self._optimizer.optimizer, self.host_copies)
+        samples = getattr(self.trainer.train_dataloader, "samples", None)
+        if samples is not None:
             with self.trainer.precision_plugin.train_step_context():
-                self.runner.prepare(loader.samples())
+                self.runner.prepare(samples())
         self.resume_state.start(self.trainer)
 
+    @property
+    def _optimizer(self) -> LightningOptimizer:
+        return cast(LightningOptimizer, self.optimizers())
+
     def _make_runner(self) -> BlockRunner:
-        optimizer = self.optimizers()
+        optimizer = self._optimizer
         precision = str(self.trainer.precision)
         step = Step(
             self.network,
@@ -176,10 +182,9 @@ class LitClassifier(L.LightningModule):
             self.gradient_settings.clipping,
             self._images_per_pass,
         )
-        if (
-            precision == _LIGHTNING_COUNTS
-        ):  # it calls `on_before_optimizer_step` once gradients are unscaled
-            step.optimizer = optimizer
+        if precision == _LIGHTNING_COUNTS:
+            # Lightning calls `on_before_optimizer_step` once gradients are unscaled
+            step.optimizer = cast(torch.optim.Optimizer, optimizer)
             step.backward = self.manual_backward
             step.clipping = None
         return runner_for(step, self.rates.at, self.cuda_graphs, precision, say)
@@ -187,7 +192,7 @@ class LitClassifier(L.LightningModule):
     @property
     def _images_per_pass(self) -> int | None:
         """This process's images of one batch, where several make up a step."""
-        source = self.trainer.datamodule or self.trainer.train_dataloader
+        source = attributes(self.trainer).datamodule or self.trainer.train_dataloader
         batch_size = getattr(source, "batch_size", None)
         if self.gradient_settings.accumulate == 1 or batch_size is None:
             return None
@@ -196,10 +201,11 @@ class LitClassifier(L.LightningModule):
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps of one epoch."""
-        per_epoch = getattr(self.trainer.datamodule, "steps_per_epoch", None)
-        return per_epoch or -(
-            -self.trainer.num_training_batches // self.gradient_settings.accumulate
-        )
+        per_epoch = getattr(attributes(self.trainer).datamodule, "steps_per_epoch", None)
+        if per_epoch:
+            return per_epoch
+        batches = cast(int, self.trainer.num_training_batches)
+        return -(-batches // self.gradient_settings.accumulate)
 
     @property
     def total_steps(self) -> int:
@@ -230,7 +236,7 @@ class LitClassifier(L.LightningModule):
 
     def _run(self, block: Block, first: int) -> None:
         self.watch.before(block, first)
-        result = self.runner(block, first)
+        result = cast(BlockRunner, self.runner)(block, first)
         self.sums.add(result.sums)
         self.watch.after(result.losses, first)
 
@@ -333,20 +339,26 @@ class LitClassifier(L.LightningModule):
     # ---- checkpoints
 
     @classmethod
-    def load_from_checkpoint(
+    def load_from_checkpoint(  # pyright: ignore[reportIncompatibleMethodOverride]
         cls,
         checkpoint_path: str | Path,
-        map_location: Any = None,  # pyright: ignore
+        map_location: Any = None,
+        hparams_file: Any = None,
+        strict: bool | None = None,
+        weights_only: bool | None = None,
         **settings: Any,
     ) -> LitClassifier:
         """Return a checkpoint's network with the training settings that it holds; `settings` take their places.
 
         Reads what this program writes, and nothing that carries code. Checkpoints trained from Python hold network
-        and seed alone. Raises ModelError naming file and reason.
+        and seed alone. With `strict` False, weights may be missing. Raises ModelError naming file and reason.
         """
-        from .reopen import classifier_from_checkpoint
+        from .reopen import classifier_from_checkpoint, refuse_options
 
-        return classifier_from_checkpoint(cls, checkpoint_path, map_location, settings)
+        refuse_options(hparams_file=hparams_file, weights_only=weights_only)
+        return classifier_from_checkpoint(
+            cls, checkpoint_path, map_location, settings, strict is not False
+        )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what resuming takes; put averaged weights, where there are any, in the weights' place and keep both."""
@@ -360,7 +372,7 @@ class LitClassifier(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Where training is resumed: put weights, averages, sums and positions back in their places."""
-        place_states(checkpoint.get("callbacks", {}), self.trainer.callbacks)
+        place_states(checkpoint.get("callbacks", {}), attributes(self.trainer).callbacks)
         if self.trainer.state.fn != "fit":
             return
         if self.average is not None and "trained_state" in checkpoint:

@@ -79,7 +79,11 @@ def from_state_dict(
     }
     rate = float(groups[0]["lr"])
     settings |= {"learning_rate": rate, "weight_decay": settings.get("weight_decay") or None}
-    product = {"u_product": np.float32(scalars["u_product"])} if "u_product" in scalars else {}
+    product = (
+        {"u_product": np.asarray(scalars["u_product"], np.float32)}
+        if "u_product" in scalars
+        else {}
+    )
     return OptimizerState(name, settings, int(scalars.get("iteration", step)), slots, rate, product)
 
 

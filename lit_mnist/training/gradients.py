@@ -10,6 +10,7 @@ from typing import Literal
 import lightning as L
 import torch
 import torch.distributed as dist
+from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor, nn
 
 from ..data.module import Block
@@ -67,15 +68,16 @@ class GradientSettings:
     """What a Trainer was asked to do with gradients; our own step does it."""
 
     clip_val: float | None = None
-    clip_algorithm: Literal["norm", "value"] | None = None
+    clip_algorithm: GradClipAlgorithmType | None = None
     accumulate: int = 1
 
     @property
     def clipping(self) -> Clipping | None:
         """What limits the gradients; None where nothing does."""
-        return (
-            Clipping(float(self.clip_val), self.clip_algorithm or "norm") if self.clip_val else None
-        )
+        if not self.clip_val:
+            return None
+        by_value = self.clip_algorithm == GradClipAlgorithmType.VALUE
+        return Clipping(float(self.clip_val), "value" if by_value else "norm")
 
 
 def settings_of(trainer: L.Trainer) -> GradientSettings:

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from types import FrameType, TracebackType
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -33,7 +34,7 @@ class Interruption:
         self.noted = 0
         self.since = 0.0
         self.waits = False
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Any] = {}  # handlers, as `signal.signal` returns them
 
     def __enter__(self) -> Interruption:
         self.listen()
@@ -48,7 +49,8 @@ class Interruption:
         """Give the signals back."""
         self.waits = False
         for signum, handler in self._before.items():
-            signal.signal(signum, handler)
+            # None: a handler set by C code, which Python cannot put back
+            signal.signal(signum, signal.SIG_DFL if handler is None else handler)
         self._before = {}
 
     def listen(self) -> None:

@@ -1,15 +1,30 @@
-"""Lightning's private parts that this program reaches for, in one place: an upgrade of Lightning breaks only this."""
+"""Parts of Lightning that its classes keep private or do not declare: an upgrade of Lightning breaks only this."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol, cast
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loops.progress import _ProcessedTracker
 from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 from lightning.pytorch.trainer.connectors.callback_connector import _CallbackConnector
+
+
+class TrainerAttributes(Protocol):
+    """Public attributes of a Trainer that its connectors set, so that its class does not declare them."""
+
+    callbacks: list[Callback]
+    datamodule: Any
+    fast_dev_run: int | bool
+    log_every_n_steps: int
+
+
+def attributes(trainer: L.Trainer) -> TrainerAttributes:
+    """Return the trainer itself, typed by the attributes that its connectors set."""
+    return cast(TrainerAttributes, trainer)
 
 
 def order_callbacks(callbacks: Iterable[Callback]) -> list[Callback]:
@@ -58,7 +73,8 @@ def is_last_block(trainer: L.Trainer) -> bool:
 
 def epochs_processed(trainer: L.Trainer) -> int:
     """Return the number of epochs whose training has ended, the present one included."""
-    return trainer.fit_loop.epoch_progress.current.processed
+    current = cast(_ProcessedTracker, trainer.fit_loop.epoch_progress.current)
+    return current.processed
 
 
 def event_file(logger: TensorBoardLogger) -> Any:

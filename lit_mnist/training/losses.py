@@ -43,5 +43,10 @@ def penalty(network: Network) -> Tensor | None:
         kernel = network.get_parameter(torch_name(network.spec, name))
         terms += [as_float32(l1) * kernel.abs().sum()] if l1 else []
         terms += [as_float32(l2) * kernel.square().sum()] if l2 else []
-    terms += [module.penalty for module in network.activity_layers]
+    terms += activity_penalties(network)
     return torch.stack(terms).sum() if terms else None
+
+
+def activity_penalties(network: Network) -> list[Tensor]:
+    """Return what each activity-regularising layer penalises in the last pass, a mean over its images."""
+    return [layer.penalty for layer in network.activity_layers]

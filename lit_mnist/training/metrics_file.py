@@ -111,5 +111,7 @@ class MetricsFile(Logger):
 
 def _kept(row: Mapping[str, str | None], last: int) -> bool:
     """Whether a row is whole (a killed process may leave half a line), not after step `last`, and no test's."""
-    whole = None not in row and None not in row.values() and row.get("step", "").isdigit()
-    return whole and int(row["step"]) <= last and not row.get("test/acc")
+    step = row.get("step")
+    if None in row or None in row.values() or step is None or not step.isdigit():
+        return False
+    return int(step) <= last and not row.get("test/acc")

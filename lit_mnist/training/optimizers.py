@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -44,6 +44,12 @@ class KerasOptimizer(torch.optim.Optimizer):
     ) -> None:
         _check(self, lr=learning_rate, weight_decay=weight_decay, **settings)
         super().__init__(params, {"lr": learning_rate, "weight_decay": weight_decay, **settings})
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:

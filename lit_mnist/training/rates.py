@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable
 
 from .schedules import Schedule, ScheduleError, learning_rates
-from .torch_schedules import Interval, plateau_callback, scheduled_rates, scheduler_name
+from .torch_schedules import Interval, Make, plateau_callback, scheduled_rates, scheduler_name
 
 
 class RunRates:
@@ -20,10 +20,17 @@ class RunRates:
     def __init__(
         self, schedule: Schedule | LRSchedulerCallable | None, interval: Interval | None = None
     ) -> None:
-        self._schedule = schedule
-        ours = schedule is None or isinstance(schedule, Schedule)
-        self.name = type(schedule).__name__ if ours else scheduler_name(schedule)
-        self.plateau = None if ours else plateau_callback(schedule)
+        self._schedule: Schedule | None = None
+        self._make_scheduler: Make | None = None
+        if schedule is None or isinstance(schedule, Schedule):
+            self._schedule = schedule
+            self.name = type(schedule).__name__
+            self.plateau = None
+        else:
+            self._make_scheduler = schedule
+            self.name = scheduler_name(schedule)
+            self.plateau = plateau_callback(schedule)
+        ours = self._make_scheduler is None
         self.interval = interval or ("step" if ours else "epoch")
         if (ours and interval == "epoch") or (self.plateau and interval == "step"):
             only = "epoch" if self.plateau else "step"
@@ -37,21 +44,21 @@ class RunRates:
         """Return what `configure_optimizers` returns: with ReduceLROnPlateau, whose state Lightning then keeps."""
         self._optimizer = optimizer
         self._first_rate = float(optimizer.param_groups[0]["lr"])
-        if self.plateau is None:
+        if self.plateau is None or self._make_scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self._schedule(optimizer)}
+        return {"optimizer": optimizer, "lr_scheduler": self._make_scheduler(optimizer)}
 
     def start(self, total_steps: int, steps_per_epoch: int) -> None:
         """Work out every step's rate once."""
-        if isinstance(self._schedule, Schedule):
+        if self._schedule is not None:
             self._rates = learning_rates(self._schedule, total_steps)
-        elif self._schedule is None or self.plateau:
+        elif self._make_scheduler is None or self.plateau:
             self._rates = None
         elif self.interval == "step":
-            self._rates = scheduled_rates(self._schedule, self._first_rate, total_steps)
+            self._rates = scheduled_rates(self._make_scheduler, self._first_rate, total_steps)
         else:
             epochs = -(-total_steps // steps_per_epoch)
-            by_epoch = scheduled_rates(self._schedule, self._first_rate, epochs)
+            by_epoch = scheduled_rates(self._make_scheduler, self._first_rate, epochs)
             self._rates = [by_epoch[step // steps_per_epoch] for step in range(total_steps + 1)]
 
     def at(self, step: int) -> float | None:

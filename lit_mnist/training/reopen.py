@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def classifier_from_checkpoint(
-    kind: type[LitClassifier], path: str | Path, device: Any, settings: Mapping[str, Any]
+    kind: type[LitClassifier],
+    path: str | Path,
+    device: Any,
+    settings: Mapping[str, Any],
+    strict: bool = True,
 ) -> LitClassifier:
     """Return a `kind` with the weights of a checkpoint (or of a run folder) on `device`, as `settings` change it."""
     path = find_run(path)
@@ -27,8 +31,18 @@ def classifier_from_checkpoint(
     config |= _settings(kind, (record.get("config") or {}).get("model") or {}, path)
     module = kind(**{**config, "network": network.spec.to_dict(), **settings})
     module.network.to(next(iter(content["state_dict"].values())).dtype)
-    module.load_state_dict(content["state_dict"])
+    module.load_state_dict(content["state_dict"], strict=strict)
     return module if device is None else module.to(device)
+
+
+def refuse_options(**options: Any) -> None:
+    """Raise UserError for an option of Lightning's `load_from_checkpoint` that has no meaning here."""
+    for name, value in options.items():
+        if value is not None and value is not True:
+            raise UserError(
+                f"load_from_checkpoint: {name} = {value!r} cannot work; accepted: settings by their "
+                "names; the file's own are read, and nothing that carries code"
+            )
 
 
 def _settings(kind: type[LitClassifier], config: Mapping[str, Any], path: Path) -> dict[str, Any]:

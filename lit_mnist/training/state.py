@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import numpy as np
@@ -18,7 +18,7 @@ from .sums import Sums
 
 def random_states() -> dict[str, Any]:
     """Return the states of Python's, NumPy's, torch's and every GPU's generator as plain values and tensors."""
-    kind, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002 (libraries draw from it)
+    kind, keys, position, has_gauss, gauss = cast(tuple[Any, ...], np.random.get_state())  # noqa: NPY002 (libraries draw from it)
     version, internal, spare = random.getstate()
     return {
         "python": [version, list(internal), spare],

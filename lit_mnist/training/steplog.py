@@ -8,6 +8,7 @@ import lightning as L
 from torch import Tensor
 
 from .cuda.copies import HostCopies
+from .lightning_internals import attributes
 from .sums import Sums, metrics_of
 
 
@@ -22,7 +23,7 @@ class StepLog:
     def add(self, trainer: L.Trainer, steps: int, rate: float) -> None:
         """Count `steps` more steps; send the metrics of every `trainer.log_every_n_steps` steps."""
         self.unlogged += steps
-        if not trainer.loggers or self.unlogged < trainer.log_every_n_steps:
+        if not trainer.loggers or self.unlogged < attributes(trainer).log_every_n_steps:
             return
         self.unlogged = 0
         self.copies.start(

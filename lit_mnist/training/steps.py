@@ -12,7 +12,7 @@ from ..data.module import Batch, Block
 from ..network import Network
 from .averaging import Average
 from .gradients import Clipping, reduce_gradients
-from .losses import data_loss, penalty
+from .losses import activity_penalties, data_loss, penalty
 from .sums import BlockResult, Sizes, StepResult, summed
 
 Scalars = Sequence[
@@ -58,7 +58,7 @@ class Step:
         self.optimizer.zero_grad()
         if torch.is_autocast_enabled(batch.images.device.type):
             torch.clear_autocast_cache()  # else the next step would see this step's weights in low precision
-        if self.average is not None:
+        if self.average is not None and ema_weight is not None:
             self.average.update(ema_weight)
         return result
 
@@ -66,28 +66,41 @@ class Step:
         """Add the gradients of loss and penalty to those of the parameters."""
         size = self.images_per_pass or max(len(batch.labels), 1)
         parts = zip(batch.images.split(size), batch.labels.split(size), strict=True)
-        passes = [
-            self._pass(*part, batch.total, first=number == 0) for number, part in enumerate(parts)
-        ]
+        passes = [self._pass(*part, batch, first=number == 0) for number, part in enumerate(parts)]
         losses, penalties, logits = zip(*passes, strict=True)
-        loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        penalties = [value for value in penalties if value is not None]
         return StepResult(
-            loss,
-            penalties[0],
+            _sum(losses),
+            _sum(penalties) if penalties else None,
             logits[0] if len(logits) == 1 else torch.cat(logits),
             batch.labels,
             batch.total,
         )
 
     def _pass(
-        self, images: Tensor, labels: Tensor, total: int, first: bool
+        self, images: Tensor, labels: Tensor, batch: Batch, first: bool
     ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Forward and backward of some of a batch's `total` images; the penalty counts in the `first` pass."""
+        """Forward and backward of some of a batch's images."""
         logits = self.network.training_logits(images)
-        loss = self.loss(self.network, logits, labels, self.label_smoothing, total)
-        extra = self.penalty(self.network) if first else None
+        loss = self.loss(self.network, logits, labels, self.label_smoothing, batch.total)
+        extra = self._penalty(len(labels), len(batch.labels), first)
         self.backward(loss if extra is None else loss + extra / self.world)
         return loss.detach(), None if extra is None else extra.detach(), logits.detach()
+
+    def _penalty(self, images: int, batch_size: int, first: bool) -> Tensor | None:
+        """The penalty of a pass: weights count in the `first` one, activities by the fraction of the batch."""
+        if images == batch_size:
+            return self.penalty(self.network)
+        for layer in self.network.activity_layers:
+            layer.penalty = layer.penalty * (images / batch_size)
+        if first:
+            return self.penalty(self.network)
+        activities = activity_penalties(self.network)
+        return _sum(activities) if activities else None
+
+
+def _sum(values: tuple[Tensor, ...] | list[Tensor]) -> Tensor:
+    return values[0] if len(values) == 1 else torch.stack(values).sum()
 
 
 def run_steps(

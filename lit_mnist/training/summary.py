@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -23,6 +23,7 @@ from ..spec import NetworkSpec
 from .callbacks import Clock, EpochHistory, run_folder, say
 from .checkpoints import KeepBest
 from .classifier import LitClassifier
+from .lightning_internals import attributes
 
 
 def warn_of_data(prepared: Prepared, spec: NetworkSpec) -> None:
@@ -47,7 +48,7 @@ def finish_fit(
     fit_seconds: float,
 ) -> Outcome:
     """Test the run's weights once, write ``summary.json`` and return it."""
-    if trainer.interrupted or trainer.fast_dev_run:
+    if trainer.interrupted or attributes(trainer).fast_dev_run:
         return Outcome(
             {"interrupted": trainer.interrupted, "steps": trainer.global_step}, "no test was made"
         )
@@ -76,25 +77,24 @@ def finish_fit(
 
 
 def _chosen(
-    trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, folder: str | None
+    trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, folder: Path | None
 ) -> tuple[str, str | None]:
     """Return which weights are reported, and their checkpoint: best on validation, else the last."""
     averaged = "averaged, " if model.average is not None else ""
     best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, KeepBest)), None)
-    if data.options.validate_on == "validation" and best is not None and best.best_model_path:
-        return (
-            f"{averaged}best validation accuracy ({float(best.best_model_score):.4f})",
-            best.best_model_path,
-        )
-    last = Path(folder) / "checkpoints" / LAST if folder else None
+    score = None if best is None else best.best_model_score
+    if data.options.validate_on == "validation" and best and best.best_model_path:
+        accuracy = float("nan") if score is None else float(score)
+        return f"{averaged}best validation accuracy ({accuracy:.4f})", best.best_model_path
+    last = folder / "checkpoints" / LAST if folder else None
     return f"{averaged}last epoch", str(last) if last and last.is_file() else None
 
 
 def _training_metrics(
     trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule
 ) -> dict[str, Any]:
-    history = next(c.history for c in trainer.callbacks if isinstance(c, EpochHistory))
-    clock = next(c for c in trainer.callbacks if isinstance(c, Clock))
+    history = next(c.history for c in attributes(trainer).callbacks if isinstance(c, EpochHistory))
+    clock = next(c for c in attributes(trainer).callbacks if isinstance(c, Clock))
     options = data.options
     dataset = data.prepared.dataset
     validated = [
@@ -250,7 +250,7 @@ def raise_without_validation(opened: Model) -> None:
 
 def predict_test(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> Outcome:
     """Predict the whole test set and return classes, probabilities of the predicted class, and how many are right."""
-    probabilities = torch.cat(trainer.predict(model, data)).numpy()
+    probabilities = torch.cat(cast(list[torch.Tensor], trainer.predict(model, data))).numpy()
     predicted = probabilities.argmax(1)
     labels = data.prepared.test.labels
     counts = Counter(predicted.tolist())

@@ -159,6 +159,12 @@ def test_load_from_checkpoint(double_run: Path, tmp_path: Path) -> None:
         double_run / "checkpoints/last.ckpt", label_smoothing=0.1
     )
     assert module.label_smoothing == 0.1
+    last = double_run / "checkpoints/last.ckpt"
+    module = LitClassifier.load_from_checkpoint(last, "cpu", strict=False, weights_only=True)
+    assert module.seed == 3
+    for option in ({"hparams_file": "hparams.yaml"}, {"weights_only": False}):
+        with pytest.raises(UserError, match=rf"{next(iter(option))} = .* cannot work"):
+            LitClassifier.load_from_checkpoint(last, **option)
     path = trained_in_python(tmp_path, MNISTDataModule(dataset="digits"), seed=7)
     module = LitClassifier.load_from_checkpoint(str(path))
     pixels = load_dataset("digits").test_images[:5]

@@ -11,10 +11,14 @@ import torch
 import yaml
 from torch.utils.data import DataLoader, TensorDataset
 
+from lit_mnist.data.module import Batch
+from lit_mnist.network import Network
 from lit_mnist.runs.checkpoint import read_checkpoint
+from lit_mnist.spec import NetworkSpec
 from lit_mnist.training.classifier import LitClassifier
 from lit_mnist.training.gradients import Clipping
 from lit_mnist.training.optimizers import SGD
+from lit_mnist.training.steps import Step
 
 Run = Callable[..., tuple[int, str, str]]
 LAYERS = [
@@ -203,3 +207,31 @@ def test_a_limit_that_cannot_be_is_refused_before_anything_is_written(
     )
     assert code == 2 and "trainer.gradient_clip_val" in err and "above 0" in err, err
     assert not list((tmp_path / "runs").rglob("config.yaml"))
+
+
+@pytest.mark.parametrize("total", [6, 12])
+def test_passes_of_a_batch_have_its_gradients(total: int) -> None:
+    """Activities are regularised in every pass; seen to fail where only the first one counted."""
+    layers = [
+        {"type": "conv", "name": "Conv", "filters": 2, "activation": "relu", "l2": 0.1},
+        {"type": "activity_regularization", "name": "Quiet", "l1": 0.02, "l2": 0.03},
+        {"type": "flatten", "name": "Flatten"},
+        {"type": "dense", "name": "Dense", "units": 3, "activation": "softmax"},
+    ]
+    spec = NetworkSpec.from_dict({"input_shape": [6, 6, 1], "layers": layers})
+    draw = torch.Generator().manual_seed(0)
+    images = torch.randn(6, 1, 6, 6, generator=draw, dtype=torch.float64)
+    labels = torch.randint(3, (6,), generator=draw)
+
+    def results(images_per_pass: int | None) -> list[torch.Tensor]:
+        network = Network(spec, 1).double()
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        step = Step(network, optimizer, images_per_pass=images_per_pass)
+        result = step.compute_gradients(Batch(images, labels, total))
+        assert result.penalty is not None
+        return [result.loss, result.penalty, *(p.grad for p in network.parameters())]
+
+    whole = results(None)
+    for size in (4, 2, 1):
+        for one, other in zip(results(size), whole, strict=True):
+            assert torch.allclose(one, other, rtol=1e-12)

@@ -65,3 +65,18 @@ def test_a_second_signal_does_not_wait() -> None:
             signal.raise_signal(signal.SIGTERM)
         assert stop.value.code == 143
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_handler_of_c_code_is_replaced_by_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`signal.signal` returns None for it; seen to fail with a TypeError at the end of fit."""
+    installed = {}
+
+    def install(signum: int, handler: object) -> None:
+        if handler is None:
+            raise TypeError("signal handler must be signal.SIG_IGN, signal.SIG_DFL, or a callable")
+        installed[signum] = handler
+
+    monkeypatch.setattr("lit_mnist.training.interruption.signal.signal", install)
+    with Interruption():
+        assert callable(installed[signal.SIGTERM])
+    assert installed[signal.SIGTERM] is signal.SIG_DFL

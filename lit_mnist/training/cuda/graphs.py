@@ -13,7 +13,7 @@ import copy
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -162,8 +162,9 @@ class _Recording:
         rates = table[0].unbind() if self._scheduled else [None] * count
         ema_weights = table[1].unbind() if self._step.average is not None else [None] * count
         result = run_steps(self._step, batches, self._sizes, rates, ema_weights)
-        for place, value in zip(self.result, result, strict=True):
-            place.copy_(value)
+        self.result.losses.copy_(result.losses)
+        # a device with graphs has float64, and adds up its sums by itself
+        cast(Tensor, self.result.sums).copy_(cast(Tensor, result.sums))
 
 
 def runner_for(
@@ -194,7 +195,7 @@ def runner_for(
 def refuse_without_cuda(device: torch.device) -> None:
     """Raise GraphError where `device` is no GPU: known before anything is written."""
     if device.type != "cuda":
-        raise _refused(obstacle(device, 1, "32-true"))
+        raise _refused(cast(str, obstacle(device, 1, "32-true")))
 
 
 def _refused(why: str) -> GraphError:

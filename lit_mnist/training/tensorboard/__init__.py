@@ -14,10 +14,12 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from ...data.prepare import Part
+from ...data.prepare import Part, Prepared
 from ...errors import UserError
 from ...network import Network, predicted_classes
 from ...spec import SAME_VALUES
+from ..callbacks import say
+from ..lightning_internals import attributes
 from ..losses import data_loss, penalty
 from .events import Events, network_graph
 from .projector import write_projector
@@ -96,10 +98,13 @@ class InsideView(Callback):
     def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Choose the digits, where there is a TensorBoard to write to."""
         logger = next((one for one in trainer.loggers if isinstance(one, TensorBoardLogger)), None)
-        if logger is None or not trainer.is_global_zero or trainer.fast_dev_run:
+        if logger is None or not trainer.is_global_zero or attributes(trainer).fast_dev_run:
+            return
+        prepared = _prepared(trainer)
+        if prepared is None:
+            say("WARNING: InsideView logs nothing: it needs the images of a lit_mnist data module")
             return
         self._events = Events(logger)
-        prepared = trainer.datamodule.prepared
         part = prepared.validation or prepared.train
         self._seen = _Digits(
             part,
@@ -134,9 +139,9 @@ class InsideView(Callback):
             for info in pl_module.spec.table
             if info.type == "dense" and info.name != pl_module.spec.output
         ]
-        if self._events is None or not self.projector_digits or not hidden:
+        prepared = _prepared(trainer)
+        if self._events is None or prepared is None or not self.projector_digits or not hidden:
             return
-        prepared = trainer.datamodule.prepared
         part = prepared.validation or prepared.train
         chosen = range(min(self.projector_digits, len(part)))
         with _looking(pl_module.network, hidden[-1:]) as values, torch.no_grad():
@@ -189,7 +194,8 @@ class InsideView(Callback):
         network = module.network
         layers = _layers(module.network)
         events = self._events
-        assert events is not None
+        if events is None:
+            return
         weights = {name: p for name, p in network.named_parameters() if p.requires_grad}
         with _looking(network, layers) as values, torch.enable_grad():
             logits = network(self._seen.inputs)
@@ -207,27 +213,33 @@ class InsideView(Callback):
                 f"zeros/{name}", float((values[name][self._seen.statistics] == 0).float().mean())
             )
         if self.draw is not None:
-            self._draw_maps(network, values, network.probabilities(logits.detach()), step)
+            probabilities = network.probabilities(logits.detach())
+            for name, picture in self._pictures(self.draw, network, values, probabilities, step):
+                events.picture(name, picture)
         events.flush(step)
 
-    def _draw_maps(
-        self, network: Network, values: dict[str, Tensor], probabilities: Tensor, step: int
-    ) -> None:
+    def _pictures(
+        self,
+        draw: Drawings,
+        network: Network,
+        values: dict[str, Tensor],
+        probabilities: Tensor,
+        step: int,
+    ) -> Iterator[tuple[str, Picture]]:
+        """Yield the pictures of maps and of the first layer's filters, each with its tag."""
         for name, tensor in values.items():
             for digit, shown in enumerate(tensor[: self.digits].float().cpu().numpy()):
                 caption = f"{name}, step {step}\n{self._seen.caption(digit, probabilities)}"
-                self._events.picture(
+                yield (
                     f"maps/{name}/{self._seen.names[digit]}",
-                    self.draw.maps(shown, self._seen.pixels[digit], caption),
+                    draw.maps(shown, self._seen.pixels[digit], caption),
                 )
         first = next((info for info in network.spec.table if info.type == "conv"), None)
         if first is not None:
             kernels = (
                 getattr(network, first.name).conv.weight.detach().float().mean(1).cpu().numpy()
             )
-            self._events.picture(
-                f"filters/{first.name}", self.draw.filters(kernels, f"{first.name}, step {step}")
-            )
+            yield f"filters/{first.name}", draw.filters(kernels, f"{first.name}, step {step}")
 
     # ---- mistakes
 
@@ -244,11 +256,13 @@ class InsideView(Callback):
             self._hook = None
 
     def _log_mistakes(self, trainer: L.Trainer, module: Any, stage: str) -> None:
-        if self._hook is None:
+        prepared = _prepared(trainer)
+        events = self._events
+        draw = self.draw
+        if self._hook is None or prepared is None or events is None or draw is None:
             return
         self._stop_listening()
         step = trainer.global_step
-        prepared = trainer.datamodule.prepared
         part = getattr(prepared, stage)
         names = prepared.dataset.class_names
         confidences, guesses = module.network.probabilities(torch.cat(self._logits).float()).max(1)
@@ -267,13 +281,18 @@ class InsideView(Callback):
         )  # the tested weights may be an earlier step's
         caption = f"{when}: {int(module.confusion.sum() - module.confusion.trace())} mistakes"
         pixels = prepared.standardizer.invert(part.images[worst])
-        self._events.picture(f"mistakes/{stage}", self.draw.mistakes(pixels, labels, caption))
-        self._events.picture(
+        events.picture(f"mistakes/{stage}", draw.mistakes(pixels, labels, caption))
+        events.picture(
             f"confusion_matrix/{stage}",
-            self.draw.confusion_matrix(module.confusion.numpy(), names, caption),
+            draw.confusion_matrix(module.confusion.numpy(), names, caption),
         )
-        self._events.flush(step)
+        events.flush(step)
         self._logits = []
+
+
+def _prepared(trainer: L.Trainer) -> Prepared | None:
+    """The images of the Trainer's data module; None where it was given loaders alone."""
+    return getattr(attributes(trainer).datamodule, "prepared", None)
 
 
 class _Digits:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 
+import lightning as L
 import numpy as np
 import pytest
 import torch
 import yaml
+from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -17,6 +20,7 @@ from lit_mnist.errors import UserError
 from lit_mnist.figures import board
 from lit_mnist.network import Network
 from lit_mnist.runs.model import open_model
+from lit_mnist.training.classifier import LitClassifier
 from lit_mnist.training.tensorboard import InsideView, _looking
 from lit_mnist.training.tensorboard.events import Events, network_graph
 from lit_mnist.training.tensorboard.projector import write_projector
@@ -293,3 +297,31 @@ def test_graph_of_every_configuration() -> None:
         nodes = network_graph(Network(spec)).node
         assert len({node.name for node in nodes}) == len(nodes)
         assert {node.name.split("/")[0] for node in nodes} == {"image", "logits", *spec.names}
+
+
+def test_loaders_without_a_data_module_train_with_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Seen to fail: 'NoneType' object has no attribute 'prepared'."""
+    images = torch.utils.data.TensorDataset(
+        torch.randn(8, 1, 28, 28), torch.arange(8, dtype=torch.int64)
+    )
+    view = InsideView(digits=1, projector_digits=2)
+    view.draw = board
+    trainer = L.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=TensorBoardLogger(tmp_path),
+        callbacks=[view],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+    )
+    loader = torch.utils.data.DataLoader(images, batch_size=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's advice on loaders
+        trainer.fit(LitClassifier(yaml.safe_load(CONFIG)["model"]["network"]), loader, loader)
+        trainer.test(trainer.lightning_module, loader, verbose=False)
+    assert trainer.global_step == 2
+    assert "InsideView logs nothing" in capsys.readouterr().err
