@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 CONFIG ?= configs/cnn.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-all fit test test-slow lint types docs wheel clean
+.PHONY: help install install-all fit test test-slow lint docs wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,11 +32,9 @@ test: install-all  ## install everything, then run the test suite
 test-slow: install-all  ## the checks that need minutes to hours
 	$(BIN)/python -m pytest -m slow --timeout 21600
 
-lint: install-all  ## look for mistakes without running anything
+lint: install-all  ## look for mistakes without running anything: ruff, its formatter, pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-
-types: install-all  ## check the annotations with pyright (spec, network, data, runs and keras_files are clean so far)
 	$(BIN)/pyright
 
 docs: install-all  ## build the pages and the API reference into build/site; a warning is an error

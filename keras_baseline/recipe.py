@@ -132,7 +132,8 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, An
 
 def read_spec(config: Mapping[str, Any]) -> NetworkSpec:
     """Return the network of a configuration, whether or not Keras can train it."""
-    return NetworkSpec.from_dict(_section(config, "model").get("network"))
+    network: Any = _section(config, "model").get("network")  # checked by the description itself
+    return NetworkSpec.from_dict(network)
 
 
 def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
@@ -208,7 +209,7 @@ def _refuse_unknown(
 
 
 def _component(key: str, value: Any, module: str, accepted: Sequence[str]) -> Component:
-    entry = {"class_path": value} if isinstance(value, str) else value
+    entry: Any = {"class_path": value} if isinstance(value, str) else value
     if not (isinstance(entry, Mapping) and isinstance(entry.get("class_path"), str)):
         raise RecipeError(f"{key} = {value!r} cannot work; accepted: class_path and init_args")
     path = entry["class_path"]

@@ -6,9 +6,17 @@ Names are loaded when first used, so that importing the package stays cheap.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .environment import keep_triton_apart
+
+if TYPE_CHECKING:
+    from .data.module import MNISTDataModule
+    from .inside.capture import capture
+    from .network import Network
+    from .runs.model import open_model
+    from .spec import NetworkSpec
+    from .training.classifier import LitClassifier
 
 __version__ = "0.1.0"
 
@@ -22,7 +30,14 @@ _HOME = {
     "capture": "lit_mnist.inside.capture",
     "open_model": "lit_mnist.runs.model",
 }
-__all__ = sorted(_HOME)
+__all__ = [
+    "LitClassifier",
+    "MNISTDataModule",
+    "Network",
+    "NetworkSpec",
+    "capture",
+    "open_model",
+]
 
 
 def __getattr__(name: str) -> Any:

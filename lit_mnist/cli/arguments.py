@@ -129,7 +129,8 @@ def accept_automatic_precision(parser: ArgumentParser) -> None:
     """Have `trainer.precision` take the word auto, which Lightning's Trainer does not know."""
     for action in parser._actions:
         if action.dest == "trainer.precision":
-            action._typehint = Literal["auto"] | action._typehint
+            typed: Any = action  # jsonargparse's own kind of action, whose class is private
+            typed._typehint = Literal["auto"] | typed._typehint
 
 
 def stem(configs: Sequence[str]) -> str | None:

@@ -17,7 +17,7 @@ from ..runs.folder import claim_run
 from ..runs.start import Origin
 from ..training.callbacks import History, RunRecord, StepProgress, run_folder
 from ..training.checkpoints import CheckedFiles
-from ..training.lightning_internals import order_callbacks, steps_between_saves
+from ..training.lightning_internals import attributes, order_callbacks, steps_between_saves
 from ..training.metrics_file import MetricsFile
 
 _PLACES = ("runs_dir", "ckpt_path")
@@ -69,7 +69,7 @@ def open_run(trainer: L.Trainer, origin: Origin | None, runs_dir: str, name: str
         purge_step=None if step is None else step + 1,
     )
     trainer.loggers = [board, MetricsFile(Path(board.log_dir), step)]
-    for callback in trainer.callbacks:
+    for callback in attributes(trainer).callbacks:
         if isinstance(callback, RunRecord):
             callback.lock = lock
 
@@ -87,11 +87,13 @@ def equip(trainer: L.Trainer, own: Sequence[Callback], user: Sequence[Callback])
     ]  # before anything is written
     others = [callback for callback in own if callback not in locks]
     kept = [
-        callback for callback in trainer.callbacks if callback in user or not _is_default(callback)
+        callback
+        for callback in attributes(trainer).callbacks
+        if callback in user or not _is_default(callback)
     ]
-    trainer.callbacks = order_callbacks([*locks, *kept, *others])
+    attributes(trainer).callbacks = order_callbacks([*locks, *kept, *others])
     trainer.strategy.checkpoint_io = CheckedFiles()
-    _hand_in_drawing(trainer.callbacks)
+    _hand_in_drawing(attributes(trainer).callbacks)
 
 
 def _is_default(callback: Callback) -> bool:
@@ -103,25 +105,15 @@ def end_blocks_at_saves(callbacks: Iterable[Callback], steps: int) -> None:
     """Make blocks of steps end where a ModelCheckpoint saves, else it would pass over most of its steps."""
     for callback in callbacks:
         if every := steps_between_saves(callback):
-            callback.step_marks = range(every, steps + 1, every)
+            marked: Any = callback  # the data module reads `step_marks` of any callback
+            marked.step_marks = range(every, steps + 1, every)
 
 
 def draw_curves(history: History, path: Path) -> None:
     """Write the training curves of a run to `path` in its folder."""
-    from ..figures.canvas import save
-    from ..figures.evaluation import training_curves
+    from ..figures.evaluation import draw_training_curves
 
-    save(
-        training_curves(
-            history.epochs,
-            history.train_acc,
-            history.val_acc or None,
-            history.train_loss,
-            history.val_loss or None,
-            title=path.parent.parent.name,
-        ),
-        path,
-    )
+    draw_training_curves(history, path)
 
 
 def _hand_in_drawing(callbacks: list[Callback]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Results:
     def arrays(self, **arrays: np.ndarray) -> None:
         """Write the arrays behind the pictures as ``<command>.npz``."""
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
+        np.savez_compressed(buffer, **cast(dict[str, Any], arrays))
         self.files.append(write_bytes(self.folder / f"{self.command}.npz", buffer.getvalue()))
 
     def finish(self, data: dict[str, Any], text: str) -> Outcome:

@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from ..environment import hide_tensorflow_from_tensorboard
 
@@ -37,6 +37,7 @@ from ..training.checkpoints import KeepLast, checkpoints  # noqa: E402
 from ..training.classifier import LitClassifier, check_fit  # noqa: E402
 from ..training.devices import automatic_precision  # noqa: E402
 from ..training.interruption import Interrupted, Interruption  # noqa: E402
+from ..training.lightning_internals import attributes  # noqa: E402
 from ..training.monitors import check_monitors, metric_names  # noqa: E402
 from ..training.summary import evaluate_run, finish_fit, predict_test, warn_of_data  # noqa: E402
 from .arguments import (  # noqa: E402
@@ -145,7 +146,9 @@ class Cli(LightningCLI):
         return [self.command, *(["--config", json.dumps(base)] if base else []), *flags]
 
     @classmethod
-    def subcommands(cls) -> dict[str, set[str]]:
+    def subcommands(  # pyright: ignore[reportIncompatibleMethodOverride]
+        cls,
+    ) -> dict[str, set[str]]:
         """Return the one command that was asked for: setting up a parser for each would take seconds."""
         return {cls.command: _SKIPPED}
 
@@ -182,7 +185,7 @@ class Cli(LightningCLI):
             )
             parser.add_argument(
                 "--checkpoint_every_steps",
-                type=PositiveInt | None,
+                type=cast(Any, PositiveInt) | None,
                 default=None,
                 help="optimiser steps after which the state is saved, counted in whole blocks of 25",
             )
@@ -326,7 +329,7 @@ class Cli(LightningCLI):
     def _own_callbacks(self, trainer: L.Trainer) -> list[Callback]:
         record = cb.RunRecord(without_places(self.config_dump))
         own = [record, cb.Clock(), cb.EpochHistory(draw_curves), cb.EpochReport()]
-        if self.keeps_run or (trainer.loggers and not trainer.fast_dev_run):
+        if self.keeps_run or (trainer.loggers and not attributes(trainer).fast_dev_run):
             keep_last = KeepLast(
                 self.settings.checkpoint_every_seconds,
                 self.settings.checkpoint_every_steps,
@@ -351,10 +354,10 @@ class Cli(LightningCLI):
     def _check_fit(self) -> None:
         check_fit(self.trainer, self.model)
         validated = self.datamodule.options.validate_on != "none"
-        callbacks = [*self.trainer.callbacks, *self.model.schedule_callbacks]
+        callbacks = [*attributes(self.trainer).callbacks, *self.model.schedule_callbacks]
         check_monitors(callbacks, metric_names(self.model.spec, validated))
         self._refuse_other_data()
-        end_blocks_at_saves(self.trainer.callbacks, self._most_steps())
+        end_blocks_at_saves(attributes(self.trainer).callbacks, self._most_steps())
 
     def _most_steps(self) -> int:
         if self.trainer.max_steps > 0:

@@ -61,7 +61,10 @@ def training_curves(
 
 
 def draw_training_curves(history: History, path: Path) -> Path:
-    """Write the training curves of a run's `history` (lists by epoch, empty where nothing was validated) to `path`."""
+    """Write the training curves of a run's `history` to `path` in its folder.
+
+    Lists of the history are by epoch, and empty where nothing was validated.
+    """
     return save(
         training_curves(
             history.epochs,
@@ -69,7 +72,7 @@ def draw_training_curves(history: History, path: Path) -> Path:
             history.val_acc or None,
             history.train_loss,
             history.val_loss or None,
-            title=path.parent.name,
+            title=path.parent.parent.name,
         ),
         path,
     )

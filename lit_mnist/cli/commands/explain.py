@@ -66,8 +66,10 @@ def explain(
         if not images or any(":" in name for name in images):
             raise
         note(f"{error}; methods are judged on the given images")
+    if not images and dataset is not None:
+        images = list(interesting(model, dataset, count))
     chosen = read_images(
-        images or interesting(model, dataset, count),
+        images or [],
         model.dataset,
         model.data_root,
         model.spec.input_shape,

@@ -55,15 +55,15 @@ def _drawn(spec: NetworkSpec, path: str) -> Path:
 
 
 def _spec(config: str | None, ckpt_path: str | None) -> NetworkSpec:
-    if (config is None) == (ckpt_path is None):
-        raise UserError(
-            "summary needs one of --config (a YAML file) and --ckpt_path (a run, checkpoint or Keras file)"
-        )
-    if ckpt_path is not None:
+    if config is not None and ckpt_path is None:
+        return spec_of_config(Path(config))
+    if ckpt_path is not None and config is None:
         from ...runs.model import open_model
 
         return open_model(ckpt_path).spec
-    return spec_of_config(Path(config))
+    raise UserError(
+        "summary needs one of --config (a YAML file) and --ckpt_path (a run, checkpoint or Keras file)"
+    )
 
 
 def _record(info: LayerInfo) -> dict:

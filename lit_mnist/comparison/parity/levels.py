@@ -124,7 +124,7 @@ def forward(ours: Side, theirs: Side, probe: Probe, limits: Limits) -> Iterator[
     a = ours.layers(probe.images)
     b = theirs.layers(probe.images)
     yield from _outputs("", a, b, limits, limits.maps)
-    differ = sum(not np.array_equal(a.get(name), b[name]) for name in b)
+    differ = sum(name not in a or not np.array_equal(a[name], b[name]) for name in b)
     yield absolute("layers not bit-equal", f"{len(probe.images)} images", differ, 0, np.inf)
     a, b = (one_by_one(side, probe.images[:ALONE]) for side in (ours, theirs))
     yield from _outputs(", images alone", a, b, limits, limits.maps_alone)
@@ -144,7 +144,7 @@ def _outputs(
         yield relative(f"forward{how}", name, a.get(name, np.nan), b[name], limits.forward)
         if b[name].ndim == 4:
             yield absolute(f"maps{how}", name, a.get(name, np.nan), b[name], maps)
-    last = next(reversed(b))
+    last = list(b)[-1]
     yield absolute(f"probabilities{how}", last, a.get(last, np.nan), b[last], limits.probabilities)
 
 

@@ -30,7 +30,8 @@ _MISTAKES = 24  # pictures; more would be too small to see
 class Picture(Protocol):
     """A drawn picture: `shape` is (height, width) in pixels, `png` the file's content."""
 
-    shape: tuple[int, int]
+    @property
+    def shape(self) -> tuple[int, int]: ...
 
     def png(self) -> bytes: ...
 
