@@ -66,7 +66,7 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 def _overrides(parser: argparse.ArgumentParser, rest: Sequence[str]) -> list[str]:
     """Return ``key=value`` of ``--key value`` and ``--key=value``."""
-    found = []
+    overrides = []
     words = iter(rest)
     for word in words:
         if not word.startswith("--") or (
@@ -79,8 +79,8 @@ def _overrides(parser: argparse.ArgumentParser, rest: Sequence[str]) -> list[str
         value = None if "=" in word else next(words, None)
         if "=" not in word and value is None:
             parser.error(f"option {word!r} needs a value")
-        found.append(word[2:] if value is None else f"{word[2:]}={value}")
-    return found
+        overrides.append(word[2:] if value is None else f"{word[2:]}={value}")
+    return overrides
 
 
 def _fit(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[str, Any], str]:
@@ -95,11 +95,11 @@ def _fit(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[str, A
 
 
 def _evaluate(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[str, Any], str]:
-    from .runs import test_figures
+    from .runs import test_metrics
 
     model, recipe = _opened(options, overrides)
-    figures = test_figures(model, recipe)
-    return figures, _accuracy(figures)
+    metrics = test_metrics(model, recipe)
+    return metrics, _accuracy(metrics)
 
 
 def _predict(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[str, Any], str]:
@@ -115,7 +115,7 @@ def _predict(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[st
     pixels = prepare(recipe.data, network=recipe.spec).standardizer.apply(images.pixels)
     outputs = model.predict(pixels.reshape(-1, *recipe.spec.input_shape), verbose=0)
     probabilities = class_probabilities(recipe.spec, outputs)
-    found = [
+    predictions = [
         {
             "image": name,
             "class": int(p.argmax()),
@@ -124,8 +124,8 @@ def _predict(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[st
         }
         for name, p in zip(images.names, probabilities, strict=True)
     ]
-    return {"predictions": found}, "\n".join(
-        f"{f['image']}: {f['class']} ({f['probability']:.4f})" for f in found
+    return {"predictions": predictions}, "\n".join(
+        f"{p['image']}: {p['class']} ({p['probability']:.4f})" for p in predictions
     )
 
 
@@ -180,10 +180,10 @@ def _opened(options: argparse.Namespace, overrides: list[str]) -> tuple[Any, Rec
     )
 
 
-def _accuracy(figures: dict[str, Any]) -> str:
+def _accuracy(metrics: dict[str, Any]) -> str:
     return (
-        f"test accuracy {100 * figures['test/acc']:.2f} % ({figures['test/correct']} of {figures['images']} "
-        f"{figures['dataset']} images), loss {figures['test/loss']:.4f}"
+        f"test accuracy {100 * metrics['test/acc']:.2f} % ({metrics['test/correct']} of {metrics['images']} "
+        f"{metrics['dataset']} images), loss {metrics['test/loss']:.4f}"
     )
 
 

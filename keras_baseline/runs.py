@@ -40,13 +40,13 @@ def fit(recipe: Recipe, runs_dir: Path) -> dict[str, Any]:
         safetensors_bytes(get_weights(model, recipe.spec), description),
     )
     trained = train(recipe, model, prepared, run)
-    figures = evaluate(model, recipe, prepared.test)
+    evaluation = evaluate(model, recipe, prepared.test)
     summary: dict[str, Any] = (
-        _test_figures(figures, recipe, prepared.test)
+        _test_metrics(evaluation, recipe, prepared.test)
         | _summary(recipe, prepared, trained)
         | {"wall_seconds": time.perf_counter() - started}
     )
-    write_json(run / PREDICTIONS, figures["predicted"])
+    write_json(run / PREDICTIONS, evaluation["predicted"])
     _draw_curves(summary["history"], run / "training_curves.png")
     write_json(run / "summary.json", summary)
     return summary | {"run": str(run)}  # not in the file: the folder may be moved
@@ -140,9 +140,9 @@ def _summary(recipe: Recipe, prepared: Prepared, trained: Mapping[str, Any]) -> 
     }
 
 
-def _test_figures(figures: Mapping[str, Any], recipe: Recipe, part: Part) -> dict[str, Any]:
+def _test_metrics(evaluation: Mapping[str, Any], recipe: Recipe, part: Part) -> dict[str, Any]:
     matrix = np.zeros((recipe.spec.classes, recipe.spec.classes), np.int64)
-    np.add.at(matrix, (part.labels, figures["predicted"]), 1)
+    np.add.at(matrix, (part.labels, evaluation["predicted"]), 1)
     correct = int(matrix.trace())
     images = len(part)
     each = [int(row[i]) / int(row.sum()) if row.sum() else None for i, row in enumerate(matrix)]
@@ -150,17 +150,17 @@ def _test_figures(figures: Mapping[str, Any], recipe: Recipe, part: Part) -> dic
         "test/acc": correct / images,
         "test/correct": correct,
         "images": images,
-        "test/loss": figures["loss"],
+        "test/loss": evaluation["loss"],
         "test/acc_per_class": each,
         "confusion_matrix": matrix.tolist(),
     }
 
 
-def test_figures(model: Any, recipe: Recipe) -> dict[str, Any]:
+def test_metrics(model: Any, recipe: Recipe) -> dict[str, Any]:
     """Return what ``evaluate`` reports of a trained model: test accuracy, loss, confusion matrix, versions."""
     prepared = prepare(recipe.data, network=recipe.spec)
-    found = _test_figures(evaluate(model, recipe, prepared.test), recipe, prepared.test)
-    return found | {
+    metrics = _test_metrics(evaluate(model, recipe, prepared.test), recipe, prepared.test)
+    return metrics | {
         "dataset": prepared.dataset.name,
         "note": prepared.dataset.note,
         "adapted": prepared.dataset.adapted,

@@ -83,7 +83,7 @@ def class_probabilities(spec: NetworkSpec, outputs: np.ndarray) -> np.ndarray:
 
 
 def train(recipe: Recipe, model: Any, prepared: Prepared, run: Path) -> dict[str, Any]:
-    """Fit; write ``metrics.csv`` and checkpoints under `run`; return Keras' history and the clock's figures."""
+    """Fit; write ``metrics.csv`` and checkpoints under `run`; return Keras' history and the times."""
     keras = load_keras()
     clock = _clock(keras, recipe)
     callbacks = [clock, keras.callbacks.CSVLogger(run / "metrics.csv"), *_tensorboard(keras, run)]

@@ -96,22 +96,22 @@ def event_writer(folder: str | Path) -> SummaryWriter:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, this package and those its figures depend on, where installed."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def hardware() -> dict[str, Any]:
     """Return processor, cores in use, memory in GiB, and the GPU where torch is loaded and finds one."""
-    found = {"cpu": _processor(), "cores": _cores(), "memory_gib": _memory_gib()}
+    machine = {"cpu": _processor(), "cores": _cores(), "memory_gib": _memory_gib()}
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name()
-    return found
+        machine["gpu"] = torch.cuda.get_device_name()
+    return machine
 
 
 def _cores() -> int | None:

@@ -30,10 +30,10 @@ Block = tuple[str, Any]  # ("heading" | "text" | "table" | "picture", content)
 def results(
     plan: Plan, records: Records, layers: Sequence[Mapping[str, Any]], margin: float, alpha: float
 ) -> dict[str, Any]:
-    """Return everything a comparison found, as plain values; accuracies are in percent, differences in points."""
+    """Return the whole comparison as plain values; accuracies are in percent, differences in points."""
     by_side = {side: [records[key] for key in plan.trainings if key[0] == side] for side in SIDES}
     accuracy = {
-        side: [100 * record["test/acc"] for record in found] for side, found in by_side.items()
+        side: [100 * record["test/acc"] for record in records] for side, records in by_side.items()
     }
     tests = {
         name: compare_means(accuracy[a], accuracy[b], margin, alpha)
@@ -63,17 +63,17 @@ def results(
         "versions": first["versions"],
         "hardware": first["hardware"],
         "median_seconds": {
-            side: float(np.median([record["wall_seconds"] for record in found]))
-            for side, found in by_side.items()
+            side: float(np.median([record["wall_seconds"] for record in records]))
+            for side, records in by_side.items()
         },
     }
 
 
 def write_page(
-    found: Mapping[str, Any], pictures: Mapping[str, bytes], command: str, folder: Path
+    comparison: Mapping[str, Any], pictures: Mapping[str, bytes], command: str, folder: Path
 ) -> list[Path]:
     """Write ``compare.md`` (its pictures beside it) and ``compare.html`` (which holds them); return both paths."""
-    blocks = _blocks(found, list(pictures), command)
+    blocks = _blocks(comparison, list(pictures), command)
     page = "\n".join(_html(block, pictures) for block in blocks)
     whole = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>lit_mnist and Keras compared</title>'
@@ -85,20 +85,22 @@ def write_page(
     ]
 
 
-def pictures(found: Mapping[str, Any]) -> dict[str, bytes]:
+def pictures(comparison: Mapping[str, Any]) -> dict[str, bytes]:
     """Return the page's pictures as PNG by file name."""
     from ...figures.canvas import to_bytes
     from ...figures.comparison import accuracy_distributions, curves, intervals
 
-    seeds = found["seeds"]
+    seeds = comparison["seeds"]
     histories = {
-        NAMES[side]: [record["history"] for record in found["trainings"][i :: len(SIDES)]][:seeds]
+        NAMES[side]: [record["history"] for record in comparison["trainings"][i :: len(SIDES)]][
+            :seeds
+        ]
         for i, side in enumerate(SIDES)
     }
-    tests = found["tests"]
+    tests = comparison["tests"]
     drawn = {
         "accuracies.png": accuracy_distributions(
-            {NAMES[side]: v for side, v in found["accuracy"].items()}
+            {NAMES[side]: v for side, v in comparison["accuracy"].items()}
         ),
         "differences.png": intervals(
             {
@@ -120,7 +122,7 @@ def pictures(found: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def sentence(name: str, test: Mapping[str, Any] | Equivalence) -> str:
-    """Say one comparison's verdict with the figures that it rests on."""
+    """Say one comparison's verdict with the numbers that it rests on."""
     test = asdict(test) if isinstance(test, Equivalence) else test
     n = test["first"]["n"], test["second"]["n"]
     if min(n) < 2:
@@ -134,19 +136,20 @@ def sentence(name: str, test: Mapping[str, Any] | Equivalence) -> str:
     )
 
 
-def _blocks(found: Mapping[str, Any], names: Sequence[str], command: str) -> list[Block]:
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    hardware = ", ".join(f"{key} {value}" for key, value in found["hardware"].items())
-    tests = list(found["tests"].values())
+def _blocks(comparison: Mapping[str, Any], names: Sequence[str], command: str) -> list[Block]:
+    versions = ", ".join(f"{name} {version}" for name, version in comparison["versions"].items())
+    hardware = ", ".join(f"{key} {value}" for key, value in comparison["hardware"].items())
+    tests = list(comparison["tests"].values())
     return [
         ("heading", f"lit_mnist and Keras compared: {tests[0]['verdict']}"),
         (
             "text",
-            f"{found['config']}, {found['epochs']} epochs, {found['images']} {found['dataset']} test images, "
-            f"{found['seeds']} seeds a group. Made with: {command}",
+            f"{comparison['config']}, {comparison['epochs']} epochs, "
+            f"{comparison['images']} {comparison['dataset']} test images, "
+            f"{comparison['seeds']} seeds a group. Made with: {command}",
         ),
-        *([("text", f"NOTE: {found['note']}")] if found["note"] else []),
-        *[("text", sentence(name, test)) for name, test in found["tests"].items()],
+        *([("text", f"NOTE: {comparison['note']}")] if comparison["note"] else []),
+        *[("text", sentence(name, test)) for name, test in comparison["tests"].items()],
         (
             "text",
             "Equivalent: both of Welch's one-sided tests reject a difference as large as the margin. Different: "
@@ -156,7 +159,7 @@ def _blocks(found: Mapping[str, Any], names: Sequence[str], command: str) -> lis
             "ignore that, which makes equivalence harder to show, never easier, if the correlation is positive.",
         ),
         ("heading", "Accuracy"),
-        ("table", _accuracies(found)),
+        ("table", _accuracies(comparison)),
         *[("picture", name) for name in names],
         ("heading", "Layers at the same initial weights"),
         (
@@ -170,7 +173,7 @@ def _blocks(found: Mapping[str, Any], names: Sequence[str], command: str) -> lis
                     "Keras' parameters",
                     "largest difference",
                 ],
-                *[_layer(row) for row in found["layers"]],
+                *[_layer(row) for row in comparison["layers"]],
             ],
         ),
         (
@@ -179,7 +182,7 @@ def _blocks(found: Mapping[str, Any], names: Sequence[str], command: str) -> lis
         ),
         *[
             block
-            for name, pairs in found["mcnemar"].items()
+            for name, pairs in comparison["mcnemar"].items()
             for block in (
                 ("text", name),
                 (
@@ -195,8 +198,8 @@ def _blocks(found: Mapping[str, Any], names: Sequence[str], command: str) -> lis
     ]
 
 
-def _accuracies(found: Mapping[str, Any]) -> list[list[str]]:
-    first, second = found["tests"].values()
+def _accuracies(comparison: Mapping[str, Any]) -> list[list[str]]:
+    first, second = comparison["tests"].values()
     summaries = {OURS: first["first"], KERAS: first["second"], CONTROL: second["first"]}
     return [
         ["", "mean, %", "standard deviation", "n", "seconds a training (median)"],
@@ -206,7 +209,7 @@ def _accuracies(found: Mapping[str, Any]) -> list[list[str]]:
                 f"{s['mean']:.3f}",
                 f"{s['deviation']:.3f}",
                 str(s["n"]),
-                f"{found['median_seconds'][side]:.0f}",
+                f"{comparison['median_seconds'][side]:.0f}",
             ]
             for side, s in summaries.items()
         ],

@@ -105,7 +105,7 @@ class Plan:
 
 def finished(plan: Plan) -> dict[tuple[str, int], dict[str, Any]]:
     """Return the records that are there; raise TrainingError where one belongs to other settings."""
-    found = {}
+    records = {}
     settings = json.loads(json.dumps(plan.settings))
     for side, seed in plan.trainings:
         path = plan.record(seed, side)
@@ -116,8 +116,8 @@ def finished(plan: Plan) -> dict[tuple[str, int], dict[str, Any]]:
                     f"{path}: made with another configuration, other epochs or options; accepted: "
                     "the same as before, or another folder as --out"
                 )
-            found[side, seed] = record
-    return found
+            records[side, seed] = record
+    return records
 
 
 def train_missing(

@@ -16,7 +16,7 @@ from scipy import stats
 
 from ...errors import UserError
 
-MARGIN = 0.1  # percentage points of test accuracy, fixed before any run was made
+MARGIN = 0.1  # percentage points of test accuracy, fixed before any run
 ALPHA = 0.05
 EQUIVALENT = "equivalent"
 DIFFERENT = "different"

@@ -74,9 +74,9 @@ def _pairs(sides: Mapping[str, Side]) -> list[Pair]:
     return [(a, b) for a, b in PAIRS if a in sides and b in sides]
 
 
-def rows(found: Mapping[Pair, Sequence[Check]]) -> list[dict[str, Any]]:
+def rows(checks_of: Mapping[Pair, Sequence[Check]]) -> list[dict[str, Any]]:
     """Return one row for each check's name: its limit, and `pairs`: the largest error of each, with its place."""
-    by_pair = {" and ".join(pair): worst(checks) for pair, checks in found.items()}
+    by_pair = {" and ".join(pair): worst(checks) for pair, checks in checks_of.items()}
     return [
         {
             "name": name,
@@ -90,10 +90,10 @@ def rows(found: Mapping[Pair, Sequence[Check]]) -> list[dict[str, Any]]:
     ]
 
 
-def cells(found: Sequence[Mapping[str, Any]], places: bool) -> list[list[str]]:
+def cells(table: Sequence[Mapping[str, Any]], places: bool) -> list[list[str]]:
     """Return the lines of a table of `rows`, with `places` where each error occurred."""
     return [
-        ["rounding alone", "limit", *found[0]["pairs"]],
+        ["rounding alone", "limit", *table[0]["pairs"]],
         *[
             [
                 row["name"],
@@ -103,7 +103,7 @@ def cells(found: Sequence[Mapping[str, Any]], places: bool) -> list[list[str]]:
                     for pair in row["pairs"].values()
                 ],
             ]
-            for row in found
+            for row in table
         ],
     ]
 
@@ -184,7 +184,7 @@ def _free_run(
 
 
 def _apart(sides: Mapping[str, Side], start: State, name: str) -> Iterator[tuple[Pair, Check]]:
-    weights = {side: found.state().weights for side, found in sides.items()}
+    weights = {place: side.state().weights for place, side in sides.items()}
     for a, b in _pairs(sides):
         for weight, array in weights[b].items():
             check = moved(name, weight, weights[a][weight], array, start.weights[weight], np.inf)

@@ -30,7 +30,7 @@ _SATURATION = 64.0  # scales the last kernel: probabilities reach 0 and 1 in flo
 class Limits:
     """Largest errors accepted; `forward` and `gradient` are relative, `maps` (convolutions, pools) absolute.
 
-    `step` is relative to the step (Euclidean). docs/parity.md says how each was found to be possible.
+    `step` is relative to the step (Euclidean). docs/parity.md says where each limit comes from.
     """
 
     forward: float

@@ -1,4 +1,4 @@
-"""What a parity run found, by kind of check: the record, the table for a terminal, the Markdown page."""
+"""The results of a parity run by kind of check: the record, the table for a terminal, the Markdown page."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def rows(checks: Iterable[Check]) -> list[Row]:
     return [_row(name, group) for name, group in groups.items()]
 
 
-def record(found: Sequence[Row], checks: Sequence[Check]) -> dict[str, Any]:
+def record(rows: Sequence[Row], checks: Sequence[Check]) -> dict[str, Any]:
     """Return rows and checks as plain values; what is only reported has the limit null."""
     return {
-        "passed": all(row.failed == 0 for row in found),
+        "passed": all(row.failed == 0 for row in rows),
         "comparisons": len(checks),
         "table": [
             asdict(row) | {"passed": row.failed == 0, "closest": _plain(row.closest)}
-            for row in found
+            for row in rows
         ],
         "checks": [_plain(check) for check in checks],
     }
 
 
-def table(found: Sequence[Row]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """Return the rows as text: comparisons, the error closest to its limit, where it occurred, the verdict."""
     head = ["check", "comparisons", "error", "limit", "where", ""]
     return aligned(
@@ -62,28 +62,28 @@ def table(found: Sequence[Row]) -> str:
                     row.closest.part,
                     _verdict(row),
                 ]
-                for row in found
+                for row in rows
             ],
         ],
         numbers=range(1, 4),
     )
 
 
-def sentence(found: Sequence[Row]) -> str:
+def sentence(rows: Sequence[Row]) -> str:
     """Say how it went, in one line; what failed stands in it by name."""
-    comparisons = sum(row.comparisons for row in found)
+    comparisons = sum(row.comparisons for row in rows)
     failed = [
         f"{row.name} ({row.closest.part}: {number(row.closest.error)} > {finite(row.closest.limit)})"
-        for row in found
+        for row in rows
         if row.failed
     ]
     if failed:
-        return f"FAILED, {len(failed)} of {len(found)} kinds of check: {'; '.join(failed)}"
-    return f"all {comparisons:,} comparisons of {len(found)} kinds are within their limits"
+        return f"FAILED, {len(failed)} of {len(rows)} kinds of check: {'; '.join(failed)}"
+    return f"all {comparisons:,} comparisons of {len(rows)} kinds are within their limits"
 
 
 def page(
-    found: Sequence[Row], about: Sequence[str], floor: Sequence[Sequence[str]] | None = None
+    rows: Sequence[Row], about: Sequence[str], floor: Sequence[Sequence[str]] | None = None
 ) -> str:
     """Return a Markdown page; `about` are its paragraphs, `floor` the lines of a second table."""
     head = [
@@ -109,12 +109,12 @@ def page(
                 row.closest.part,
                 _verdict(row),
             ]
-            for row in found
+            for row in rows
         ],
     ]
     parts = [
-        f"# Parity with Keras: {'FAILED' if any(row.failed for row in found) else 'passed'}",
-        sentence(found),
+        f"# Parity with Keras: {'FAILED' if any(row.failed for row in rows) else 'passed'}",
+        sentence(rows),
         *about,
         markdown(lines),
         *([markdown(floor)] if floor else []),
