@@ -60,7 +60,7 @@ class _ApartFromTensorFlow:
             return
         sys.modules["triton"] = None  # type: ignore[assignment] # Python's own mark of a module that is not to be had
         if name == "triton":
-            raise ImportError(
+            raise ModuleNotFoundError(  # what torch, which does without triton, expects
                 "triton cannot be loaded into a process that has loaded TensorFlow: it would be aborted; "
                 "import torchvision, or lit_mnist's training, before TensorFlow",
                 name=name,

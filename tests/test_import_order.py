@@ -59,3 +59,4 @@ def test_triton_alone_says_the_order() -> None:
         "import triton"
     )
     assert done.returncode == 1 and "before TensorFlow" in done.stderr
+    assert "ModuleNotFoundError" in done.stderr  # torch catches no other ImportError
