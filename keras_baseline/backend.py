@@ -23,17 +23,13 @@ def load_keras() -> ModuleType:
 
     Triton and TensorFlow each register LLVM's options in one process, and whichever comes second after
     TensorFlow aborts it without a message. So triton, where installed, is imported first: then torch and
-    Lightning, which import it when first needed, are safe before and after.
+    Lightning, which import it when first needed, are safe before and after. Where TensorFlow is loaded already,
+    triton stays hidden (`lit_mnist.environment.keep_triton_apart`).
     """
     if "tensorflow" not in sys.modules:
         _import_triton()
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    elif "triton" not in sys.modules and importlib.util.find_spec("triton"):
-        raise BackendError(
-            "TensorFlow was imported before triton, which aborts the process as soon as torch needs it; "
-            "accepted: call keras_baseline.backend.load_keras() first, or use two processes"
-        )
     try:
         with quiet():
             keras = importlib.import_module("keras")

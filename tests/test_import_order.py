@@ -32,7 +32,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     "first",
     [
         "import tensorflow, torch",
-        "import lit_mnist.spec, keras_baseline.recipe; import keras",
+        "import lit_mnist.spec, keras_baseline.backend as b; import keras; assert b.load_keras() is keras",
     ],
     ids=["before", "between"],
 )

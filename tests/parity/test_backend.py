@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import types
 
 import pytest
 
 from keras_baseline.backend import BackendError, load_keras
-
-
-def test_tensorflow_before_triton_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where triton is installed and comes second, the process would be aborted without a word."""
-    monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
-    monkeypatch.delitem(sys.modules, "triton", raising=False)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    with pytest.raises(BackendError, match="before triton"):
-        load_keras()
 
 
 def test_triton_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
