@@ -19,7 +19,7 @@ FLOW = (
     ("data", "network"),
     ("runs",),
     ("inside", "training"),
-    ("maximize", "attribution", "export"),
+    ("maximize", "attribution", "export", "studies"),
     ("comparison", "figures"),
     ("report",),
     ("cli",),
@@ -84,6 +84,11 @@ def test_only_figures_draw() -> None:
         for name in imports(path, True)
         if name.startswith("matplotlib.pyplot")
     ]
+
+
+def test_only_studies_know_optuna() -> None:
+    assert users("optuna") == {"studies"}
+    assert users("optuna", everywhere=False) == set()
 
 
 def test_tensorflow_stays_out() -> None:

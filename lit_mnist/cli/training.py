@@ -71,12 +71,18 @@ _TRAINER = {
 }
 
 
-def run(command: str, argv: list[str]) -> Outcome:
-    """Run fit, validate, test or predict with the options in `argv`; raise UserError for what cannot work."""
+def run(
+    command: str, argv: list[str], callbacks: Sequence[Callback] = (), dry: bool = False
+) -> Outcome:
+    """Run fit, validate, test or predict with the options in `argv`; raise UserError for what cannot work.
+
+    `callbacks` watch a training without being part of its settings. `dry` builds model, optimiser and data
+    options, which checks every setting, and neither reads data nor trains.
+    """
     try:  # outermost: from the first moment on a signal raises Interrupted
         with warnings.catch_warnings(), Interruption() as interruption:
             _quieten()
-            return Cli(command, argv, interruption).outcome
+            return Cli(command, argv, interruption, callbacks, dry).outcome
     except Interrupted as stop:
         if int(os.environ.get("LOCAL_RANK", 0)) == 0:
             cb.say(str(stop))
@@ -108,9 +114,18 @@ class Cli(LightningCLI):
 
     command = "fit"
 
-    def __init__(self, command: str, argv: list[str], interruption: Interruption) -> None:
+    def __init__(
+        self,
+        command: str,
+        argv: list[str],
+        interruption: Interruption,
+        callbacks: Sequence[Callback] = (),
+        dry: bool = False,
+    ) -> None:
         type(self).command = command
         self.interruption = interruption
+        self.watching = callbacks
+        self.dry = dry
         self.started = time.perf_counter()
         self.outcome = Outcome({}, "")
         early = read_early(argv)
@@ -176,6 +191,12 @@ class Cli(LightningCLI):
                 type=bool,
                 default=True,
                 help="go on with the newest unfinished run of the same settings; false: start anew",
+            )
+            parser.add_argument(
+                "--test",
+                type=bool,
+                default=True,
+                help="test once at the end; false: the run sees no test image",
             )
             parser.add_argument(
                 "--checkpoint_every_seconds",
@@ -258,6 +279,7 @@ class Cli(LightningCLI):
             self.origin.refuse_contradictions(self.config_dump)
         elif (
             self.command == "fit"
+            and not self.dry
             and self.settings.resume
             and not self.settings.trainer.fast_dev_run
         ):
@@ -336,12 +358,15 @@ class Cli(LightningCLI):
                 self.interruption,
             )
             own += checkpoints(self.datamodule.options.validate_on == "validation", keep_last)
-        return own + (
-            [cb.StepProgress()] if self.settings.trainer.enable_progress_bar is not False else []
-        )
+        bar = self.settings.trainer.enable_progress_bar is not False
+        return [*own, *([cb.StepProgress()] if bar else []), *self.watching]
 
     def after_instantiate_classes(self) -> None:
         """Read and check the data, and what only they decide, before anything is written."""
+        if self.dry:
+            _ = self.model.configure_optimizers()
+            self.outcome = Outcome(dict(self.config_dump), "")
+            return
         if self.command == "predict" and self.settings.images:
             return
         if self.origin and self.origin.scaled:
@@ -383,7 +408,9 @@ class Cli(LightningCLI):
             began = time.perf_counter()
             self.trainer.fit(self.model, self.datamodule, ckpt_path=path, weights_only=True)
             seconds = {"fit_seconds": time.perf_counter() - began, "started": self.started}
-            self.outcome = finish_fit(self.trainer, self.model, self.datamodule, **seconds)
+            self.outcome = finish_fit(
+                self.trainer, self.model, self.datamodule, **seconds, test=self.settings.test
+            )
         except MisconfigurationException as error:
             raise self._explained(error) from error
         except OSError as error:
@@ -393,6 +420,8 @@ class Cli(LightningCLI):
             ) from error
 
     def _run_subcommand(self, subcommand: str) -> None:
+        if self.dry:
+            return
         if subcommand == "fit":
             self._fit()
             return

@@ -17,6 +17,7 @@ from .model import RECORD
 # What may differ between the two commands: where things lie and what is shown, not what is computed.
 _ASIDE = {
     "resume",
+    "test",
     "runs_dir",
     "name",
     "config",

@@ -46,8 +46,9 @@ def finish_fit(
     data: MNISTDataModule,
     started: float,
     fit_seconds: float,
+    test: bool = True,
 ) -> Outcome:
-    """Test the run's weights once, write ``summary.json`` and return it."""
+    """Test the run's weights once, write ``summary.json`` and return it; without `test`, no test image is seen."""
     if trainer.interrupted or attributes(trainer).fast_dev_run:
         return Outcome(
             {"interrupted": trainer.interrupted, "steps": trainer.global_step}, "no test was made"
@@ -57,9 +58,9 @@ def finish_fit(
     training = _training_metrics(
         trainer, model, data
     )  # first: loading a checkpoint sets callbacks back to its epoch
-    trainer.test(model, data, ckpt_path=path, verbose=False, weights_only=True)
+    tested = _tested(trainer, model, data, path) if test else {}
     summary = (
-        _test_metrics(trainer, model, data)
+        tested
         | training
         | {
             "weights": weights,
@@ -132,6 +133,13 @@ def _training_metrics(
     }
 
 
+def _tested(
+    trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, path: str | None
+) -> dict[str, Any]:
+    trainer.test(model, data, ckpt_path=path, verbose=False, weights_only=True)
+    return _test_metrics(trainer, model, data)
+
+
 def _test_metrics(
     trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule
 ) -> dict[str, Any]:
@@ -157,6 +165,11 @@ def _test_metrics(
 
 def _text(summary: dict[str, Any]) -> str:
     where = f"\nrun folder: {summary['run']}" if summary["run"] else ""
+    if "test/acc" not in summary:
+        return (
+            f"not tested; training accuracy {100 * summary['train/acc']:.2f} %, loss "
+            f"{summary['train/loss']:.4f} after {summary['epochs']} epochs{where}"
+        )
     return (
         f"test accuracy {100 * summary['test/acc']:.2f} % ({summary['test/correct']} of {summary['images']} "
         f"{summary['dataset']} images), loss {summary['test/loss']:.4f}; weights: {summary['weights']}{where}"
@@ -181,11 +194,16 @@ def _log_hyperparameters(
         "seed": model.seed,
         "epochs": summary["epochs"],
     }
+    metrics = {
+        f"hp/{key.replace('/', '_')}": summary[key]
+        for key in ("test/acc", "test/loss")
+        if key in summary
+    }
+    if not metrics and summary["val/acc"] is not None:
+        metrics = {"hp/val_acc": summary["val/acc"]}
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(
-                settings, {"hp/test_acc": summary["test/acc"], "hp/test_loss": summary["test/loss"]}
-            )
+            logger.log_hyperparams(settings, metrics)
             logger.save()
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "convert": "write a network in another form: PyTorch code, a Keras file, a checkpoint",
     "parity": "give both frameworks the same weights and compare layers, gradients, rates and steps",
     "compare": "train both frameworks over several seeds and test whether they are equally accurate",
+    "sweep": "train a configuration with many values of its settings, and show what they do",
     "features": "draw every map of a layer for chosen images, and the soft-max bars",
     "filters": "draw the kernels of the convolutions",
     "journey": "draw one map of every layer for several images, side by side",

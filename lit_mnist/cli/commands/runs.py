@@ -44,8 +44,9 @@ def _figures(entry: dict) -> str:
     if not entry["finished"]:
         return "unfinished"
     best = entry["val/acc_best"]
+    tested = entry["test/acc"]
     return (
-        f"test {100 * entry['test/acc']:.2f} %  "
+        (f"test {100 * tested:.2f} %  " if tested is not None else "not tested  ")
         + (f"best validation {100 * best:.2f} %  " if best else "")
         + f"{entry['epochs']} epochs  {entry['dataset']}  seed {entry['seed']}"
     )

@@ -1,0 +1,198 @@
+"""Pictures of a study: a curve for one setting, a heat map for two, parallel coordinates and importances for more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from .canvas import REFERENCE, VALIDATION, colormap, new_figure
+
+_MAP = "viridis"
+Rows = Sequence[Mapping[str, Any]]
+
+
+def pictures(result: Mapping[str, Any]) -> dict[str, Figure]:
+    """Return a study's pictures by file name; none where no trial has been trained to its end."""
+    rows = [row for row in result["trials"] if row["state"] == "complete"]
+    names = list(result["settings"])
+    if not rows:
+        return {}
+    objective = result["objective"]
+    if len(names) == 1:
+        drawn = {"curve.png": curve(rows, names[0], objective)}
+    elif len(names) == 2:
+        drawn = {"heat_map.png": heat_map(rows, names[0], names[1], objective)}
+    else:
+        drawn = {"parallel.png": parallel(rows, names, objective)}
+    if result["importances"]:
+        drawn["importances.png"] = importances(result["importances"])
+    if len({row["parameters"] for row in rows}) > 1:
+        drawn["cost.png"] = cost(rows, objective)
+    return drawn
+
+
+def curve(rows: Rows, name: str, objective: str) -> Figure:
+    """Draw the objective against one setting: a dot for each seed, the mean as a line, +-1 deviation as a band."""
+    figure = new_figure(7, 4)
+    axes = figure.subplots()
+    places, ticks = _places([row["values"][name] for row in rows])
+    order = np.argsort(places)
+    places = places[order]
+    rows = [rows[number] for number in order]
+    for place, row in zip(places, rows, strict=True):
+        values = [value for value in row["by_seed"] if value is not None]
+        axes.plot([place] * len(values), values, "o", color=REFERENCE, markersize=4, alpha=0.5)
+    means = np.array([row["mean"] for row in rows])
+    deviations = np.array([row["deviation"] or 0.0 for row in rows])
+    axes.plot(places, means, color=REFERENCE, linewidth=2, marker="_", markersize=14)
+    axes.fill_between(places, means - deviations, means + deviations, color=REFERENCE, alpha=0.12)
+    axes.set(xlabel=short(name), ylabel=objective)
+    _set_scale(axes, places, ticks, [row["values"][name] for row in rows])
+    n = max(len(row["by_seed"]) for row in rows)
+    axes.set_title(f"mean and seeds, n = {n}", fontsize=9)
+    axes.ticklabel_format(axis="y", useOffset=False)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def heat_map(rows: Rows, first: str, second: str, objective: str) -> Figure:
+    """Draw the objective over two settings: cells where both have few values, else dots in the plane."""
+    columns = _distinct([row["values"][first] for row in rows])
+    lines = _distinct([row["values"][second] for row in rows])
+    if len(columns) * len(lines) > 4 * len(rows):
+        return _scattered(rows, first, second, objective)
+    values = np.full((len(lines), len(columns)), np.nan)
+    for row in rows:
+        place = lines.index(row["values"][second]), columns.index(row["values"][first])
+        values[place] = row["mean"]
+    figure = new_figure(2 + 0.9 * len(columns), 1.6 + 0.6 * len(lines))
+    axes = figure.subplots()
+    image = axes.imshow(values, cmap=colormap(_MAP), aspect="auto")
+    middle = (np.nanmin(values) + np.nanmax(values)) / 2
+    for (y, x), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            colour = "white" if value < middle else "black"
+            axes.text(x, y, f"{value:.4f}", ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(len(columns)), [_label(value) for value in columns])
+    axes.set_yticks(range(len(lines)), [_label(value) for value in lines])
+    axes.set(xlabel=short(first), ylabel=short(second))
+    figure.colorbar(image, label=f"{objective}, mean")
+    return figure
+
+
+def parallel(rows: Rows, names: Sequence[str], objective: str) -> Figure:
+    """Draw one line a trial through an axis for each setting and one for the objective, coloured by it."""
+    figure = new_figure(2 + 1.6 * (len(names) + 1), 4.2)
+    axes = figure.subplots()
+    means = np.array([row["mean"] for row in rows])
+    scale = Normalize(means.min(), means.max())
+    heights = []
+    for column, name in enumerate([*names, objective]):
+        values = list(means) if name == objective else [row["values"][name] for row in rows]
+        places, ticks = _places(values)
+        low, high = float(places.min()), float(places.max())
+        spread = (high - low) or 1.0
+        heights.append((places - low) / spread)
+        marks = ticks or {low: _label(low), high: _label(high)}
+        for place, label in marks.items():
+            axes.text(column + 0.03, (place - low) / spread, label, fontsize=7, va="center")
+        axes.axvline(column, color="#c0c0c0", linewidth=1, zorder=0)
+    for number, line in sorted(enumerate(np.array(heights).T), key=lambda each: means[each[0]]):
+        axes.plot(line, color=colormap(_MAP)(scale(means[number])), linewidth=1.4, alpha=0.8)
+    axes.set_xticks(range(len(names) + 1), [*map(short, names), objective])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def importances(shares: Mapping[str, float]) -> Figure:
+    """Draw each setting's share of the objective's variance."""
+    figure = new_figure(6, 1.2 + 0.4 * len(shares))
+    axes = figure.subplots()
+    names = sorted(shares, key=lambda name: shares[name])
+    axes.barh([*map(short, names)], [shares[name] for name in names], color=REFERENCE)
+    axes.set(xlabel="share of the variance (fANOVA)", xlim=(0, 1))
+    return figure
+
+
+def cost(rows: Rows, objective: str) -> Figure:
+    """Draw the objective against parameters and against seconds of training."""
+    figure = new_figure(9, 4)
+    for axes, key in zip(figure.subplots(1, 2), ("parameters", "train_seconds"), strict=True):
+        kept = [row for row in rows if row[key] is not None]
+        axes.errorbar(
+            [row[key] for row in kept],
+            [row["mean"] for row in kept],
+            yerr=[row["deviation"] or 0.0 for row in kept],
+            fmt="o",
+            color=VALIDATION,
+            capsize=3,
+        )
+        axes.set(xlabel=key.replace("_", " "), ylabel=objective, xscale="log")
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def short(name: str) -> str:
+    """Return what a dotted key ends in, as a label has room for: ``model.optimizer.init_args.momentum``, momentum."""
+    layer = name.removeprefix("model.network.layers.")
+    return layer if layer != name else name.rpartition(".")[2]
+
+
+def _scattered(rows: Rows, first: str, second: str, objective: str) -> Figure:
+    figure = new_figure(6.5, 4.5)
+    axes = figure.subplots()
+    columns = [row["values"][first] for row in rows]
+    lines = [row["values"][second] for row in rows]
+    x, ticks = _places(columns)
+    y, marks = _places(lines)
+    dots = axes.scatter(x, y, c=[row["mean"] for row in rows], cmap=colormap(_MAP), s=60)
+    _set_scale(axes, x, ticks, columns)
+    if marks:
+        axes.set_yticks(list(marks), list(marks.values()))
+    elif _is_logarithmic(lines):
+        axes.set_yscale("log")
+    axes.set(xlabel=short(first), ylabel=short(second))
+    figure.colorbar(dots, label=f"{objective}, mean")
+    return figure
+
+
+def _places(values: Sequence[Any]) -> tuple[np.ndarray, dict[float, str]]:
+    """Return where values lie on an axis, and the labels of those that are no numbers."""
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return np.asarray(values, np.float64), {}
+    distinct = _distinct(values)
+    places = np.array([distinct.index(value) for value in values], np.float64)
+    return places, {float(number): _label(value) for number, value in enumerate(distinct)}
+
+
+def _distinct(values: Sequence[Any]) -> list[Any]:
+    distinct = list(dict.fromkeys(values))
+    numbers = all(isinstance(value, int | float) for value in distinct)
+    return sorted(distinct) if numbers else distinct
+
+
+def _set_scale(
+    axes: Axes, places: np.ndarray, ticks: Mapping[float, str], values: Sequence[Any]
+) -> None:
+    if ticks:
+        axes.set_xticks(list(ticks), list(ticks.values()))
+        return
+    if _is_logarithmic(values):
+        axes.set_xscale("log")
+    if len(places) <= 12:
+        axes.set_xticks(places, [_label(value) for value in values])
+        axes.minorticks_off()
+
+
+def _is_logarithmic(values: Sequence[Any]) -> bool:
+    return min(values) > 0 and max(values) / min(values) >= 20
+
+
+def _label(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,147 @@
+"""Where a study's trials are kept: a journal file in its folder, or a database or Redis by its address."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+
+JOURNAL = "journal.log"
+HEARTBEAT = 5  # seconds
+_NEEDED = (
+    "studies need Optuna, which is not installed; accepted: an installation with the extra studies "
+    "(pip install 'lit-mnist[studies]')"
+)
+_PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
+
+
+class StorageError(UserError):
+    """A storage that cannot be reached, or is none."""
+
+
+def without_password(url: str) -> str:
+    """Return a storage's address as it may be shown."""
+    return _PASSWORD.sub(r"\1:***@", url)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Leave out Optuna's remarks that a feature is experimental, or that values came from the queue."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def require_optuna() -> Any:
+    """Return the module optuna, told to be quiet; raise UserError where it is missing."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise UserError(_NEEDED) from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+def check_storage(url: str | None, out: Path) -> None:
+    """Raise UserError where a study could not be kept; writes nothing."""
+    require_optuna()
+    if url is not None:
+        open_storage(url, out, grace=60)
+    elif out.exists() and not out.is_dir():
+        raise UserError(f"--out {out}: is a file; accepted: a folder, which is made where missing")
+
+
+def open_storage(url: str | None, out: Path, grace: int) -> Any:
+    """Open the storage at `url`, or without one the journal file in folder `out`; raise StorageError.
+
+    A database's worker that has been silent for `grace` seconds counts as dead.
+    """
+    optuna = require_optuna()
+    if url is None:
+        return _journal(optuna, out)
+    if url.startswith(("redis://", "rediss://", "redis+unix://")):
+        return _reached(url, lambda: _redis(optuna, url))
+    return _reached(
+        url,
+        lambda: optuna.storages.RDBStorage(
+            url,
+            engine_kwargs=_engine(url),
+            heartbeat_interval=HEARTBEAT,
+            grace_period=grace,
+        ),
+    )
+
+
+def _reached(url: str, opened: Any) -> Any:
+    try:
+        with quiet():
+            return opened()
+    except ImportError as error:
+        raise StorageError(
+            f"--storage {without_password(url)}: needs the package {error.name}, which is not installed"
+        ) from error
+    except Exception as error:  # each driver has errors of its own
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
+        raise StorageError(
+            f"--storage {without_password(url)}: cannot be reached ({without_password(reason)}); accepted: an address "
+            "such as postgresql+psycopg://user:password@host/name, mysql://..., redis://... or "
+            "sqlite:///file.db, or no --storage for a journal file"
+        ) from error
+
+
+def _redis(optuna: Any, url: str) -> Any:
+    storage = optuna.storages.journal.JournalRedisBackend(url)
+    return optuna.storages.JournalStorage(storage)
+
+
+def _engine(url: str) -> dict[str, Any]:
+    """Have a connection that has died be noticed and one that cannot be made fail in seconds."""
+    arguments = {"connect_timeout": 10} if url.startswith(("postgresql", "mysql")) else {}
+    return {"pool_pre_ping": True, "connect_args": arguments}
+
+
+def _journal(optuna: Any, out: Path) -> Any:
+    path = out / JOURNAL
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = _lock(optuna, path)
+        _drop_torn_line(path, lock)
+        backend = optuna.storages.journal.JournalFileBackend(str(path), lock_obj=lock)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from error
+    return optuna.storages.JournalStorage(backend)
+
+
+def _lock(optuna: Any, path: Path) -> Any:
+    """Return a lock that the system releases when its holder is killed, unlike Optuna's, which waits for 30 s.
+
+    Where the file system has no such locks it is Optuna's own.
+    """
+    import filelock
+
+    lock = filelock.FileLock(f"{path}.lock", fallback_to_soft=False, preserve_lock_file=True)
+    try:
+        with lock:
+            return lock
+    except (OSError, NotImplementedError):
+        return optuna.storages.journal.JournalFileOpenLock(str(path))
+
+
+def _drop_torn_line(path: Path, lock: Any) -> None:
+    """Cut off a line that a power failure left unfinished: what is appended to it would be lost too."""
+    lock.acquire()
+    try:
+        with contextlib.suppress(FileNotFoundError), open(path, "rb+") as file:
+            content = file.read()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                file.truncate(whole)
+                os.fsync(file.fileno())
+    finally:
+        lock.release()
