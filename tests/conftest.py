@@ -21,6 +21,7 @@ from lit_mnist.data import Dataset, default_root, load_dataset
 from lit_mnist.data.download import open_address
 from lit_mnist.runs.model import Model, open_model
 from lit_mnist.spec import NetworkSpec
+from tests.browser import started
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -148,6 +149,12 @@ def cats_dogs(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 noise = random.integers(level - 60, level + 60, (40, 30, 3), dtype=np.uint8)
                 Image.fromarray(noise).save(folder / f"{number}.png")
     return root
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator:
+    """A headless Chromium without a network; skips where there is none."""
+    yield from started()
 
 
 @pytest.fixture

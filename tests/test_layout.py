@@ -22,6 +22,7 @@ FLOW = (
     ("maximize", "attribution", "export", "studies"),
     ("comparison", "figures"),
     ("report",),
+    ("live",),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -50,3 +50,9 @@ class Results:
         return Outcome(
             data, f"{text}\n{len(data['files'])} files in {self.folder}, named in {path}"
         )
+
+
+def html_target(command: str, out: str | None, run: Path | None) -> Path:
+    """Return a page's file: `out` where it ends in .html, else ``COMMAND.html`` in it, in the run or in out/COMMAND."""
+    target = Path(out) if out else run or Path("out") / command
+    return target if target.suffix.lower() == ".html" else target / f"{command}.html"

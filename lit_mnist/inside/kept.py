@@ -48,6 +48,18 @@ class KeptResults:
                 return self._content(path, settings)
         return None
 
+    def all(self, name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Return settings and content of all that is kept under `name` and is not stale, each settings once."""
+        found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+        for path in [path for folder in self.folders for path in sorted(folder.glob(f"{name}-*"))]:
+            settings = _settings(path)
+            if settings is None or path.name in found or path not in self._paths(name, settings):
+                continue
+            content = self._content(path, settings)
+            if content is not None:
+                found[path.name] = settings, content
+        return list(found.values())
+
     def write(
         self, name: str, settings: Mapping[str, Any], content: Mapping[str, Any]
     ) -> Path | None:
@@ -140,6 +152,15 @@ def cache_folder() -> Path:
     """Return the folder in the user's cache that holds results of networks outside run folders."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "lit_mnist" / FOLDER
+
+
+def _settings(path: Path) -> dict[str, Any] | None:
+    """The settings that a kept file says it belongs to; None where it cannot be read."""
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return settings if isinstance(settings, dict) else None
 
 
 def _versions() -> dict[str, str]:

@@ -27,6 +27,8 @@ from ..maximize.quality import reference
 from ..runs.model import Model
 from ..spec import SAME_VALUES
 from .evaluation import Evaluation, evaluate
+from .wanted import RECORD as WANTED
+from .wanted import wanted_cards, wanted_images
 
 SECTIONS = (
     "curves",
@@ -172,7 +174,7 @@ class _Sections:
         settings = Settings(
             "source", restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0
         )
-        found = []
+        results = []
         for layer in convolutions(self.model.network):
             self.say(f"report: input images for the maps of {layer}")
             data = (
@@ -180,15 +182,27 @@ class _Sections:
                 if self.dataset
                 else None
             )
-            found.append(maximize_maps(self.model, layer, settings=settings, data=data))
+            results.append(maximize_maps(self.model, layer, settings=settings, data=data))
+            self._keep_wanted(results[-1])
         self.say("report: input images for the classes")
         by_class = Settings(
             "class", restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0
         )
         return (
-            *found,
+            *results,
             maximize_classes(self.model, settings=by_class, names=self.model.class_names),
         )
+
+    def _keep_wanted(self, record: MaximizationResult) -> None:
+        """Keep the images that a layer's maps want, for pages that compute none."""
+        if self.kept is not None:
+            settings = {
+                "layer": record.layer,
+                "seed": self.options.seed,
+                "steps": self.options.steps,
+            }
+            content = {"images": wanted_images(record), "cards": wanted_cards(record)}
+            self.kept.write(WANTED, settings, content)
 
     def attributions(self) -> Explanation:
         return explain(

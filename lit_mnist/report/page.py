@@ -17,6 +17,7 @@ from ..spec import LayerInfo
 from .curves import charts
 from .encode import colours, limits, packed, signed, sprite
 from .gather import Content
+from .wanted import wanted_cards, wanted_images
 
 _MISTAKES = 240  # pictures of mistakes in the page; a network that is worse has enough to look at
 _FIGURES = (
@@ -274,31 +275,14 @@ def _top(content: Content) -> dict[str, Any]:
 
 
 def _wanted(content: Content) -> dict[str, Any]:
-    """Each target's strongest image, in grey from its own darkest to its brightest pixel."""
     return {
         "classes" if record.kind == "class" else record.layer: {
             "names": [record.name(target) for target in record.targets],
-            "cards": [_card(record.card(row)) for row in record.best],
-            "sprite": sprite(_stretched(record.ascent.images[record.best])),
+            "cards": wanted_cards(record),
+            "sprite": sprite(wanted_images(record)),
         }
         for record in content.wanted
     }
-
-
-def _card(card: dict[str, Any]) -> dict[str, Any]:
-    ratio = card["ratio"]
-    return {
-        "activation": round(card["activation"], 4),
-        "ratio": round(ratio, 3) if np.isfinite(ratio) else None,
-        "outcome": card["outcome"],
-    }
-
-
-def _stretched(images: np.ndarray) -> np.ndarray:  # (n, C, H, W) -> (n, H, W), 0 to 255
-    grey = images.mean(1)
-    low = grey.min((1, 2), keepdims=True)
-    high = grey.max((1, 2), keepdims=True)
-    return (grey - low) / np.where(high > low, high - low, 1) * 255
 
 
 def _attributions(content: Content) -> dict[str, Any]:

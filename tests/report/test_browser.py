@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lit_mnist.runs.model import save_model
+from tests.browser import CHROMIUM, first, opened, pixels, press, program
 from tests.conftest import run_program
 from tests.networks import tiny_model
 
-selenium = pytest.importorskip("selenium", reason="selenium is not installed")
+pytest.importorskip("selenium", reason="selenium is not installed")
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
-_READY = "return document.documentElement.dataset.ready === 'true'"
 _SHOWN = ("#maps-grid canvas", "#methods-view .thumb:nth-child(2) canvas")
 _PICTURES = "return [...document.querySelectorAll('#maps-grid canvas')].map((c) => c.toDataURL())"
 _GROUND = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
-_PIXELS = "return [...arguments[0].getContext('2d').getImageData(0, 0, arguments[0].width, arguments[0].height).data]"
-
-
-def _program(*names: str) -> str:
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.skip(
-            f"none of {', '.join(names)} is installed (Debian: apt-get install chromium chromium-driver)"
-        )
-    return found
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    _program("chromium", "chromium-browser", "google-chrome")
+    program(*CHROMIUM)
     folder = tmp_path_factory.mktemp("browser")
     save_model(tiny_model(), folder / "tiny.ckpt")
     code, _, err = run_program(
@@ -48,63 +36,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert code == 0, err
     return folder / "page.html"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator:  # a webdriver
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = _program("chromium", "chromium-browser", "google-chrome")
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--disable-background-networking",
-        "--hide-scrollbars",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(_program("chromedriver")))
-    driver.execute_cdp_cmd("Network.enable", {})
-    driver.execute_cdp_cmd(
-        "Network.emulateNetworkConditions",
-        {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1},
-    )
-    yield driver
-    driver.quit()
-
-
-def opened(driver, page: Path, width: int = 1280, scheme: str = "light"):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600},
-    )
-    driver.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia",
-        {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
-    )
-    driver.get(page.as_uri())
-    WebDriverWait(driver, 60).until(lambda one: one.execute_script(_READY))
-    return driver
-
-
-def first(driver, selector: str):
-    return driver.find_element("css selector", selector)
-
-
-def press(driver, selector: str, number: int = 0) -> None:
-    driver.execute_script(
-        "arguments[0].click()", driver.find_elements("css selector", selector)[number]
-    )
-
-
-def pixels(driver, selector: str) -> list[int]:
-    return driver.execute_script(_PIXELS, first(driver, selector))
 
 
 def test_opens_without_errors_and_everything_loads(chromium, page: Path) -> None:

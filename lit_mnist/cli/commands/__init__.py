@@ -27,4 +27,5 @@ COMMANDS = {
     "style": "redraw one image in the style of another, by the network's own features",
     "explain": "which pixels made the network decide: attribution maps with their verdicts",
     "report": "write one HTML page about a trained network",
+    "live": "write one HTML page in which a network runs: draw, and see what every layer makes of it",
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from ...outcome import Outcome
 
@@ -40,13 +39,14 @@ def report(
     from ...report.page import render
     from ...runs.model import open_model
     from ..progress import progress
+    from ..results import html_target
 
     options = Options(
         tuple(images or ()), tuple(leave_out or ()), k, steps, verdict_digits, seed, data_root
     )
     model = open_model(ckpt_path, root=data_root)
     content = gather(model, options, progress, _say)
-    path = write_text(_target(out, model.run), render(content))
+    path = write_text(html_target("report", out, model.run), render(content))
     data = {
         "command": "report",
         "network": model.path,
@@ -59,11 +59,6 @@ def report(
     }
     left = "".join(f"\nwithout {section}: {reason}" for section, reason in content.missing.items())
     return Outcome(data, f"{path}: {data['bytes'] / 1e6:.1f} MB, open it in a browser{left}")
-
-
-def _target(out: str | None, run: Path | None) -> Path:
-    target = Path(out) if out else run or Path("out/report")
-    return target if target.suffix.lower() == ".html" else target / "report.html"
 
 
 def _say(text: str) -> None:

@@ -22,13 +22,13 @@ WEIGHTS = {
     "holes": 0.67,
     "uncertainty": -5.98,
 }
-_SURE = 0.06  # uncertainties below say more about a network's loss (label smoothing) than about the picture
+SURE = 0.06  # uncertainties below say more about a network's loss (label smoothing) than about the picture
 
 
 def measurements(strokes: Strokes, probability: float) -> dict[str, float]:
     """Return the numbers that the rule weighs; `probability` is that of the network's answer."""
     values = {name: float(getattr(strokes, name)) for name in WEIGHTS if name != "uncertainty"}
-    return values | {"uncertainty": math.log10(max(1 - probability, _SURE))}
+    return values | {"uncertainty": math.log10(max(1 - probability, SURE))}
 
 
 def log_odds(strokes: Strokes, probability: float) -> float:

@@ -1,0 +1,168 @@
+// The area to draw on: strokes by mouse, finger, pen or keys; undo, clear, and pictures that replace the drawing.
+
+const STEP = 6; // pixels that an arrow key moves the pen; 1 with Shift
+
+/**
+ * One stroke: its points, width and colour.
+ * @typedef {{points: [number, number][], width: number, colour: string}} Stroke
+ */
+
+export class Drawing {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {() => void} changed called after every change of the drawing
+   */
+  constructor(canvas, changed) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d", { willReadFrequently: true });
+    this.changed = changed;
+    this.width = 18;
+    this.colour = "#000000";
+    /** @type {(Stroke | CanvasImageSource & {width: number, height: number})[]} strokes, and pictures laid over all before */
+    this.marks = [];
+    /** @type {Stroke | null} */
+    this.current = null;
+    this.pen = [canvas.width / 2, canvas.height / 2];
+    this.listen();
+    this.redraw();
+  }
+
+  listen() {
+    const { canvas } = this;
+    canvas.addEventListener("pointerdown", (event) => {
+      if (event.button > 0) return;
+      canvas.setPointerCapture(event.pointerId);
+      this.begin(this.place(event));
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (!this.current) return;
+      const events = event.getCoalescedEvents?.() ?? [];
+      for (const each of events.length ? events : [event]) this.extend(this.place(each));
+    });
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (this.current = null));
+    canvas.addEventListener("keydown", (event) => this.key(event));
+    canvas.addEventListener("blur", () => {
+      this.current = null;
+      this.redraw();
+    });
+  }
+
+  /** @param {PointerEvent} event @returns {[number, number]} where it is on the canvas */
+  place(event) {
+    const box = this.canvas.getBoundingClientRect();
+    return [
+      ((event.clientX - box.left) / box.width) * this.canvas.width,
+      ((event.clientY - box.top) / box.height) * this.canvas.height,
+    ];
+  }
+
+  /** Arrow keys move the pen, Space or Enter lets it down and up. @param {KeyboardEvent} event */
+  key(event) {
+    const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!move && event.key !== " " && event.key !== "Enter") return;
+    event.preventDefault();
+    if (!move) {
+      if (this.current) this.current = null;
+      else this.begin([this.pen[0], this.pen[1]]);
+    } else {
+      const step = event.shiftKey ? 1 : STEP;
+      this.pen = this.pen.map((place, axis) => Math.min(this.canvas.width, Math.max(0, place + step * move[axis])));
+      if (this.current) this.extend([this.pen[0], this.pen[1]]);
+    }
+    this.redraw();
+    this.drawPen();
+  }
+
+  begin(point) {
+    this.current = { points: [point], width: this.width, colour: this.colour };
+    this.marks.push(this.current);
+    this.redraw();
+    this.changed();
+  }
+
+  extend(point) {
+    const { points } = this.current;
+    points.push(point);
+    this.line(this.current, points.length - 2);
+    this.changed();
+  }
+
+  undo() {
+    this.marks.pop();
+    this.redraw();
+    this.changed();
+  }
+
+  clear() {
+    this.marks = [];
+    this.redraw();
+    this.changed();
+  }
+
+  /** Lay a picture over all that was drawn. @param {any} picture with `width` and `height` */
+  lay(picture) {
+    this.marks.push(picture);
+    this.redraw();
+    this.changed();
+  }
+
+  /** The picture that nothing was drawn on, null where there are strokes, or nothing. @returns {any} */
+  get picture() {
+    const last = this.marks[this.marks.length - 1];
+    return last && !("points" in last) ? last : null;
+  }
+
+  get isEmpty() {
+    return this.marks.length === 0;
+  }
+
+  /** @returns {ImageData} what is drawn */
+  pixels() {
+    this.redraw();
+    return this.context.getImageData(0, 0, this.canvas.width, this.canvas.height);
+  }
+
+  redraw() {
+    const { context, canvas } = this;
+    context.fillStyle = "#ffffff";
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    for (const mark of this.marks) {
+      if ("points" in mark) this.line(mark, 0);
+      else this.fit(mark);
+    }
+  }
+
+  /** Draw a stroke from point number `from` on. */
+  line(stroke, from) {
+    const { context } = this;
+    const points = stroke.points.slice(from);
+    context.lineWidth = stroke.width;
+    context.strokeStyle = stroke.colour;
+    context.lineCap = "round";
+    context.lineJoin = "round";
+    context.beginPath();
+    context.moveTo(...points[0]);
+    for (const point of points.length > 1 ? points.slice(1) : points) context.lineTo(...point);
+    context.stroke();
+  }
+
+  /** Draw a picture as large as it goes, its sides in proportion. */
+  fit(picture) {
+    const { context, canvas } = this;
+    const scale = Math.min(canvas.width / picture.width, canvas.height / picture.height);
+    const [width, height] = [scale * picture.width, scale * picture.height];
+    context.imageSmoothingEnabled = scale < 1;
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(picture, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
+  }
+
+  /** Show where the pen is, for those who move it by keys. */
+  drawPen() {
+    const { context } = this;
+    context.lineWidth = 1;
+    context.strokeStyle = "#d6303a";
+    context.beginPath();
+    context.arc(this.pen[0], this.pen[1], this.width / 2 + 2, 0, 2 * Math.PI);
+    context.stroke();
+  }
+}

@@ -1,0 +1,148 @@
+// One map, looked at closely: its kernel, its place in the network, what its units see, what is on record about it.
+
+import { paintPixels, scaleOf } from "./colours.js";
+import { $, node, short, sized } from "./dom.js";
+import { kernelsOf } from "./kernels.js";
+import { mapOf } from "./layers.js";
+import { asImage } from "./network/tensor.js";
+import { pictureOf } from "./sprites.js";
+
+/** @typedef {import("./network/tensor.js").Layer} Layer */
+
+const MOST_KERNELS = 256;
+
+export class Inspector {
+  /**
+   * @param {import("./network/network.js").Network} network
+   * @param {import("./colours.js").Colours} colours
+   * @param {{top: any, wanted: any, names: string[]}} records what was computed before
+   * @param {(layer: string) => void} choose shows another layer
+   */
+  constructor(network, colours, records, choose) {
+    Object.assign(this, { network, colours, records, choose });
+    /** @type {{layer: Layer, map: number, position: number | null} | null} */
+    this.shown = null;
+    $("inspector-close").addEventListener("click", () => this.close());
+  }
+
+  /** Look at a map. @param {string} name @param {number} map */
+  open(name, map) {
+    const layer = this.network.layer(name);
+    this.shown = { layer, map, position: null };
+    const [height, width] = asImage(layer.shape);
+    const isImage = layer.shape.length === 3;
+    $("inspector").hidden = false;
+    $("inspector-title").textContent = `${name}, ${isImage ? "map" : "unit"} ${map}`;
+    $("inspector").dataset.shows = `${name}/${map}`;
+    Object.assign($("map"), { width, height });
+    $("map-figure").hidden = !isImage;
+    this.drawKernels(layer, map);
+    this.drawPlace(layer);
+    this.drawTop(name, map);
+    this.drawWanted(name, map);
+    this.update(this.values, this.pixels);
+    $("inspector-title").focus();
+  }
+
+  close() {
+    this.shown = null;
+    $("inspector").hidden = true;
+  }
+
+  /** @param {Record<string, any> | null} values of all layers @param {ArrayLike<number> | null} pixels of the input */
+  update(values, pixels) {
+    Object.assign(this, { values, pixels });
+    if (!this.shown) return;
+    const { layer, map } = this.shown;
+    $("map-value").textContent = values ? "" : "Draw something to see it.";
+    if (!values) return;
+    const data = mapOf(values[layer.name], map);
+    this.colours.paint($("map"), (index) => data[index], { ...scaleOf(data) });
+    this.drawField(data);
+  }
+
+  /** The patch of the input that the map's strongest unit sees, or the one that was pressed. */
+  drawField(data) {
+    const { layer, position } = this.shown;
+    const [rows, columns] = this.network.inputShape;
+    const at = position ?? data.indexOf(data.reduce((best, value) => Math.max(best, value)));
+    const [y, x] = [Math.floor(at / $("map").width), at % $("map").width];
+    const [top, left] = [layer.start[0] + y * layer.jump[0], layer.start[1] + x * layer.jump[1]];
+    const canvas = $("field");
+    const scale = Math.max(1, Math.floor(140 / Math.max(rows, columns)));
+    Object.assign(canvas, { width: scale * columns, height: scale * rows });
+    const small = node("canvas", { width: columns, height: rows });
+    paintPixels(small, this.pixels);
+    const context = canvas.getContext("2d");
+    context.imageSmoothingEnabled = false;
+    context.drawImage(small, 0, 0, canvas.width, canvas.height);
+    context.strokeStyle = "#ff4040";
+    context.lineWidth = 2;
+    context.strokeRect(scale * left + 1, scale * top + 1, scale * layer.field[1] - 2, scale * layer.field[0] - 2);
+    canvas.dataset.box = [top, left, top + layer.field[0], left + layer.field[1]].join(",");
+    const where = layer.shape.length === 3 ? ` at row ${y}, column ${x}${position === null ? ", its highest" : ""}` : "";
+    $("map-value").textContent = `${short(data[at])}${where}`;
+  }
+
+  /** Look at the unit in this place of the map. @param {number | null} position */
+  pick(position) {
+    if (!this.shown || !this.values) return;
+    this.shown.position = position;
+    this.update(this.values, this.pixels);
+  }
+
+  drawKernels(layer, map) {
+    const kernels = kernelsOf(this.network, layer, map);
+    $("kernels-title").textContent = kernels.title;
+    $("kernels-title").hidden = kernels.images.length === 0;
+    const scale = scaleOf(kernels.images.flatMap(({ data }) => [...data]));
+    const signed = { low: -Math.max(-scale.low, scale.high), high: Math.max(-scale.low, scale.high), isSigned: true };
+    $("kernels").replaceChildren(...kernels.images.slice(0, MOST_KERNELS).map(({ rows, columns, data, label }) => {
+      const canvas = node("canvas", { width: columns, height: rows, role: "img", "aria-label": label, title: label });
+      this.colours.paint(canvas, (index) => data[index], signed);
+      return canvas;
+    }));
+    $("kernels").classList.toggle("large", kernels.images.some(({ columns }) => columns > 12));
+  }
+
+  /** What the layer reads, what it is, what reads it; a layer of those is one press away. */
+  drawPlace(layer) {
+    const readers = this.network.layers.filter(({ inputs }) => inputs.includes(layer.name)).map(({ name }) => name);
+    const link = (name) => (name === "input" ? node("span", {}, "input") : node("button", { type: "button", onclick: () => this.choose(name) }, name));
+    const list = (names) => names.flatMap((name, number) => (number ? [", ", link(name)] : [link(name)]));
+    const number = this.network.layers.indexOf(layer) + 1;
+    $("place").replaceChildren(
+      ...list(layer.inputs), " → ", node("b", {}, layer.name), ...(readers.length ? [" → ", ...list(readers)] : []));
+    $("place-facts").textContent = `Layer ${number} of ${this.network.layers.length}: ${sized(layer.inputShape)} to ${sized(layer.shape)}, `
+      + `${layer.parameters.toLocaleString("en")} parameters; each unit sees ${sized(layer.field)} pixels`;
+  }
+
+  /** The best training images of the map, with the patch that its strongest unit saw. */
+  drawTop(name, map) {
+    const top = this.records.top;
+    const layer = top.layers?.[name];
+    $("top").hidden = !layer;
+    if (!layer) return;
+    $("top-images").replaceChildren(...layer.index[map].map((index, place) => {
+      const [y0, x0, y1, x1] = layer.boxes[map][place];
+      const { width, height } = top.sprite;
+      const frame = node("i");
+      Object.assign(frame.style, {
+        left: `${(100 * Math.max(0, x0)) / width}%`, top: `${(100 * Math.max(0, y0)) / height}%`,
+        width: `${(100 * (Math.min(width, x1) - Math.max(0, x0))) / width}%`,
+        height: `${(100 * (Math.min(height, y1) - Math.max(0, y0))) / height}%`,
+      });
+      const label = `train:${top.numbers[index]}, ${this.records.names[top.labels[index]]}: ${short(layer.values[map][place])}`;
+      return node("div", { className: "framed", title: label }, pictureOf(top.sprite, index, label), frame);
+    }));
+  }
+
+  drawWanted(name, map) {
+    const wanted = this.records.wanted[name];
+    $("wanted").hidden = !wanted;
+    if (!wanted) return;
+    const { activation, outcome } = wanted.cards[map];
+    $("wanted-image").replaceChildren(pictureOf(wanted.sprite, map, `the image that map ${map} wants`));
+    $("wanted-text").textContent = `reaches ${short(activation)} (${outcome})`;
+  }
+}

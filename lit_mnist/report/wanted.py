@@ -1,0 +1,33 @@
+"""The images that maps and classes want, as the report shows them and keeps them for the live page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..maximize.maximization import MaximizationResult
+
+RECORD = "wanted"  # the name under which they are kept
+
+
+def wanted_images(record: MaximizationResult) -> np.ndarray:
+    """Return each target's strongest image (n, H, W), 0 to 255, grey from its own darkest to its brightest pixel."""
+    grey = record.ascent.images[record.best].mean(1)
+    low = grey.min((1, 2), keepdims=True)
+    high = grey.max((1, 2), keepdims=True)
+    return (grey - low) / np.where(high > low, high - low, 1) * 255
+
+
+def wanted_cards(record: MaximizationResult) -> list[dict[str, Any]]:
+    """Return what is said of each target's strongest image: activation, ratio to the data's best, outcome."""
+    return [_card(record.card(row)) for row in record.best]
+
+
+def _card(card: dict[str, Any]) -> dict[str, Any]:
+    ratio = card["ratio"]
+    return {
+        "activation": round(card["activation"], 4),
+        "ratio": round(ratio, 3) if np.isfinite(ratio) else None,
+        "outcome": card["outcome"],
+    }
