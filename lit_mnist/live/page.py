@@ -46,7 +46,7 @@ def render(model: Model, chosen: Samples, known: Records) -> str:
 
 def module(path: str) -> str:
     """Return the text of one of the page's own files."""
-    return (files(__package__) / "page").joinpath(path).read_text(encoding="utf-8")
+    return files("lit_mnist.live").joinpath("page", path).read_text(encoding="utf-8")
 
 
 def page_data(model: Model, chosen: Samples, known: Records) -> dict[str, Any]:
