@@ -16,7 +16,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/installed-all: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[keras,notebooks,test,lint,docs,studies]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[keras,export,notebooks,test,lint,docs,studies]'
 	touch $@
 
 install: $(VENV)/installed  ## install what training and looking inside need

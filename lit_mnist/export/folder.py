@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,23 @@ from torch import Tensor
 from ..errors import UserError
 from ..runs.model import Model
 from .check import check
+from .layer_outputs import with_layers
 from .module import WRITTEN, TorchCode, torch_code
 from .record import export_record, write_export
 
 _LIMIT = 1e-6
 
 
-def write_code(model: Model, source: Path, folder: Path, weights: str = "pt") -> dict[str, Any]:
+def write_code(
+    model: Model, source: Path, folder: Path, weights: str = "pt", layers: Sequence[str] = ()
+) -> dict[str, Any]:
     """Write the code of a network into `folder`, weights as ``pt`` or ``safetensors``; return the record of it.
 
-    The code is run and compared with the network first. Raises UserError where it differs, or where the folder
-    holds a model.py of somebody else.
+    `layers` are returned too. The code is run and compared with the network first. Raises UserError where it differs,
+    or where the folder holds a model.py of somebody else.
     """
     _check_free(folder / "model.py")
+    model = with_layers(model, layers)
     code = torch_code(model, title_of(source), weights == "safetensors")
     checked = check(model, _runner(model, code), model.spec.kept, _LIMIT, "model.py")
     files = {folder / f"model.{weights}": packed(code.weights, weights)}

@@ -11,7 +11,7 @@ from ..runs.model import KERAS_SUFFIXES
 
 OWN = (".ckpt", *KERAS_SUFFIXES)
 CODE = "code"
-FORMATS = ("ckpt", "keras", "h5", "hdf5", CODE)
+FORMATS = ("ckpt", "keras", "h5", "hdf5", "onnx", "pt2", "safetensors", CODE)
 _ENDING = re.compile(r"\.[A-Za-z]\w*\Z")  # version_1.5 is a folder's name
 
 

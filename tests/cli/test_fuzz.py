@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -188,6 +188,7 @@ def test_checkpoints(
     content = content[: len(content) - cut] if cut else content
     path = folder / "damaged.ckpt"
     path.write_bytes(bytes(content) + junk if cut or flips else junk)
+    assume(path.read_bytes()[: checkpoint.stat().st_size] != checkpoint.read_bytes())
     with pytest.raises(ModelError, match="damaged.ckpt"):
         open_model(path)
 

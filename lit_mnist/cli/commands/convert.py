@@ -1,4 +1,4 @@
-"""Networks in other forms: Keras files, checkpoints, PyTorch code."""
+"""Networks in other forms: PyTorch code, ONNX, torch.export, safetensors, Keras files, checkpoints."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ def convert(
     out: str,
     code: bool = False,
     format: str | None = None,
+    layers: list[str] | None = None,
+    with_scaling: bool = False,
     verify: bool = False,
     config: str | None = None,
     standardize: str | None = None,
@@ -27,17 +29,19 @@ def convert(
     seed: int = 0,
     output: str | None = None,
 ) -> Outcome:
-    """Write a network in another form: PyTorch code, a Keras file, a checkpoint that every command accepts.
+    """Write a network in another form: PyTorch code, ONNX, a Keras file, a checkpoint that every command accepts.
 
     Example: python -m lit_mnist convert model.h5 out/ --verify
 
     Args:
         source: a Keras file (.keras, .h5, .hdf5), a checkpoint, or a run folder.
         out: a folder (model.ckpt or model.keras is written there), or a file's name; its ending says
-            what is written: .ckpt, .keras, .h5, .hdf5.
+            what is written: .ckpt, .keras, .h5, .hdf5, .onnx, .pt2 (torch.export), .safetensors.
         code: write the network as PyTorch code that needs torch alone: model.py and its weights, into the folder `out`.
-        format: what is written, where the ending does not say it: ckpt, keras, h5, hdf5, code. With `code` it is the
-            form of the weights: pt or safetensors.
+        format: what is written, where the ending does not say it: ckpt, keras, h5, hdf5, onnx, pt2, safetensors, code.
+            With `code` it is the form of the weights: pt or safetensors.
+        layers: layers that become outputs too, by name, in code, onnx and pt2.
+        with_scaling: have onnx and pt2 take pixels, 0 to 255, and scale them as in training.
         verify: compare every layer's output with Keras' own on random images (extra `keras`).
         config: the network of weights that come alone (Keras' weights, a torch state dict): a YAML file of this
             program, or Keras' own JSON or YAML (model.to_json()). Keras' is also found beside the weights.
@@ -49,6 +53,7 @@ def convert(
 
     Raises UserError where `verify` finds a layer that differs; what was written stays, for looking into.
     """
+    from ...export.single import check_options
     from ...export.source import kind_of, open_source, with_output
     from ...export.targets import OWN, target_of
 
@@ -56,12 +61,13 @@ def convert(
     kind = kind_of(path, config)
     target = target_of(out, format, code, "keras" if kind == "checkpoint" else "ckpt")
     _check(path, kind, target, verify)
+    check_options(target.format, layers, with_scaling)
     opened = open_source(path, config, standardize, data_root)
     if output is not None:
         opened = with_output(opened, output)
     if f".{target.format}" in OWN:
         return _written_own(opened, target.path, verify, seed)
-    return _exported(opened, target)
+    return _exported(opened, target, layers or [], with_scaling)
 
 
 def _check(path: Path, kind: str, target: Target, verify: bool) -> None:
@@ -104,23 +110,36 @@ def _written_own(source: Source, target: Path, verify: bool, seed: int) -> Outco
     return Outcome(record, text_of(model, source.file, record, errors))
 
 
-def _exported(source: Source, target: Target) -> Outcome:
+def _exported(source: Source, target: Target, layers: list[str], with_scaling: bool) -> Outcome:
     """Write a form that needs no lit_mnist, with a JSON beside it."""
     from ...export.folder import write_code
+    from ...export.single import write_single
 
-    record = write_code(source.model, source.path, target.path, target.weights)
+    names = [name for words in layers for name in words.split(",") if name]
+    model, path = source.model, target.path
+    if target.format == "code":
+        record = write_code(model, source.path, path, target.weights, names)
+    else:
+        record = write_single(model, source.path, target.format, path, names, with_scaling)
     return Outcome(record, _text(record, source.file.notes))
 
 
 def _text(record: dict[str, Any], notes: tuple[str, ...]) -> str:
-    checked = record["checked"]
-    same = "to the bit" if checked["equal"] else f"within {checked['largest_difference']:.1e}"
     return "\n".join(
         [
             f"{record['source']}: {record['parameters']:,} parameters, "
             f"scaling of the images: {record['scaling']['kind']}",
             *(f"note: {note}" for note in notes),
-            f"{checked['by']} gives what this network gives, {same} on {checked['images']} random images",
+            *_checked(record["checked"]),
             *(f"written: {file}" for file in record["files"]),
         ]
     )
+
+
+def _checked(checked: dict[str, Any]) -> list[str]:
+    if not checked:
+        return []
+    same = "to the bit" if checked["equal"] else f"within {checked['largest_difference']:.1e}"
+    return [
+        f"{checked['by']} gives what this network gives, {same} on {checked['images']} random images"
+    ]

@@ -1,0 +1,122 @@
+"""A network as a program of torch.export: with named layers as outputs, and with the scaling inside where asked for."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from ..data import Standardizer
+from ..data.standardize import channels_first
+from ..errors import UserError
+from ..network import as_images
+from ..runs.model import Model
+from .check import check, random_pixels
+from .layer_outputs import with_layers
+from .module import torch_code
+
+ANSWER = "logits"
+_LIMIT = 1e-5
+
+
+@dataclass(frozen=True)
+class Program:
+    """`network` computes `model`'s outputs, the answer first, under the names `outputs`.
+
+    It takes images as the network does, or pixels 0 to 255 where the scaling is inside; both (N, C, H, W) float32.
+    """
+
+    model: Model
+    network: nn.Module
+    with_scaling: bool
+
+    @property
+    def input(self) -> str:
+        """Name of the input."""
+        return "pixels" if self.with_scaling else "images"
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs: the answer's is ``logits``, the others' are their layers'."""
+        answer, *others = self.model.spec.kept
+        return (answer if ANSWER in others else ANSWER, *others)
+
+    def images(self, number: int) -> Tensor:
+        """Return `number` random images as the network's input."""
+        pixels = np.resize(random_pixels(self.model), (number, *self.model.spec.input_shape))
+        return as_images(pixels.astype(np.float32)).contiguous()
+
+    def given(self, images: Tensor, pixels: np.ndarray) -> Tensor:
+        """Return what the program takes of scaled images and their pixels."""
+        return as_images(pixels).float().contiguous() if self.with_scaling else images.contiguous()
+
+    def values(self, outputs: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return the outputs by the layers' names."""
+        return dict(zip(self.model.spec.kept, outputs, strict=True))
+
+
+class Scaled(nn.Module):
+    """A network behind the scaling of its pixels, in float32."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, network: nn.Module, standardizer: Standardizer) -> None:
+        super().__init__()
+        self.network = network
+        self.clip = standardizer.clip
+        self.bgr = standardizer.bgr
+        for name in ("mean", "scale"):
+            moment = channels_first(getattr(standardizer, name))
+            values = torch.from_numpy(np.array(moment, np.float32, order="C"))
+            self.register_buffer(name, values)
+
+    def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, ...]:  # (N, C, H, W), 0 to 255
+        x = (pixels.flip(1) if self.bgr else pixels) - self.mean
+        x = x / self.scale
+        return self.network(x if self.clip is None else x.clamp(-self.clip, self.clip))
+
+
+def program_of(model: Model, layers: Sequence[str] = (), with_scaling: bool = False) -> Program:
+    """Return the program of a network; raise SpecError for a layer that it does not have."""
+    model = with_layers(model, layers)
+    network = torch_code(model).network()
+    return Program(
+        model, Scaled(network, model.standardizer) if with_scaling else network, with_scaling
+    )
+
+
+def exported(program: Program) -> ExportedProgram:
+    """Return torch's program with a batch axis of any length; raise UserError where torch cannot make it."""
+    batch = Dim("batch")
+    try:
+        with torch.no_grad():
+            return torch.export.export(
+                program.network, (program.images(2),), dynamic_shapes=({0: batch},)
+            )
+    except Exception as error:  # whatever stands in torch's way has a type of its own
+        raise UserError(
+            f"torch.export cannot hold this network ({str(error).splitlines()[0][:200]}); accepted: --code"
+        ) from error
+
+
+def packed_program(program: Program, made: ExportedProgram) -> tuple[bytes, dict[str, Any]]:
+    """Return the ``.pt2`` file, and what was found when it was loaded again and run beside the network."""
+    buffer = io.BytesIO()
+    torch.export.save(made, buffer)
+    content = buffer.getvalue()
+    loaded = torch.export.load(io.BytesIO(content)).module()
+
+    def run(images: Tensor, pixels: np.ndarray) -> Mapping[str, Tensor]:
+        with torch.no_grad():
+            values = loaded(program.given(images, pixels))
+        return program.values((values,) if isinstance(values, Tensor) else values)
+
+    names = program.model.spec.kept
+    return content, check(program.model, run, names, _LIMIT, "torch.export")
