@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,3 +110,66 @@ def test_the_baseline_needs_no_torch() -> None:
             ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)
         ]
         assert not [text for text in statements if "torch" in text], path
+
+
+# ---- what tests may reach
+
+_PRIVATE = re.compile(r"_[^\W_]\w*(?<!_)\Z")  # no dunders, nor a notebook's ``_repr_png_``
+
+
+def private_names() -> set[str]:
+    """Functions, classes, variables and attributes with a leading underscore that the packages define."""
+    names: set[str] = set()
+    for path in (*FILES, *(ROOT / "keras_baseline").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+                names.add(node.id if isinstance(node, ast.Name) else node.attr)
+    return {name for name in names if _PRIVATE.match(name)}
+
+
+def reached(source: str, private: set[str]) -> list[str]:
+    """The private names that a test imports, reads of anything but itself, or names to setattr and getattr."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in (
+            "lit_mnist",
+            "keras_baseline",
+        ):
+            names += [a.name for a in node.names if _PRIVATE.match(a.name)]
+        elif isinstance(node, ast.Attribute) and node.attr in private:
+            own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            names += [] if own else [node.attr]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("setattr", "getattr")):
+            words = [a.value for a in node.args if isinstance(a, ast.Constant)]
+            last = [word.rpartition(".")[2] for word in words if isinstance(word, str)]
+            names += [word for word in last if word in private]
+    return names
+
+
+def test_no_test_reaches_a_private_name() -> None:
+    private = private_names()
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    names = {str(path.relative_to(ROOT)): reached(path.read_text(), private) for path in files}
+    assert {path: found for path, found in names.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from lit_mnist.report.gather import _json",
+        "gather._json(path)",
+        "monkeypatch.setattr(gather, '_json', None)",
+        "monkeypatch.setattr('lit_mnist.report.gather._json', None)",
+    ],
+)
+def test_a_private_name_is_noticed(line: str) -> None:
+    assert reached(line, private_names()) == ["_json"]
+
+
+def test_public_names_are_there() -> None:
+    import lit_mnist
+
+    assert sorted(lit_mnist.__all__) == lit_mnist.__all__
+    assert all(getattr(lit_mnist, name) is not None for name in lit_mnist.__all__)

@@ -38,10 +38,10 @@ def call(command: str, function: Callable[..., Any], argv: list[str]) -> Any:
     try:
         return function(**settings.as_dict())
     except UserError as error:
-        raise UserError(_without_training_options(str(error))) from error
+        raise UserError(without_training_options(str(error))) from error
 
 
-def _without_training_options(message: str) -> str:
+def without_training_options(message: str) -> str:
     """Return a message without the ways out that only the training commands have, such as ``--data.mirror``."""
     return _TRAINING_OPTION.sub("", message).replace(":, ", ": ")
 

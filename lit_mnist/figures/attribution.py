@@ -151,7 +151,7 @@ def verdict_figure(explanation: Explanation) -> Figure:
         return figure
     checks = [verdict.check for verdict in rows[0].verdicts]
     table = axes.table(
-        [[_cell(v) for v in row.verdicts] for row in rows],
+        [[verdict_text(v) for v in row.verdicts] for row in rows],
         loc="upper center",
         cellLoc="center",
         rowLabels=[row.method.replace("_", " ") for row in rows],
@@ -174,7 +174,8 @@ def verdict_figure(explanation: Explanation) -> Figure:
     return figure
 
 
-def _cell(verdict: Verdict) -> str:
+def verdict_text(verdict: Verdict) -> str:
+    """Return a verdict's value and threshold as a cell of the table shows them, ``-`` where it does not apply."""
     if verdict.value is None:
         return "-"
     if verdict.threshold is None:

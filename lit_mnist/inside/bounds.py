@@ -270,10 +270,10 @@ def _through(module: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tens
     largest = torch.maximum(low.abs(), high.abs())
     match module:
         case nn.Conv2d() | nn.Linear() | nn.ConvTranspose2d():
-            size = _absolute(module, largest) + (
+            size = by_magnitudes(module, largest) + (
                 0 if module.bias is None else _per_channel(module.bias.abs(), low)
             )
-            return _ball(module(centre), _absolute(module, radius), size, _terms(module) + 2)
+            return _ball(module(centre), by_magnitudes(module, radius), size, _terms(module) + 2)
         case BatchNorm():
             factor, size = _batch_norm(module, largest)
             return _ball(module(centre), radius * factor, size, _FEW)
@@ -347,7 +347,7 @@ def _normalized(
     return _ball(module(centre), radius / deviation, (largest + mean) / deviation, _FEW)
 
 
-def _absolute(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, values: Tensor) -> Tensor:
+def by_magnitudes(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, values: Tensor) -> Tensor:
     """The layer with the magnitudes of its weights and no bias."""
     if isinstance(module, nn.Linear):
         return F.linear(values, module.weight.abs())

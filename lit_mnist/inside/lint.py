@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from ..errors import UserError
 from ..network import ActivationModule, Merge, Network, Normalization
+from ..network.modes import evaluation_mode
 
 ACTIVATION_MODULES = (
     nn.ReLU,
@@ -210,8 +212,6 @@ def _run(network: nn.Module, example: Tensor) -> tuple[_Calls, dict[str, int]]:
     """One pass in evaluation mode; modes and hooks are as before afterwards, whatever happens."""
     calls = _Calls()
     counts = defaultdict(int)
-    modes = {module: module.training for module in network.modules()}
-    handles = []
 
     def enter(name: str):  # noqa: ANN202
         def hook(module: nn.Module, inputs: tuple) -> None:
@@ -220,20 +220,16 @@ def _run(network: nn.Module, example: Tensor) -> tuple[_Calls, dict[str, int]]:
 
         return hook
 
-    try:
-        network.eval()
+    def leave(*_: object) -> None:
+        calls.stack.pop()
+
+    with ExitStack() as stack:
+        stack.enter_context(evaluation_mode(network))
         for name, module in network.named_modules():
-            handles.append(module.register_forward_pre_hook(enter(name), prepend=True))
-            handles.append(
-                module.register_forward_hook(
-                    lambda *_: calls.stack.pop() and None, always_call=True
-                )
-            )
+            before = module.register_forward_pre_hook(enter(name), prepend=True)
+            stack.callback(before.remove)
+            after = module.register_forward_hook(leave, always_call=True)
+            stack.callback(after.remove)
         with torch.no_grad(), calls:
             network(example)
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, training in modes.items():
-            module.training = training
     return calls, {name: count for name, count in counts.items() if name}

@@ -14,6 +14,7 @@ from ..data import DataError, load_dataset
 from ..data.adapt import adapted
 from ..errors import UserError, nearest
 from ..network import Network
+from ..network.modes import evaluation_mode
 from ..runs.model import Model
 from .capture import Captured, capture
 
@@ -24,14 +25,8 @@ PARTS = ("train", "test")
 @contextmanager
 def evaluation(network: Network) -> Iterator[None]:
     """Evaluation mode without gradients inside the block; every module's own mode is back afterwards."""
-    modes = {module: module.training for module in network.modules()}
-    try:
-        network.eval()
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with evaluation_mode(network), torch.no_grad():
+        yield
 
 
 def batches(model: Model, pixels: np.ndarray, size: int = BATCH) -> Iterator[Tensor]:

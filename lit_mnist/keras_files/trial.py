@@ -29,7 +29,7 @@ _MOST_OBJECTS = 20_000
 _ATTRIBUTES = ("layer_names", "weight_names", "name", "keras_version", "backend")
 
 
-class _Worker:
+class Worker:
     """The process, and a thread that waits for its answers."""
 
     def __init__(self) -> None:
@@ -72,29 +72,29 @@ class _Worker:
 
 
 _lock = threading.Lock()
-_worker: _Worker | None = None
+worker: Worker | None = None
 
 
 def try_out(path: Path) -> None:
     """Raise KerasFileError where HDF5's library would hang or crash on the file at `path`."""
-    global _worker
+    global worker
     patience = PATIENCE + path.stat().st_size / _BYTES_A_SECOND
     with _lock:
-        if _worker is None:
-            _worker = _Worker()
+        if worker is None:
+            worker = Worker()
             atexit.register(_stop)
-        failure = _worker.probe_failure(path, patience)
+        failure = worker.probe_failure(path, patience)
         if failure is not None:
             _stop()
             raise KerasFileError(f"damaged: HDF5's library {failure} on it")
 
 
 def _stop() -> None:
-    global _worker
-    if _worker is not None:
+    global worker
+    if worker is not None:
         atexit.unregister(_stop)
-        _worker.stop()
-        _worker = None
+        worker.stop()
+        worker = None
 
 
 def _serve() -> None:

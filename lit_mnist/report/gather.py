@@ -114,7 +114,7 @@ def gather(model: Model, options: Options, track: Track, say: Callable[[str], No
         digits,
         summary,
         _text(run / "config.yaml") if run else "",
-        _history(run, summary) if run else {},
+        epoch_history(run, summary) if run else {},
         dataset,
         None if "mistakes" in options.leave_out else evaluation,
         records["filters"],
@@ -260,7 +260,7 @@ def _digits(
     )
 
 
-def _history(run: Path, summary: dict[str, Any]) -> dict[str, list[float]]:
+def epoch_history(run: Path, summary: dict[str, Any]) -> dict[str, list[float]]:
     """The metrics by epoch: from ``metrics.csv``, which grows while training runs, else from the summary."""
     columns: dict[str, list[float]] = {}
     try:

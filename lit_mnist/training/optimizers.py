@@ -68,7 +68,7 @@ class KerasOptimizer(torch.optim.Optimizer):
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
         raise NotImplementedError
 
-    def _slots(self, params: Tensors, name: str) -> Tensors:
+    def slots(self, params: Tensors, name: str) -> Tensors:
         """Return slot `name` of each parameter, zeros at first."""
         for p in params:
             if name not in self.state[p]:
@@ -114,10 +114,10 @@ class RMSprop(KerasOptimizer):
         )
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
-        velocity = self._slots(params, "velocity")
+        velocity = self.slots(params, "velocity")
         _average(velocity, torch._foreach_mul(grads, grads), group["rho"])
         if group["centered"]:
-            mean = self._slots(params, "average_gradient")
+            mean = self.slots(params, "average_gradient")
             _average(mean, grads, group["rho"])
             variance = torch._foreach_sub(velocity, torch._foreach_mul(mean, mean))
             torch._foreach_add_(variance, group["epsilon"])
@@ -127,7 +127,7 @@ class RMSprop(KerasOptimizer):
         increment = torch._foreach_mul(grads, group["lr"])
         torch._foreach_div_(increment, variance)
         if group["momentum"] > 0:
-            momentum = self._slots(params, "momentum")
+            momentum = self.slots(params, "momentum")
             torch._foreach_mul_(momentum, group["momentum"])
             torch._foreach_add_(momentum, increment)
             increment = momentum
@@ -153,7 +153,7 @@ class SGD(KerasOptimizer):
         if mu == 0:
             torch._foreach_sub_(params, steps)
             return
-        momentum = self._slots(params, "momentum")
+        momentum = self.slots(params, "momentum")
         torch._foreach_mul_(momentum, mu)
         torch._foreach_sub_(momentum, steps)
         if group["nesterov"]:
@@ -183,8 +183,8 @@ class Adam(KerasOptimizer):
         beta_1 = as_float32(group["beta_1"])
         beta_2 = as_float32(group["beta_2"])
         alpha = group["lr"] * (1 - beta_2**count).sqrt() / (1 - beta_1**count)
-        momentum = self._slots(params, "momentum")
-        velocity = self._slots(params, "velocity")
+        momentum = self.slots(params, "momentum")
+        velocity = self.slots(params, "velocity")
         _approach(momentum, grads, 1 - group["beta_1"])
         _approach(velocity, torch._foreach_mul(grads, grads), 1 - group["beta_2"])
         _subtract_ratio(params, torch._foreach_mul(momentum, alpha), velocity, group["epsilon"])
@@ -215,8 +215,8 @@ class Nadam(KerasOptimizer):
             group["beta_1"] * (1 - 0.5 * 0.96**count)
         )
         now, following = (beta_1 * (1 - 0.5 * as_float32(0.96) ** t) for t in (count, count + 1))
-        momentum = self._slots(params, "momentum")
-        velocity = self._slots(params, "velocity")
+        momentum = self.slots(params, "momentum")
+        velocity = self.slots(params, "velocity")
         _approach(momentum, grads, 1 - beta_1)
         _approach(velocity, torch._foreach_mul(grads, grads), 1 - beta_2)
         estimate = torch._foreach_mul(momentum, following)
@@ -249,8 +249,8 @@ class Adamax(KerasOptimizer):
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
         count = self._count(group)
         beta_1 = as_float32(group["beta_1"])
-        momentum = self._slots(params, "momentum")
-        norm = self._slots(params, "norm")
+        momentum = self.slots(params, "momentum")
+        norm = self.slots(params, "norm")
         _approach(momentum, grads, 1 - group["beta_1"])
         torch._foreach_mul_(norm, group["beta_2"])
         torch._foreach_maximum_(norm, torch._foreach_abs(grads))

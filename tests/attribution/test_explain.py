@@ -376,9 +376,9 @@ def test_bad_input_is_one_message(
 
 
 def test_a_verdict_that_does_not_apply_is_grey() -> None:
-    assert figures._cell(Verdict("deletion", None, None, None, "")) == "-"
-    assert figures._cell(Verdict("deletion", 0.5, 0.25, False, "")) == "0.5 (at most 0.25)"
+    assert figures.verdict_text(Verdict("deletion", None, None, None, "")) == "-"
+    assert figures.verdict_text(Verdict("deletion", 0.5, 0.25, False, "")) == "0.5 (at most 0.25)"
     assert (
-        figures._cell(Verdict("insertion", 0.5, 0.25, True, "", at_most=False))
+        figures.verdict_text(Verdict("insertion", 0.5, 0.25, True, "", at_most=False))
         == "0.5 (at least 0.25)"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lit_mnist.cli.parser import _without_training_options
+from lit_mnist.cli.parser import without_training_options
 from lit_mnist.data import DataOptions, Dataset, load_dataset
 from lit_mnist.runs.checkpoint import read_checkpoint, write_checkpoint
 from lit_mnist.runs.model import open_model
@@ -74,6 +74,6 @@ def test_only_ways_out_that_the_command_has(trained_run: Path, in_tmp: Path, run
         and "--data.mirror" not in err
     ), err
     assert (
-        _without_training_options("a (--data.root, $X), or b (--data.fallback digits); c")
+        without_training_options("a (--data.root, $X), or b (--data.fallback digits); c")
         == "a (--data.root, $X); c"
     )

@@ -69,7 +69,9 @@ def test_downloads_at_once_give_whole_files(server: str, tmp_path: Path) -> None
     """Each of several first downloads moves whole files into place, whichever comes last."""
     options = mnist.DataOptions(root=tmp_path, mirror=f"{server}/whole")
     with ThreadPoolExecutor(4) as pool:
-        places = list(pool.map(lambda _: mnist._paths(options, mnist.OFFICIAL["mnist"]), range(4)))
+        places = list(
+            pool.map(lambda _: mnist.idx_paths(options, mnist.OFFICIAL["mnist"]), range(4))
+        )
     assert len({tuple(paths) for paths in places}) == 1
     assert [path.name for path in places[0]] == list(FILES)
     assert {path.read_bytes() for path in places[0]} == {gzip.decompress(Server.content)}

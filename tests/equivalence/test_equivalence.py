@@ -151,12 +151,12 @@ def test_a_comparison_goes_on_where_it_stopped(plan: Plan, monkeypatch: pytest.M
         write_json(plan.record(seed, side), record)
         return record
 
-    monkeypatch.setattr(runs, "_train", train)
+    monkeypatch.setattr(runs, "train", train)
     with pytest.raises(KeyboardInterrupt):
         list(runs.train_missing(plan, []))
     before, made = made, []
     assert list(runs.finished(plan)) == before
-    monkeypatch.setattr(runs, "_train", lambda plan, side, seed: made.append((side, seed)))
+    monkeypatch.setattr(runs, "train", lambda plan, side, seed: made.append((side, seed)))
     list(runs.train_missing(plan, list(runs.finished(plan))))
     assert before + made == plan.trainings and len(made) == 5
 
@@ -206,7 +206,7 @@ def test_page(plan: Plan, gap: float, verdict: str) -> None:
 def test_predictions_that_contradict_the_summary_are_refused(tmp_path: Path) -> None:
     write_text(tmp_path / "config.yaml", "data: {dataset: digits}\n")
     with pytest.raises(runs.TrainingError, match="summary says 3"):
-        runs._wrong(tmp_path, np.full(360, 99), {"images": 360, "test/correct": 357})
+        runs.wrong_images(tmp_path, np.full(360, 99), {"images": 360, "test/correct": 357})
 
 
 @pytest.mark.parametrize(

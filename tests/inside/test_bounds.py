@@ -59,7 +59,7 @@ def test_weights_without_magnitudes_are_caught(
     monkeypatch: pytest.MonkeyPatch, cnn_spec: NetworkSpec
 ) -> None:
     """Planted fault: the radius through W instead of |W|."""
-    monkeypatch.setattr(bounds, "_absolute", lambda module, values: module(values))
+    monkeypatch.setattr(bounds, "by_magnitudes", lambda module, values: module(values))
     assert escaped(shaken(cnn_spec, 1), 1)
 
 

@@ -450,8 +450,8 @@ def test_a_file_on_which_hdf5_hangs_is_given_up(
 def test_a_worker_that_dies_is_told_and_replaced(tmp_path: Path) -> None:
     path, _ = fresh(tmp_path / "model.h5")
     read_keras(path)
-    trial._worker.process.kill()
-    trial._worker.process.wait()
+    trial.worker.process.kill()
+    trial.worker.process.wait()
     with pytest.raises(KerasFileError, match="damaged: HDF5's library crashes on it"):
         read_keras(path)
     assert read_keras(path).spec == SPEC

@@ -48,7 +48,7 @@ class TorchRule(optimizers.RMSprop):
 
     def _update(self, group: dict, params: list[Tensor], grads: list[Tensor]) -> None:
         for p, g in zip(params, grads, strict=True):
-            v, m = self._slots([p], "velocity")[0], self._slots([p], "momentum")[0]
+            v, m = self.slots([p], "velocity")[0], self.slots([p], "momentum")[0]
             v.mul_(group["rho"]).addcmul_(g, g, value=1 - group["rho"])
             m.mul_(group["momentum"]).addcdiv_(g, v.sqrt().add_(group["epsilon"]))
             p.sub_(m * group["lr"])
@@ -84,7 +84,7 @@ class RateOutsideBuffer(optimizers.RMSprop):
 
     def _update(self, group: dict, params: list[Tensor], grads: list[Tensor]) -> None:
         for p, g in zip(params, grads, strict=True):
-            v, m = self._slots([p], "velocity")[0], self._slots([p], "momentum")[0]
+            v, m = self.slots([p], "velocity")[0], self.slots([p], "momentum")[0]
             v.mul_(group["rho"]).add_(g * g * (1 - group["rho"]))
             m.mul_(group["momentum"]).add_(g / (v + group["epsilon"]).sqrt())
             p.sub_(m * group["lr"])
@@ -98,11 +98,11 @@ def _(ours: TorchSide) -> TorchSide:
 class VelocityFromOnes(optimizers.RMSprop):
     """TensorFlow 1's habit."""
 
-    def _slots(self, params: list[Tensor], name: str) -> list[Tensor]:
+    def slots(self, params: list[Tensor], name: str) -> list[Tensor]:
         for p in params:
             if name == "velocity" and name not in self.state[p]:
                 self.state[p][name] = torch.ones_like(p)
-        return super()._slots(params, name)
+        return super().slots(params, name)
 
 
 @fault("velocity starting at ones", "trajectory")

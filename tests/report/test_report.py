@@ -16,7 +16,7 @@ from lit_mnist.figures.canvas import SIGNED
 from lit_mnist.report.curves import charts
 from lit_mnist.report.encode import colours, limits, packed, signed, sprite
 from lit_mnist.report.evaluation import evaluate
-from lit_mnist.report.gather import SECTIONS, Content, Options, _history, gather
+from lit_mnist.report.gather import SECTIONS, Content, Options, epoch_history, gather
 from lit_mnist.runs.model import Model, save_model
 from tests.conftest import run_program
 from tests.networks import tiny_model
@@ -194,14 +194,14 @@ def test_history_takes_each_epoch_once(tmp_path: Path) -> None:
         "epoch,step,train/acc,val/acc,train/loss,val/loss\n0,9,,.5,,2\n,10,.4,,3,\n"
         "1,19,,.6,,1\n,20,.5,,2,\n"
     )
-    assert _history(tmp_path, {}) == {
+    assert epoch_history(tmp_path, {}) == {
         "epochs": [1, 2],
         "train_acc": [0.4, 0.5],
         "val_acc": [0.5, 0.6],
         "train_loss": [3, 2],
         "val_loss": [2, 1],
     }
-    assert _history(tmp_path / "absent", {"history": {"epochs": [1], "val_acc": []}}) == {
+    assert epoch_history(tmp_path / "absent", {"history": {"epochs": [1], "val_acc": []}}) == {
         "epochs": [1]
     }
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lit_mnist.data.module import MNISTDataModule
+from lit_mnist.data.prepare import Part
+from lit_mnist.data.resident import Resident, resident
 from lit_mnist.runs.checkpoint import read_checkpoint
 from tests.forked import CONFIG
 
@@ -43,15 +44,14 @@ def test_an_image_with_nan_is_named_with_its_step(
     run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen to fail with the watch switched off, as in plain Lightning, which trains on."""
-    take = MNISTDataModule._on_device
 
-    def spoilt(self: MNISTDataModule, part: str) -> object:
-        data = take(self, part)
-        if part == "train":
+    def spoilt(part: Part, device: torch.device, dtype: torch.dtype) -> Resident:
+        data = resident(part, device, dtype)
+        if len(part) > 1000:  # training images
             data.images[torch.arange(400, 500)] = float("nan")
         return data
 
-    monkeypatch.setattr(MNISTDataModule, "_on_device", spoilt)
+    monkeypatch.setattr("lit_mnist.data.module.resident", spoilt)
     code, err = fit(run_cli, tmp_path)
     assert code == 2 and "NaN or infinity at step" in err and "an input image" in err, err
     assert_last_state_is_good(tmp_path, 101)

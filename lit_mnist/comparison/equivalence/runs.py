@@ -126,7 +126,7 @@ def train_missing(
     """Train what is not among `known`, one after the other; yield side, seed and record of each."""
     for side, seed in plan.trainings:
         if (side, seed) not in known:
-            yield side, seed, _train(plan, side, seed)
+            yield side, seed, train(plan, side, seed)
 
 
 def layers(plan: Plan) -> list[dict[str, Any]]:
@@ -142,7 +142,8 @@ def layers(plan: Plan) -> list[dict[str, Any]]:
     )
 
 
-def _train(plan: Plan, side: str, seed: int) -> dict[str, Any]:
+def train(plan: Plan, side: str, seed: int) -> dict[str, Any]:
+    """Make one training of the comparison and return its record, which is also written."""
     summary = _run(plan.command(side, seed))
     if "test/acc" not in summary:
         raise TrainingError(
@@ -153,7 +154,7 @@ def _train(plan: Plan, side: str, seed: int) -> dict[str, Any]:
         "side": KERAS if side == CONTROL else side,
         "seed": seed,
         "settings": plan.settings,
-        "wrong": _wrong(run, _predictions(run, side), summary),
+        "wrong": wrong_images(run, _predictions(run, side), summary),
     }
     write_json(plan.record(seed, side), record)
     return record
@@ -178,7 +179,7 @@ def _predictions(run: Path, side: str) -> np.ndarray:
     return np.asarray(_run(command)["predictions"])
 
 
-def _wrong(run: Path, predicted: np.ndarray, summary: dict[str, Any]) -> list[int]:
+def wrong_images(run: Path, predicted: np.ndarray, summary: dict[str, Any]) -> list[int]:
     """Return the numbers of the test images that were misclassified; they must be as many as the run says."""
     known = {field.name for field in fields(DataOptions)}
     options = {

@@ -94,7 +94,7 @@ def load(options: DataOptions) -> Dataset:
     Raises MissingError naming the folder, the reason and the ways out; DataError for a damaged file.
     """
     official = OFFICIAL[options.dataset]
-    paths = _paths(options, official)
+    paths = idx_paths(options, official)
     train, test = (
         (
             read_images(paths[i], count, official.sha256[i]),
@@ -105,7 +105,8 @@ def load(options: DataOptions) -> Dataset:
     return Dataset(options.dataset, *train, *test, official.class_names)
 
 
-def _paths(options: DataOptions, official: Official) -> list[Path]:
+def idx_paths(options: DataOptions, official: Official) -> list[Path]:
+    """Return the four files of an official data set, downloaded where they are absent; raise MissingError."""
     root = Path(options.root) if options.root else default_root()
     folder = root / official.folder / "raw"
     for place in (folder, root):

@@ -47,12 +47,12 @@ class GraphRunner(BlockRunner):
         super().__init__(step, rate, on_device=True)
         self._capture: Capture | None = capture
         self._give_up = give_up
-        self._recordings: dict[Any, _Recording] = {}
+        self._recordings: dict[Any, Recording] = {}
         self._seen: Counter[Any] = Counter()
 
     def __call__(self, block: Block, first: int) -> BlockResult:
         """Make the block's steps, by replaying them where their form is known."""
-        recording = self._recording(block)
+        recording = self.recording(block)
         if recording is None:
             return super().__call__(block, first)
         rates = self._rates(first, len(block))
@@ -77,7 +77,8 @@ class GraphRunner(BlockRunner):
         """Number of forms that are replayed."""
         return len(self._recordings)
 
-    def _recording(self, block: Block) -> _Recording | None:
+    def recording(self, block: Block) -> Recording | None:
+        """Return what replays blocks of this form, made at the second of them; None where it runs without."""
         form = self._form(block)
         if form in self._recordings:
             return self._recordings[form]
@@ -100,12 +101,12 @@ class GraphRunner(BlockRunner):
         )
         return block.sizes, settings
 
-    def _record(self, form: Any, block: Block) -> _Recording | None:
+    def _record(self, form: Any, block: Block) -> Recording | None:
         if self._capture is None:
             return None
         scheduled = self.rate(0) is not None
         try:
-            self._recordings[form] = _Recording(self.step, block, scheduled, self._capture)
+            self._recordings[form] = Recording(self.step, block, scheduled, self._capture)
         except RuntimeError as error:
             self._capture = None
             self._recordings.clear()
@@ -130,7 +131,7 @@ class GraphRunner(BlockRunner):
         return step.optimizer
 
 
-class _Recording:
+class Recording:
     """The steps of one form of block, recorded; `result` is overwritten by each replay."""
 
     def __init__(self, step: Step, block: Block, scheduled: bool, capture: Capture) -> None:

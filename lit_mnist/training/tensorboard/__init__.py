@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +15,10 @@ from torch import Tensor
 
 from ...data.prepare import Part, Prepared
 from ...errors import UserError
+from ...inside.capture import capture
+from ...inside.passes import evaluation
 from ...network import Network, predicted_classes
+from ...network.modes import evaluation_mode
 from ...spec import SAME_VALUES
 from ..callbacks import say
 from ..lightning_internals import attributes
@@ -145,7 +147,7 @@ class InsideView(Callback):
             return
         part = prepared.validation or prepared.train
         chosen = range(min(self.projector_digits, len(part)))
-        with _looking(pl_module.network, hidden[-1:]) as values, torch.no_grad():
+        with evaluation(pl_module.network), capture(pl_module.network, hidden[-1:]) as values:
             logits = pl_module.network(_inputs(part, chosen, pl_module))
         folder = next(one.log_dir for one in trainer.loggers if isinstance(one, TensorBoardLogger))
         write_projector(
@@ -198,13 +200,18 @@ class InsideView(Callback):
         if events is None:
             return
         weights = {name: p for name, p in network.named_parameters() if p.requires_grad}
-        with _looking(network, layers) as values, torch.enable_grad():
+        with (
+            evaluation_mode(network),
+            capture(network, layers, clone=False) as captured,
+            torch.enable_grad(),
+        ):
             logits = network(self._seen.inputs)
             extra = penalty(network)
             loss = data_loss(network, logits, self._seen.labels)
             gradients = torch.autograd.grad(
                 loss if extra is None else loss + extra, list(weights.values())
             )
+        values = {name: captured[name].detach() for name in layers}
         for (name, weight), gradient in zip(weights.items(), gradients, strict=True):
             events.histogram(f"weights/{name}", weight.detach())
             events.histogram(f"gradients/{name}", gradient)
@@ -329,24 +336,3 @@ def _inputs(part: Part, chosen: Sequence[int], module: Any) -> Tensor:
 
 def _layers(network: Network) -> list[str]:
     return [info.name for info in network.spec.table if info.type not in SAME_VALUES]
-
-
-@contextmanager
-def _looking(network: Network, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Evaluation mode, and the named layers' outputs of the forward pass made inside; hooks are gone afterwards."""
-    values: dict[str, Tensor] = {}
-    modes = {module: module.training for module in network.modules()}
-    hooks = [
-        getattr(network, name).register_forward_hook(
-            lambda module, args, output, name=name: values.__setitem__(name, output.detach())
-        )
-        for name in layers
-    ]
-    try:
-        network.eval()
-        yield values
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for module, training in modes.items():
-            module.training = training

@@ -208,7 +208,7 @@ READING = (
 
 def operations(runner: GraphRunner, block: Block, first: int) -> list[str]:
     runner(block, first)
-    recording = runner._recording(block)
+    recording = runner.recording(block)
     with Listening() as heard:
         recording.replay()
     return heard.names
@@ -245,12 +245,14 @@ def pretended() -> Iterator[FakeTensorMode]:
 def pretend_cuda(network: Network) -> None:
     """Replace the weights by fake ones on a GPU that need not exist."""
     for module in network.modules():
-        for kept, wrap in (
-            (module._parameters, torch.nn.Parameter),
-            (module._buffers, Tensor.detach),
-        ):
-            for name, value in kept.items():
-                kept[name] = wrap(torch.empty_strided(value.shape, value.stride(), device="cuda"))
+        for name, value in list(module.named_parameters(recurse=False)):
+            setattr(module, name, torch.nn.Parameter(on_gpu(value)))
+        for name, value in list(module.named_buffers(recurse=False)):
+            setattr(module, name, on_gpu(value))
+
+
+def on_gpu(value: Tensor) -> Tensor:
+    return torch.empty_strided(value.shape, value.stride(), device="cuda")
 
 
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")  # by copy.deepcopy

@@ -21,11 +21,10 @@ from lit_mnist.figures import board
 from lit_mnist.network import Network
 from lit_mnist.runs.model import open_model
 from lit_mnist.training.classifier import LitClassifier
-from lit_mnist.training.tensorboard import InsideView, _looking
+from lit_mnist.training.tensorboard import InsideView
 from lit_mnist.training.tensorboard.events import Events, network_graph
 from lit_mnist.training.tensorboard.projector import write_projector
 from tests.conftest import ROOT, run_program
-from tests.networks import tiny_model
 
 CONFIG = """
 model:
@@ -162,18 +161,6 @@ def test_training_is_left_alone(run: Path, tmp_path: Path) -> None:
     assert states[0].keys() == states[1].keys()
     for key in states[0]:
         assert torch.equal(states[0][key], states[1][key]), key
-
-
-def test_looking_leaves_modes_and_no_hook_behind() -> None:
-    network = tiny_model().network
-    network.train()
-    network.Conv2D_2.eval()
-    before = [module.training for module in network.modules()]
-    with pytest.raises(RuntimeError), _looking(network, ["Conv2D_1"]):
-        assert not any(module.training for module in network.modules())
-        raise RuntimeError
-    assert [module.training for module in network.modules()] == before
-    assert not any(module._forward_hooks for module in network.modules())
 
 
 @pytest.mark.parametrize("key", ["digits", "statistics_digits", "projector_digits"])
