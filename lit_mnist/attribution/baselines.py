@@ -9,7 +9,6 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
 from ..data import Dataset
 from ..errors import nearest
@@ -64,6 +63,8 @@ def _blurred(images: Tensor, background: Tensor, sigma: float) -> Tensor:
 
     With one scale for all pixels this is the blur of the pixels themselves.
     """
+    from torchvision.transforms.functional import gaussian_blur  # two seconds of imports
+
     size = 2 * round(3 * sigma) + 1
     pad = size // 2
     ink = torch.nn.functional.pad(images - background, (pad, pad, pad, pad))

@@ -107,6 +107,31 @@ class KeptResults:
         return content
 
 
+def computed_once(
+    kept: KeptResults | None,
+    name: str,
+    settings: Mapping[str, Mapping[str, Any]],
+    compute: Callable[[list[str]], Mapping[str, Mapping[str, Any]]],
+    fits: Callable[[Mapping[str, Any]], bool] = lambda content: True,
+) -> dict[str, Mapping[str, Any]]:
+    """Return the content of each part, such as a layer: what is kept where `fits` accepts it, else computed.
+
+    `settings` of each part say what its content depends on; `compute` is called once, with all parts that
+    are missing, and returns their contents, which are kept under `name`.
+    """
+    contents: dict[str, Mapping[str, Any]] = {}
+    for part in settings:
+        content = kept.read(name, settings[part]) if kept else None
+        if content is not None and fits(content):
+            contents[part] = content
+    missing = [part for part in settings if part not in contents]
+    for part, content in (compute(missing) if missing else {}).items():
+        contents[part] = content
+        if kept:
+            kept.write(name, settings[part], content)
+    return {part: contents[part] for part in settings}
+
+
 def kept_results(
     model: Model, say: Callable[[str], None] = lambda text: None
 ) -> KeptResults | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +15,10 @@ from ..network import Network
 from ..runs.model import Model
 from .bounds import layer_bounds
 from .capture import Captured, select
-from .passes import as_array, batches, by_map, sweep
+from .kept import KeptResults, arrays_hash, computed_once
+from .passes import BATCH, as_array, batches, by_map, sweep
 
+RECORD = "statistics"  # the name under which they are kept
 ACTIVE = "active"
 ON_DATA = "silent on this data"
 ON_NOISE = "silent for random input"
@@ -88,6 +91,31 @@ def activation_statistics(
     if not next(iter(sums.values())).images:
         raise UserError("no image to take statistics of; accepted: at least one")
     return tuple(sums[name].statistics(name) for name in names)
+
+
+def activation_statistics_once(
+    model: Model,
+    part: str,
+    pixels: np.ndarray,
+    layers: Sequence[str],
+    kept: KeptResults | None,
+    batch: int = BATCH,
+    track: Callable[[Iterator[Tensor]], Iterable[Tensor]] = lambda inputs: inputs,
+) -> tuple[LayerStatistics, ...]:
+    """Return `activation_statistics` of `pixels`, the `part` of a data set; what is kept of a layer is read instead.
+
+    `layers` are names; `track` shows how far the pass is.
+    """
+
+    def compute(missing: list[str]) -> dict[str, dict[str, Any]]:
+        passed = track(batches(model, pixels, batch))
+        records = activation_statistics(model.network, passed, missing)
+        return {record.layer: vars(record) for record in records}
+
+    digest = arrays_hash(pixels)
+    settings = {name: {"layer": name, "part": part, "pixels": digest} for name in layers}
+    contents = computed_once(kept, RECORD, settings, compute)
+    return tuple(LayerStatistics(**contents[name]) for name in layers)
 
 
 class _Sums:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from ..outcome import Records
 from ..runs.model import Model
 from ..spec import NetworkSpec
 from .capture import Captured, select
-from .kept import KeptResults, arrays_hash
+from .kept import KeptResults, arrays_hash, computed_once
 from .passes import BATCH, as_array, batches, by_map, sweep
 
 RECORD = "top_images"  # the name under which they are kept
@@ -104,35 +105,28 @@ def top_images_once(
     `track` shows how far the pass is. At least eight images a map are kept, so that commands share them.
     """
     _check_count(k)
-    settings = {
-        name: {"layer": name, "part": part, "pixels": arrays_hash(pixels)} for name in layers
-    }
-    records = (
-        {name: _read(kept, settings[name], k) for name in layers} if kept else dict.fromkeys(layers)
-    )
-    missing = [name for name in layers if records[name] is None]
-    if missing:
-        for record in top_images(
-            model.network, track(batches(model, pixels, batch)), missing, max(k, _KEPT)
-        ):
-            records[record.layer] = record
-            if kept:
-                kept.write(
-                    RECORD,
-                    settings[record.layer],
-                    {"images": record.images, "peak": vars(record.peak), "mean": vars(record.mean)},
-                )
-    return tuple(_first_images(record, k) for record in records.values() if record)
+
+    def compute(missing: list[str]) -> dict[str, dict[str, Any]]:
+        passed = track(batches(model, pixels, batch))
+        records = top_images(model.network, passed, missing, max(k, _KEPT))
+        return {record.layer: _content(record) for record in records}
+
+    def fits(content: Mapping[str, Any]) -> bool:
+        return content["peak"]["index"].shape[1] >= min(k, content["images"])
+
+    digest = arrays_hash(pixels)
+    settings = {name: {"layer": name, "part": part, "pixels": digest} for name in layers}
+    contents = computed_once(kept, RECORD, settings, compute, fits)
+    return tuple(_first_images(_record(name, contents[name]), k) for name in layers)
 
 
-def _read(kept: KeptResults, settings: dict[str, str], k: int) -> TopImages | None:
-    content = kept.read(RECORD, settings)
-    if content is None:
-        return None
-    record = TopImages(
-        settings["layer"], content["images"], Ranking(**content["peak"]), Ranking(**content["mean"])
-    )
-    return record if record.peak.index.shape[1] >= min(k, record.images) else None
+def _content(record: TopImages) -> dict[str, Any]:
+    return {"images": record.images, "peak": vars(record.peak), "mean": vars(record.mean)}
+
+
+def _record(layer: str, content: Mapping[str, Any]) -> TopImages:
+    peak, mean = (Ranking(**content[measure]) for measure in ("peak", "mean"))
+    return TopImages(layer, content["images"], peak, mean)
 
 
 def _first_images(record: TopImages, k: int) -> TopImages:

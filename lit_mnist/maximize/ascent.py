@@ -17,7 +17,12 @@ from .inputs import CHANGE, Constraint, Fluctuations, generator
 from .objectives import Objective
 from .transformations import GradientFilter, Transformation
 
-CHUNK = 64  # rows computed together, always: results then cannot depend on how many are asked for
+# Rows computed together, always, the last ones filled up: results then cannot depend on how many are asked
+# for. 64 rows take less time a row than 32, by a sixth, but ten classes or a few silent maps half of it.
+CHUNK = 32
+COUPLED = (
+    64  # the same for objectives that couple a target's restarts, which must fit into one chunk
+)
 TINY = 1e-7  # of the source: keeps a zero gradient from being divided by zero
 PATIENCE = 10  # zero steps after which a start counts as not waking the map
 # relative change, successive steps, and steps before they count
@@ -147,7 +152,8 @@ def ascend(
     total = sum(stage.steps for stage in stages)
     climbers = [_Climber(network, stage, constraint, converge) for stage in stages]
     parts = []
-    work = _chunks(rows, coupled=any(stage.objective.couples for stage in stages))
+    coupled = any(stage.objective.couples for stage in stages)
+    work = _together(rows) if coupled else _chunks(rows)
     for done, index in enumerate(work):
 
         def report(steps: int, done: int = done, size: int = len(index)) -> None:
@@ -155,26 +161,37 @@ def ascend(
                 progress(sum(map(len, work[:done])) * total + size * steps, len(rows) * total)
 
         parts.append(
-            _climb_chunk(climbers, starts, rows, index, snapshot_steps(total, snapshots), report)
+            _climb_chunk(
+                climbers,
+                starts,
+                rows,
+                index,
+                COUPLED if coupled else CHUNK,
+                snapshot_steps(total, snapshots),
+                report,
+            )
         )
     return _joined(
         parts, np.argsort(np.concatenate(work)), rows, starts, snapshot_steps(total, snapshots)
     )
 
 
-def _chunks(rows: Rows, coupled: bool) -> list[np.ndarray]:
-    """Indices of the rows of each chunk; where rows are coupled, a target's restarts stay together."""
-    if not coupled:
-        return [np.arange(i, min(i + CHUNK, len(rows))) for i in range(0, len(rows), CHUNK)]
+def _chunks(rows: Rows) -> list[np.ndarray]:
+    """Return the indices of the rows of each chunk."""
+    return [np.arange(i, min(i + CHUNK, len(rows))) for i in range(0, len(rows), CHUNK)]
+
+
+def _together(rows: Rows) -> list[np.ndarray]:
+    """Return the indices of the rows of each chunk, a target's restarts in one."""
     groups = [np.flatnonzero(rows.targets == target) for target in np.unique(rows.targets)]
-    if max(map(len, groups)) > CHUNK:
+    if max(map(len, groups)) > COUPLED:
         raise MaximizeError(
             f"restarts = {max(map(len, groups))} cannot work with an objective that couples them; "
-            f"accepted: up to {CHUNK}"
+            f"accepted: up to {COUPLED}"
         )
     chunks = [groups[0]]
     for group in groups[1:]:
-        if len(chunks[-1]) + len(group) <= CHUNK:
+        if len(chunks[-1]) + len(group) <= COUPLED:
             chunks[-1] = np.concatenate([chunks[-1], group])
         else:
             chunks.append(group)
@@ -186,10 +203,11 @@ def _climb_chunk(
     starts: Tensor,
     rows: Rows,
     index: np.ndarray,
+    size: int,
     kept_steps: Sequence[int],
     report: Callable[[int], None],
 ) -> dict[str, Any]:
-    padded = np.concatenate([index, np.full(CHUNK - len(index), index[0])])
+    padded = np.concatenate([index, np.full(size - len(index), index[0])])
     chunk = _Chunk(rows[padded], len(index), starts[torch.from_numpy(padded).to(starts.device)])
     keep = {}
     before = 0
@@ -219,11 +237,12 @@ class _Chunk:
 
     def __post_init__(self) -> None:
         device = self.images.device
-        self.steps = torch.zeros(CHUNK, dtype=torch.int64, device=device)
+        padded = len(self.images)
+        self.steps = torch.zeros(padded, dtype=torch.int64, device=device)
         self.targets = torch.from_numpy(self.rows.targets).to(device)
         self.groups = self.targets.clone()
         self.groups[self.size :] = -1 - torch.arange(
-            CHUNK - self.size, device=device
+            padded - self.size, device=device
         )  # padding couples with nothing
 
 
@@ -289,7 +308,7 @@ class _Climber:
         chunk.images = self.constraint.hold(chunk.images + noise)
 
     def _draws(self, chunk: _Chunk, number: int) -> list[Tensor]:
-        """Every transformation's numbers for all rows and steps, each (CHUNK, steps, k)."""
+        """Every transformation's numbers for all rows and steps, each (rows, steps, k)."""
         shape = tuple(chunk.images.shape[1:])
         return [
             torch.from_numpy(
@@ -309,9 +328,10 @@ class _Watch:
 
     def __init__(self, chunk: _Chunk, converge: bool) -> None:
         options = {"dtype": torch.int64, "device": chunk.images.device}
-        self.zeros = torch.zeros(CHUNK, **options)
-        self.hits = torch.zeros(CHUNK, **options)
-        self.active = torch.ones(CHUNK, dtype=torch.bool, device=chunk.images.device)
+        rows = len(chunk.images)
+        self.zeros = torch.zeros(rows, **options)
+        self.hits = torch.zeros(rows, **options)
+        self.active = torch.ones(rows, dtype=torch.bool, device=chunk.images.device)
         self.converge = converge
         self.last: Tensor | None = None
 

@@ -15,10 +15,21 @@ from torch import Tensor
 from ..errors import nearest
 from ..inside.bounds import propagate
 from ..inside.capture import PRE, points, select
+from ..inside.kept import KeptResults
 from ..inside.statistics import Silence
 from ..network import Network
 from ..runs.model import Model
-from .ascent import CHUNK, SILENT, Ascent, Progress, Rows, Stage, ascend, rows_for, with_steps
+from .ascent import (
+    SILENT,
+    Ascent,
+    Progress,
+    Rows,
+    Stage,
+    ascend,
+    rows_for,
+    snapshot_steps,
+    with_steps,
+)
 from .checks import MaximizeError, need_whole
 from .inputs import (
     LONG_WAVES,
@@ -33,6 +44,7 @@ from .inputs import (
 from .objectives import ChannelMean, Neuron, Objective, Peak
 from .presets import STARTS, recipe
 from .quality import Reference, activations, assess
+from .record import ascent_once, ascent_settings
 from .result import CLASSES, MAPS, UNITS, MaximizationResult, Settings
 from .subnetwork import Subnetwork
 
@@ -44,12 +56,14 @@ def maximize_maps(
     settings: Settings | None = None,
     data: Reference | None = None,
     progress: Progress | None = None,
+    kept: KeptResults | None = None,
 ) -> MaximizationResult:
     """Make the images that maximise `maps` (default: all) of `layer` (``NAME``, or ``NAME:pre``).
 
     Of a layer that gives vectors, `maps` are its units, and the preset is by default that of classes.
-    `data` (`reference(model, layer)`) is what they are compared with. Raises MaximizeError for a map out of
-    range and settings that cannot work; CaptureError for an unknown layer.
+    `data` (`reference(model, layer)`) is what they are compared with. With `kept`
+    (`inside.kept.kept_results(model)`) an ascent is computed once for a network and read afterwards. Raises
+    MaximizeError for a map out of range and settings that cannot work; CaptureError for an unknown layer.
     """
     count = target_count(model.network, layer)
     kind = target_kind(model.network, layer)
@@ -65,6 +79,7 @@ def maximize_maps(
         data,
         tuple(map(str, range(count))),
         progress,
+        kept,
     )
 
 
@@ -75,6 +90,7 @@ def maximize_classes(
     data: Reference | None = None,
     progress: Progress | None = None,
     names: Sequence[str] = (),
+    kept: KeptResults | None = None,
 ) -> MaximizationResult:
     """Make the images with the highest logit (softmax left out) of `classes` (default: all); as `maximize_maps`."""
     layer = model.spec.output
@@ -90,6 +106,7 @@ def maximize_classes(
         data,
         tuple(names) or tuple(map(str, range(count))),
         progress,
+        kept,
     )
 
 
@@ -137,6 +154,7 @@ def _maximized(
     data: Reference | None,
     names: tuple[str, ...],
     progress: Progress | None,
+    kept: KeptResults | None,
 ) -> MaximizationResult:
     scaling = rescaled(original, (layer,))
     network = scaling.model.network
@@ -144,20 +162,19 @@ def _maximized(
     stages = with_steps(recipe(settings.preset)(objective), settings.steps, settings.step)
     rows = rows_for(targets, settings.restarts, settings.seed)
     starts = _starts(network, layer, rows, settings, constraint)
-    ascent = ascend(
-        network, stages, starts, rows, constraint, settings.converge, settings.snapshots, progress
+
+    def compute() -> Ascent:
+        arguments = (constraint, settings.converge, settings.snapshots, progress)
+        ascent = ascend(network, stages, starts, rows, *arguments)
+        return wake(network, layer, stages, ascent, *arguments) if settings.wake else ascent
+
+    ascent = ascent_once(
+        kept,
+        ascent_settings(network, kind, layer, settings),
+        rows,
+        snapshot_steps(sum(stage.steps for stage in stages), settings.snapshots),
+        compute,
     )
-    if settings.wake:
-        ascent = wake(
-            network,
-            layer,
-            stages,
-            ascent,
-            constraint,
-            settings.converge,
-            settings.snapshots,
-            progress,
-        )
     quality = assess(network, layer, ascent.images, rows, data)
     silence = silence_of(network, layer, starts, rows, constraint, data)
     originals = {
@@ -283,7 +300,7 @@ def silence_of(
 
 
 LONG = Fluctuations(LONG_WAVES, (0.5,) * len(LONG_WAVES))
-_BLOCK = 16 * CHUNK  # starts drawn at a time, to bound memory
+_BLOCK = 1024  # starts drawn at a time, to bound memory
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..inside.kept import KeptResults, arrays_hash, computed_once
 from ..inside.passes import as_array, batches, by_map, dataset_part
 from ..inside.top_images import top_images
 from ..network import Network
@@ -17,6 +18,8 @@ from ..runs.model import Model
 from .ascent import CHUNK, Rows
 from .inputs import Constraint, constraint_for
 from .subnetwork import Subnetwork
+
+REFERENCE = "reference"  # the name under which references are kept
 
 
 @dataclass(frozen=True)
@@ -48,18 +51,46 @@ def reference(
     k: int = 8,
     root: str | Path | None = None,
     pixels: np.ndarray | None = None,
+    kept: KeptResults | None = None,
 ) -> Reference:
     """Return each map's (or unit's) best images of the network's training images, or of `pixels` (n, H, W).
 
     Standardised networks see every image standardised as an ascent's images are, so that the two can
-    be compared. Raises DataError where the data set is not there.
+    be compared. What is `kept` is read instead. Raises DataError where the data set is not there.
     """
     source = f"{model.dataset} training images" if pixels is None else "given images"
     pixels = dataset_part(model, "train", root)[0] if pixels is None else pixels
-    ranking = top_images(model.network, _allowed(model, pixels, constraint_for(model)), layer, k)[
-        0
-    ].mean
-    return Reference(layer, f"{len(pixels)} {source}", ranking.index, ranking.values, pixels)
+    return references(model, [layer], pixels, source, k, kept)[0]
+
+
+def references(
+    model: Model,
+    layers: Sequence[str],
+    pixels: np.ndarray,
+    source: str,
+    k: int = 8,
+    kept: KeptResults | None = None,
+) -> tuple[Reference, ...]:
+    """Return the `reference` of each of `layers` over `pixels`, which `source` names, in one pass for all."""
+
+    def compute(missing: list[str]) -> dict[str, dict[str, np.ndarray]]:
+        inputs = _allowed(model, pixels, constraint_for(model))
+        rankings = top_images(model.network, inputs, missing, k)
+        return {record.layer: vars(record.mean) for record in rankings}
+
+    def fits(content: Mapping[str, np.ndarray]) -> bool:
+        return content["index"].shape[1] >= min(k, len(pixels))
+
+    digest = arrays_hash(pixels)
+    settings = {name: {"layer": name, "pixels": digest} for name in layers}
+    contents = computed_once(kept, REFERENCE, settings, compute, fits)
+    named = f"{len(pixels)} {source}"
+    return tuple(
+        Reference(
+            name, named, contents[name]["index"][:, :k], contents[name]["values"][:, :k], pixels
+        )
+        for name in layers
+    )
 
 
 def _allowed(model: Model, pixels: np.ndarray, constraint: Constraint) -> Iterator[Tensor]:

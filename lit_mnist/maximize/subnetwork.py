@@ -85,12 +85,15 @@ class OwnMap(nn.Module):
         reach = [
             gap * (size - 1) for gap, size in zip(conv.dilation, conv.kernel_size, strict=True)
         ]
+        patches = products.transpose(1, 2).flatten(0, 1)[
+            None
+        ]  # over rows as channels fold makes no loop
         whole = F.fold(
-            products.transpose(1, 2),
+            patches,
             (height + reach[0], width + reach[1]),
             conv.kernel_size,
             conv.dilation,
-        )
+        ).transpose(0, 1)
         rows, columns = (
             slice(far - pad, size + pad, step)
             for far, pad, size, step in zip(

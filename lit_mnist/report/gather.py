@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ..inside.maps import FeatureMaps, feature_maps
 from ..inside.passes import BATCH
 from ..inside.top_images import TopImages, top_images_once
 from ..maximize.maximization import MaximizationResult, Settings, maximize_classes, maximize_maps
-from ..maximize.quality import reference
+from ..maximize.quality import Reference, references
 from ..runs.model import Model
 from ..spec import SAME_VALUES
 from .evaluation import Evaluation, evaluate
@@ -41,8 +42,11 @@ SECTIONS = (
     "attributions",
 )
 _EXPLAINED_MISTAKES = 4
+_COMPARED = 10_000  # training images that maximised images are compared with
 
 Track = Callable[[Iterable, int, str], Iterator]  # passes items through and shows how far it is
+# opens a bar, which takes what is at work, work done and all work
+Bar = Callable[[str], AbstractContextManager[Callable[[str, float, float], None]]]
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,10 @@ class Content:
     missing: dict[str, str] = field(default_factory=dict)
 
 
-def gather(model: Model, options: Options, track: Track, say: Callable[[str], None]) -> Content:
-    """Compute the records of every section that is wanted; `track` and `say` show progress."""
+def gather(
+    model: Model, options: Options, track: Track, bar: Bar, say: Callable[[str], None]
+) -> Content:
+    """Compute the records of every section that is not left out; `track`, `bar` and `say` show progress."""
     run = model.run
     summary = _json(run / "summary.json") if run else {}
     dataset, missing = _dataset(model, options)
@@ -101,7 +107,7 @@ def gather(model: Model, options: Options, track: Track, say: Callable[[str], No
         say("report: test images")
         evaluation = evaluate(model, dataset.test_images, dataset.test_labels)
     digits = _digits(model, options, dataset, evaluation)
-    make = _Sections(model, options, dataset, digits, track, say)
+    make = _Sections(model, options, dataset, digits, track, bar, say)
     records: dict[str, Any] = {}
     for section in ("filters", "maps", "top_images", "wanted", "attributions"):
         try:
@@ -136,6 +142,7 @@ class _Sections:
         dataset: Dataset | None,
         digits: Images,
         track: Track,
+        bar: Bar,
         say: Callable[[str], None],
     ) -> None:
         self.model = model
@@ -143,6 +150,7 @@ class _Sections:
         self.dataset = dataset
         self.digits = digits
         self.track = track
+        self.bar = bar
         self.say = say
         self.kept = kept_results(model, say)
 
@@ -171,27 +179,48 @@ class _Sections:
         )
 
     def wanted(self) -> tuple[MaximizationResult, ...]:
-        settings = Settings(
-            "source", restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0
-        )
-        results = []
-        for layer in convolutions(self.model.network):
-            self.say(f"report: input images for the maps of {layer}")
-            data = (
-                reference(self.model, layer, 1, pixels=self._pixels()[:10_000])
-                if self.dataset
-                else None
+        names = convolutions(self.model.network)
+        by_map, by_class = (
+            Settings(
+                preset, restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0
             )
-            results.append(maximize_maps(self.model, layer, settings=settings, data=data))
-            self._keep_wanted(results[-1])
-        self.say("report: input images for the classes")
-        by_class = Settings(
-            "class", restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0
+            for preset in ("source", "class")
         )
-        return (
-            *results,
-            maximize_classes(self.model, settings=by_class, names=self.model.class_names),
-        )
+        data = self._references(names)
+        with self.bar("report") as progress:
+
+            def show(what: str) -> Callable[[int, int], None]:
+                return lambda done, total: progress(f"images for {what}", done, total)
+
+            maps = [
+                maximize_maps(
+                    self.model,
+                    layer,
+                    settings=by_map,
+                    data=data.get(layer),
+                    progress=show(f"the maps of {layer}"),
+                    kept=self.kept,
+                )
+                for layer in names
+            ]
+            for record in maps:
+                self._keep_wanted(record)
+            classes = maximize_classes(
+                self.model,
+                settings=by_class,
+                progress=show("the classes"),
+                names=self.model.class_names,
+                kept=self.kept,
+            )
+        return (*maps, classes)
+
+    def _references(self, layers: Sequence[str]) -> dict[str, Reference]:
+        """Return what the first training images reach in each layer; nothing without a data set."""
+        if self.dataset is None or not layers:
+            return {}
+        pixels = self._pixels()[:_COMPARED]
+        compared = references(self.model, layers, pixels, "given images", 1, self.kept)
+        return {reference.layer: reference for reference in compared}
 
     def _keep_wanted(self, record: MaximizationResult) -> None:
         """Keep the images that a layer's maps want, for pages that compute none."""
@@ -205,15 +234,18 @@ class _Sections:
             self.kept.write(WANTED, settings, content)
 
     def attributions(self) -> Explanation:
-        return explain(
-            self.model,
-            self.digits,
-            dataset=self.dataset,
-            verdict_digits=self.options.verdict_digits,
-            seed=self.options.seed,
-            kept=self.kept,
-            progress=lambda method, done, total: self.say(f"report: attribution, {method}"),
-        )
+        with self.bar("report") as progress:
+            return explain(
+                self.model,
+                self.digits,
+                dataset=self.dataset,
+                verdict_digits=self.options.verdict_digits,
+                seed=self.options.seed,
+                kept=self.kept,
+                progress=lambda method, done, total: progress(
+                    f"attribution, {method}", done, total
+                ),
+            )
 
     def _convolutions(self) -> tuple[str, ...]:
         layers = convolutions(self.model.network)

@@ -109,12 +109,18 @@ class Model:
         part: str = "test",
         data_root: str | Path | None = None,
     ) -> Records[TopImages]:
-        """Return the `k` images of the network's data set (``test`` or ``train``) that raise each map most."""
-        from ..inside.passes import batches, dataset_part
-        from ..inside.top_images import top_images
+        """Return the `k` images of the network's data set (``test`` or ``train``) that raise each map most.
+
+        What is kept of a layer is read (`lit_mnist.inside.kept`); what is computed is kept.
+        """
+        from ..inside.capture import select
+        from ..inside.kept import kept_results
+        from ..inside.passes import dataset_part
+        from ..inside.top_images import top_images_once
 
         pixels, _ = dataset_part(self, part, data_root)
-        ranked = top_images(self.network, batches(self, pixels), layers, k)
+        names = select(self.network, layers)
+        ranked = top_images_once(self, part, pixels, names, k, kept_results(self))
         return Records(replace(record, pixels=pixels, part=part) for record in ranked)
 
     def maximize(
@@ -122,12 +128,14 @@ class Model:
     ) -> MaximizationResult:
         """Return the images that raise `maps` (default: all maps or units) of `layer` most.
 
-        `settings` are those of `lit_mnist.maximize.Settings`: preset, restarts, steps, seed, ...
+        `settings` are those of `lit_mnist.maximize.Settings`: preset, restarts, steps, seed, ... What is kept
+        is read; what is computed is kept.
         """
+        from ..inside.kept import kept_results
         from ..maximize.maximization import Settings, default_preset, maximize_maps, target_kind
 
         settings.setdefault("preset", default_preset(target_kind(self.network, layer)))
-        return maximize_maps(self, layer, maps, Settings(**settings))
+        return maximize_maps(self, layer, maps, Settings(**settings), kept=kept_results(self))
 
     def explain(
         self,
@@ -139,13 +147,16 @@ class Model:
     ) -> Explanation:
         """Return which pixels made the network decide, by `methods`; `options` as in `lit_mnist.attribution.explain`.
 
-        Methods are judged on the network's data set where it is at hand, else on the given images.
+        Methods are judged on the network's data set where it is at hand, else on the given images. Verdicts that
+        are kept are read; those that are computed are kept.
         """
         from ..attribution.explanation import explain
+        from ..inside.kept import kept_results
 
         if "dataset" not in options:
             with suppress(DataError):
-                options["dataset"] = load_dataset(self.dataset, data_root)
+                options["dataset"] = load_dataset(self.dataset, data_root or self.data_root)
+        options.setdefault("kept", kept_results(self))
         return explain(self, self._images(images, data_root), methods, target, **options)
 
     def _images(self, names: Sequence[str | Path], data_root: str | Path | None) -> Images:

@@ -114,3 +114,24 @@ def test_single_files_and_folders_that_cannot_be_written_use_the_cache(
 
 def test_a_model_that_comes_from_no_file_keeps_nothing() -> None:
     assert k.kept_results(tiny_model()) is None
+
+
+def test_only_the_parts_that_are_missing_or_do_not_fit_are_computed(model: Model) -> None:
+    store = k.kept_results(model)
+    asked: list[list[str]] = []
+
+    def compute(parts: list[str]) -> dict[str, dict[str, int]]:
+        asked.append(parts)
+        return {part: {"length": len(part)} for part in parts}
+
+    settings = {part: {"part": part} for part in ("a", "bb", "ccc")}
+    some = {part: settings[part] for part in ("bb", "a")}
+    assert k.computed_once(store, "lengths", some, compute) == {
+        "bb": {"length": 2},
+        "a": {"length": 1},
+    }
+    every = k.computed_once(store, "lengths", settings, compute)
+    assert list(every) == ["a", "bb", "ccc"] and every["bb"] == {"length": 2}
+    k.computed_once(store, "lengths", settings, compute, lambda content: content["length"] != 1)
+    k.computed_once(None, "lengths", some, compute)
+    assert asked == [["bb", "a"], ["ccc"], ["a"], ["bb", "a"]]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from lit_mnist.data import DataError, Dataset
+from lit_mnist.data import DataError, Dataset, load_dataset
 from lit_mnist.errors import UserError
+from lit_mnist.inside import statistics as module
+from lit_mnist.inside.kept import kept_results
 from lit_mnist.inside.passes import batches, dataset_part
 from lit_mnist.inside.statistics import activation_statistics, random_pixels, silence
-from lit_mnist.runs.model import Model
+from lit_mnist.runs.model import Model, open_model, save_model
 from lit_mnist.spec import NetworkSpec
 from tests.networks import all_values, model_of, tiny_model
 
@@ -168,3 +172,24 @@ def test_what_cannot_work() -> None:
         5,
         3,
     )  # the digits, brought to the network's size
+
+
+def test_statistics_on_record_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(tiny_model(), tmp_path / "net.ckpt")
+    model = open_model(tmp_path / "net.ckpt")
+    kept = kept_results(model)
+    pixels = load_dataset("digits").test_images[:30]
+    layers = ["Conv2D_2", "Dense_1"]
+    expected = module.activation_statistics(model.network, batches(model, pixels), layers)
+    module.activation_statistics_once(model, "test", pixels, layers, kept)
+    monkeypatch.setattr(module, "activation_statistics", lambda *a: pytest.fail("computed again"))
+    again = module.activation_statistics_once(model, "test", pixels, layers, kept)
+    for one, other in zip(expected, again, strict=True):
+        assert (one.layer, one.images) == (other.layer, other.images)
+        for name in ("mean", "minimum", "maximum", "zeros"):
+            assert np.array_equal(getattr(one, name), getattr(other, name))
+    for others, names in ((pixels[:29], layers), (pixels, ["Conv2D_1"])):
+        with pytest.raises(pytest.fail.Exception):
+            module.activation_statistics_once(model, "test", others, names, kept)

@@ -78,7 +78,7 @@ def test_same_bits_whatever_is_asked_for_together(small: Model, preset: str) -> 
     stages = tuple(a.replace(stage, steps=6) for stage in stages)
     every = climb(
         small, stages, a.rows_for(range(8), 9)
-    )  # 72 rows: two chunks, the second one padded
+    )  # 72 rows: three chunks, the last one padded
     again = climb(small, stages, a.rows_for(range(8), 9))
     assert np.array_equal(every.images, again.images)
     few = climb(small, stages, a.rows_for([6, 1], 9))
@@ -270,11 +270,11 @@ def test_diversity_parts_the_restarts(small: Model) -> None:
         small, [a.Stage(o.ChannelMean("Conv_1") - 2.0 * o.Diversity(), 5)], a.rows_for(range(6), 5)
     )
     assert np.allclose(few.images, many.images[many.rows.targets == 0], atol=1e-5)
-    with pytest.raises(MaximizeError, match=f"restarts = {a.CHUNK + 1}"):
+    with pytest.raises(MaximizeError, match=f"restarts = {a.COUPLED + 1}"):
         climb(
             small,
             [a.Stage(o.ChannelMean("Conv_1") - o.Diversity(), 5)],
-            a.rows_for([5], a.CHUNK + 1),
+            a.rows_for([5], a.COUPLED + 1),
         )
 
 

@@ -16,7 +16,7 @@ from lit_mnist.inside.maps import answers, feature_maps, journey
 from lit_mnist.inside.passes import batches
 from lit_mnist.inside.top_images import top_images
 from lit_mnist.outcome import Records
-from lit_mnist.runs.model import Model
+from lit_mnist.runs.model import Model, open_model, save_model
 from tests.networks import tiny_model
 
 PNG = b"\x89PNG"
@@ -83,3 +83,28 @@ def test_other_records_show_themselves(model: Model) -> None:
     for record in (filters(model.network, "Conv2D_1"), journey(model, images)):
         assert record._repr_png_().startswith(PNG)
     assert isinstance(feature_maps(model, images, "Conv2D_1"), Records)
+
+
+def test_what_is_kept_with_a_run_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Top images, ascents and verdicts: computed by the first call, read by the second."""
+    save_model(tiny_model(), tmp_path / "run" / "checkpoints" / "best.ckpt")
+    (tmp_path / "run" / "config.yaml").write_text("seed: 1\n")
+    model = open_model(tmp_path / "run")
+
+    def calls() -> tuple:
+        return (
+            model.top_images("Conv2D_1", k=2)[0].peak.values,
+            model.maximize("Conv2D_1", [1], steps=2, restarts=1).ascent.images,
+            model.explain("test:3", methods="saliency", verdict_digits=3).attributions[0].verdicts,
+        )
+
+    first = calls()
+    for place in (
+        "inside.top_images.top_images",
+        "maximize.maximization.ascend",
+        "attribution.verdicts.judge",
+    ):
+        monkeypatch.setattr(f"lit_mnist.{place}", lambda *a, **o: pytest.fail("computed again"))
+    again = calls()
+    assert np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1])
+    assert first[2] == again[2] and len(first[2]) > 3

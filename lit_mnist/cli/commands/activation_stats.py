@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
 from ...outcome import Outcome
-from ..progress import progress
+from ..progress import note, progress
 from ..results import Results
 
 if TYPE_CHECKING:
@@ -45,8 +45,10 @@ def activation_stats(
     """
     from ...errors import UserError
     from ...figures.statistics import activation_statistics as draw
-    from ...inside.passes import batches, dataset_part
-    from ...inside.statistics import activation_statistics, silence
+    from ...inside.capture import select
+    from ...inside.kept import kept_results
+    from ...inside.passes import dataset_part
+    from ...inside.statistics import activation_statistics_once, silence
     from ...runs.model import open_model
 
     if attempts < 1:
@@ -54,9 +56,15 @@ def activation_stats(
     model = open_model(ckpt_path, root=data_root)
     results = Results("activation_stats", out, svg)
     pixels, _ = dataset_part(model, part)
-    inputs = batches(model, pixels, batch_size)
-    passed = progress(inputs, math.ceil(len(pixels) / batch_size), "images")
-    statistics = activation_statistics(model.network, passed, layer or "*")
+    statistics = activation_statistics_once(
+        model,
+        part,
+        pixels,
+        select(model.network, layer or "*"),
+        kept_results(model, note),
+        batch_size,
+        lambda inputs: progress(inputs, math.ceil(len(pixels) / batch_size), "images"),
+    )
     quiet = silence(model, statistics, attempts, seed)
     results.picture(draw(statistics, quiet, model.seed), "activation_stats")
     data = {

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 from ...outcome import Outcome
 from ..numbers import read_numbers
-from ..progress import step_bar
+from ..progress import note, step_bar
 from ..results import Results
 
 if TYPE_CHECKING:
+    from ...inside.kept import KeptResults
     from ...maximize.maximization import MaximizationResult
     from ...maximize.quality import Reference
     from ...runs.model import Model
@@ -69,6 +70,7 @@ def maximize(
             f"--classes {' '.join(classes)} together with a layer or maps; accepted: one of the two"
         )
     from ...inside.filters import last_convolution
+    from ...inside.kept import kept_results
     from ...maximize.maximization import (
         CLASSES,
         Settings,
@@ -94,23 +96,26 @@ def maximize(
         wake,
         _frames(recipe_name, steps) if animate else 6,
     )
+    kept = kept_results(model, note)
     if layer is None:
         chosen = read_numbers(classes, model.spec.units, "classes")
-        data = _reference(model, model.spec.output, compare, data_root)
+        data = _reference(model, model.spec.output, compare, data_root, kept)
         with step_bar() as progress:
-            result = maximize_classes(model, chosen, settings, data, progress)
+            result = maximize_classes(model, chosen, settings, data, progress, kept=kept)
     else:
         chosen = read_numbers(maps, target_count(model.network, layer), "maps")
-        data = _reference(model, layer, compare, data_root)
+        data = _reference(model, layer, compare, data_root, kept)
         with step_bar() as progress:
-            result = maximize_maps(model, layer, chosen, settings, data, progress)
+            result = maximize_maps(model, layer, chosen, settings, data, progress, kept)
     return _finish(model, results, result, animate, tensorboard)
 
 
-def _reference(model: Model, layer: str, compare: bool, root: str | None) -> Reference | None:
+def _reference(
+    model: Model, layer: str, compare: bool, root: str | None, kept: KeptResults | None
+) -> Reference | None:
     from ...maximize.quality import reference
 
-    return reference(model, layer, root=root) if compare else None
+    return reference(model, layer, root=root, kept=kept) if compare else None
 
 
 def _frames(preset: str, steps: int | None) -> tuple[int, ...]:

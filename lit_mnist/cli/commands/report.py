@@ -38,14 +38,14 @@ def report(
     from ...report.gather import SECTIONS, Options, gather
     from ...report.page import render
     from ...runs.model import open_model
-    from ..progress import progress
+    from ..progress import progress, work_bar
     from ..results import html_target
 
     options = Options(
         tuple(images or ()), tuple(leave_out or ()), k, steps, verdict_digits, seed, data_root
     )
     model = open_model(ckpt_path, root=data_root)
-    content = gather(model, options, progress, _say)
+    content = gather(model, options, progress, work_bar, _say)
     path = write_text(html_target("report", out, model.run), render(content))
     data = {
         "command": "report",
