@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..comparison.parity.verification import checked, verdict
+from ..comparison.parity.verification import checked, layer_record, verdict
 from ..keras_files import KerasFile
 from ..runs.model import Model
 
 if TYPE_CHECKING:
     from ..comparison.parity.converted import LayerErrors
+
+_ERRORS = ("largest_difference", "rounding")
 
 
 def record_of(
@@ -30,7 +32,7 @@ def record_of(
             "output_shape": info.output_shape,
             "parameters": info.parameters,
         }
-        | ({} if errors is None else {"largest_difference": errors.errors.get(info.name)})
+        | ({} if errors is None else layer_record(errors, info.name))
         for info in model.spec.table
     ]
     optimizer = (
@@ -61,7 +63,7 @@ def text_of(
 ) -> str:
     """Return the record as people read it."""
     head = ["layer", "type", "output shape", "parameters"] + (
-        [] if errors is None else ["largest difference"]
+        [] if errors is None else ["largest difference", "float32 rounding"]
     )
     rows = [
         [
@@ -70,12 +72,12 @@ def text_of(
             " x ".join(map(str, layer["output_shape"])),
             f"{layer['parameters']:,}",
         ]
-        + ([] if errors is None else [_number(layer["largest_difference"])])
+        + ([] if errors is None else [_number(layer[key]) for key in _ERRORS])
         for layer in record["layers"]
     ]
     rows.append(
         ["total", "", "", f"{record['parameters']:,}"]
-        + ([] if errors is None else [_number(record["verified"]["largest_difference"])])
+        + ([] if errors is None else [_number(record["verified"]["largest_difference"]), ""])
     )
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [

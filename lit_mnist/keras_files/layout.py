@@ -112,13 +112,20 @@ def _last(layer: KerasLayer, axis: Any) -> Any:
     return -1
 
 
+def _flattened_order(image: Shape) -> np.ndarray:
+    """Return where the values of a flattened (height, width, channels) image stand when its channels came first."""
+    height, width, channels = image
+    return np.arange(math.prod(image)).reshape(channels, height, width).transpose(1, 2, 0).ravel()
+
+
 class Turns:
     """How each weight of a file is turned into ours; by layer, since dense layers may follow flattened images."""
 
     def __init__(self, first: bool, backend: str | None) -> None:
         self.first = first
         self.flipped = backend == "theano"
-        self.orders: dict[str, np.ndarray] = {}
+        self.orders: dict[str, np.ndarray] = {}  # of the layers' inputs
+        self.outputs: dict[str, np.ndarray] = {}  # of the layers' outputs
         self._images: dict[
             str, Shape
         ] = {}  # nodes whose vectors are images flattened channels first
@@ -133,22 +140,22 @@ class Turns:
             and node.layer.config.get("data_format") != "channels_first"
         ):
             self._images[node.name] = shape
+            self.outputs[name] = _flattened_order(shape)
             return
         image = next(
             (self._images[source] for source in node.inputs if source in self._images), None
         )
         if image is None:
             return
-        height, width, channels = image
         if node.layer.kind in ("Dense", "BatchNormalization"):
-            numbers = np.arange(math.prod(image)).reshape(channels, height, width)
-            self.orders[name] = numbers.transpose(1, 2, 0).ravel()
+            self.orders[name] = _flattened_order(image)
         elif node.layer.kind not in _VALUE_BY_VALUE:
             raise KerasFileError(
                 f"{node.layer} on an image flattened with its channels first is not supported"
             )
         if node.layer.kind != "Dense":
             self._images[node.name] = image
+            self.outputs[name] = _flattened_order(image)
 
     def turned(self, name: str, array: np.ndarray) -> np.ndarray:
         """Return the file's array of weight ``layer/weight`` as ours."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from ..spec import NetworkSpec, Shape, Shared, SpecError
 from ..spec.weights import Weights, trainable_shapes
@@ -34,7 +35,8 @@ class KerasFile:
     `weights` are in the file's precision. `renamed` maps layer name -> name in the file, where the two
     differ; `frozen` are the layers whose weights training left alone (``trainable=False``); `notes` say in
     words whatever is not as in the file. `channels_first`: so the file's own images are; here they are channels
-    last, and so are the weights. `optimizer` is None where the file has
+    last, and so are the weights; `orders` says of flattened images where each value stands in the file. `moved`
+    are the layers that stand elsewhere here, to the same effect. `optimizer` is None where the file has
     no slots that could be read; `training` is the file's own record of loss, metrics and optimiser;
     `note` is what `write_keras` was given for its reader.
     """
@@ -51,6 +53,8 @@ class KerasFile:
     note: Mapping[str, Any] | None = None
     frozen: tuple[str, ...] = ()
     channels_first: bool = False
+    orders: Mapping[str, np.ndarray] = field(default_factory=dict)
+    moved: tuple[str, ...] = ()
 
 
 def read_keras(path: str | Path, network: str | Path | None = None) -> KerasFile:
@@ -96,6 +100,8 @@ def _read(container: Container, path: Path, config: Mapping[str, Any]) -> KerasF
         container.note,
         network.frozen,
         turns.first,
+        turns.outputs,
+        network.moved,
     )
 
 

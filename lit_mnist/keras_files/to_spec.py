@@ -22,6 +22,7 @@ class FileNetwork:
     """A file's network: its spec, the file's layers by their names here, what must be said, how weights turn.
 
     `renamed` maps layer -> its name in the file, where they differ; second calls count as layers there.
+    `moved` are the layers that stand elsewhere than in the file, so that their own outputs differ from its.
     """
 
     spec: NetworkSpec
@@ -29,6 +30,7 @@ class FileNetwork:
     renamed: Mapping[str, str]
     notes: tuple[str, ...]
     turns: Turns
+    moved: tuple[str, ...] = ()
 
     @property
     def frozen(self) -> tuple[str, ...]:
@@ -66,6 +68,7 @@ class _Building:
     notes: list[str] = field(default_factory=list)
     calls: dict[str, KerasLayer] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
+    moved: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         given = self.graph.input_shape
@@ -168,6 +171,7 @@ class _Building:
         if self._shape_of(before.name)[:2] != (1, 1):
             return answer
         self.layers[-2:] = [replace(last, inputs=before.inputs), replace(before, inputs=None)]
+        self.moved.append(last.name)
         self.notes.append(
             f"layer {last.name!r} stands before {before.name!r} here, which gives the same"
         )
@@ -199,4 +203,6 @@ class _Building:
         spec = NetworkSpec(tuple(self.layers), self.image, outputs=names)
         spec = replace(spec, layers=tuple(self._frozen(spec, layer) for layer in spec.layers))
         renamed = {new: name for name, new in self.names.items() if new != name}
-        return FileNetwork(spec, self.calls, renamed, tuple(self.notes), self.turns)
+        return FileNetwork(
+            spec, self.calls, renamed, tuple(self.notes), self.turns, tuple(self.moved)
+        )

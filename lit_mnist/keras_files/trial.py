@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import io
 import json
 import queue
 import subprocess
@@ -38,7 +39,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
+            encoding="utf-8",
         )
         self.answers: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
@@ -98,7 +99,7 @@ def _stop() -> None:
 
 
 def _serve() -> None:
-    for line in sys.stdin:
+    for line in io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8"):
         with contextlib.suppress(Exception), open_container(Path(json.loads(line))) as container:
             _touch(container.weights)
         print("read", flush=True)

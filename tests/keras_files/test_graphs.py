@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
@@ -176,3 +178,24 @@ def test_each_slot_belongs_to_the_weight_that_the_release_named(graphs: Path, na
                 and kind in key
             ]
             assert any(np.array_equal(group[key][()], array) for key in keys), weight
+
+
+@pytest.mark.keras
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(find_spec("tf_keras") is None, reason="needs the extra `keras`")
+@pytest.mark.parametrize("name", ["tf215_first.keras", "tf215_modern.keras"])
+def test_layers_are_compared_in_the_files_own_order(graphs: Path, name: str) -> None:
+    """Of the axes (channels first, also where flattened) and of layers (softmax before its flattening)."""
+    from lit_mnist.comparison.parity.converted import layer_errors
+
+    path = graphs / name
+    file = read_keras(path)
+    network = Network(file.spec).eval()
+    network.load_weights(file.weights)
+    images = some_images(file.spec.input_shape[2])
+    result = layer_errors(network, file, path, path, images)
+    assert result.loader.startswith("tf_keras") and result.independent and not result.differing
+    assert set(file.spec.names) - set(result.errors) == set(file.moved)
+    unaware = replace(file, orders={}, moved=())
+    flattened = ("flat", "drop", "vector") if "first" in name else ("flat",)
+    assert layer_errors(network, unaware, path, path, images).differing == flattened

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
 import warnings
@@ -14,20 +15,26 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...keras_files import KerasFile
 from ...network import Network, as_images
 from .torch_side import layer_outputs
+
+_ROUNDINGS = 10  # times what float32 does to the network itself; 2.4 at most was seen in 145 layers
+_LEAST = 2e-6  # of a layer's largest output: some layers happen to round to the same values
 
 
 @dataclass(frozen=True)
 class LayerErrors:
-    """Largest absolute difference by layer on `images` images, and Keras' largest output there.
+    """Largest absolute difference by layer on `images` images, and what explains it.
 
-    `loader` is the Keras that loaded `file`; `refusals` are the words of those that could not load the file
-    that was converted. Where none could, `file` is this program's own rewriting of it: `independent` is
-    False then, since a mistake in reading the file would be in both.
+    `rounding` is the largest difference of the network here, in float32, from itself in float64, and `largest`
+    Keras' largest output. `loader` is the Keras that loaded `file`; `refusals` are the words of those that could
+    not load the file that was converted. Where none could, `file` is this program's own rewriting of it:
+    `independent` is False then, since a mistake in reading the file would be in both.
     """
 
     errors: Mapping[str, float]
+    rounding: Mapping[str, float]
     largest: Mapping[str, float]
     file: Path
     images: int
@@ -35,28 +42,47 @@ class LayerErrors:
     refusals: Mapping[str, str]
     independent: bool
 
+    def limit(self, name: str) -> float:
+        """Return the largest difference of layer `name` that float32's rounding explains."""
+        rounding = self.rounding[name]
+        explained = _ROUNDINGS * rounding if np.isfinite(rounding) else 0.0
+        return max(explained, _LEAST * self.largest[name])
+
+    @property
+    def differing(self) -> tuple[str, ...]:
+        """The layers that differ by more than rounding explains, in the network's order."""
+        return tuple(name for name, error in self.errors.items() if not error <= self.limit(name))
+
+    @property
+    def largest_of_limit(self) -> float:
+        """The largest difference as a fraction of its limit."""
+        return max(error / max(self.limit(name), 1e-30) for name, error in self.errors.items())
+
 
 def layer_errors(
-    network: Network, path: Path, rewritten: Path, renamed: Mapping[str, str], images: np.ndarray
+    network: Network, file: KerasFile, path: Path, rewritten: Path, images: np.ndarray
 ) -> LayerErrors:
     """Compare every layer with Keras on standardised `images` (n, H, W, C).
 
     Keras 3 loads `path`, or else tf_keras (Keras 2) where installed; where both refuse it, Keras 3 loads
-    `rewritten`. `renamed` maps layer name -> name in the file. NaN on either side counts as infinitely
-    different. Needs the extra ``keras``.
+    `rewritten`. `file` says how the layers of `path` are called and ordered. NaN on either side counts as
+    infinitely different. Needs the extra ``keras``.
     """
     from keras_baseline.backend import quiet
 
     with quiet(), warnings.catch_warnings(action="ignore"):
-        loader, outputs, refusals = _reference(path, rewritten, images)
-    pairs = {
-        name: (ours, outputs[renamed.get(name, name)])
-        for name, ours in _layers(network, images).items()
-        if renamed.get(name, name) in outputs
-    }
+        loader, outputs, refusals = _reference(file, path, rewritten, images)
     loaded = loader not in refusals
+    skipped = file.moved if loaded else ()
+    pairs = {
+        name: (ours, outputs[file.renamed.get(name, name)])
+        for name, ours in _layers(network, images).items()
+        if file.renamed.get(name, name) in outputs and name not in skipped
+    }
+    exact = _layers(copy.deepcopy(network).double(), images)
     return LayerErrors(
         {name: _difference(*pair) for name, pair in pairs.items()},
+        {name: _difference(pair[0], exact[name]) for name, pair in pairs.items()},
         {name: float(np.abs(pair[1]).max()) for name, pair in pairs.items()},
         path if loaded else rewritten,
         len(images),
@@ -67,14 +93,17 @@ def layer_errors(
 
 
 def _reference(
-    path: Path, rewritten: Path, images: np.ndarray
+    file: KerasFile, path: Path, rewritten: Path, images: np.ndarray
 ) -> tuple[str, dict[str, np.ndarray], dict[str, str]]:
     """Return who loaded a file, each layer's output, and why others could not load `path`."""
     refusals: dict[str, str] = {}
     loaders = list(_loaders())
     for loader, keras in loaders:
         try:
-            return loader, _outputs(keras, path, images), refusals
+            if not file.channels_first:
+                return loader, _outputs(keras, path, images), refusals
+            outputs = _outputs(keras, path, images.transpose(0, 3, 1, 2))
+            return loader, _channels_last(file, outputs), refusals
         except (
             ValueError,
             TypeError,
@@ -102,16 +131,21 @@ def _loaders() -> Iterator[tuple[str, ModuleType]]:
 
 
 def _outputs(keras: ModuleType, path: Path, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Return every layer's output by its name in the file, channels last."""
+    """Return every layer's output by its name in the file."""
     model = keras.models.load_model(path, compile=False)
     model(
         _shaped(images, _input_shape(model)), training=False
     )  # builds a model whose file names no input's shape
-    first = _channels_first(model)
-    inputs = images.transpose(0, 3, 1, 2) if first else _shaped(images, _input_shape(model))
-    outputs = _layer_outputs(keras, model, [inputs])
+    return _layer_outputs(keras, model, [_shaped(images, _input_shape(model))])
+
+
+def _channels_last(file: KerasFile, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the outputs of a file whose images have their channels first in the order of `file.spec`."""
+    orders = {file.renamed.get(name, name): order for name, order in file.orders.items()}
     return {
-        name: np.moveaxis(array, 1, -1) if first and array.ndim == 4 else array
+        name: np.moveaxis(array, 1, -1)
+        if array.ndim == 4
+        else array[:, orders.get(name, slice(None))]
         for name, array in outputs.items()
     }
 
@@ -126,14 +160,6 @@ def _shaped(images: np.ndarray, shape: Sequence[int | None]) -> np.ndarray:
     if len(shape) == 3:
         return images[..., 0]
     return images.reshape(len(images), -1) if len(shape) == 2 else images
-
-
-def _channels_first(model: Any) -> bool:
-    return any(
-        getattr(layer, "data_format", None) == "channels_first"
-        and "Flatten" not in type(layer).__name__
-        for layer in model._flatten_layers()
-    )
 
 
 def _layer_outputs(
@@ -195,7 +221,8 @@ def _layers(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:
     outputs = layer_outputs(network, images)
     if network.spec.output_activation not in ("softmax", "sigmoid"):
         with torch.no_grad():
-            outputs[network.spec.output] = network(as_images(images)).numpy()
+            pixels = as_images(images).to(next(network.parameters()).dtype)
+            outputs[network.spec.output] = network(pixels).numpy()
     return outputs
 
 
