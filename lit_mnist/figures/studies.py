@@ -1,4 +1,4 @@
-"""Pictures of a study: a curve for one setting, a heat map for two, parallel coordinates and importances for more."""
+"""Pictures of studies: curves, heat maps, parallel coordinates, importances; kernels on photographs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from .canvas import REFERENCE, VALIDATION, colormap, new_figure
+from ..studies.kernels import Filtered, Resemblance
+from .canvas import (
+    GREY,
+    REFERENCE,
+    SIGNED,
+    VALIDATION,
+    colormap,
+    image_axes,
+    new_figure,
+    signed_range,
+)
 
 _MAP = "viridis"
 Rows = Sequence[Mapping[str, Any]]
@@ -196,3 +206,56 @@ def _is_logarithmic(values: Sequence[Any]) -> bool:
 
 def _label(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def filtered(grey: np.ndarray | None, results: Sequence[Filtered]) -> Figure:
+    """Draw a photograph, and for each kernel its weights, what it lets through, and that max-pooled, side by side.
+
+    Axes keep their numbers: pooling is seen to halve them.
+    """
+    height, width = results[0].response.shape
+    aspect = height / width
+    figure = new_figure(11.5, (len(results) + (grey is not None)) * (3.9 * aspect + 0.45) + 0.2)
+    rows = len(results) + (grey is not None)
+    axes = figure.subplots(rows, 3, width_ratios=(0.45, 1, 1), squeeze=False)
+    if grey is not None:
+        for place in axes[0]:
+            place.set_axis_off()
+        _photograph(axes[0, 1], grey, "photograph")
+    for line, each in zip(axes[rows - len(results) :], results, strict=True):
+        _kernel(line[0], each.kernel.weights, each.kernel.name)
+        _photograph(line[1], each.response, f"{each.kernel.name}, clipped to 0..255")
+        _photograph(line[2], each.pooled, "max-pooled")
+    return figure
+
+
+def resembling(
+    pairs: Sequence[tuple[Resemblance, Filtered, Filtered]], title: str | None = None
+) -> Figure:
+    """Draw learnt kernels beside the hand-made ones they resemble, and a photograph through both."""
+    height, width = pairs[0][1].response.shape
+    figure = new_figure(13, len(pairs) * (4.0 * height / width + 0.45) + 0.5, title)
+    axes = figure.subplots(len(pairs), 4, width_ratios=(0.4, 1, 0.4, 1), squeeze=False)
+    for line, (pair, learnt, hand_made) in zip(axes, pairs, strict=True):
+        _kernel(line[0], pair.learnt.weights, f"map {pair.map}")
+        _photograph(line[1], learnt.response, f"through {pair.learnt.name}, scaled")
+        _kernel(line[2], hand_made.kernel.weights, hand_made.kernel.name)
+        name = f"through {hand_made.kernel.name}: correlation {pair.correlation:.2f}"
+        _photograph(line[3], hand_made.response, name)
+    return figure
+
+
+def _kernel(axes: Axes, weights: np.ndarray, name: str) -> None:
+    low, high = signed_range(weights)
+    axes.imshow(weights, cmap=colormap(SIGNED), vmin=low, vmax=high)
+    for (y, x), value in np.ndenumerate(weights):
+        dark = abs(value) > 0.7 * high
+        colour = "white" if dark else "black"
+        axes.text(x, y, f"{value:.2g}", ha="center", va="center", fontsize=8, color=colour)
+    image_axes(axes).set_title(name if len(name) < 16 else "kernel", fontsize=9)
+
+
+def _photograph(axes: Axes, image: np.ndarray, name: str) -> None:
+    axes.imshow(image, cmap=GREY, vmin=0, vmax=255)
+    axes.tick_params(labelsize=7)
+    axes.set_title(f"{name}, {image.shape[1]} x {image.shape[0]}", fontsize=9)
