@@ -12,6 +12,7 @@ from jsonargparse import get_loader
 from lit_mnist.data import DataOptions
 from lit_mnist.errors import UserError, nearest
 from lit_mnist.spec import NetworkSpec
+from lit_mnist.spec.building import is_built_on
 from lit_mnist.spec.overrides import LAYERS, LayerValue, override_layers, parse_layer_key
 
 OPTIMIZERS = ("RMSprop", "SGD", "Adam", "Nadam", "Adamax")
@@ -37,7 +38,8 @@ _MODEL = (
     "weight_decay",
     "initial_weights",
     "cuda_graphs",
-)  # the last: ours alone, and the same weights either way
+    "run_frozen_once",
+)  # the last two: ours alone, and the same weights either way
 _DATA = (*(field.name for field in fields(DataOptions)), "batch_size", "eval_batch_size")
 # keys of the trainer that do not change what is computed, and values that say what Keras does anyway
 _INERT = (
@@ -133,6 +135,11 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, An
 def read_spec(config: Mapping[str, Any]) -> NetworkSpec:
     """Return the network of a configuration, whether or not Keras can train it."""
     network: Any = _section(config, "model").get("network")  # checked by the description itself
+    if is_built_on(network):
+        raise RecipeError(
+            f"model.network.from = {network['from']!r}: the Keras baseline builds on no file; accepted: a run's "
+            "config.yaml, which holds the whole network, with its initial_weights.safetensors"
+        )
     return NetworkSpec.from_dict(network)
 
 

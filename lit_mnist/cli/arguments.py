@@ -14,6 +14,7 @@ from jsonargparse import ArgumentParser
 
 from ..errors import UserError, nearest
 from ..files import parse_yaml, read_yaml
+from ..runs.pretrained import resolve
 from ..spec.overrides import LAYERS, LayerValue, override_layers, parse_layer_key
 from .messages import explain
 
@@ -95,8 +96,10 @@ def apply_layer_flags(
         changes.append(LayerValue(*parse_layer_key(option), parse_yaml(given, f"--{option}")))
     if not changes:
         return kept
-    network = override_layers(_network(configs, base, changes[0]), changes)
-    return [*kept, f"--model.network={json.dumps(network)}"]
+    network, weights = resolve(_network(configs, base, changes[0]))
+    network = override_layers(network, changes)
+    source = [] if weights is None else [f"--model.initial_weights={weights}"]
+    return [*source, *kept, f"--model.network={json.dumps(network)}"]
 
 
 def _network(configs: Sequence[str], base: Mapping[str, Any], change: LayerValue) -> Any:

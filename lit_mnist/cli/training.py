@@ -30,6 +30,7 @@ from ..errors import UserError  # noqa: E402
 from ..files import expand  # noqa: E402
 from ..outcome import Outcome  # noqa: E402
 from ..runs.model import Model  # noqa: E402
+from ..runs.pretrained import resolve  # noqa: E402
 from ..runs.resume import find_unfinished  # noqa: E402
 from ..runs.start import find_origin, unfinished_run  # noqa: E402
 from ..training import callbacks as cb  # noqa: E402
@@ -274,6 +275,8 @@ class Cli(LightningCLI):
                 entry.class_path
                 for entry in (callbacks if isinstance(callbacks, list) else [callbacks])
             )
+        if self.command == "fit":
+            self._resolve_network()
         self._dump_config()
         if self.origin:
             self.origin.refuse_contradictions(self.config_dump)
@@ -284,6 +287,11 @@ class Cli(LightningCLI):
             and not self.settings.trainer.fast_dev_run
         ):
             self._resume_unfinished()
+
+    def _resolve_network(self) -> None:
+        """Write out a network that builds on a file: what is recorded needs the file no more."""
+        model = self.settings.model
+        model.network, model.initial_weights = resolve(model.network, model.initial_weights)
 
     def _resume_unfinished(self) -> None:
         runs_dir = expand(self.settings.runs_dir)
@@ -311,7 +319,7 @@ class Cli(LightningCLI):
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; turn their errors into UserError."""
         try:
-            super().instantiate_classes()
+            self._instantiate()
         except UserError:
             raise
         except (
@@ -323,6 +331,18 @@ class Cli(LightningCLI):
             ImportError,
         ) as error:
             raise self._explained(error) from error
+
+    def _instantiate(self) -> None:
+        """Do as Lightning does, but leave initial weights alone where a checkpoint's take their place."""
+        whole = self.config
+        if self.origin and whole[self.command].model.get("initial_weights"):
+            self.config = whole.clone()
+            self.config[self.command].model.initial_weights = None
+        self.config_init = self.parser.instantiate_classes(self.config)
+        self.config = whole
+        self.datamodule = self._get(self.config_init, "data")
+        self.model = self._get(self.config_init, "model")
+        self.trainer = self.instantiate_trainer()
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Build the trainer with this program's loggers and callbacks."""
@@ -405,6 +425,8 @@ class Cli(LightningCLI):
         try:
             if self.keeps_run:
                 open_run(self.trainer, self.origin, self.settings.runs_dir, self.settings.name)
+            if self.model.start is not None and self.trainer.is_global_zero:
+                cb.say(self.model.start.text())
             began = time.perf_counter()
             self.trainer.fit(self.model, self.datamodule, ckpt_path=path, weights_only=True)
             seconds = {"fit_seconds": time.perf_counter() - began, "started": self.started}

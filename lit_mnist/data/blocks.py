@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from ..spec import INPUT
 from .augment import distort
 from .prepare import permutation
 from .resident import Resident
@@ -18,19 +19,29 @@ if TYPE_CHECKING:
 
 
 class Batch(NamedTuple):
-    """One optimiser step's images (n, C, H, W) and labels (n,); `total` counts all processes' images."""
+    """One optimiser step's images (n, C, H, W) and labels (n,); `total` counts all processes' images.
+
+    Where `start` names a layer, `images` are its values for the images.
+    """
 
     images: Tensor
     labels: Tensor
     total: int
+    start: str = INPUT
 
 
 class Block:
     """The batches of some successive steps, on the device; `first` is the first one's number in its epoch."""
 
     def __init__(
-        self, images: Tensor, labels: Tensor, sizes: list[tuple[int, int]], first: int = 0
+        self,
+        images: Tensor,
+        labels: Tensor,
+        sizes: list[tuple[int, int]],
+        first: int = 0,
+        start: str = INPUT,
     ) -> None:
+        self.start = start
         self.images = images
         self.labels = labels
         self.first = first
@@ -40,10 +51,11 @@ class Block:
         return len(self._sizes)
 
     def __iter__(self) -> Iterator[Batch]:
-        start = 0
+        place = 0
         for own, total in self._sizes:
-            yield Batch(self.images[start : start + own], self.labels[start : start + own], total)
-            start += own
+            part = slice(place, place + own)
+            yield Batch(self.images[part], self.labels[part], total, self.start)
+            place += own
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
@@ -88,6 +100,7 @@ class ShuffledBlock(Block):
         first: int,
         distortion: Distortion | None = None,
     ) -> None:
+        self.start = data.start
         self.data = data
         self.chosen = chosen
         self.distortion = distortion
@@ -106,7 +119,7 @@ class ShuffledBlock(Block):
         return self.data.labels[self.chosen]
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(Block(self.images, self.labels, self._sizes, self.first))
+        return iter(Block(self.images, self.labels, self._sizes, self.first, self.start))
 
     def gather(self, images: Tensor, labels: Tensor) -> None:
         """Write the images and labels into the given tensors, without a copy between."""
@@ -236,4 +249,5 @@ class EvaluationBlocks:
         for start in range(self.start, self.stop, self.batch_size):
             part = slice(start, min(start + self.batch_size, self.stop))
             size = part.stop - part.start
-            yield Block(self.data.take(part), self.data.labels[part], [(size, size)], start)
+            images = self.data.take(part)
+            yield Block(images, self.data.labels[part], [(size, size)], start, self.data.start)

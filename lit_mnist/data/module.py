@@ -14,6 +14,7 @@ from ..network import as_images
 from ..spec import NetworkSpec
 from .augment import Augmentation
 from .blocks import Batch, Block, EvaluationBlocks, TrainingBlocks
+from .features import Features
 from .idx import DataError
 from .options import DataOptions
 from .prepare import Prepared, prepare
@@ -226,7 +227,28 @@ class MNISTDataModule(L.LightningDataModule):
         return torch.float32 if parameter is None else parameter.dtype
 
     def _on_device(self, part: str) -> Resident:
+        """Return a part's images on the device, or, in a fit, what the network's resting layers make of them."""
         device = self._attached.strategy.root_device
-        if part not in self._resident or self._resident[part].device != device:
-            self._resident[part] = resident(getattr(self.prepared, part), device, self._dtype())
-        return self._resident[part]
+        start = self._resting(part)
+        key = f"{part}/{start}"
+        if key not in self._resident or self._resident[key].device != device:
+            images = resident(getattr(self.prepared, part), device, self._dtype())
+            self._resident[key] = images if start is None else self._features(images, start)
+        return self._resident[key]
+
+    def _resting(self, part: str) -> str | None:
+        """Return the layer whose values take the images' place; None where images are distorted or nothing rests."""
+        fitting = self._attached.state.fn == "fit"
+        distorted = part == "train" and bool(self.augment)
+        return (
+            getattr(self._attached.lightning_module, "resting_value", None)
+            if (fitting and not distorted)
+            else None
+        )
+
+    def _features(self, images: Resident, start: str) -> Features:
+        module = self._attached.lightning_module
+        with self._attached.precision_plugin.forward_context():
+            return Features(
+                images, start, module.resting_values, self.batch_size, self.options.memory_fraction
+            )

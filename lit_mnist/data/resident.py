@@ -7,11 +7,14 @@ import torch
 from torch import Tensor
 
 from ..network import as_images
+from ..spec import INPUT
 from .prepare import LazyImages, Part
 
 
 class Resident:
     """One part of the data, standardised, on one device, in the network's precision."""
+
+    start = INPUT  # of what `take` gives the values: the network's input
 
     def __init__(
         self, part: Part, device: torch.device, dtype: torch.dtype = torch.float32

@@ -10,6 +10,7 @@ from ..keras_files import KerasFile, read_keras, read_weights
 from ..keras_files.content import is_keras
 from ..keras_files.network_file import keras_config
 from ..network import Network
+from ..runs.configured import spec_of_config
 from ..runs.model import (
     KERAS_SUFFIXES,
     Model,
@@ -21,7 +22,6 @@ from ..runs.model import (
     run_checkpoint,
 )
 from ..runs.state_dicts import named_weights
-from ..spec.configured import spec_of_config
 
 
 @dataclass(frozen=True)

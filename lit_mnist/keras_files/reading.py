@@ -57,31 +57,40 @@ class KerasFile:
     moved: tuple[str, ...] = ()
 
 
-def read_keras(path: str | Path, network: str | Path | None = None) -> KerasFile:
+def read_keras(
+    path: str | Path, network: str | Path | None = None, headless: bool = False
+) -> KerasFile:
     """Read a `.keras` archive, or an HDF5 file of Keras 2.0 to 3.15, by its content, whatever its ending.
 
     `network` is a file of model.to_json() or to_yaml() for weights alone; without it, one that fits is looked
-    for in the same folder. A description itself is read with the weights beside it. Nothing from the file is
+    for in the same folder. `headless`: a network may end in images, to which a global pool is added. A
+    description itself is read with the weights beside it. Nothing from the file is
     executed, nothing outside these files is opened, and nothing larger than what the file stores is allocated.
     Raises KerasFileError naming the file and the reason: damage, a layer without counterpart, or weights that
     contradict the configuration.
     """
     path = Path(path)
     if network is None and keras_config(path) is not None:
-        return read_keras(_weights_beside(path), path)
+        return read_keras(_weights_beside(path), path, headless)
     with reading(path), opened(path) as container:
         if network is not None:
             return _with_network(
-                container, path, network_config(Path(network)), f"the network is that of {network}"
+                container,
+                path,
+                network_config(Path(network)),
+                f"the network is that of {network}",
+                headless,
             )
         if container.config is not None:
-            return _read(container, path, container.config)
+            return _read(container, path, container.config, headless)
         return _with_network_beside(container, path)
 
 
-def _read(container: Container, path: Path, config: Mapping[str, Any]) -> KerasFile:
+def _read(
+    container: Container, path: Path, config: Mapping[str, Any], headless: bool = False
+) -> KerasFile:
     graph = read_graph(config, SUPPORTED, RANDOM)
-    network = describe(graph, container.keras_version, text(container.weights, "backend"))
+    network = describe(graph, container.keras_version, text(container.weights, "backend"), headless)
     turns = network.turns
     weights = turns.all_turned(
         _weights(container.weights, network.spec, graph.layers, network.layers)
@@ -106,9 +115,9 @@ def _read(container: Container, path: Path, config: Mapping[str, Any]) -> KerasF
 
 
 def _with_network(
-    container: Container, path: Path, config: Mapping[str, Any], note: str
+    container: Container, path: Path, config: Mapping[str, Any], note: str, headless: bool = False
 ) -> KerasFile:
-    file = _read(container, path, config)
+    file = _read(container, path, config, headless)
     return replace(file, notes=(note, *file.notes))
 
 

@@ -42,10 +42,17 @@ class FileNetwork:
         )
 
 
-def describe(graph: Graph, keras_version: str | None, backend: str | None) -> FileNetwork:
-    """Return the network of a graph; raise KerasFileError or SpecError, by name, for what has no counterpart."""
+def describe(
+    graph: Graph, keras_version: str | None, backend: str | None, headless: bool = False
+) -> FileNetwork:
+    """Return the network of a graph; raise KerasFileError or SpecError, by name, for what has no counterpart.
+
+    A `headless` network may end in images (Keras' ``include_top=False``): a global pool is added to their end.
+    """
     first = is_channels_first(graph)
-    building = _Building(graph, Turns(first, backend), _before_keras_3(graph, keras_version))
+    building = _Building(
+        graph, Turns(first, backend), _before_keras_3(graph, keras_version), headless
+    )
     for node in graph.nodes:
         building.add(node)
     return building.finished()
@@ -64,6 +71,7 @@ class _Building:
     graph: Graph
     turns: Turns
     keras_2: bool
+    headless: bool = False
     layers: list[Layer] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     calls: dict[str, KerasLayer] = field(default_factory=dict)
@@ -177,6 +185,13 @@ class _Building:
         )
         return before.name
 
+    def _pooled(self) -> str:
+        """Add a global pool to the first output and return its name."""
+        value = self.graph.outputs[0]
+        name = list(layer_names([*self.names.values(), "pooled"]).values())[-1]
+        self._append({"type": "global_pool", "name": name}, name, [value], name)
+        return name
+
     def _frozen(self, spec: NetworkSpec, layer: Layer) -> Layer:
         call = self.calls.get(layer.name)
         rests = call is not None and not call.trainable and spec[layer.name].weights
@@ -191,6 +206,8 @@ class _Building:
         vectors = [
             self.values[value] for value in self.graph.outputs if len(self.shapes[value]) == 1
         ]
+        if self.headless and not vectors:
+            outputs = vectors = [self._pooled()]
         answer = vectors[0] if vectors else outputs[0]
         kept = (answer, *(name for name in outputs if name != answer))
         if len(kept) > 1:

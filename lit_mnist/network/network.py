@@ -59,10 +59,17 @@ class Network(nn.Module):
             "torch.export.export(network, (images,))"
         )
 
-    def layer_values(self, x: Tensor, *names: str) -> dict[str, Tensor]:
-        """Return the named layers' values, by one pass through the layers that they need."""
-        values = {s.INPUT: x}
-        for step in self.spec.plan(*names):
+    def logits_from(self, start: str, x: Tensor) -> Tensor:
+        """Return the logits for the value `x` of layer `start`; of the network's input: those of images."""
+        if start == s.INPUT:
+            return self(x)
+        logits = self.layer_values(x, self.spec.output, start=start)[self.spec.output]
+        return logits if self.spec.inner_probabilities is None else self._logits(logits)
+
+    def layer_values(self, x: Tensor, *names: str, start: str = s.INPUT) -> dict[str, Tensor]:
+        """Return the named layers' values, by one pass from `start`'s value `x` through the layers that they need."""
+        values = {start: x}
+        for step in self.spec.plan(*names, start=start):
             values[step.name] = getattr(self, step.name)(
                 *[values[source] for source in step.inputs]
             )
@@ -70,14 +77,15 @@ class Network(nn.Module):
                 del values[done]
         return values
 
-    def training_logits(self, x: Tensor) -> Tensor:
+    def training_logits(self, x: Tensor, start: str = s.INPUT) -> Tensor:
         """Return the same logits as `forward`, with each max-pool moved before its convolution's activation.
 
         Maximum and a rising activation commute, so the activation works on a quarter of the values.
-        For training steps only: named layers are not called as modules, so hooks do not fire.
+        For training steps only: named layers are not called as modules, so hooks do not fire. `x` is the
+        value of `start`.
         """
-        values = {s.INPUT: x}
-        for step, modules in self._training_steps():
+        values = {start: x}
+        for step, modules in self._training_steps(start):
             x = modules[0](*[values[source] for source in step.inputs])
             for module in modules[1:]:
                 x = module(x)
@@ -92,9 +100,9 @@ class Network(nn.Module):
             return probabilities.logit(eps=1e-7)
         return probabilities.clamp(1e-7, 1 - 1e-7).log()
 
-    def _training_steps(self) -> Iterator[tuple[s.Step, Sequence[nn.Module]]]:
+    def _training_steps(self, start: str) -> Iterator[tuple[s.Step, Sequence[nn.Module]]]:
         deferred: dict[str, nn.Module] = {}
-        for step in self.spec.plan(self.spec.output):
+        for step in self.spec.plan(self.spec.output, start=start):
             module = getattr(self, step.name)
             follower = self.pool_after.get(step.name)
             if follower is not None:

@@ -39,6 +39,7 @@ _FREE = {
     "data.on_damaged",
     "model.initial_weights",
     "model.cuda_graphs",
+    "model.run_frozen_once",
 }
 _PRECISION = "trainer.precision"
 _PLACES = ("default_root_dir", "logger")

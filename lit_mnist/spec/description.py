@@ -15,6 +15,7 @@ from .freezing import freeze
 from .layer import INPUT, Layer, Shape, SpecError
 from .layers import SAME_VALUES, Shared
 from .names import is_layer_name
+from .resting import resting_value
 from .serialize import frozen, layer_from_dict, without_defaults
 from .table import LayerInfo, walk
 from .wiring import Step
@@ -160,11 +161,18 @@ class NetworkSpec:
             raise SpecError(f"no output {name!r} in this network; {nearest(name, self.kept)}")
         return replace(self, outputs=(name, *(other for other in self.kept if other != name)))
 
-    def plan(self, *names: str) -> tuple[Step, ...]:
-        """Return the steps of a pass that gives the named layers' values; raise SpecError for an unknown one."""
-        if names not in self._plans:
-            self._plans[names] = wiring.plan(self.sources, [self[name].name for name in names])
-        return self._plans[names]
+    def plan(self, *names: str, start: str = INPUT) -> tuple[Step, ...]:
+        """Return the steps of a pass from `start`'s value to the named layers'; raise SpecError for an unknown one."""
+        key = (start, *names)
+        if key not in self._plans:
+            wanted = [self[name].name for name in names]
+            self._plans[key] = wiring.plan(self.sources, wanted, start)
+        return self._plans[key]
+
+    @cached_property
+    def resting_value(self) -> str | None:
+        """Name of the value up to which training changes nothing; see `lit_mnist.spec.resting`."""
+        return resting_value(self)
 
     @cached_property
     def _plans(self) -> dict[tuple[str, ...], tuple[Step, ...]]:

@@ -10,7 +10,7 @@ _RESERVED = frozenset(
     """
     T_destination activity_layers add_module apply bfloat16 buffers call_super_init children compile
     cpu cuda double dump_patches eval extra_repr float forward get_buffer get_extra_state
-    get_parameter get_submodule half ipu load_state_dict layer_values load_weights module_of modules
+    get_parameter get_submodule half ipu load_state_dict layer_values load_weights logits_from module_of modules
     mtia named_buffers named_children named_modules named_parameters named_weights names parameters pool_after
     probabilities register_backward_hook register_buffer register_forward_hook
     register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook

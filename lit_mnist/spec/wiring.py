@@ -74,15 +74,16 @@ def _check_count(layer: Layer, inputs: tuple[str, ...]) -> None:
     )
 
 
-def needed(sources: Sources, outputs: Collection[str]) -> set[str]:
-    """Return the layers that the `outputs` depend on, themselves among them."""
+def needed(sources: Sources, outputs: Collection[str], start: str = INPUT) -> set[str]:
+    """Return the layers that the `outputs` depend on, themselves among them, where the value of `start` is given."""
     result = set()
-    left = [name for name in outputs if name != INPUT]
+    given = (INPUT, start)
+    left = [name for name in outputs if name not in given]
     while left:
         name = left.pop()
         if name not in result:
             result.add(name)
-            left += [source for source in sources[name] if source != INPUT]
+            left += [source for source in sources[name] if source not in given]
     return result
 
 
@@ -97,9 +98,9 @@ def check_used(sources: Sources, outputs: Sequence[str]) -> None:
             )
 
 
-def plan(sources: Sources, outputs: Sequence[str]) -> tuple[Step, ...]:
-    """Return the steps that give the `outputs`, in order; values of no further use are named at their last."""
-    used = needed(sources, outputs)
+def plan(sources: Sources, outputs: Sequence[str], start: str = INPUT) -> tuple[Step, ...]:
+    """Return the steps from `start` to the `outputs`, in order; values of no further use are named at their last."""
+    used = needed(sources, outputs, start)
     steps = [(name, inputs) for name, inputs in sources.items() if name in used]
     last: dict[str, str] = {}
     for name, inputs in steps:

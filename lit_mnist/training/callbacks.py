@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
 
 from ..errors import UserError
+from ..files import write_text
 from ..runs.lock import Lock
 from ..runs.model import RECORD
 from .initial import save_initial_weights
@@ -227,6 +228,9 @@ class RunRecord(Callback):
         folder = run_folder(trainer)
         if folder and trainer.is_global_zero and trainer.global_step == 0:
             save_initial_weights(pl_module.network, Path(folder) / "initial_weights.safetensors")
+            if pl_module.start is not None:
+                table = pl_module.start.text(listed=None)
+                write_text(Path(folder) / "initial_weights.txt", table + "\n")
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict) -> None:
         """Add the configuration; the module adds what opening the checkpoint takes."""

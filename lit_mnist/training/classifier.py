@@ -13,7 +13,10 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 from ..data.module import Block
+from ..errors import UserError
 from ..network import Network
+from ..network.modes import evaluation_mode
+from ..runs.pretrained import resolve
 from ..spec import NetworkSpec
 from .averaging import Average
 from .callbacks import say
@@ -29,7 +32,7 @@ from .gradients import (
     settings_of,
     withhold_settings,
 )
-from .initial import load_initial_weights
+from .initial import Start, load_initial_weights
 from .lightning_internals import attributes, bypass_ddp, count_logged_steps, count_steps
 from .nan_watch import FiniteWatch
 from .optimizers import RMSprop
@@ -53,7 +56,8 @@ class LitClassifier(L.LightningModule):
     `gradient_clip_val`, `gradient_clip_algorithm` and `accumulate_grad_batches` are followed within the step.
 
     Args:
-        network: the network: input_shape, initializer and a list of layers (see docs/train.md).
+        network: the network: input_shape, initializer and a list of layers (see docs/train.md); or what it builds
+            on: from (a Keras file, a run, a checkpoint), cut, then, frozen (see docs/transfer.md).
         optimizer: one of lit_mnist.training.optimizers (Keras' rules) or any torch.optim class.
         schedule: learning rate by optimiser step, one of lit_mnist.training.schedules; or a class of
             torch.optim.lr_scheduler; null keeps the optimiser's own.
@@ -62,7 +66,10 @@ class LitClassifier(L.LightningModule):
         weight_decay: decoupled decay of kernels (biases excluded), for optimisers that decouple it.
         label_smoothing: fraction of the label spread over all classes.
         average_decay: decay of a moving average of the weights, which evaluation and checkpoints then use.
-        initial_weights: a .safetensors file to start from instead of drawing weights.
+        initial_weights: a Keras file, run, checkpoint or .safetensors file whose layers' weights are taken over by
+            name instead of being drawn.
+        run_frozen_once: run the frozen first layers once over images that nothing distorts, and keep what they give;
+            false runs them in every pass.
         seed: seed of the initial weights.
         cuda_graphs: replay blocks of steps as CUDA graphs: auto (on a GPU, saying so where it cannot be), true
             (an error where it cannot be), false. The weights are the same bits either way.
@@ -78,6 +85,7 @@ class LitClassifier(L.LightningModule):
         label_smoothing: float = 0.0,
         average_decay: float | None = None,
         initial_weights: str | None = None,
+        run_frozen_once: bool = True,
         seed: int = 1,
         cuda_graphs: bool | Literal["auto"] = "auto",
     ) -> None:
@@ -88,16 +96,19 @@ class LitClassifier(L.LightningModule):
             average_decay=(average_decay or 0.0, 0, 1),
         )
         self.automatic_optimization = False
+        network, initial_weights = resolve(network, initial_weights)
         spec = network if isinstance(network, NetworkSpec) else NetworkSpec.from_dict(network)
         self.network = Network(spec, seed)
+        self.start: Start | None = None
         if initial_weights is not None:
-            load_initial_weights(self.network, initial_weights)
+            self.start = load_initial_weights(self.network, initial_weights)
         self.optimizer_callable = optimizer
         self.schedule = schedule
         self.seed = seed
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
         self.cuda_graphs = cuda_graphs
+        self.run_frozen_once = run_frozen_once
         self.rates = RunRates(schedule, schedule_interval)
         self.average = Average(self.network, average_decay) if average_decay else None
         self.example_input_array = torch.zeros(1, spec.input_shape[2], *spec.input_shape[:2])
@@ -115,6 +126,19 @@ class LitClassifier(L.LightningModule):
     def spec(self) -> NetworkSpec:
         """The network's description."""
         return self.network.spec
+
+    @property
+    def resting_value(self) -> str | None:
+        """Name of the layer whose values training may keep in place of images; None where there is none."""
+        return self.spec.resting_value if self.run_frozen_once else None
+
+    def resting_values(self, images: Tensor) -> Tensor:
+        """Return what the layers up to `resting_value` make of images (N, C, H, W): the same in every epoch."""
+        name = self.resting_value
+        if name is None:
+            raise UserError("no layer of this network rests in training")
+        with evaluation_mode(self.network), torch.no_grad():
+            return self.network.layer_values(images, name)[name]
 
     def forward(self, images: Tensor) -> Tensor:  # (N, C, H, W) -> (N, classes)
         return self.network(images)

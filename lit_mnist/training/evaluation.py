@@ -38,7 +38,7 @@ class Evaluation(nn.Module):
     def add(self, network: Network, block: Block) -> None:
         """Evaluate a block of batches."""
         for batch, size in zip(block, block.sizes, strict=True):
-            logits = network(batch.images).float()
+            logits = network.logits_from(batch.start, batch.images).float()
             self._results.append(
                 StepResult(
                     data_loss(network, logits, batch.labels),

@@ -1,21 +1,65 @@
-"""Initial weights as a file: written with every run, and read to start another from the same point."""
+"""Initial weights as a file: written with every run, and taken over by layer name to start another."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+import numpy as np
+from safetensors.numpy import save
 
 from ..errors import UserError
-from ..files import expand, write_bytes
+from ..files import write_bytes
 from ..network import Network
-from ..spec import SpecError
+from ..runs.pretrained import source_weights
+from ..spec.weights import Weights
+
+_LISTED = 4  # layers of one kind that a message names
 
 
 class WeightsError(UserError):
-    """A weights file that cannot be used."""
+    """Weights that cannot be started from."""
+
+
+@dataclass(frozen=True)
+class LayerStart:
+    """What became of one layer: taken over, drawn anew, or left in the file; `why` says the last two's reason."""
+
+    layer: str
+    parameters: int
+    outcome: str  # taken, drawn, left
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Which layers' weights were taken from `source`."""
+
+    source: str
+    layers: tuple[LayerStart, ...]
+
+    def of(self, outcome: str) -> list[LayerStart]:
+        """Return the layers of one outcome."""
+        return [layer for layer in self.layers if layer.outcome == outcome]
+
+    def text(self, listed: int | None = _LISTED) -> str:
+        """Return the table; of each outcome at most `listed` layers by name (None: all)."""
+        lines = [f"initial weights from {self.source}:"]
+        for outcome in ("taken", "drawn", "left"):
+            layers = self.of(outcome)
+            if layers:
+                total = sum(layer.parameters for layer in layers)
+                lines.append(f"  {outcome}: {len(layers)} layers, {total:,} parameters")
+                lines += [f"    {_line(layer)}" for layer in layers[:listed]]
+                if listed is not None and len(layers) > listed:
+                    lines.append(f"    and {len(layers) - listed} more")
+        return "\n".join(lines)
+
+
+def _line(layer: LayerStart) -> str:
+    return f"{layer.layer}  {layer.parameters:,}" + (f"  ({layer.why})" if layer.why else "")
 
 
 def save_initial_weights(network: Network, path: Path) -> None:
@@ -23,18 +67,69 @@ def save_initial_weights(network: Network, path: Path) -> None:
     write_bytes(path, save(network.named_weights(), {"spec": json.dumps(network.spec.to_dict())}))
 
 
-def load_initial_weights(network: Network, path: str | Path) -> None:
-    """Load weights written by `save_initial_weights`; raise WeightsError naming file and reason."""
-    try:
-        weights = load(expand(path).read_bytes())
-    except OSError as error:
+def load_initial_weights(network: Network, source: str | Path) -> Start:
+    """Take weights over by layer name from a Keras file, a run, a checkpoint, safetensors or an application.
+
+    Layers that the source lacks keep the weights that were drawn. Raises UserError where a layer's shapes differ,
+    where it lacks a layer that is frozen, and where no layer is taken.
+    """
+    weights = _by_layer(source_weights(source))
+    own = _by_layer(network.named_weights())
+    start = Start(str(source), tuple(_layers(network, own, weights, str(source))))
+    if not start.of("taken"):
         raise WeightsError(
-            f"model.initial_weights = {str(path)!r}: cannot be read ({error.strerror}); "
-            "accepted: an initial_weights.safetensors of another run"
-        ) from error
-    except (SafetensorError, ValueError) as error:
-        raise WeightsError(f"{path}: not a safetensors file ({error})") from error
-    try:
-        network.load_weights(weights)
-    except SpecError as error:
-        raise WeightsError(f"{path}: does not fit the network: {error}") from error
+            f"{source}: has none of this network's layers ({', '.join(own)}); it has "
+            f"{', '.join(weights) or 'none with weights'}"
+        )
+    names = [layer.layer for layer in start.of("taken")]
+    taken = {f"{name}/{key}": array for name in names for key, array in weights[name].items()}
+    network.load_weights(network.named_weights() | taken)
+    return start
+
+
+def _layers(
+    network: Network,
+    own: Mapping[str, Weights],
+    weights: Mapping[str, Weights],
+    source: str,
+) -> Iterator[LayerStart]:
+    for name, arrays in own.items():
+        if name in weights:
+            _check_shapes(name, arrays, weights[name], source)
+            yield LayerStart(name, _size(arrays), "taken")
+        elif network.spec.layer(name).trainable:
+            yield LayerStart(name, _size(arrays), "drawn", "the source has no layer of that name")
+        else:
+            raise WeightsError(
+                f"{source}: lacks layer {name!r}, which is frozen (trainable = False) and would stay as drawn; "
+                f"it has {', '.join(weights)}; accepted: a source that has it, or trainable: true"
+            )
+    for name, arrays in weights.items():
+        if name not in own:
+            yield LayerStart(name, _size(arrays), "left", "this network has no layer of that name")
+
+
+def _check_shapes(name: str, own: Weights, given: Weights, source: str) -> None:
+    here = {key: array.shape for key, array in own.items()}
+    there = {key: array.shape for key, array in given.items()}
+    if here != there:
+        raise WeightsError(
+            f"{source}: layer {name!r} has weights {_shapes(there)}, this network's has {_shapes(here)}; "
+            "accepted: the same shapes, or another name for the layer, which is then drawn anew"
+        )
+
+
+def _shapes(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{key} {' x '.join(map(str, shape))}" for key, shape in shapes.items())
+
+
+def _by_layer(weights: Weights) -> dict[str, Weights]:
+    result: dict[str, Weights] = {}
+    for name, array in weights.items():
+        layer, _, key = name.partition("/")
+        result.setdefault(layer, {})[key] = np.asarray(array)
+    return result
+
+
+def _size(arrays: Weights) -> int:
+    return sum(array.size for array in arrays.values())

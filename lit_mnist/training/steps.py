@@ -81,7 +81,7 @@ class Step:
         self, images: Tensor, labels: Tensor, batch: Batch, first: bool
     ) -> tuple[Tensor, Tensor | None, Tensor]:
         """Forward and backward of some of a batch's images."""
-        logits = self.network.training_logits(images)
+        logits = self.network.training_logits(images, batch.start)
         loss = self.loss(self.network, logits, labels, self.label_smoothing, batch.total)
         extra = self._penalty(len(labels), len(batch.labels), first)
         self.backward(loss if extra is None else loss + extra / self.world)

@@ -16,8 +16,8 @@ import torch
 from lit_mnist.data import Standardizer
 from lit_mnist.export.module import torch_code
 from lit_mnist.keras_files import write_keras
+from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.runs.model import Model
-from lit_mnist.spec.configured import spec_of_config
 from tests.conftest import ROOT, Run
 from tests.networks import model_of, tiny_model
 

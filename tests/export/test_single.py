@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lit_mnist.spec.configured import spec_of_config
 
 from lit_mnist.data import Standardizer
 from lit_mnist.errors import UserError
 from lit_mnist.export.single import write_single
 from lit_mnist.runs.model import Model, open_model, save_model
 from lit_mnist.spec import NetworkSpec
-from lit_mnist.spec.configured import spec_of_config
 from tests.conftest import CONFIGS, ROOT, Run
 from tests.export.test_module import SHAPES, shaken
 from tests.networks import tiny_model

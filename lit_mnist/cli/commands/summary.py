@@ -7,8 +7,8 @@ from pathlib import Path
 from ...errors import UserError
 from ...files import write_text
 from ...outcome import Outcome
+from ...runs.configured import spec_of_config
 from ...spec import LayerInfo, NetworkSpec
-from ...spec.configured import spec_of_config
 
 _HEAD = ("layer", "type", "output shape", "parameters", "MACs", "receptive field", "stride")
 

@@ -99,7 +99,7 @@ class GraphRunner(BlockRunner):
             )
             for group in self.step.optimizer.param_groups
         )
-        return block.sizes, settings
+        return block.sizes, block.start, settings
 
     def _record(self, form: Any, block: Block) -> Recording | None:
         if self._capture is None:
@@ -127,7 +127,7 @@ class GraphRunner(BlockRunner):
                 labels = block.labels
                 for own, total in dict.fromkeys(block.sizes):
                     twice = torch.cat([images[:own]] * 2), torch.cat([labels[:own]] * 2)
-                    rehearsal(Block(*twice, [(own, total)] * 2), 0)
+                    rehearsal(Block(*twice, [(own, total)] * 2, start=block.start), 0)
         return step.optimizer
 
 
@@ -146,6 +146,7 @@ class Recording:
         )
         self._step = step
         self._sizes = block.sizes
+        self._start = block.start
         self._scheduled = scheduled
         step_weights(block.sizes, device)  # kept from here on: a capture cannot copy from the host
         step.optimizer.zero_grad()
@@ -157,7 +158,7 @@ class Recording:
         self._table.copy_(table, non_blocking=True)
 
     def _run(self) -> None:
-        batches = Block(self._images, self._labels, list(self._sizes))
+        batches = Block(self._images, self._labels, list(self._sizes), start=self._start)
         table = self._table
         count = len(self._sizes)
         rates = table[0].unbind() if self._scheduled else [None] * count

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..files import read_yaml
-from .description import NetworkSpec
+from ..spec import NetworkSpec
+from .pretrained import resolve
 
 
 def spec_of_config(path: Path) -> NetworkSpec:
@@ -18,4 +19,4 @@ def spec_of_config(path: Path) -> NetworkSpec:
         raise UserError(
             f"--config {path}: has no network; accepted: a file with the key model.network"
         ) from error
-    return NetworkSpec.from_dict(network)
+    return NetworkSpec.from_dict(resolve(network)[0])
