@@ -18,6 +18,8 @@ _ARGUMENTS = (
     "--disable-dev-shm-usage",
     "--disable-background-networking",
     "--hide-scrollbars",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 )
 
 

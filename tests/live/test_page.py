@@ -1,0 +1,371 @@
+"""The live page in a real headless Chromium, through its own controls."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lit_mnist.attribution.methods import make_setting
+from lit_mnist.attribution.perturbation import Occlusion
+from lit_mnist.attribution.targets import resolve
+from lit_mnist.data import load_dataset
+from lit_mnist.data.reader import read_digit
+from lit_mnist.inside.kept import kept_results
+from lit_mnist.inside.top_images import top_images_once
+from lit_mnist.live.network import encoded
+from lit_mnist.report.wanted import RECORD as WANTED
+from lit_mnist.runs.model import Model, open_model, save_model
+from lit_mnist.spec import NetworkSpec
+from tests.browser import first, opened, pixels, press
+from tests.conftest import run_program
+from tests.data.reader.papers import paper
+from tests.networks import model_of, tiny_model
+
+from .lab import Lab, carried, channels_last
+
+pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+_GROUND = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
+_MAPS = "return [...document.querySelectorAll('#layer-blocks canvas')].map((c) => c.toDataURL())"
+_UPDATED = "return Number(document.documentElement.dataset.updates)"
+_DROP = """
+const [base64, type, name, kind] = arguments;
+const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+const transfer = new DataTransfer();
+transfer.items.add(new File([bytes], name, { type }));
+document.dispatchEvent(kind === 'drop'
+  ? new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true })
+  : new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true }));
+"""
+COLOUR = {
+    "input_shape": [12, 10, 3],
+    "layers": [
+        {"type": "conv", "name": "Conv", "filters": 4, "activation": "relu"},
+        {"type": "global_pool", "name": "Mean"},
+        {"type": "dense", "name": "Classes", "units": 2, "activation": "softmax"},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with a tiny network, what its maps saw, and what they want, on record."""
+    folder = tmp_path_factory.mktemp("live") / "runs" / "tiny" / "version_0"
+    save_model(tiny_model(), folder / "checkpoints" / "last.ckpt")
+    (folder / "summary.json").write_text(json.dumps({"checkpoint": "last.ckpt"}))
+    (folder / "config.yaml").write_text("{}")
+    model = open_model(folder)
+    kept = kept_results(model)
+    top_images_once(model, "train", load_dataset("digits").train_images, ["Conv2D_1"], 8, kept)
+    cards = [{"activation": 1.5, "ratio": None, "outcome": "steps"}] * 5
+    images = np.random.default_rng(0).uniform(0, 255, (5, 28, 28))
+    kept.write(
+        WANTED, {"layer": "Conv2D_1", "seed": 0, "steps": 1}, {"images": images, "cards": cards}
+    )
+    options = ("--images", "test:0", "--methods", "occlusion", "--out", folder / "explained")
+    code, _, err = run_program("explain", "--ckpt_path", folder, *options)
+    assert code == 0, err
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(run: Path) -> Path:
+    code, out, err = run_program("live", "--ckpt_path", run)
+    assert code == 0, err
+    assert str(run / "live.html") in out
+    return run / "live.html"
+
+
+@pytest.fixture
+def live(chromium, page: Path):
+    """The page, freshly opened."""
+    return opened(chromium, page, height=1400)
+
+
+@pytest.fixture(scope="module")
+def handwriting_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a network that is said to be MNIST's, whose pictures are read as handwriting."""
+    folder = tmp_path_factory.mktemp("handwriting")
+    save_model(model_of(tiny_model().spec, dataset="mnist"), folder / "tiny.ckpt")
+    code, _, err = run_program("live", folder / "tiny.ckpt", "--out", folder)
+    assert code == 0, err
+    return folder / "live.html"
+
+
+@pytest.fixture
+def handwriting(chromium, handwriting_page: Path):
+    """That page, freshly opened."""
+    return opened(chromium, handwriting_page, height=1400)
+
+
+def waited(driver, condition: str) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(driver, 30).until(lambda one: one.execute_script(f"return {condition}"))
+
+
+def stroke(driver, *points: tuple[int, int]) -> None:
+    """Draw with the mouse from point to point, in pixels from the drawing's centre."""
+    from selenium.webdriver import ActionChains
+
+    pad = first(driver, "#pad")
+    before = driver.execute_script(_UPDATED)
+    chain = ActionChains(driver, duration=30).move_to_element_with_offset(pad, *points[0])
+    chain.click_and_hold()
+    for point in points[1:]:
+        chain.move_to_element_with_offset(pad, *point)
+    chain.release().perform()
+    waited(driver, f"Number(document.documentElement.dataset.updates) > {before}")
+    waited(driver, "new Promise((done) => setTimeout(() => done(true), 100))")
+
+
+SEVEN = ((-60, -80), (0, -80), (60, -80), (30, 0), (-10, 90))
+
+
+def seen(driver) -> np.ndarray:
+    """The network's input as the page shows it, (28, 28)."""
+    return np.array(pixels(driver, "#seen")).reshape(28, 28, 4)[..., 0]
+
+
+def answer(model: Model, image: np.ndarray) -> int:
+    with torch.no_grad():
+        return int(model.network(model.tensor(image[None].astype(np.float32))).argmax())
+
+
+def drop(driver, picture: Image.Image, folder: Path, kind: str = "drop") -> None:
+    path = folder / "picture.png"
+    picture.save(path)
+    before = driver.execute_script(_UPDATED)
+    driver.execute_script(
+        _DROP, base64.b64encode(path.read_bytes()).decode(), "image/png", path.name, kind
+    )
+    waited(driver, f"Number(document.documentElement.dataset.updates) > {before}")
+
+
+def test_opens_proves_itself_and_loads_nothing(live, run: Path) -> None:
+    assert live.get_log("browser") == []
+    mark = first(live, "#check")
+    assert mark.get_attribute("class") == "agrees" and "16 pictures" in mark.text
+    assert float(mark.get_attribute("data-difference")) < 1e-5
+    assert live.execute_script(
+        "return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).length"
+    ) == 0  # fmt: skip
+    image = seen(live)
+    assert first(live, "#answer-symbol").text == str(answer(open_model(run), image))
+    shares = [
+        float(one.text.split(" ")[0]) for one in live.find_elements("css selector", "#probabilities span")
+    ]  # fmt: skip
+    assert len(shares) == 10 and sum(shares) == pytest.approx(100, abs=0.5)
+
+
+def test_a_fault_in_one_weight_shows(chromium, page: Path, tmp_path: Path) -> None:
+    text = page.read_text()
+    stored = re.search(r'"weights":"([A-Za-z0-9+/=]+)"', text)[1]
+    weights = np.frombuffer(base64.b64decode(stored), "<f4").copy()
+    weights[7] += 0.5
+    broken = tmp_path / "broken.html"
+    broken.write_text(text.replace(stored, encoded(weights)))
+    driver = opened(chromium, broken)
+    assert first(driver, "#check").get_attribute("class") == "differs"
+    assert "do not trust" in first(driver, "#check").text
+
+
+def test_a_stroke_is_read_as_predict_reads_it(handwriting) -> None:
+    before = handwriting.execute_script(_MAPS)
+    press(handwriting, "#clear")
+    stroke(handwriting, *SEVEN)
+    drawn = np.array(pixels(handwriting, "#pad")).reshape(224, 224, 4)
+    assert (drawn[..., 0] < 128).sum() > 3000
+    wanted = np.rint(read_digit(drawn[..., 0].astype(float)).pixels)
+    assert np.abs(seen(handwriting) - wanted).max() <= 1
+    assert handwriting.execute_script(_MAPS) != before
+    assert handwriting.get_log("browser") == []
+
+
+def test_undo_and_clear(live) -> None:
+    press(live, "#clear")
+    waited(live, "document.querySelector('#answer-text').textContent === 'Draw something.'")
+    stroke(live, *SEVEN)
+    one = seen(live)
+    stroke(live, (-40, 0), (40, 10))
+    assert (seen(live) != one).any()
+    press(live, "#undo")
+    waited(live, "true")
+    waited(live, "new Promise((done) => setTimeout(() => done(true), 200))")
+    assert (seen(live) == one).all()
+    press(live, "#clear")
+    waited(live, "document.querySelector('#answer-text').textContent === 'Draw something.'")
+    assert not seen(live).any()
+
+
+def test_stroke_width(live) -> None:
+    ink = []
+    for width in (6, 30):
+        press(live, "#clear")
+        live.execute_script(
+            "const s = document.getElementById('stroke'); s.value = arguments[0];"
+            "s.dispatchEvent(new Event('input'));",
+            width,
+        )
+        stroke(live, (-50, 0), (50, 0))
+        ink.append((np.array(pixels(live, "#pad"))[::4] < 128).sum())
+    assert 3 < ink[1] / ink[0] < 8
+
+
+def test_drawing_by_keys(handwriting) -> None:
+    from selenium.webdriver import Keys
+
+    press(handwriting, "#clear")
+    pad = first(handwriting, "#pad")
+    handwriting.execute_script("arguments[0].focus()", pad)
+    pad.send_keys(" ", *[Keys.ARROW_DOWN] * 12, " ", Keys.ARROW_LEFT)
+    waited(handwriting, "document.querySelector('#answer-symbol').textContent !== '–'")
+    image = seen(handwriting)
+    assert image[5:23].any(1).sum() > 14 and image.any(0).sum() < 12  # upright, and narrow
+
+
+def test_another_layer_and_scale(live) -> None:
+    names = [one.text for one in live.find_elements("css selector", "#layer-tabs button")]
+    assert names == ["All layers", "Conv2D_1", "Max_Pool_1", "Conv2D_2", "Dense_1"]
+    assert len(live.find_elements("css selector", "#layer-blocks canvas")) == 5
+    press(live, "#layer-tabs button", 3)
+    assert len(live.find_elements("css selector", "#layer-blocks canvas")) == 9
+    before = live.execute_script(_MAPS)
+    press(live, "#own-scale")
+    assert live.execute_script(_MAPS) != before
+    press(live, "#layer-tabs button", 4)
+    assert len(live.find_elements("css selector", "#layer-blocks .bars button")) == 10
+    press(live, "#layer-tabs button", 0)
+    assert len(live.find_elements("css selector", "#layer-blocks .block")) == 4
+
+
+def test_a_pressed_map_shows_what_is_known_of_it(live, run: Path) -> None:
+    spec = open_model(run).spec
+    press(live, "#layer-blocks button", 2)
+    assert first(live, "#inspector-title").text == "Conv2D_1, map 2"
+    assert len(live.find_elements("css selector", "#kernels canvas")) == 1
+    assert len(live.find_elements("css selector", "#top-images canvas")) == 6
+    assert "reaches 1.5" in first(live, "#wanted-text").text
+    from selenium.webdriver import ActionChains
+
+    chart = first(live, "#map")
+    corner = (-chart.size["width"] // 2 + 2, -chart.size["height"] // 2 + 2)
+    ActionChains(live).move_to_element_with_offset(chart, *corner).click().perform()
+    assert "at row 0, column 0" in first(live, "#map-value").text
+    info = spec["Conv2D_1"]
+    box = [*info.start, *(s + f for s, f in zip(info.start, info.receptive_field, strict=True))]
+    assert first(live, "#field").get_attribute("data-box") == ",".join(map(str, box))
+    press(live, "#place button", 0)
+    assert first(live, "#layer-tabs button[aria-pressed=true]").text == "Max_Pool_1"
+    press(live, "#inspector-close")
+    assert not first(live, "#inspector").is_displayed()
+
+
+@pytest.mark.parametrize("kind", ["drop", "paste"])
+def test_a_dropped_or_pasted_picture(handwriting, digits, tmp_path: Path, kind: str) -> None:
+    grey = paper(digits.test_images[5], np.random.default_rng(0)).round().astype(np.uint8)
+    drop(handwriting, Image.fromarray(grey), tmp_path, kind)
+    wanted = np.rint(read_digit(grey.astype(float)).pixels)
+    assert np.abs(seen(handwriting) - wanted).max() <= 1
+
+
+def test_an_opened_picture_and_what_is_none(handwriting, tmp_path: Path) -> None:
+    Image.new("L", (50, 50), 200).save(tmp_path / "blank.png")
+    first(handwriting, "#file").send_keys(str(tmp_path / "blank.png"))
+    waited(
+        handwriting,
+        "document.querySelector('#message').textContent.includes('nothing but background')",
+    )
+    assert first(handwriting, "#answer-symbol").text == "–"
+    (tmp_path / "text.png").write_text("no picture")
+    first(handwriting, "#file").send_keys(str(tmp_path / "text.png"))
+    waited(
+        handwriting,
+        "document.querySelector('#message').textContent.startsWith('text.png: no picture')",
+    )
+
+
+def test_the_camera(live) -> None:
+    press(live, "#open-camera")
+    waited(live, "document.querySelector('video').videoWidth > 0")
+    before = live.execute_script(_UPDATED)
+    press(live, "#take-picture")
+    waited(live, f"Number(document.documentElement.dataset.updates) > {before}")
+    assert not live.execute_script("return document.getElementById('camera').open")
+    assert live.execute_script("return document.querySelector('video').srcObject.active") is False
+
+
+def test_why_is_shown_with_its_verdict(live) -> None:
+    press(live, "#why-on")
+    waited(live, "document.getElementById('why').dataset.done === 'true'")
+    assert len(set(pixels(live, "#why")[::4])) > 5
+    assert "judged on" in first(live, "#verdict").text
+
+
+def test_occlusion_is_that_of_explain(chromium, digits) -> None:
+    model = tiny_model()
+    image = model.tensor(digits.test_images[:1].astype(np.float32))
+    setting = make_setting(model)
+    target = resolve(model.network, image, "predicted")
+    wanted = Occlusion(setting.baseline)(model.network, image, target).sum(1)[0].numpy()
+    empty = channels_last(next(setting.baseline(image))[0])
+    got = Lab.opened(chromium).call(
+        "occlusion", *carried(model.network), encoded(empty), encoded(channels_last(image[0])), int(target.first)
+    )  # fmt: skip
+    assert np.abs(np.array(got) - wanted.ravel()).max() < 1e-4 * np.abs(wanted).max()
+
+
+@pytest.fixture(scope="module")
+def colour_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("colour")
+    save_model(model_of(NetworkSpec.from_dict(COLOUR), dataset="arrays"), folder / "colour.ckpt")
+    code, _, err = run_program("live", folder / "colour.ckpt", "--out", folder)
+    assert code == 0, err
+    return folder / "live.html"
+
+
+def test_a_colour_network(chromium, colour_page: Path, tmp_path: Path) -> None:
+    driver = opened(chromium, colour_page)
+    assert first(driver, "#check").get_attribute("class") == "agrees"
+    assert first(driver, "#pen").is_displayed()
+    noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3)).astype(np.uint8)
+    drop(driver, Image.fromarray(noise), tmp_path)
+    small = Image.fromarray(noise).resize((10, 12), Image.Resampling.BILINEAR)
+    shown = np.array(pixels(driver, "#seen")).reshape(12, 10, 4)[..., :3]
+    assert (shown == np.asarray(small)).all()
+    press(driver, "#layer-blocks button", 1)
+    assert len(driver.find_elements("css selector", "#kernels canvas")) == 3
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("layer", [0, 1])
+def test_nothing_is_wider_than_the_screen(chromium, page: Path, width: int, layer: int) -> None:
+    driver = opened(chromium, page, width, height=844)
+    press(driver, "#layer-tabs button", layer)
+    press(driver, "#layer-blocks button", 1)
+    assert driver.execute_script("return document.documentElement.scrollWidth") == width
+
+
+def test_light_and_dark(chromium, page: Path) -> None:
+    grounds = [
+        opened(chromium, page, scheme=scheme).execute_script(_GROUND)
+        for scheme in ("light", "dark")
+    ]
+    assert min(grounds[0]) > 200 and max(grounds[1]) < 60
+
+
+def test_every_control_has_a_name(live) -> None:
+    press(live, "#layer-tabs button", 0)
+    nameless = (
+        "return [...document.querySelectorAll('button, input, select, canvas')].filter((e) => {"
+        "const inButton = e.closest('button') && e.tagName === 'CANVAS';"
+        "return !inButton && !e.getAttribute('aria-label') && !e.textContent.trim() && !e.labels?.length; })"
+        ".map((e) => e.outerHTML)"
+    )
+    assert live.execute_script(nameless) == []
