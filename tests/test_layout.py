@@ -22,7 +22,7 @@ FLOW = (
     ("inside", "training"),
     ("maximize", "attribution", "export", "studies"),
     ("comparison", "figures"),
-    ("report",),
+    ("report", "card"),
     ("live",),
     ("cli",),
     ("__init__", "__main__"),

@@ -27,6 +27,7 @@ COMMANDS = {
     "maximize": "make the images that maps or classes want most, with a quality card each",
     "style": "redraw one image in the style of another, by the network's own features",
     "explain": "which pixels made the network decide: attribution maps with their verdicts",
+    "card": "write a model card into a run folder: results by class, calibration, limits, measured",
     "report": "write one HTML page about a trained network",
     "live": "write one HTML page in which a network runs: draw, and see what every layer makes of it",
 }
