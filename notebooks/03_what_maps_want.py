@@ -28,9 +28,10 @@ from lit_mnist.figures import maximize as draw
 from lit_mnist.figures.canvas import to_bytes
 from lit_mnist.inside.filters import convolutions
 from lit_mnist.inside.passes import dataset_part
-from lit_mnist.maximize import Settings, maximize_classes, maximize_maps, reference, style_transfer
+from lit_mnist.maximize import Settings, maximize_classes, maximize_maps, reference
 from lit_mnist.maximize.ascent import Stage, ascend, rows_for
 from lit_mnist.maximize.inputs import START, Fluctuations, constraint_for
+from lit_mnist.maximize.style import style_transfer
 from lit_mnist.maximize.objectives import ChannelMean, Diversity, TotalVariation
 from lit_mnist.maximize.quality import assess
 
@@ -115,7 +116,10 @@ found = ascend(model.network, [Stage(objective, STEPS or 400)], starts, rows, co
 print("mean cosine with the other restarts:", assess(model.network, layer, found.images, rows, data).likeness)
 
 # %% [markdown]
-# ## Style transfer, by the same engine
+# ## Style transfer
+#
+# One digit in the style of another: its content by the last convolution, its style by the Gram matrices of all.
+# Photographs and paintings, by a network for colour pictures, take the same function: `docs/style.md`.
 
 # %%
-show(draw.transfer(style_transfer(model, pixels[0], pixels[7], steps=STEPS or 400)))
+style_transfer(pixels[0], pixels[7], model, steps=STEPS or 100)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 Item = TypeVar("Item")
 
@@ -33,6 +37,48 @@ def step_bar() -> Iterator[Callable[[int, int], None] | None]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("ascent")
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def timed_bar(command: str, what: str) -> Iterator[Callable[[int, int], None]]:
+    """Give what takes (done, in all) and shows both with the time left.
+
+    Where standard error is no terminal, each tenth of the work is one line, such as
+    ``style: 60 of 300 evaluations, 12 s left``.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    if not sys.stderr.isatty():
+        yield _tenths(command, what)
+        return
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        tasks: list[TaskID] = []
+
+        def show(done: int, total: int) -> None:
+            if not tasks:  # nothing is shown before there is work
+                tasks.append(bar.add_task(command))
+            bar.update(tasks[0], completed=done, total=total or None)
+
+        yield show
+
+
+def _tenths(command: str, what: str) -> Callable[[int, int], None]:
+    start = time.monotonic()
+    said: set[int] = set()
+
+    def show(done: int, total: int) -> None:
+        tenth = 10 * done // total if total else 0
+        if tenth and tenth not in said:
+            said.add(tenth)
+            left = (time.monotonic() - start) * (total - done) / done
+            print(
+                f"{command}: {done:,} of {total:,} {what}, {left:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    return show
 
 
 @contextmanager

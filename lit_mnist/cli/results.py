@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +18,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+def _check_writable(folder: Path, out: str) -> None:
+    """Raise UserError where files cannot be written into `folder`; leave nothing behind."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(
+            f"--out {out}: is a file; accepted: a folder, which is made where it is missing"
+        )
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"--out {out}: cannot be written ({error.strerror or error}); accepted: a folder that can be"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            for path in created:
+                path.rmdir()
+
+
 class Results:
     """Writes into folder `out`; every picture as PNG, and as SVG too where `svg`."""
 
@@ -24,10 +47,7 @@ class Results:
         self.folder = Path(out)
         self.files = []
         self.formats = ("png", "svg") if svg else ("png",)
-        if self.folder.exists() and not self.folder.is_dir():  # said before anything is computed
-            raise UserError(
-                f"--out {out}: is a file; accepted: a folder, which is made where it is missing"
-            )
+        _check_writable(self.folder, out)  # said before anything is computed
 
     def picture(self, figure: Figure, *parts: object) -> None:
         """Write a figure under a name made of `parts`."""
@@ -36,11 +56,15 @@ class Results:
         for suffix in self.formats:
             self.files.append(save(figure, self.folder / f"{file_name(*parts)}.{suffix}"))
 
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file of `content` under `name`."""
+        self.files.append(write_bytes(self.folder / name, content))
+
     def arrays(self, **arrays: np.ndarray) -> None:
         """Write the arrays behind the pictures as ``<command>.npz``."""
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **cast(dict[str, Any], arrays))
-        self.files.append(write_bytes(self.folder / f"{self.command}.npz", buffer.getvalue()))
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        self.write(f"{self.command}.npz", buffer.getvalue())
 
     def finish(self, data: dict[str, Any], text: str) -> Outcome:
         """Write ``<command>.json`` with `data` and all files, and return both as the command's outcome."""

@@ -28,6 +28,8 @@ from ..files import expand, write_bytes
 
 DPI = 100
 FORMATS = ("png", "svg")
+ANIMATIONS = ("gif", "apng")
+_END = 1500  # milliseconds for which the last picture of an animation stays
 SEQUENTIAL = "magma"  # the sources' choice for activations
 SIGNED = "RdBu_r"  # blue below zero, white at zero, red above
 GREY = "gray"
@@ -246,6 +248,25 @@ def _frame(axes: Axes, count: int, columns: int, aspect: float, strip: float) ->
     between_columns = [column * (1 + _GAP) - _GAP / 2 for column in range(1, columns)]
     axes.hlines(between_rows, 0, columns * (1 + _GAP) - _GAP, LINE, linewidth=0.8)
     axes.vlines(between_columns, 0, rows * height - _GAP, LINE, linewidth=0.8)
+
+
+def animated(frames: Sequence[np.ndarray], milliseconds: int, format: str = "gif") -> bytes:
+    """Return frames, uint8 (H, W, 3), as a repeating GIF or APNG; the last one stays for a while."""
+    from PIL import Image
+
+    if format not in ANIMATIONS:
+        raise FigureError(f"animation {format!r}: unknown; {nearest(format, ANIMATIONS)}")
+    first, *others = map(Image.fromarray, frames)
+    buffer = io.BytesIO()
+    first.save(
+        buffer,
+        "PNG" if format == "apng" else "GIF",
+        save_all=True,
+        append_images=others,
+        duration=[milliseconds] * len(others) + [_END],
+        loop=0,
+    )
+    return buffer.getvalue()
 
 
 def to_rgb(figure: Figure) -> np.ndarray:

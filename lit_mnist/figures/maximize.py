@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 
@@ -13,12 +12,10 @@ from ..errors import UserError, nearest
 from ..maximize.maximization import MaximizationResult
 from ..maximize.result import evolution as evolution_of
 from ..maximize.result import grey_levels
-from ..maximize.transfer import Transfer
-from .canvas import GREY, colormap, grid_size, image_grid, new_figure, shown
+from .canvas import GREY, animated, colormap, grid_size, image_grid, new_figure, shown
 
 CMAP = "viridis"  # the source's choice for these images
 _PLURAL = {"map": "maps", "unit": "units", "class": "classes"}
-ANIMATIONS = ("gif", "apng")
 _ENLARGED = 3  # screen pixels for a pixel of an animated image
 
 
@@ -133,47 +130,16 @@ def pictures(result: MaximizationResult, targets: Sequence[int] | None = None) -
     return drawn | ({"beside_data": beside_data(result, targets)} if result.data else {})
 
 
-def transfer(record: Transfer) -> Figure:
-    """Draw content, style and result of a style transfer, and how the image changed."""
-    images = [record.content, record.style, record.image, *record.ascent.snapshots[0]]
-    labels = [
-        "content",
-        "style",
-        "result",
-        *(f"step {step}" for step in record.ascent.snapshot_steps),
-    ]
-    (content, style) = (
-        (f"{before:.4g} to {after:.4g}")
-        for before, after in (record.content_loss, record.style_loss)
-    )
-    title = f"style transfer: content loss {content}, style loss {style}"
-    return _pictures(title, [_values(image) for image in images], 6, labels)
-
-
 def animation(
     result: MaximizationResult, targets: Sequence[int] | None = None, format: str = "gif"
 ) -> bytes:
     """Return the ascent of the best images of `targets` (default: all) at every snapshot, as GIF or APNG."""
-    from PIL import Image
-
-    if format not in ANIMATIONS:
-        raise UserError(f"animation {format!r}: unknown; {nearest(format, ANIMATIONS)}")
     rows = [row for _, row in _rows(result, targets or result.targets)]
     frames = [
-        Image.fromarray(_frame(result.ascent.snapshots[rows, place]))
+        _frame(result.ascent.snapshots[rows, place])
         for place in range(len(result.ascent.snapshot_steps))
     ]
-    times = [60] * (len(frames) - 1) + [1500]  # milliseconds; the end stays for a while
-    buffer = io.BytesIO()
-    frames[0].save(
-        buffer,
-        "PNG" if format == "apng" else "GIF",
-        save_all=True,
-        append_images=frames[1:],
-        duration=times,
-        loop=0,
-    )
-    return buffer.getvalue()
+    return animated(frames, 60, format)
 
 
 def _frame(images: np.ndarray) -> np.ndarray:

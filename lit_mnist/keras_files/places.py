@@ -53,8 +53,19 @@ def _by_class(
             )
             yield from _by_class(file, f"{root}/{key}/{inner}", layer.children, counts)
         else:
+            if find(top, f"{key}/vars") is None:
+                raise _lacking(
+                    [each for each in filled if each.path[-1] not in names_of] or [layer]
+                )
             variables = group_at(top, f"{key}/vars")
             yield layer.name, [f"{root}/{key}/vars/{number}" for number in range(len(variables))]
+
+
+def _lacking(layers: Sequence[KerasLayer]) -> KerasFileError:
+    named = ", ".join(repr(layer.name) for layer in layers)
+    return KerasFileError(
+        f"no weights of layer {named} in the file; accepted: weights of all layers"
+    )
 
 
 def _has_weights(layer: KerasLayer, counts: Counts) -> bool:
@@ -75,6 +86,12 @@ def _by_name(file: h5py.File, stored: Sequence[KerasLayer], counts: Counts) -> P
     weighted = [layer for layer in stored if _has_weights(layer, counts)]
     filled = [name for name, weights in listed.items() if weights]
     by_name = all(layer.path[-1] in listed for layer in weighted)
+    if (
+        not by_name
+        and len(filled) < len(weighted)
+        and any(layer.path[-1] in listed for layer in weighted)
+    ):
+        raise _lacking([layer for layer in weighted if layer.path[-1] not in listed])
     if not by_name and len(filled) != len(weighted):
         raise KerasFileError(
             f"layers with weights in the file: {', '.join(filled) or 'none'}; accepted: "

@@ -13,7 +13,7 @@ from .maximization import (
 )
 from .presets import PRESETS, recipe
 from .quality import Quality, Reference, assess, reference
-from .transfer import Transfer, style_transfer
+from .style import StyleTransfer, style_transfer
 
 __all__ = [
     "PRESETS",
@@ -28,7 +28,7 @@ __all__ = [
     "Settings",
     "Stage",
     "Standardised",
-    "Transfer",
+    "StyleTransfer",
     "MaximizationResult",
     "ascend",
     "assess",

@@ -6,7 +6,7 @@ so one objective serves a whole layer in one batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -210,13 +210,15 @@ class TotalVariation(Objective):
     regularises = True
 
     def score(self, view: View) -> Tensor:
-        x = view.images
-        down = x[:, :, 1:, :-1] - x[:, :, :-1, :-1]
-        right = x[:, :, :-1, 1:] - x[:, :, :-1, :-1]
-        smooth = torch.finfo(
-            x.dtype
-        ).eps  # keeps the root's derivative finite where the image is flat
-        return (down.square() + right.square() + smooth).sqrt().mean((1, 2, 3))
+        return total_variation(view.images)
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """Return the mean length (N,) of the gradient of images (N, C, H, W): isotropic, forward differences."""
+    down = images[:, :, 1:, :-1] - images[:, :, :-1, :-1]
+    right = images[:, :, :-1, 1:] - images[:, :, :-1, :-1]
+    smooth = torch.finfo(images.dtype).eps  # keeps the root's derivative finite where it is flat
+    return (down.square() + right.square() + smooth).sqrt().mean((1, 2, 3))
 
 
 @dataclass(frozen=True)
@@ -232,63 +234,6 @@ class Diversity(Objective):
         unit = flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-12)
         others = (view.groups[:, None] == view.groups[None]).to(flat.dtype).fill_diagonal_(0)
         return ((unit @ unit.T).square() * others).sum(1) / others.sum(1).clamp_min(1)
-
-
-def gram(activations: Tensor) -> Tensor:
-    """Return the maps' inner products (N, C, C) of activations (N, C, H, W): what Gatys et al. (2015) call style."""
-    flat = activations.flatten(2)
-    return flat @ flat.transpose(1, 2)
-
-
-@dataclass(frozen=True, eq=False)
-class Features(Objective):
-    """Minus half the squared distance to `features` (1 or T, C, H, W): Gatys et al. (2015), content."""
-
-    layer: str
-    features: np.ndarray
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        return (self.layer,)
-
-    def score(self, view: View) -> Tensor:
-        values = view.activations[self.layer]
-        return (
-            -(values - _features(self.features, values, view.targets)).square().flatten(1).sum(1)
-            / 2
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Gram(Objective):
-    """Minus the squared distance of Gram matrices over ``4 C^2 (H W)^2``: Gatys et al. (2015), style of one layer.
-
-    `features` holds activations (1 or T, C, H, W) of the style image.
-    """
-
-    layer: str
-    features: np.ndarray
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        return (self.layer,)
-
-    def score(self, view: View) -> Tensor:
-        values = view.activations[self.layer]
-        distance = gram(values) - gram(_features(self.features, values, view.targets))
-        channels = values.shape[1]
-        places = values.shape[2] * values.shape[3]
-        return -distance.square().sum((1, 2)) / (4 * channels**2 * places**2)
-
-
-def _features(features: np.ndarray, like: Tensor, targets: Tensor) -> Tensor:
-    values = torch.as_tensor(features, dtype=like.dtype, device=like.device)
-    return values if len(values) == 1 else values[targets]
-
-
-def total(objectives: Sequence[Objective]) -> Objective:
-    """Return the sum of several objectives."""
-    return Weighted(tuple(pair for one in objectives for pair in terms(one)))
 
 
 @dataclass(frozen=True)

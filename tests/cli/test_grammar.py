@@ -23,7 +23,7 @@ LONG = {"parity": "minutes, and Keras", "compare": "hours, and Keras"}
 # the examples at their full size take minutes; these options leave their form alone
 SHORT = {
     "maximize": ["--steps", "2", "--restarts", "1", "--compare", "false"],
-    "style": ["--steps", "2"],
+    "style": ["--steps", "2", "--snapshots", "2"],
     "explain": ["--methods", "saliency", "--verdict_digits", "0"],
     "activation_stats": ["--attempts", "5"],
     "top_images": ["--part", "test"],

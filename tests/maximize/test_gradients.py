@@ -39,8 +39,6 @@ def small() -> Model:
         o.Peak("Conv_2:pre"),
         o.Direction("Conv_2", np.random.default_rng(0).normal(size=(8, 8))),
         o.ChannelMean("Conv_2") - 0.3 * o.TotalVariation() - 0.1 * o.L2(),
-        o.Features("Conv_1", np.ones((1, 6, 10, 10))),
-        o.Gram("Conv_2", np.ones((8, 8, 4, 4))),
     ],
 )
 def test_captums_gradient_equals_plain_autograd(objective: o.Objective) -> None:

@@ -18,7 +18,6 @@ from lit_mnist.maximize.maximization import Settings, maximize_classes, maximize
 from lit_mnist.maximize.presets import PRESETS, recipe
 from lit_mnist.maximize.quality import Reference, assess, fine_share, reference
 from lit_mnist.maximize.subnetwork import Subnetwork
-from lit_mnist.maximize.transfer import style_transfer
 from lit_mnist.maximize.transformations import Blur, Fourier, Jitter, Rotation, Scale, roll
 from lit_mnist.network import Network
 from lit_mnist.runs.model import Model
@@ -317,16 +316,6 @@ def test_fine_share_knows_its_frequencies() -> None:
     )  # white noise: the square less the disc
 
 
-def test_style_transfer_lowers_both_where_only_one_is_wanted(small: Model) -> None:
-    content, style = np.random.default_rng(0).integers(0, 256, (2, 12, 12))
-    moved = style_transfer(small, content, style, content_weight=0.0, steps=150)
-    assert moved.style_loss[1] < 0.3 * moved.style_loss[0]
-    kept = style_transfer(small, content, style, content_weight=1.0, style_weight=1e-3, steps=150)
-    assert kept.content_loss[1] < moved.content_loss[1]
-    with pytest.raises(MaximizeError, match="accepted: .*input"):
-        style_transfer(small, content[:5], style)
-
-
 @pytest.mark.parametrize("layer", ["Dense_1", "Dense_1:pre", "Flatten"])
 def test_units_of_any_layer_can_be_maximised(small: Model, layer: str) -> None:
     data = small_reference(small, layer)
@@ -386,21 +375,6 @@ def test_images_do_not_depend_on_where_the_scaling_sits(
             for result in (first, second)
         )
         assert one == other and one[0] == figures.CMAP
-
-
-def test_style_does_not_depend_on_where_the_scaling_sits() -> None:
-    scale = {"type": "rescaling", "name": "Scale", "factor": 1 / 255}
-    content, style = np.random.default_rng(2).uniform(0, 255, (2, 12, 12))
-    first, second = (
-        style_transfer(model, content, style, steps=10)
-        for model in (
-            small_model(SMALL, "unit"),
-            small_model({**SMALL, "layers": [scale, *SMALL["layers"]]}, "none"),
-        )
-    )
-    np.testing.assert_allclose(second.image, 255 * first.image, atol=0.1)
-    np.testing.assert_allclose(second.content, 255 * first.content, atol=1e-3)
-    np.testing.assert_allclose(second.style_loss, first.style_loss, rtol=1e-3)
 
 
 @pytest.mark.parametrize(

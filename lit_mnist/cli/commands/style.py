@@ -1,87 +1,147 @@
-"""One image redrawn in the style of another, by the network's own features."""
+"""A picture redrawn in the style of others, by the features of a network."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Literal
+
 from ...outcome import Outcome
-from ..progress import step_bar
+from ..progress import timed_bar
 from ..results import Results
+
+if TYPE_CHECKING:
+    from ...maximize.style import StyleTransfer
 
 
 def style(
-    ckpt_path: str,
-    images: list[str],
+    content: str,
+    style: list[str],
+    network: str = "vgg19",
+    standardize: str | None = None,
     content_layer: str | None = None,
     style_layers: list[str] | None = None,
-    content_weight: float = 1.0,
-    style_weight: float = 1e4,
-    steps: int = 400,
-    step: float = 0.01,
+    strength: float | None = None,
+    content_weight: float | None = None,
+    style_weight: float | None = None,
+    tv_weight: float = 0.0,
+    style_fractions: list[float] | None = None,
+    size: int | None = None,
+    style_scale: float = 1.0,
+    keep_color: bool = False,
+    start: Literal["content", "noise"] = "content",
+    seed: int = 0,
+    optimizer: Literal["lbfgs", "adam"] = "lbfgs",
+    steps: int = 300,
+    step: float = 0.02,
+    snapshots: int = 12,
+    animate: Literal["gif", "apng"] | None = "gif",
+    download: bool = True,
     out: str = "out/style",
     svg: bool = False,
     data_root: str | None = None,
 ) -> Outcome:
-    """Redraw the first of two images in the style of the second (Gatys, Ecker, Bethge 2015).
+    """Redraw a picture in the style of others (Gatys, Ecker, Bethge 2015).
 
-    Example: python -m lit_mnist style --ckpt_path runs/cnn/version_0 --images test:19 test:2
+    Example: python -m lit_mnist style --content test:19 --style test:2 --network runs/cnn/version_0
 
     Args:
-        ckpt_path: a run folder, a checkpoint or a Keras file.
-        images: content and style: ids such as test:19, or image files.
-        content_layer: the layer whose activations are kept (default: the last convolution).
-        style_layers: the layers whose Gram matrices are matched (default: all convolutions).
-        content_weight: weight of the content loss.
-        style_weight: weight of the mean of the layers' style losses.
-        steps: gradient steps from the content image.
-        step: size of a step.
-        out: folder for style.json, style.npz and the picture.
-        svg: write the picture as SVG too.
+        content: the picture that is redrawn: a file, or an id such as test:19 of the network's data set.
+        style: pictures whose style is taken; a folder stands for the pictures in it.
+        network: vgg19 or squeezenet (ImageNet weights, from a cache or downloaded), a Keras file, a run or checkpoint.
+        standardize: scaling of a Keras file's pixels: caffe, imagenet, tf, unit, none (default: a known network's).
+        content_layer: the layer whose activations are kept (default: by network; of VGG19, block5_conv2).
+        style_layers: the layers whose Gram matrices are matched, each NAME or NAME=WEIGHT (default: by network).
+        strength: how strong style is beside content, both balanced automatically (default: by network).
+        content_weight: weight of the content loss, with --style_weight, in place of the automatic balance.
+        style_weight: weight of the mean of the layers' style losses, with --content_weight.
+        tv_weight: weight of the total variation: above 0, the picture becomes smoother.
+        style_fractions: how much each style picture counts (default: all alike).
+        size: pixels of the longer side (default: 256, for other networks their own).
+        style_scale: size of the style pictures beside the content's; larger gives coarser strokes.
+        keep_color: keep the content's colours and take the style's brightness alone.
+        start: the picture that is changed: the content, or noise.
+        seed: of the noise.
+        optimizer: lbfgs or adam.
+        steps: gradient evaluations.
+        step: size of a step of adam, as a part of the pixels' range.
+        snapshots: pictures kept on the way, for the animation too.
+        animate: write the way as an animated picture.
+        download: whether weights that no cache holds may be downloaded.
+        out: folder for the result, the pictures on the way, style.json and style.npz.
+        svg: write the drawn pictures as SVG too.
         data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
     """
-    from ...data.images import read_images
-    from ...errors import UserError
-    from ...figures.maximize import transfer as draw
-    from ...maximize.transfer import style_transfer
-    from ...runs.model import open_model
+    from ...maximize.style import Settings, open_network, style_transfer
 
-    if len(images) != 2:
-        raise UserError(
-            f"--images {' '.join(images)}: cannot work; accepted: two images, content and style"
-        )
-    model = open_model(ckpt_path, root=data_root)
-    results = Results("style", out, svg)
-    pixels = read_images(images, model.dataset, model.data_root, model.spec.input_shape).pixels
-    with step_bar() as progress:
-        record = style_transfer(
-            model,
-            pixels[0],
-            pixels[1],
-            content_layer,
-            style_layers,
-            content_weight,
-            style_weight,
-            steps,
-            step,
-            progress=progress,
-        )
-    results.picture(draw(record), "style")
-    results.arrays(
-        content=record.content,
-        style=record.style,
-        image=record.image,
-        snapshots=record.ascent.snapshots[0],
-        objective=record.ascent.objective[0],
+    settings = Settings(
+        content_layer=content_layer,
+        style_layers=style_layers,
+        strength=strength,
+        content_weight=content_weight,
+        style_weight=style_weight,
+        tv_weight=tv_weight,
+        style_fractions=style_fractions,
+        size=size,
+        style_scale=style_scale,
+        keep_color=keep_color,
+        start=start,
+        seed=seed,
+        optimizer=optimizer,
+        steps=steps,
+        step=step,
+        snapshots=snapshots,
     )
-    data = {
-        "network": model.path,
-        "content": images[0],
-        "style": images[1],
-        "content_loss": record.content_loss,
-        "style_loss": record.style_loss,
-        "steps": int(record.ascent.steps[0]),
+    results = Results("style", out, svg)
+    with timed_bar("download", "bytes") as progress:
+        model = open_network(network, standardize, download, progress, data_root)
+    with timed_bar("style", "evaluations") as progress:
+        record = style_transfer(content, style, model, settings, progress=progress)
+    _write(results, record, animate)
+    return _finish(
+        results, record, {"network": str(model.path), "content": content, "style": style}
+    )
+
+
+def _write(results: Results, record: StyleTransfer, animate: str | None) -> None:
+    import numpy as np
+
+    from ...figures import style as draw
+
+    results.write("result.png", draw.picture(record.image))
+    results.picture(draw.sheet(record), "style")
+    results.picture(draw.curves(record), "losses")
+    if len(record.snapshots):
+        results.picture(draw.evolution(record), "evolution")
+    if len(record.snapshots) and animate:
+        suffix = {"gif": "gif", "apng": "png"}[animate]
+        results.write(f"animation.{suffix}", draw.animation(record, animate))
+    for step, snapshot in zip(record.snapshot_steps, record.snapshots, strict=True):
+        results.write(f"snapshots/after_{step:05}.png", draw.picture(snapshot))
+    results.arrays(
+        image=record.image,
+        content=record.content,
+        **{f"style_{number}": style for number, style in enumerate(record.styles)},
+        snapshots=record.snapshots,
+        snapshot_steps=np.array(record.snapshot_steps),
+        losses=record.losses,
+    )
+
+
+def _finish(results: Results, record: StyleTransfer, data: dict[str, object]) -> Outcome:
+    from dataclasses import asdict
+
+    before, after = record.before, record.after
+    data |= {
+        "settings": asdict(record.settings),
+        "weights": asdict(record.weights),
+        "before": before,
+        "after": after,
+        "steps": len(record.losses),
     }
+    style = " ".join(
+        f"{layer} {before[layer]:.3g} to {after[layer]:.3g}," for layer in record.style_layers
+    )
     return results.finish(
         data,
-        f"{images[0]} in the style of {images[1]}: content loss {record.content_loss[0]:.4g} "
-        f"to {record.content_loss[1]:.4g}, style loss {record.style_loss[0]:.4g} to "
-        f"{record.style_loss[1]:.4g}",
+        f"{data['content']} redrawn by {len(record.losses)} gradient evaluations: content loss "
+        f"{after['content']:.4g} at {record.content_layer}, style losses {style.rstrip(',')}",
     )
