@@ -31,9 +31,9 @@ from lit_mnist.inside.passes import dataset_part
 from lit_mnist.maximize import Settings, maximize_classes, maximize_maps, reference
 from lit_mnist.maximize.ascent import Stage, ascend, rows_for
 from lit_mnist.maximize.inputs import START, Fluctuations, constraint_for
-from lit_mnist.maximize.style import style_transfer
 from lit_mnist.maximize.objectives import ChannelMean, Diversity, TotalVariation
 from lit_mnist.maximize.quality import assess
+from lit_mnist.maximize.style import style_transfer
 
 CKPT = os.environ.get("LIT_MNIST_CKPT", "../runs/cnn/version_0")  # a run folder, a checkpoint or a Keras file
 COUNT = int(os.environ.get("LIT_MNIST_COUNT", 60_000))  # training images to compare with; the tests take fewer
