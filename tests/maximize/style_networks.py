@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,3 +27,23 @@ def narrow_vgg19(seed: int = 0) -> Model:
     spec = imagenet.vgg19((32, 32, 3), WIDTH)
     standardizer = Standardizer.fit("caffe", np.zeros((1, *spec.input_shape), np.uint8))
     return Model(Network(spec, seed).eval(), standardizer, "folder", Path("vgg19.h5"), seed)
+
+
+def keras_vgg19(keras: Any, width: float, size: int) -> Any:
+    """VGG19 without its dense layers by Keras; written out here, so that it owes nothing to our description."""
+    layers = [keras.Input((size, size, 3))]
+    for block, (filters, count) in enumerate(
+        ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4)), start=1
+    ):
+        layers += [
+            keras.layers.Conv2D(
+                round(filters * width),
+                3,
+                padding="same",
+                activation="relu",
+                name=f"block{block}_conv{n}",
+            )
+            for n in range(1, count + 1)
+        ]
+        layers.append(keras.layers.MaxPooling2D(name=f"block{block}_pool"))
+    return keras.Sequential(layers)

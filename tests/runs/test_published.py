@@ -21,7 +21,7 @@ from lit_mnist.runs.published import PUBLISHED, keras_weights, open_published, t
 from lit_mnist.spec import NetworkSpec, imagenet
 from tests.data.server import Server, serving
 from tests.keras_files.conftest import needs_keras
-from tests.maximize.style_networks import WIDTH
+from tests.maximize.style_networks import WIDTH, keras_vgg19
 
 IMAGE = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 3, 64, 64))).float()
 
@@ -92,7 +92,7 @@ def test_a_state_dict_that_lacks_a_layer_or_is_none_is_named(tmp_path: Path) -> 
 def test_keras_vgg19_gives_the_same_activations_and_a_lacking_layer_is_named(
     keras: Any, tmp_path: Path
 ) -> None:
-    model = _keras_vgg19(keras, WIDTH)
+    model = keras_vgg19(keras, WIDTH, 64)
     model.save_weights(tmp_path / "vgg19.weights.h5")
     network = Network(narrow_vgg19()).eval()
     network.load_weights(keras_weights(tmp_path / "vgg19.weights.h5", network.spec))
@@ -110,26 +110,6 @@ def test_keras_vgg19_gives_the_same_activations_and_a_lacking_layer_is_named(
         (part.save_weights if "weights" in name else part.save)(tmp_path / name)
         with pytest.raises(KerasFileError, match=rf"{name}: no weights of layer 'block5_conv4'"):
             keras_weights(tmp_path / name, network.spec)
-
-
-def _keras_vgg19(keras: Any, width: float) -> Any:
-    """Written out here, so that it owes nothing to our description."""
-    layers = [keras.Input((64, 64, 3))]
-    for block, (filters, count) in enumerate(
-        ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4)), start=1
-    ):
-        layers += [
-            keras.layers.Conv2D(
-                round(filters * width),
-                3,
-                padding="same",
-                activation="relu",
-                name=f"block{block}_conv{n}",
-            )
-            for n in range(1, count + 1)
-        ]
-        layers.append(keras.layers.MaxPooling2D(name=f"block{block}_pool"))
-    return keras.Sequential(layers)
 
 
 def test_squeezenet_is_the_network_of_its_keras_file() -> None:
