@@ -22,7 +22,7 @@ def style(
     strength: float | None = None,
     content_weight: float | None = None,
     style_weight: float | None = None,
-    tv_weight: float = 0.0,
+    tv_weight: float | None = None,
     style_fractions: list[float] | None = None,
     size: int | None = None,
     style_scale: float = 1.0,
@@ -53,7 +53,7 @@ def style(
         strength: how strong style is beside content, both balanced automatically (default: by network).
         content_weight: weight of the content loss, with --style_weight, in place of the automatic balance.
         style_weight: weight of the mean of the layers' style losses, with --content_weight.
-        tv_weight: weight of the total variation: above 0, the picture becomes smoother.
+        tv_weight: weight of the total variation, which smooths (default: by network; 0 with --style_weight).
         style_fractions: how much each style picture counts (default: all alike).
         size: pixels of the longer side (default: 256, for other networks their own).
         style_scale: size of the style pictures beside the content's; larger gives coarser strokes.

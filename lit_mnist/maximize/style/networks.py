@@ -26,19 +26,19 @@ class Preset:
     content_layer: str
     style_layers: Mapping[str, float]
     scaling: str
-    strength: float
+    strength: float = STRENGTH
+    tv_weight: float = 0.0
 
 
+OTHER = Preset("", {}, "")  # strength and smoothness of networks that are not known
 PRESETS = {
     # the source's layers
-    "vgg": Preset(
-        "block5_conv2", {f"block{number}_conv1": 1.0 for number in range(1, 6)}, "caffe", STRENGTH
-    ),
+    "vgg": Preset("block5_conv2", {f"block{number}_conv1": 1.0 for number in range(1, 6)}, "caffe"),
     "squeezenet": Preset(
-        "fire3_concat",
+        "fire4_concat",
         {"conv1": 1.0, "fire2_concat": 1.0, "fire4_concat": 1.0, "fire6_concat": 1.0},
         "none",
-        STRENGTH,
+        tv_weight=5.0,  # its first convolution skips every other pixel, and leaves them to themselves
     ),
 }
 
@@ -96,6 +96,12 @@ def preset_of(spec: NetworkSpec) -> Preset | None:
         ),
         None,
     )
+
+
+def balance_of(spec: NetworkSpec) -> tuple[float, float]:
+    """Return the strength and the weight of the total variation where none are named."""
+    preset = preset_of(spec) or OTHER
+    return preset.strength, preset.tv_weight
 
 
 def layers_for(spec: NetworkSpec) -> tuple[str, dict[str, float]]:

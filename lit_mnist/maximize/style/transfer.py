@@ -21,7 +21,7 @@ from ..checks import MaximizeError, need_number, need_positive, need_whole
 from ..objectives import total_variation
 from .extractor import Extractor
 from .losses import Targets, Weights, mean_gram
-from .networks import STRENGTH, default_size, layers_for, open_network, parsed_layers, preset_of
+from .networks import balance_of, default_size, layers_for, open_network, parsed_layers
 from .optimize import Descent, descend
 from .pictures import Picture, luminance, matched, read_picture, recoloured
 
@@ -38,7 +38,7 @@ class Settings:
     strength: float | None = None
     content_weight: float | None = None
     style_weight: float | None = None
-    tv_weight: float = 0.0
+    tv_weight: float | None = None
     style_fractions: Sequence[float] | None = None
     size: int | None = None
     style_scale: float = 1.0
@@ -60,10 +60,9 @@ class Settings:
             raise MaximizeError(
                 f"strength = {self.strength!r} beside content_weight and style_weight; accepted: one or the other"
             )
-        for name in ("strength", "content_weight", "style_weight"):
+        for name in ("strength", "content_weight", "style_weight", "tv_weight"):
             if getattr(self, name) is not None:
                 need_number(name, getattr(self, name))
-        need_number("tv_weight", self.tv_weight)
         need_positive("style_scale", self.style_scale)
         for name, least in (("steps", 1), ("snapshots", 0), ("seed", 0)):
             need_whole(name, getattr(self, name), least)
@@ -170,14 +169,14 @@ def _completed(settings: Settings, spec: NetworkSpec) -> Settings:
     """Return the settings with layers, their weights (adding up to 1), size and strength filled in."""
     content_layer, default = layers_for(spec)
     weights = _layer_weights(settings.style_layers, default)
-    preset = preset_of(spec)
-    balanced = settings.style_weight is None
+    strength, tv_weight = balance_of(spec) if settings.style_weight is None else (None, 0.0)
     return replace(
         settings,
         content_layer=settings.content_layer or content_layer,
         style_layers={layer: weight / sum(weights.values()) for layer, weight in weights.items()},
         size=settings.size or default_size(spec),
-        strength=_strength(settings, preset.strength if preset else STRENGTH) if balanced else None,
+        strength=strength if settings.strength is None else settings.strength,
+        tv_weight=tv_weight if settings.tv_weight is None else settings.tv_weight,
     )
 
 
@@ -192,10 +191,6 @@ def _layer_weights(
     if not sum(weights.values()):
         raise MaximizeError("style_layers: no layer of a weight above 0; accepted: at least one")
     return weights
-
-
-def _strength(settings: Settings, default: float) -> float:
-    return default if settings.strength is None else settings.strength
 
 
 class _Transfer:
@@ -248,18 +243,19 @@ class _Transfer:
 
     def _weights(self) -> Weights:
         settings = self.settings
+        variation = settings.tv_weight or 0.0
         if settings.content_weight is not None and settings.style_weight is not None:
             by_layer = {
                 layer: settings.style_weight * weight
                 for layer, weight in self.layer_weights.items()
             }
-            return Weights(settings.content_weight, by_layer, settings.tv_weight)
+            return Weights(settings.content_weight, by_layer, variation)
         content, styles = self.targets.scales()
         by_layer = {
             layer: (settings.strength or 0.0) * weight / (styles[layer] or 1.0)
             for layer, weight in self.layer_weights.items()
         }
-        return Weights(1 / (content or 1.0), by_layer, settings.tv_weight)
+        return Weights(1 / (content or 1.0), by_layer, variation)
 
     def _start(self) -> Tensor:
         """The content picture as the descent's variable: one channel, its brightness, where colour is kept."""
