@@ -2,7 +2,9 @@
 
 from .losses import Weights, content_loss, gram, mean_gram, style_loss
 from .networks import PRESETS, layers_for, open_network
-from .transfer import Settings, StyleTransfer, style_transfer
+from .record import StyleTransfer
+from .settings import Settings
+from .transfer import style_transfer
 
 __all__ = [
     "PRESETS",

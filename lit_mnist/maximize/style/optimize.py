@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import nearest
 from ..ascent import Progress
-from ..checks import MaximizeError, need_positive, need_whole
+from ..checks import MaximizeError
 
 HISTORY = 20  # pairs of steps and gradients that L-BFGS keeps
 
@@ -48,10 +47,6 @@ def descend(
     `step` (a fraction of the pixels' range) and brings pixels back into it after each. `kept` are the
     evaluations whose images are kept. `progress` is called with evaluations done and in all. Raises MaximizeError.
     """
-    need_whole("steps", steps)
-    need_positive("step", step)
-    if optimizer not in OPTIMIZERS:
-        raise MaximizeError(f"optimizer {optimizer!r}: unknown; {nearest(optimizer, OPTIMIZERS)}")
     image = start.clone().requires_grad_()
     descent = Descent()
 

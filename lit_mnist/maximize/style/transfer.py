@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,95 +14,16 @@ from torch import Tensor
 from ...data.images import expanded
 from ...network import as_images
 from ...runs.model import Model
-from ...spec import NetworkSpec
 from ..ascent import Progress
-from ..checks import MaximizeError, need_number, need_positive, need_whole
+from ..checks import MaximizeError
 from ..objectives import total_variation
 from .extractor import Extractor
 from .losses import Targets, Weights, mean_gram
-from .networks import balance_of, default_size, layers_for, open_network, parsed_layers
+from .networks import layers_for, open_network
 from .optimize import Descent, descend
 from .pictures import Picture, luminance, matched, read_picture, recoloured
-
-PARTS = ("total", "content", "style", "total_variation")
-STARTS = ("content", "noise")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a picture is made; see `style_transfer`."""
-
-    content_layer: str | None = None
-    style_layers: Mapping[str, float] | Sequence[str] | None = None
-    strength: float | None = None
-    content_weight: float | None = None
-    style_weight: float | None = None
-    tv_weight: float | None = None
-    style_fractions: Sequence[float] | None = None
-    size: int | None = None
-    style_scale: float = 1.0
-    keep_color: bool = False
-    start: str = "content"
-    seed: int = 0
-    optimizer: str = "lbfgs"
-    steps: int = 300
-    step: float = 0.02
-    snapshots: int = 12
-
-    def __post_init__(self) -> None:
-        if (self.content_weight is None) != (self.style_weight is None):
-            raise MaximizeError(
-                "content_weight and style_weight: one without the other; accepted: both, or neither for "
-                "weights that balance the two"
-            )
-        if self.strength is not None and self.style_weight is not None:
-            raise MaximizeError(
-                f"strength = {self.strength!r} beside content_weight and style_weight; accepted: one or the other"
-            )
-        for name in ("strength", "content_weight", "style_weight", "tv_weight"):
-            if getattr(self, name) is not None:
-                need_number(name, getattr(self, name))
-        need_positive("style_scale", self.style_scale)
-        for name, least in (("steps", 1), ("snapshots", 0), ("seed", 0)):
-            need_whole(name, getattr(self, name), least)
-        if self.size is not None:
-            need_whole("size", self.size)
-        if self.start not in STARTS:
-            raise MaximizeError(f"start = {self.start!r}; accepted: {', '.join(STARTS)}")
-
-
-@dataclass(frozen=True)
-class StyleTransfer:
-    """A picture redrawn: all pictures uint8 (H, W, C), and the course of the losses.
-
-    `losses` (evaluations, 4) are total (weighted), content, style (sum of the layers by their weights, as the
-    source adds them up) and total variation, of each gradient evaluation; `before` and `after` are the unweighted
-    losses by layer, of the start and of the result. `snapshots` (S, H, W, C) are the images of the evaluations
-    `snapshot_steps`.
-    """
-
-    image: np.ndarray
-    content: np.ndarray
-    styles: tuple[np.ndarray, ...]
-    snapshots: np.ndarray
-    snapshot_steps: tuple[int, ...]
-    losses: np.ndarray
-    before: Mapping[str, float]
-    after: Mapping[str, float]
-    weights: Weights
-    content_layer: str
-    settings: Settings
-
-    @cached_property
-    def style_layers(self) -> tuple[str, ...]:
-        """The layers that say style."""
-        return tuple(self.weights.style)
-
-    def _repr_png_(self) -> bytes:
-        from ...figures.canvas import to_bytes
-        from ...figures.style import sheet
-
-        return to_bytes(sheet(self))
+from .record import StyleTransfer
+from .settings import Settings, completed, fractions_for, layer_weights
 
 
 def style_transfer(
@@ -137,9 +57,9 @@ def style_transfer(
     """
     chosen = replace(settings or Settings(), **changes)
     pictures = _style_pictures(style)
-    fractions = _fractions(chosen, len(pictures))
+    fractions = fractions_for(chosen, len(pictures))
     model = open_network(network, standardize)
-    chosen = _completed(chosen, model.spec)
+    chosen = completed(chosen, model.spec)
     return _Transfer(model, content, pictures, fractions, chosen).result(progress)
 
 
@@ -151,46 +71,6 @@ def _style_pictures(style: Picture | Sequence[Picture]) -> list[Picture]:
     if not pictures:
         raise MaximizeError("no style picture; accepted: one or more")
     return pictures
-
-
-def _fractions(settings: Settings, count: int) -> list[float]:
-    weights = [1.0] * count if settings.style_fractions is None else list(settings.style_fractions)
-    for weight in weights:
-        need_number("style_fractions", weight)
-    if len(weights) != count or not sum(weights):
-        raise MaximizeError(
-            f"style_fractions = {weights}: cannot work for {count} style pictures; accepted: one number for each, "
-            "not all 0"
-        )
-    return [weight / sum(weights) for weight in weights]
-
-
-def _completed(settings: Settings, spec: NetworkSpec) -> Settings:
-    """Return the settings with layers, their weights (adding up to 1), size and strength filled in."""
-    content_layer, default = layers_for(spec)
-    weights = _layer_weights(settings.style_layers, default)
-    strength, tv_weight = balance_of(spec) if settings.style_weight is None else (None, 0.0)
-    return replace(
-        settings,
-        content_layer=settings.content_layer or content_layer,
-        style_layers={layer: weight / sum(weights.values()) for layer, weight in weights.items()},
-        size=settings.size or default_size(spec),
-        strength=strength if settings.strength is None else settings.strength,
-        tv_weight=tv_weight if settings.tv_weight is None else settings.tv_weight,
-    )
-
-
-def _layer_weights(
-    given: Mapping[str, float] | Sequence[str] | None, default: dict[str, float]
-) -> dict[str, float]:
-    if given is None:
-        return default
-    weights = dict(given) if isinstance(given, Mapping) else parsed_layers(given)
-    for layer, weight in weights.items():
-        need_number(f"weight of style layer {layer}", weight)
-    if not sum(weights.values()):
-        raise MaximizeError("style_layers: no layer of a weight above 0; accepted: at least one")
-    return weights
 
 
 class _Transfer:
@@ -207,7 +87,7 @@ class _Transfer:
         self.settings = settings
         self.content_layer, default = layers_for(model.spec)
         self.content_layer = settings.content_layer or self.content_layer
-        self.layer_weights = _layer_weights(settings.style_layers, default)
+        self.layer_weights = layer_weights(settings.style_layers, default)
         self.names = tuple(dict.fromkeys((self.content_layer, *self.layer_weights)))
         self.content = read_picture(content, model, settings.size)
         area = self.content[..., 0].size * settings.style_scale**2
