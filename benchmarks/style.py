@@ -102,7 +102,7 @@ def _plain(network: Network, pictures: np.ndarray, steps: int) -> Callable[[Cloc
     content_layer, style_layers = layers_for(network.spec)
     names = (content_layer, *style_layers)
     like = next(network.parameters())
-    images = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(like)
+    images = torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous().to(like)
     mean = torch.tensor([103.939, 116.779, 123.68]).view(3, 1, 1).to(like)
 
     def gram(x: Tensor) -> Tensor:
