@@ -13,7 +13,7 @@ import pytest
 
 from lit_mnist.errors import UserError
 from lit_mnist.files import configuration_path, shipped_configurations, with_configuration_paths
-from tests.conftest import CONFIGS, ROOT, Run
+from tests.conftest import ALL_CONFIGS, ROOT, Run
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheel_holds_what_the_program_reads(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {f"lit_mnist/configs/{path.name}" for path in CONFIGS} <= names
+    assert {f"lit_mnist/configs/{path.name}" for path in ALL_CONFIGS} <= names
     assert {"lit_mnist/report/page.html", "lit_mnist/py.typed", "keras_baseline/py.typed"} <= names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
 
@@ -94,7 +94,7 @@ def test_wheel_trains_in_an_empty_environment(wheel: Path, tmp_path: Path) -> No
 
 
 def test_shipped_configurations_are_named_without_a_path() -> None:
-    assert sorted(shipped_configurations()) == sorted(path.stem for path in CONFIGS)
+    assert sorted(shipped_configurations()) == sorted(path.stem for path in ALL_CONFIGS)
     assert Path(configuration_path("cnn")).samefile(ROOT / "configs" / "cnn.yaml")
     assert configuration_path("my/own.yaml") == "my/own.yaml"
     argv = with_configuration_paths(["--config", "mlp", "--config=cnn", "--name", "cnn"])

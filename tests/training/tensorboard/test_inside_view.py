@@ -24,7 +24,7 @@ from lit_mnist.training.classifier import LitClassifier
 from lit_mnist.training.tensorboard import InsideView
 from lit_mnist.training.tensorboard.events import Events, network_graph
 from lit_mnist.training.tensorboard.projector import write_projector
-from tests.conftest import ROOT, run_program
+from tests.conftest import CONFIGS, ROOT, run_program
 
 CONFIG = """
 model:
@@ -279,7 +279,7 @@ def test_sprite_of_uneven_count(tmp_path: Path, digits: Dataset) -> None:
 def test_graph_of_every_configuration() -> None:
     from lit_mnist.cli.commands.summary import spec_of_config
 
-    for path in sorted((ROOT / "configs").glob("*.yaml")):
+    for path in CONFIGS:
         spec = spec_of_config(path)
         nodes = network_graph(Network(spec)).node
         assert len({node.name for node in nodes}) == len(nodes)
