@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from lit_mnist.data.module import Block
 from lit_mnist.training.optimizers import RMSprop
@@ -21,7 +22,7 @@ _AWAY = "freed memory given back to the system"  # in a process of its own: memo
 
 def run(rounds: int, quick: bool, device: str) -> Report:
     """Time a block with every lever, then with each of them undone, in turns."""
-    other = _Process()
+    other = Process()
     cases: dict[str, Callable[[], object]] = {
         _HERE: _block(lambda runner: None),
         _AWAY: other.block,
@@ -79,16 +80,23 @@ def _weight_by_weight(runner: BlockRunner) -> None:
     )
 
 
-class _Process:
-    """A process that does not keep freed memory; it waits while others are timed."""
+class Process:
+    """A process that runs blocks and does not keep freed memory; it waits while others are timed.
 
-    def __init__(self) -> None:
+    `setting` are environment variables that it gets, `without` others that it does not inherit.
+    """
+
+    def __init__(
+        self, setting: Mapping[str, str] | None = None, without: Sequence[str] = ()
+    ) -> None:
         self.seconds: list[float] = []
+        inherited = {name: value for name, value in os.environ.items() if name not in without}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.levers"],
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env=inherited | dict(setting or {}),
         )
 
     def block(self) -> None:
