@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .environment import keep_triton_apart
+from .environment import keep_triton_apart, wait_without_spinning
 
 if TYPE_CHECKING:
     from .data.module import MNISTDataModule
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 keep_triton_apart()
+wait_without_spinning()
 
 _HOME = {
     "NetworkSpec": "lit_mnist.spec",

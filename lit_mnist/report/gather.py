@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,11 @@ class Content:
 
 
 def gather(
-    model: Model, options: Options, track: Track, bar: Bar, say: Callable[[str], None]
+    model: Model,
+    options: Options,
+    track: Track = lambda items, total, what: iter(items),
+    bar: Bar = lambda what: nullcontext(lambda part, done, total: None),
+    say: Callable[[str], None] = lambda text: None,
 ) -> Content:
     """Compute the records of every section that is not left out; `track`, `bar` and `say` show progress."""
     run = model.run

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -271,13 +270,7 @@ def _dense_model(input_shape: list[int], units: int) -> Model:
 def _gathered(model: Model) -> Content:
     sections = ("filters", "maps", "top_images", "wanted", "attributions")
     options = Options(leave_out=sections)
-    return gather(
-        model,
-        options,
-        lambda items, total, what: iter(items),
-        lambda what: nullcontext(lambda part, done, total: None),
-        lambda text: None,
-    )
+    return gather(model, options)
 
 
 def test_images_are_brought_to_the_networks_shape() -> None:
