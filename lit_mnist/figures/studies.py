@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from ..studies.clusters import Clustering
 from ..studies.kernels import Filtered, Resemblance
 from .canvas import (
     GREY,
@@ -17,8 +18,10 @@ from .canvas import (
     SIGNED,
     VALIDATION,
     colormap,
+    grid_figure,
     image_axes,
     new_figure,
+    shown,
     signed_range,
 )
 
@@ -259,3 +262,21 @@ def _photograph(axes: Axes, image: np.ndarray, name: str) -> None:
     axes.imshow(image, cmap=GREY, vmin=0, vmax=255)
     axes.tick_params(labelsize=7)
     axes.set_title(f"{name}, {image.shape[1]} x {image.shape[0]}", fontsize=9)
+
+
+def cluster_curves(records: Sequence[Clustering], title: str | None = None) -> Figure:
+    """Draw time, inertia and silhouette against the number of clusters."""
+    figure = new_figure(11, 3.4, title)
+    numbers = [record.k for record in records]
+    for axes, key in zip(figure.subplots(1, 3), ("seconds", "inertia", "silhouette"), strict=True):
+        axes.plot(numbers, [getattr(record, key) for record in records], "o-", color=REFERENCE)
+        axes.set(xlabel="clusters K", ylabel="processor seconds" if key == "seconds" else key)
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def centres(pictures: np.ndarray, columns: int = 10) -> Figure:
+    """Draw clusters' centres (k, H, W) or (k, H, W, C), pixels 0 to 255, numbered."""
+    labels = [str(number) for number in range(len(pictures))]
+    images = [shown(picture) for picture in pictures]
+    return grid_figure(images, columns, labels, (0.0, 1.0), cmap=GREY, colour_bar=False)

@@ -32,6 +32,7 @@ _KEYS = (
     "trials",
     "pruning",
 )
+_OWN_KEYS = {"seed_everything", "test", "ckpt_path", "resume", "name", "runs_dir"}
 _RANGE_KEYS = ("low", "high", "log", "step", "int")
 _SETTING_KEYS = ("keys", "grid", "choices", *_RANGE_KEYS)
 
@@ -177,11 +178,14 @@ def _check_together(study: Study) -> None:
     twice = next((key for key in keys if keys.count(key) > 1 or key in study.options), None)
     if twice:
         raise StudyError(f"{twice} is set twice; accepted: in one place")
-    for key in [*keys, *study.options]:
-        if key in ("data.validate_on", "seed_everything", "test", "ckpt_path", "resume"):
+    for place, given, refused in (
+        ("settings", keys, {*_OWN_KEYS, "data.validate_on"}),
+        ("options", study.options, _OWN_KEYS),
+    ):
+        for key in refused & set(given):
             raise StudyError(
-                f"settings.{key}: cannot work in a study; accepted: data.*, model.*, trainer.*, and "
-                "seeds by their own key"
+                f"{place}.{key}: cannot work in a study; accepted: data.*, model.*, trainer.*, and seeds by "
+                "their own key"
             )
     if study.is_grid and study.trials is not None:
         raise StudyError(

@@ -57,7 +57,11 @@ def test_a_range_is_drawn_from(tmp_path: Path) -> None:
         (GOOD + "pruning: medium", "did you mean 'median'"),
         (GOOD + "pruning: median\nobjective: train/loss", "cannot work by train/loss"),
         (GOOD + "options: {epochs: 3}", "options = {'epochs': 3} cannot work"),
-        (GOOD + "options: {data.validate_on: test}", "data.validate_on: cannot work in a study"),
+        (
+            "settings: {data.validate_on: {grid: [none]}}",
+            "data.validate_on: cannot work in a study",
+        ),
+        ("settings: {resume: {grid: [true]}}", "settings.resume: cannot work in a study"),
         ("settings: {a.b: {gird: [1]}}", "unknown key 'gird'; did you mean 'grid'"),
         ("settings: {a.b: {grid: [1, 1]}}", "different values"),
         ("settings: {a.b: {grid: []}}", "a list of values"),

@@ -20,6 +20,7 @@ COMMANDS = {
     "sweep": "train a configuration with many values of its settings, and show what they do",
     "features": "draw every map of a layer for chosen images, and the soft-max bars",
     "filters": "draw the kernels of the convolutions",
+    "clusters": "cluster a data set's images; time, inertia, silhouette and centres by number of clusters",
     "kernels": "a photograph through hand-made 3 x 3 filters and max-pooling, beside learnt ones",
     "journey": "draw one map of every layer for several images, side by side",
     "top_images": "find the images that activate each map most, and the patch that the map saw",

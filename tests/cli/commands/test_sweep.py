@@ -133,6 +133,13 @@ def test_an_objective_on_test_images_by_way_of_the_configuration(tmp_path: Path)
     assert "data.validate_on test: the test images choose nothing" in err
 
 
+def test_an_objective_on_test_images_by_way_of_an_option(config: Path, tmp_path: Path) -> None:
+    study = STUDY.replace("max_epochs: 1", "max_epochs: 1, data.validate_on: test")
+    code, _, err = sweep(config, tmp_path, study)
+    assert code == 2
+    assert "data.validate_on test: the test images choose nothing" in err
+
+
 def test_a_storage_out_of_reach(config: Path, tmp_path: Path) -> None:
     url = "postgresql+psycopg://me:secret@127.0.0.1:1/none"
     code, _, err = sweep(config, tmp_path, STUDY, "--storage", url)

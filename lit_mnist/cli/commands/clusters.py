@@ -1,0 +1,110 @@
+"""Clusters of a data set's images, for one number of clusters or many."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...outcome import Outcome
+from ..results import Results
+
+if TYPE_CHECKING:
+    from ...studies.clusters import Clustering
+
+
+def clusters(
+    k: list[int] | None = None,
+    dataset: str = "mnist",
+    data_root: str | None = None,
+    standardize: str = "per_pixel",
+    everything: bool = False,
+    n_init: int = 3,
+    batch_size: int = 500,
+    max_iter: int = 100,
+    sample: int = 5000,
+    seed: int = 1,
+    distances: bool = False,
+    out: str = "out/clusters",
+    svg: bool = False,
+) -> Outcome:
+    """Cluster images by k-means for several numbers of clusters, and draw time, inertia, silhouette and the centres.
+
+    Example: python -m lit_mnist clusters --k 10 40 70 100 --distances
+
+    With --distances the images are written as their distances to the centres, a data set that
+    `fit --config configs/studies/mlp_clusters.yaml --data.root out/clusters/distances-70` trains on.
+
+    Args:
+        k: numbers of clusters (default: 70).
+        dataset: the data set whose images are clustered.
+        data_root: folder that holds the data sets (default: $LIT_MNIST_DATA, the cache folder).
+        standardize: how pixels are scaled beforehand, as data.standardize.
+        everything: cluster the test images too, as the source does; without it they have no part in the centres.
+        n_init: random starts, of which the best is kept.
+        batch_size: images of a batch.
+        max_iter: rounds over the images at most.
+        sample: images that the silhouette is measured on.
+        seed: seed of starts, batches and the sample.
+        distances: write distances-K with x_train.npy, y_train.npy, x_test.npy and y_test.npy.
+        out: folder for the pictures, clusters.npz (centres) and clusters.json.
+        svg: write every picture as SVG too.
+    """
+    from ...data import DataOptions, prepare
+    from ...environment import hardware
+    from ...figures.studies import centres, cluster_curves
+    from ...studies.clusters import Settings, clusterings, images_of
+    from ..progress import progress
+
+    settings = Settings(n_init, batch_size, max_iter, seed, sample)
+    results = Results("clusters", out, svg)
+    numbers = sorted(set(k or [70]))
+    options = DataOptions(
+        dataset, data_root, standardize=standardize, validation_fraction=0.0, validate_on="none"
+    )
+    prepared = prepare(options)
+    images = images_of(prepared, everything)
+    made = clusterings(images, numbers, settings)
+    records = [*progress(made, len(numbers), "clusters")]
+    if len(records) > 1:
+        results.picture(cluster_curves(records), "curves")
+    for record in records:
+        results.picture(centres(record.pictures(prepared.standardizer)), f"centres-{record.k}")
+        if distances:
+            _write_distances(results, record, prepared)
+    results.arrays(**{f"centres-{record.k}": record.centres for record in records})
+    data: dict[str, Any] = {
+        "dataset": prepared.dataset.name,
+        "images": len(images),
+        "clustered": "training and test images" if everything else "training images",
+        "standardize": standardize,
+        "settings": vars(settings),
+        "clusterings": [_entry(record) for record in records],
+        "hardware": hardware(),
+    }
+    return results.finish(data, "\n".join(_line(record) for record in records))
+
+
+def _write_distances(results: Results, record: Clustering, prepared: Any) -> None:
+    import numpy as np
+
+    from ...files import write_bytes
+    from ...studies.clusters import distance_arrays
+
+    folder = Path(results.folder) / f"distances-{record.k}"
+    for name, array in distance_arrays(record, prepared).items():
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        results.files.append(write_bytes(folder / f"{name}.npy", buffer.getvalue()))
+
+
+def _entry(record: Clustering) -> dict[str, Any]:
+    keys = ("k", "inertia", "silhouette", "seconds")
+    return {key: getattr(record, key) for key in keys}
+
+
+def _line(record: Clustering) -> str:
+    return (
+        f"K = {record.k}: inertia {record.inertia:.4g}, silhouette {record.silhouette:.4f}, "
+        f"{record.seconds:.1f} s"
+    )
