@@ -64,8 +64,7 @@ class Network(nn.Module):
 
 def preprocess(pixels: Tensor) -> Tensor:
     """Scale pixels as in training: (N, 28, 28), 0 to 255, to (N, 1, 28, 28)."""
-    x = pixels.double()
-    x = (x - SCALING["mean"]) / SCALING["scale"]
+    x = (pixels.double() - SCALING["mean"]) / SCALING["scale"]
     return x.float().unsqueeze(1)
 
 

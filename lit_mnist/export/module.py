@@ -45,7 +45,7 @@ def torch_code(model: Model, title: str = "", safetensors: bool = False) -> Torc
     body = forward(spec)
     scaling = scaling_tensors(model.standardizer)
     blocks = [
-        _head(model, title),
+        _head(model, title, safetensors),
         _imports(body, safetensors),
         _constants(model, bool(scaling), safetensors),
         _class(spec, body),
@@ -75,15 +75,16 @@ def _assembled(blocks: list[list[str]]) -> str:
 # ---- the parts of the file
 
 
-def _head(model: Model, title: str) -> list[str]:
+def _head(model: Model, title: str, safetensors: bool) -> list[str]:
     spec = model.spec
     height, width, channels = spec.input_shape
+    needs = "torch and safetensors" if safetensors else "torch alone"
     made = f"{title + ': ' if title else ''}{height} x {width} x {channels} images, {spec.classes} classes"
     names = "CLASSES[probabilities[0].argmax()]" if _listed(model) else "probabilities.argmax(1)"
     return [
         f'"""{made}, {spec.parameters:,} parameters.',
         "",
-        f"{WRITTEN} {__version__}; needs torch alone. Use:",
+        f"{WRITTEN} {__version__}; needs {needs}. Use:",
         "",
         "    network = load()",
         f"    {_answer(spec)} = network(preprocess(pixels))",

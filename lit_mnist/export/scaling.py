@@ -48,11 +48,12 @@ def _body(standardizer: Standardizer, shape: Shape) -> list[str]:
     mean = _text("mean", standardizer.mean)
     scale = _text("scale", standardizer.scale)
     last = "x.float().unsqueeze(1)" if shape[2] == 1 else "x.float().permute(0, 3, 1, 2)"
-    formula = "x" if mean == "0" else f"x - {mean}"
+    pixels = "x" if standardizer.bgr else "pixels.double()"
+    formula = pixels if mean == "0" else f"{pixels} - {mean}"
     if scale != "1":
         formula = f"{formula} / {scale}" if mean == "0" else f"({formula}) / {scale}"
-    bgr = ".flip(-1)  # the network takes blue, green, red" if standardizer.bgr else ""
-    lines = ["    x = pixels.double()" + bgr]
+    turned = "    x = pixels.double().flip(-1)  # the network takes blue, green, red"
+    lines = [turned] if standardizer.bgr else []
     if formula != "x":
         lines += reflow("x = ", formula, 4)
     if standardizer.clip is not None:
