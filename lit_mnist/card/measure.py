@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ..data.dataset import default_root
 from ..data.reader import doubt
 from ..errors import UserError, nearest
-from ..inside.passes import as_array, batches, dataset_part, evaluation
+from ..inside.passes import class_probabilities, dataset_part
 from ..runs.model import Model
 from .calibration import Calibration, calibration
 from .probes import OWN, Probe, blank, changed, handwritten, letters, own
@@ -101,7 +100,7 @@ def measure(
             raise UserError(f"--leave_out {kind}: unknown; {nearest(kind, PROBES)}")
     folder = None if "own" in leave_out else _folder(model, root, drawings)
     pixels, labels = dataset_part(model, "test", root)
-    likely = probabilities(model, pixels)
+    likely = class_probabilities(model, pixels)
     answers = likely.argmax(1)
     right = answers == labels
     names = model.class_names
@@ -124,14 +123,6 @@ def measure(
         calibration(likely.max(1), right),
         tuple(probes),
     )
-
-
-def probabilities(model: Model, pixels: np.ndarray) -> np.ndarray:
-    """Return class probabilities (n, classes) in float64 of pixels 0 to 255."""
-    network = model.network
-    with evaluation(network):
-        parts = [network.probabilities(network(batch).double()) for batch in batches(model, pixels)]
-    return as_array(torch.cat(parts))
 
 
 def _probes(
@@ -168,7 +159,7 @@ def _result(model: Model, probe: Probe) -> ProbeResult:
     total = len(probe.pixels) + probe.unread
     if not len(probe.pixels):
         return ProbeResult(probe.name, total, None, math.nan, math.nan, probe.unread)
-    likely = probabilities(model, probe.pixels)
+    likely = class_probabilities(model, probe.pixels)
     confidence = likely.max(1)
     correct = None if probe.labels is None else int((likely.argmax(1) == probe.labels).sum())
     return ProbeResult(

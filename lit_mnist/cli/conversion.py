@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..comparison.parity.verification import checked, layer_record, verdict
+from ..environment import versions
 from ..keras_files import KerasFile
 from ..runs.model import Model
 
@@ -48,12 +50,15 @@ def record_of(
         "source": str(source),
         "keras_version": file.keras_version,
         "input_shape": model.spec.input_shape,
+        "classes": model.class_names,
         "parameters": model.spec.parameters,
         "layers": layers,
         "standardizer": model.standardizer.to_dict(),
         "optimizer": optimizer,
         "notes": notes,
         "verified": errors and checked(errors),
+        "sha256": {target.name: hashlib.sha256(target.read_bytes()).hexdigest()},
+        "versions": versions(),
         "files": [str(target), str(target.parent / "convert.json")],
     }
 

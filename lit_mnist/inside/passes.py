@@ -39,6 +39,16 @@ def batches(model: Model, pixels: np.ndarray, size: int = BATCH) -> Iterator[Ten
     )
 
 
+def class_probabilities(model: Model, pixels: np.ndarray) -> np.ndarray:
+    """Return the probabilities (n, classes), float64, of pixels 0 to 255 as `batches` takes them."""
+    network = model.network
+    with evaluation(network):
+        parts = [
+            network.probabilities(network(batch).cpu().double()) for batch in batches(model, pixels)
+        ]
+    return as_array(torch.cat(parts))
+
+
 def sweep(
     network: Network,
     inputs: Iterable[Tensor],

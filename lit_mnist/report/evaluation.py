@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from ..inside.passes import as_array, batches, evaluation
+from ..inside.passes import class_probabilities
 from ..runs.model import Model
 
 
@@ -34,14 +33,9 @@ class Evaluation:
 
 def evaluate(model: Model, pixels: np.ndarray, labels: np.ndarray) -> Evaluation:
     """Return the evaluation of `pixels` (n, H, W), 0 to 255, with `labels` (n,), in one pass."""
-    with evaluation(model.network):
-        shares = torch.cat(
-            [
-                model.network.probabilities(model.network(batch).float())
-                for batch in batches(model, pixels)
-            ]
-        )
-    confidence, guesses = (as_array(tensor) for tensor in shares.max(1))
+    probabilities = class_probabilities(model, pixels)
+    guesses = probabilities.argmax(1)
+    confidence = probabilities.max(1)
     confusion = np.zeros((model.spec.classes, model.spec.classes), np.int64)
     np.add.at(confusion, (labels, guesses), 1)
     wrong = np.flatnonzero(guesses != labels)

@@ -13,12 +13,13 @@ import yaml
 from PIL import Image
 
 from lit_mnist.card.calibration import calibration
-from lit_mnist.card.measure import ClassResult, Measurements, measure, probabilities
+from lit_mnist.card.measure import ClassResult, Measurements, measure
 from lit_mnist.card.page import MARK
 from lit_mnist.card.probes import TURNED, blank, changed, letters, own
 from lit_mnist.data import DataError, Dataset
 from lit_mnist.errors import UserError
 from lit_mnist.figures.calibration import calibration_curve
+from lit_mnist.inside.passes import class_probabilities
 from lit_mnist.spec import NetworkSpec
 from tests.conftest import Run
 from tests.networks import LAYERS, model_of, tiny_model
@@ -57,7 +58,7 @@ def test_a_class_without_images_has_no_recall() -> None:
 def test_measurements_are_the_test_sets(digits: Dataset) -> None:
     model = tiny_model()
     measured = measure(model, leave_out=["own", "turned", "letters"])
-    likely = probabilities(model, digits.test_images)
+    likely = class_probabilities(model, digits.test_images)
     right = likely.argmax(1) == digits.test_labels
     assert (measured.images, measured.correct) == (len(right), right.sum())
     assert sum(result.images for result in measured.classes) == measured.images
@@ -65,7 +66,7 @@ def test_measurements_are_the_test_sets(digits: Dataset) -> None:
     assert measured.classes[3].recall == right[digits.test_labels == 3].mean()
     black, grey, white, noise = measured.probes
     assert (black.images, noise.images, noise.correct) == (1, 100, None)
-    expected = probabilities(model, np.zeros((1, 28, 28))).max()
+    expected = class_probabilities(model, np.zeros((1, 28, 28))).max()
     assert black.confidence == pytest.approx(expected)
     with pytest.raises(UserError, match="did you mean 'letters'"):
         measure(model, leave_out=["leters"])

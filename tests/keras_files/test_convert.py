@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -39,6 +40,8 @@ def test_a_keras_file_becomes_a_checkpoint_that_opens(tmp_path: Path, run_cli: R
         str(tmp_path / "out" / "model.ckpt"),
         str(tmp_path / "out" / "convert.json"),
     ]
+    digest = sha256((tmp_path / "out" / "model.ckpt").read_bytes()).hexdigest()
+    assert record["sha256"] == {"model.ckpt": digest} and record["classes"][:2] == ["0", "1"]
     assert [layer["name_in_file"] for layer in record["layers"]][:3] == [
         "Conv2D_2",
         "Max_Pool_1",
