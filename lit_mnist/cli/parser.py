@@ -16,7 +16,12 @@ from .messages import explain
 
 # a clause such as ", or the embedded digits (--data.fallback digits)"
 _TRAINING_OPTION = re.compile(r"(?:,(?: or)?)?[^,;:(]*\(--data\.(?!root\b)[^)]*\)")
-_OTHER_NAMES = {"map": "maps", "data.root": "data_root"}
+_OTHER_NAMES = {
+    "map": "maps",
+    "data.root": "data_root",
+    "data.dataset": "dataset",
+    "data.standardize": "scaling",
+}
 
 
 def call(command: str, function: Callable[..., Any], argv: list[str]) -> Any:

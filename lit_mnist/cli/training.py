@@ -226,6 +226,12 @@ class Cli(LightningCLI):
                 help="folder: draw each picture beside the network's input and the answer",
             )
             parser.add_argument(
+                "--output",
+                type=str | None,
+                default=None,
+                help="which of several outputs gives the network's answer to --images, by name",
+            )
+            parser.add_argument(
                 "--many",
                 action="store_true",
                 help="find all digits of each picture, read by lines from the left",
@@ -464,9 +470,19 @@ class Cli(LightningCLI):
             )
         return self.origin.model
 
+    def _scaled(self) -> Model:
+        """Return the trained network with the scaling that was asked for, which a Keras file does not say."""
+        model = self._opened()
+        kind = self.settings.data.standardize
+        if self.origin is None or self.origin.scaled or kind == model.standardizer.kind:
+            return model
+        from ..runs.model import open_model
+
+        return open_model(self.origin.path, kind, self.settings.data.root)
+
     def _predict(self) -> Outcome:
         if not self.settings.images:
-            for key in ("out", "many"):
+            for key in ("out", "many", "output"):
                 if self.settings[key]:
                     raise UserError(
                         f"--{key}: works on --images; accepted: --images FILE ... beside it"
@@ -475,8 +491,9 @@ class Cli(LightningCLI):
         from .commands.predict import predict
 
         settings = self.settings
+        model = self._scaled()
         return predict(
-            self._opened(),
+            model if settings.output is None else model.with_output(settings.output),
             settings.images,
             settings.data.dataset,
             settings.data.root,

@@ -66,6 +66,14 @@ def class_names(name: str, classes: int, stored: Sequence[str] = ()) -> tuple[st
     )
 
 
+def imagenet_names() -> tuple[str, ...]:
+    """Return the names of ImageNet's 1000 classes, in the order that networks for it answer in."""
+
+    from torchvision.models import SqueezeNet1_1_Weights  # two seconds of imports
+
+    return tuple(SqueezeNet1_1_Weights.DEFAULT.meta["categories"])
+
+
 def _read(options: DataOptions, shape: Shape | None) -> Dataset:
     match options.dataset:
         case "digits":

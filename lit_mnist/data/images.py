@@ -75,6 +75,12 @@ def is_id(name: str) -> bool:
     return _ID.match(name) is not None
 
 
+def is_flat_folder(place: str | Path) -> bool:
+    """Whether a place is a folder of pictures, without folders of classes in it."""
+    folder = expand(place)
+    return folder.is_dir() and not any(path.is_dir() for path in folder.iterdir())
+
+
 def expanded(name: str) -> list[str]:
     """Return the pictures in a folder, else `name` itself; raises DataError for a folder without pictures."""
     folder = expand(name)

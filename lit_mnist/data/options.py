@@ -33,6 +33,13 @@ _CHOICES = {
 }
 
 
+def check_dataset(name: str) -> str:
+    """Return the name of a data set; raise DataError where there is none of it."""
+    if name not in DATASETS:
+        raise DataError(f"data.dataset: unknown {name!r}; {nearest(name, DATASETS)}")
+    return name
+
+
 @dataclass(frozen=True)
 class DataOptions:
     """Which data set, what decides which image is used for what, and how it is scaled.

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Values = np.ndarray | Sequence[float | None]  # None: an epoch without validation
 _GOOD_ACCURACY = 0.992  # the sources' dashed line
 _CLASS = 0.2  # inches of the soft-max axis for one class: an upright name's height and a gap
+_MOST_CLASSES = 40  # with more of them, the most probable ones are drawn
+_RANKED_CLASSES = 10
 _LEVEL_CLASSES = 20  # with more of them, names are written upright
 # the sources' axes
 _ACCURACY_AXIS = (0.97, 1.001)
@@ -93,8 +95,8 @@ def softmax_bars(
     answer: Answer, class_names: Sequence[str] | None = None, title: str | None = None
 ) -> Figure:
     """Draw an image beside a bar for each class's probability; the predicted class stands out, the label is marked."""
-    classes = len(answer.probabilities)
-    names = class_names or [str(number) for number in range(classes)]
+    names = class_names or [str(number) for number in range(len(answer.probabilities))]
+    classes = len(_drawn_classes(answer))
     width = max(4.8, _CLASS * classes)  # inches
     figure = new_figure(2.7 + width, 3, "\n".join(filter(None, [caption(answer, names), title])))
     picture, bars = figure.subplots(1, 2, width_ratios=[2.7, width])
@@ -104,7 +106,13 @@ def softmax_bars(
 
 
 def draw_bars(bars: Axes, answer: Answer, names: Sequence[str]) -> None:
-    """Draw a bar for each class's probability; the predicted class stands out, the label is marked."""
+    """Draw a bar for each class's probability; the predicted class stands out, the label is marked.
+
+    Of more than 40 classes the ten most probable are drawn, as lines of text with their bars.
+    """
+    if len(answer.probabilities) > _MOST_CLASSES:
+        _draw_ranked(bars, answer, names)
+        return
     classes = len(answer.probabilities)
     drawn = bars.bar(range(classes), answer.probabilities, color="#b0b0b0")
     drawn[answer.prediction].set_color(REFERENCE)
@@ -117,6 +125,29 @@ def draw_bars(bars: Axes, answer: Answer, names: Sequence[str]) -> None:
     if 0 <= answer.label < classes:
         bars.get_xticklabels()[answer.label].set(color=TRAINING, weight="bold")
     bars.set(xlim=(-0.8, classes - 0.2), ylim=(0, 1.25 if upright else 1.08), ylabel="probability")
+
+
+def _drawn_classes(answer: Answer) -> np.ndarray:
+    """The classes that bars are drawn for: all of a few, else the most probable ones."""
+    count = len(answer.probabilities)
+    if count <= _MOST_CLASSES:
+        return np.arange(count)
+    return np.argsort(-answer.probabilities, kind="stable")[:_RANKED_CLASSES]
+
+
+def _draw_ranked(bars: Axes, answer: Answer, names: Sequence[str]) -> None:
+    """Draw the most probable classes from the top, each name beside its bar."""
+    classes = _drawn_classes(answer)
+    values = answer.probabilities[classes]
+    drawn = bars.barh(range(len(classes)), values, color="#b0b0b0")
+    drawn[0].set_color(REFERENCE)
+    bars.bar_label(drawn, [f"{value:.1%}" for value in values], fontsize=7, padding=2)
+    bars.set_yticks(range(len(classes)), [names[number][:28] for number in classes], fontsize=8)
+    for number, tick in zip(classes, bars.get_yticklabels(), strict=True):
+        if number == answer.label:
+            tick.set(color=TRAINING, weight="bold")
+    bars.invert_yaxis()
+    bars.set(xlim=(0, 1.15), xlabel="probability")
 
 
 def _curve(

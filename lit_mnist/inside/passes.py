@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +13,18 @@ from torch import Tensor
 
 from ..data import DataError, load_dataset
 from ..data.adapt import adapted
+from ..data.images import is_flat_folder, read_images
 from ..errors import UserError, nearest
 from ..network import Network
 from ..network.modes import evaluation_mode
 from ..runs.model import Model
+from ..spec import NetworkSpec
 from .capture import Captured, capture
 
 BATCH = 250  # images; their activations bound the memory of a pass, and few enough stay in the heap
+_VALUES = (
+    2**27
+)  # of all layers' outputs at a time, half a GiB in float32: large images come in smaller batches
 PARTS = ("train", "test")
 
 
@@ -29,10 +35,17 @@ def evaluation(network: Network) -> Iterator[None]:
         yield
 
 
-def batches(model: Model, pixels: np.ndarray, size: int = BATCH) -> Iterator[Tensor]:
-    """Return pixels 0 to 255, (n, H, W) or (n, H, W, C), as the network's inputs, `size` at a time."""
-    if size < 1:
-        raise UserError(f"batch_size = {size!r} cannot work; accepted: a whole number above 0")
+def batch_size(spec: NetworkSpec, most: int = BATCH) -> int:
+    """Return how many images go through a network at a time: `most`, fewer where its layers' outputs are large."""
+    if most < 1:
+        raise UserError(f"batch_size = {most!r} cannot work; accepted: a whole number above 0")
+    values = sum(math.prod(info.output_shape) for info in spec.table)
+    return max(1, min(most, _VALUES // values))
+
+
+def batches(model: Model, pixels: np.ndarray, most: int = BATCH) -> Iterator[Tensor]:
+    """Return pixels 0 to 255, (n, H, W) or (n, H, W, C), as the network's inputs, `batch_size` at a time."""
+    size = batch_size(model.spec, most)
     like = next(model.network.parameters(), torch.zeros(()))
     return (
         model.tensor(pixels[start : start + size]).to(like) for start in range(0, len(pixels), size)
@@ -70,11 +83,16 @@ def dataset_part(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return pixels uint8 and labels of the `part` of the data set that the network was trained on.
 
-    Pixels are (n, H, W) or (n, H, W, 3), brought to the network's size. Raises DataError for an unknown part.
+    Pixels are (n, H, W) or (n, H, W, 3), brought to the network's size. A folder of pictures without folders of
+    classes is both parts; its labels are -1. Raises DataError for an unknown part.
     """
     if part not in PARTS:
         raise DataError(f"data part {part!r}: unknown; {nearest(part, PARTS)}")
     shape = model.spec.input_shape
+    place = root or model.data_root
+    if model.dataset == "folder" and place and is_flat_folder(place):
+        images = read_images([str(place)], "folder", None, shape)
+        return images.pixels.astype(np.uint8), images.labels
     dataset = adapted(load_dataset(model.dataset, root or model.data_root, shape=shape), shape)
     if part == "train":
         return dataset.train_images, dataset.train_labels

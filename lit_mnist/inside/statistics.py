@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..runs.model import Model
 from .bounds import layer_bounds
 from .capture import Captured, select
 from .kept import KeptResults, arrays_hash, computed_once
-from .passes import BATCH, as_array, batches, by_map, sweep
+from .passes import BATCH, as_array, batch_size, batches, by_map, sweep
 
 RECORD = "statistics"  # the name under which they are kept
 ACTIVE = "active"
@@ -165,28 +166,42 @@ def random_pixels(shape: tuple[int, ...], count: int, seed: int = 0) -> np.ndarr
     Uniform noise on grids of 1, 1/2, 1/4 and 1/8 of the resolution, each pixel of a coarse grid a square:
     a map that wants a stroke or an area is seldom raised by single-pixel noise.
     """
+    return np.stack(list(_random_images(shape, count, seed)))
+
+
+def _random_images(shape: tuple[int, ...], count: int, seed: int) -> Iterator[np.ndarray]:
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 4])))
-    images = np.empty((count, *shape), np.float32)
     for number in range(count):
         square = 2 ** (number % 4)
         coarse = generator.uniform(
             0, 255, (-(-shape[0] // square), -(-shape[1] // square), shape[2])
         )
-        images[number] = coarse.repeat(square, 0).repeat(square, 1)[: shape[0], : shape[1]]
-    return images
+        image = coarse.repeat(square, 0).repeat(square, 1)[: shape[0], : shape[1]]
+        yield image.astype(np.float32)
+
+
+def _random_batches(model: Model, attempts: int, seed: int) -> Iterator[Tensor]:
+    """Yield the random images as the network's inputs, a batch at a time: large ones would fill the memory."""
+    images = _random_images(model.spec.input_shape, attempts, seed)
+    while chunk := list(islice(images, batch_size(model.spec))):
+        noise = np.stack(chunk)
+        yield from batches(model, noise[..., 0] if noise.shape[-1] == 1 else noise)
 
 
 def silence(
-    model: Model, statistics: Sequence[LayerStatistics], attempts: int = 1000, seed: int = 0
+    model: Model,
+    statistics: Sequence[LayerStatistics],
+    attempts: int = 1000,
+    seed: int = 0,
+    track: Callable[[Iterator[Tensor]], Iterable[Tensor]] = lambda inputs: inputs,
 ) -> tuple[Silence, ...]:
     """Return, for the layers of `statistics`, which maps are silent on those data, on noise, and provably.
 
-    `attempts` is the number of random inputs (`random_pixels`), drawn with `seed`.
+    `attempts` is the number of random inputs (`random_pixels`), drawn with `seed`; `track` shows how far they are.
     """
     names = [layer.layer for layer in statistics]
-    noise = random_pixels(model.spec.input_shape, attempts, seed)
-    pixels = noise[..., 0] if noise.shape[-1] == 1 else noise
-    tried = activation_statistics(model.network, batches(model, pixels), names)
+    inputs = track(_random_batches(model, attempts, seed))
+    tried = activation_statistics(model.network, inputs, names)
     bounds = layer_bounds(model)
     return tuple(
         Silence(layer.layer, layer.silent, random.silent, bounds[layer.layer].zero, attempts)

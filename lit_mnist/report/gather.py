@@ -21,7 +21,7 @@ from ..errors import UserError, nearest
 from ..inside.filters import Filters, convolutions, filters
 from ..inside.kept import kept_results
 from ..inside.maps import FeatureMaps, feature_maps
-from ..inside.passes import BATCH
+from ..inside.passes import BATCH, batch_size
 from ..inside.top_images import TopImages, top_images_once
 from ..maximize.maximization import MaximizationResult, Settings, maximize_classes, maximize_maps
 from ..maximize.quality import Reference, references
@@ -179,7 +179,9 @@ class _Sections:
             self.options.k,
             self.kept,
             BATCH,
-            lambda inputs: self.track(inputs, -(-len(pixels) // BATCH), "report: top images"),
+            lambda inputs: self.track(
+                inputs, -(-len(pixels) // batch_size(self.model.spec)), "report: top images"
+            ),
         )
 
     def wanted(self) -> tuple[MaximizationResult, ...]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..data import DataError, DataOptions, Standardizer, load_dataset, prepare
 from ..data.datasets import class_names as names_of
+from ..data.datasets import imagenet_names
 from ..data.images import Images, read_images
 from ..data.standardize import FIXED, STANDARDIZATIONS
 from ..errors import UserError, nearest
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 RECORD = "lit_mnist"  # the key of our own part of a checkpoint
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 _PREFIX = "network."
+_IMAGENET_CLASSES = 1000
 
 
 class ModelError(UserError):
@@ -53,13 +55,16 @@ class Model:
     epoch: int | None = None
     step: int | None = None
     stored_names: tuple[str, ...] = ()
+    scaling_assumed: bool = False  # a Keras file's, which does not say how its images were scaled
     data_root: Path | None = (
         None  # where its data lie, for all that reads them; None: the default place
     )
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes: those that the file carries, the data set's, or numbers."""
+        """Names of the classes: those that the file carries, the data set's, ImageNet's for 1000, or numbers."""
+        if not self.stored_names and _is_imagenet(self.spec) and self.dataset == "folder":
+            return imagenet_names()
         return names_of(self.dataset, self.spec.classes, self.stored_names)
 
     @property
@@ -398,8 +403,9 @@ def keras_model(
     return Model(
         network.eval(),
         _fitted(standardize or _default_scaling(spec), root, spec),
-        "mnist",
+        _default_dataset(spec),
         path,
+        scaling_assumed=standardize is None and spec.rescaling is None,
         data_root=_data_root(root, {}),
     )
 
@@ -427,6 +433,15 @@ def _noted(note: Mapping[str, Any], spec: NetworkSpec) -> Standardizer | str:
         return "mean and scale must be finite, of the images' shape, scale above 0"
     except (KeyError, TypeError, ValueError) as error:
         return _first_line(error)
+
+
+def _is_imagenet(spec: NetworkSpec) -> bool:
+    return spec.input_shape[2] == 3 and spec.classes == _IMAGENET_CLASSES
+
+
+def _default_dataset(spec: NetworkSpec) -> str:
+    """Networks for colour images with other than ten classes were not trained on MNIST: a folder takes its place."""
+    return "mnist" if spec.input_shape[2] == 1 or spec.classes == 10 else "folder"
 
 
 def _default_scaling(spec: NetworkSpec) -> str:

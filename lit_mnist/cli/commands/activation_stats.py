@@ -23,6 +23,9 @@ def activation_stats(
     batch_size: int = 500,
     svg: bool = False,
     data_root: str | None = None,
+    output: str | None = None,
+    dataset: str | None = None,
+    scaling: str | None = None,
     seed: int = 0,
 ) -> Outcome:
     """Measure mean, range and share of zeros of every map over a data set, and tell three kinds of silence apart.
@@ -41,19 +44,23 @@ def activation_stats(
         batch_size: images at a time; bounds the memory.
         svg: write the picture as SVG too.
         data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
+        output: which of several outputs gives the network's answer, by name.
+        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
+        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
         seed: draws the random inputs.
     """
     from ...errors import UserError
     from ...figures.statistics import activation_statistics as draw
     from ...inside.capture import select
     from ...inside.kept import kept_results
+    from ...inside.passes import batch_size as fitting
     from ...inside.passes import dataset_part
     from ...inside.statistics import activation_statistics_once, silence
-    from ...runs.model import open_model
+    from ..opening import opened
 
     if attempts < 1:
         raise UserError(f"attempts = {attempts!r} cannot work; accepted: a whole number above 0")
-    model = open_model(ckpt_path, root=data_root)
+    model = opened(ckpt_path, data_root, dataset, scaling, output)
     results = Results("activation_stats", out, svg)
     pixels, _ = dataset_part(model, part)
     statistics = activation_statistics_once(
@@ -63,9 +70,17 @@ def activation_stats(
         select(model.network, layer or "*"),
         kept_results(model, note),
         batch_size,
-        lambda inputs: progress(inputs, math.ceil(len(pixels) / batch_size), "images"),
+        lambda inputs: progress(
+            inputs, math.ceil(len(pixels) / fitting(model.spec, batch_size)), "images"
+        ),
     )
-    quiet = silence(model, statistics, attempts, seed)
+    quiet = silence(
+        model,
+        statistics,
+        attempts,
+        seed,
+        lambda noise: progress(noise, math.ceil(attempts / fitting(model.spec)), "random inputs"),
+    )
     results.picture(draw(statistics, quiet, model.seed), "activation_stats")
     data = {
         "network": model.path,

@@ -24,6 +24,9 @@ def explain(
     out: str = "out/explain",
     tensorboard: str | None = None,
     data_root: str | None = None,
+    output: str | None = None,
+    dataset: str | None = None,
+    scaling: str | None = None,
     seed: int = 0,
 ) -> Outcome:
     """Explain the network's answers: attribution maps, and for each method whether to believe it.
@@ -45,6 +48,9 @@ def explain(
         out: folder for explain.json, explain.npz and the pictures.
         tensorboard: folder for TensorBoard's event files; none by default.
         data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
+        output: which of several outputs gives the network's answer, by name.
+        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
+        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
         seed: of random baselines, noise, and the weights that are drawn anew.
     """
     from ...attribution.explanation import explain as compute
@@ -53,21 +59,21 @@ def explain(
     from ...data import DataError, load_dataset
     from ...data.images import read_images
     from ...inside.kept import kept_results
-    from ...runs.model import open_model
+    from ..opening import opened
 
     if count < 1:
         raise AttributionError(f"count = {count}; accepted: 1 or more")
-    model = open_model(ckpt_path, root=data_root)
+    model = opened(ckpt_path, data_root, dataset, scaling, output)
     results = Results("explain", out)
-    dataset = None
+    data = None
     try:
-        dataset = load_dataset(model.dataset, model.data_root, network=model.spec)
+        data = load_dataset(model.dataset, model.data_root, network=model.spec)
     except DataError as error:
         if not images or any(":" in name for name in images):
             raise
         note(f"{error}; methods are judged on the given images")
     if not images and dataset is not None:
-        images = list(interesting(model, dataset, count))
+        images = list(interesting(model, data, count))
     chosen = read_images(
         images or [],
         model.dataset,
@@ -80,7 +86,7 @@ def explain(
             chosen,
             methods or ["all"],
             target,
-            dataset=dataset,
+            dataset=data,
             baseline=baseline,
             layer=layer,
             verdict_digits=verdict_digits,

@@ -23,6 +23,9 @@ def features(
     own_scale: bool = False,
     svg: bool = False,
     data_root: str | None = None,
+    output: str | None = None,
+    dataset: str | None = None,
+    scaling: str | None = None,
 ) -> Outcome:
     """Draw what every map of the chosen layers shows for the chosen images, and the network's answer to them.
 
@@ -39,17 +42,20 @@ def features(
         own_scale: give every map its own colour scale instead of one for the layer.
         svg: write every picture as SVG too.
         data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
+        output: which of several outputs gives the network's answer, by name.
+        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
+        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
     """
     from ...data.images import read_images
     from ...errors import UserError
     from ...figures.evaluation import softmax_bars
     from ...figures.maps import feature_grid
     from ...inside.maps import feature_maps
-    from ...runs.model import open_model
+    from ..opening import opened
 
     if columns < 1:
         raise UserError(f"columns = {columns!r} cannot work; accepted: a whole number above 0")
-    model = open_model(ckpt_path, root=data_root)
+    model = opened(ckpt_path, data_root, dataset, scaling, output)
     read = read_images(
         images or ["test:19"], model.dataset, model.data_root, model.spec.input_shape
     )

@@ -19,6 +19,9 @@ def journey(
     out: str = "out/journey",
     svg: bool = False,
     data_root: str | None = None,
+    output: str | None = None,
+    dataset: str | None = None,
+    scaling: str | None = None,
 ) -> Outcome:
     """Draw how images travel through the network: images in rows, layers in columns, one chosen map of each.
 
@@ -33,18 +36,21 @@ def journey(
         out: folder for journey.png and journey.json (with all values).
         svg: write the picture as SVG too.
         data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
+        output: which of several outputs gives the network's answer, by name.
+        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
+        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
     """
     from ...data.images import read_images
     from ...figures.maps import journey as draw
     from ...inside.maps import journey as travel
-    from ...runs.model import open_model
+    from ..opening import opened
 
     (number, *more) = read_numbers(maps, _LARGEST, "maps") or [0]
     if more:
         raise UserError(
             f"--maps {' '.join(maps or [])}: journey draws one map of every layer; accepted: one number"
         )
-    model = open_model(ckpt_path, root=data_root)
+    model = opened(ckpt_path, data_root, dataset, scaling, output)
     results = Results("journey", out, svg)
     names = images or ["test:0", "test:23", "test:28"]
     read = read_images(names, model.dataset, model.data_root, model.spec.input_shape)

@@ -34,6 +34,9 @@ def maximize(
     out: str = "out/maximize",
     svg: bool = False,
     data_root: str | None = None,
+    output: str | None = None,
+    dataset: str | None = None,
+    scaling: str | None = None,
     seed: int = 0,
 ) -> Outcome:
     """Make the images that a layer's maps, or the classes, want most, each with its quality card.
@@ -58,12 +61,15 @@ def maximize(
         out: folder for maximize.json, maximize.npz and the pictures.
         svg: write every picture as SVG too.
         data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
+        output: which of several outputs gives the network's answer, by name.
+        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
+        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
         seed: of the starts and of all random changes.
     """
     from ...maximize.checks import MaximizeError
-    from ...runs.model import open_model
+    from ..opening import opened
 
-    model = open_model(ckpt_path, root=data_root)
+    model = opened(ckpt_path, data_root, dataset, scaling, output)
     results = Results("maximize", out, svg)
     if classes is not None and (layer is not None or maps is not None):
         raise MaximizeError(

@@ -16,6 +16,9 @@ def report(
     steps: int = 100,
     verdict_digits: int = 20,
     data_root: str | None = None,
+    output: str | None = None,
+    dataset: str | None = None,
+    scaling: str | None = None,
     seed: int = 0,
 ) -> Outcome:
     """Write one self-contained HTML page: figures, curves, mistakes, filters, feature maps, top images, attributions.
@@ -32,19 +35,22 @@ def report(
         steps: gradient steps for each image that a map wants.
         verdict_digits: test digits on which attribution methods are judged, once for a network; 0 for no verdicts.
         data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
+        output: which of several outputs gives the network's answer, by name.
+        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
+        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
         seed: of the wanted images' starts and of attribution noise.
     """
     from ...files import write_text
     from ...report.gather import SECTIONS, Options, gather
     from ...report.page import render
-    from ...runs.model import open_model
+    from ..opening import opened
     from ..progress import progress, work_bar
     from ..results import html_target
 
     options = Options(
         tuple(images or ()), tuple(leave_out or ()), k, steps, verdict_digits, seed, data_root
     )
-    model = open_model(ckpt_path, root=data_root)
+    model = opened(ckpt_path, data_root, dataset, scaling, output)
     content = gather(model, options, progress, work_bar, _say)
     path = write_text(html_target("report", out, model.run), render(content))
     data = {

@@ -30,6 +30,9 @@ def top_images(
     batch_size: int = 500,
     svg: bool = False,
     data_root: str | None = None,
+    output: str | None = None,
+    dataset: str | None = None,
+    scaling: str | None = None,
 ) -> Outcome:
     """Find the images that activate each map most, by its peak or its mean, with the patch that the map saw.
 
@@ -46,15 +49,19 @@ def top_images(
         batch_size: images at a time; bounds the memory.
         svg: write every picture as SVG too.
         data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
+        output: which of several outputs gives the network's answer, by name.
+        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
+        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
     """
     from ...inside.capture import select
     from ...inside.filters import last_convolution
     from ...inside.kept import kept_results
+    from ...inside.passes import batch_size as fitting
     from ...inside.passes import dataset_part
     from ...inside.top_images import top_images_once
-    from ...runs.model import open_model
+    from ..opening import opened
 
-    model = open_model(ckpt_path, root=data_root)
+    model = opened(ckpt_path, data_root, dataset, scaling, output)
     results = Results("top_images", out, svg)
     layers = select(model.network, layer or last_convolution(model.network))
     drawn = {name: _chosen(model, name, maps) for name in layers}
@@ -68,7 +75,9 @@ def top_images(
         k,
         kept_results(model, note),
         batch_size,
-        lambda inputs: progress(inputs, math.ceil(len(pixels) / batch_size), "images"),
+        lambda inputs: progress(
+            inputs, math.ceil(len(pixels) / fitting(model.spec, batch_size)), "images"
+        ),
     )
     for record in records:
         _draw(results, record, by, drawn[record.layer], pixels, names, model.seed)
