@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .canvas import SEQUENTIAL, SIGNED, colormap, signed_range, value_range
+from .canvas import SEQUENTIAL, SIGNED, colormap, kernel_colours, signed_range, value_range
 
 _COLOURS = 200
 _GREYS = 48
@@ -34,26 +34,27 @@ _UNITS = 20  # units of a vector in a row
 
 @dataclass(frozen=True)
 class Picture:
-    """Palette indices (height, width) uint8 and the palette (256, 3) uint8."""
+    """Palette indices (height, width) uint8 and the palette (256, 3) uint8; colours (height, width, 3) without one."""
 
     pixels: np.ndarray
-    palette: np.ndarray
+    palette: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width in pixels."""
-        return self.pixels.shape
+        return self.pixels.shape[0], self.pixels.shape[1]
 
     @property
     def rgb(self) -> np.ndarray:
         """The picture as (height, width, 3) uint8."""
-        return self.palette[self.pixels]
+        return self.pixels if self.palette is None else self.palette[self.pixels]
 
     def png(self) -> bytes:
         """Return the picture as a PNG file's content."""
         image = Image.fromarray(self.pixels)
         buffer = io.BytesIO()
-        image.putpalette(self.palette.tobytes())
+        if self.palette is not None:
+            image.putpalette(self.palette.tobytes())
         image.save(buffer, "PNG", compress_level=3)
         return buffer.getvalue()
 
@@ -61,7 +62,7 @@ class Picture:
 def maps(values: np.ndarray, digit: np.ndarray, caption: str, columns: int = 8) -> Picture:
     """Draw a layer's maps (n, rows, columns), or its units (n,), numbered, on one scale, the digit above them.
 
-    Values below zero make the scale a signed one: blue below zero, red above. `digit` is (H, W), 0 to 255.
+    Values below zero make the scale a signed one: blue below zero, red above. `digit` is (H, W) or (H, W, 3), 0 to 255.
     """
     units = values.ndim == 1
     images = values.reshape(-1, 1, 1) if units else values
@@ -70,11 +71,21 @@ def maps(values: np.ndarray, digit: np.ndarray, caption: str, columns: int = 8) 
     cells = _enlarged(_scaled(images, low, high), _CELL // 2 if units else _CELL)
     labels = tuple(str(number) for number in range(len(cells)))
     grid = _grid(cells, labels, _UNITS if units else columns)
-    return Picture(_stacked(_header(digit, f"{caption}\n{_range(images)}"), grid), _palette(signed))
+    grey = digit if digit.ndim == 2 else digit.mean(2)
+    picture = Picture(
+        _stacked(_header(grey, f"{caption}\n{_range(images)}"), grid), _palette(signed)
+    )
+    return picture if digit.ndim == 2 else _pasted(picture, _bytes(digit)[None], [(0, 0)])
 
 
 def filters(kernels: np.ndarray, caption: str, columns: int = 8) -> Picture:
-    """Draw kernels (maps, rows, columns), numbered, on one signed scale centred on zero."""
+    """Draw kernels (maps, rows, columns), numbered, on one signed scale centred on zero.
+
+    Kernels (maps, rows, columns, 3) of a layer that reads a colour image are drawn in its colours, zero as grey.
+    """
+    if kernels.ndim == 4:
+        colours = _bytes(255 * kernel_colours(kernels))
+        return _in_colour(colours, tuple(map(str, range(len(kernels)))), caption, columns)
     cells = _enlarged(_scaled(kernels, *signed_range(kernels)), _CELL)
     labels = tuple(str(number) for number in range(len(cells)))
     header = _header(None, f"{caption}\n{_range(kernels)}")
@@ -82,9 +93,11 @@ def filters(kernels: np.ndarray, caption: str, columns: int = 8) -> Picture:
 
 
 def mistakes(pixels: np.ndarray, labels: Sequence[str], caption: str, columns: int = 8) -> Picture:
-    """Draw images (n, H, W), 0 to 255, each under its label, which may have several lines."""
+    """Draw images (n, H, W) or (n, H, W, 3), 0 to 255, each under its label, which may have several lines."""
     if len(pixels) == 0:
         return Picture(_header(None, f"{caption}\nno mistakes"), _palette(False))
+    if pixels.ndim == 4:
+        return _in_colour(_bytes(pixels), tuple(labels), caption, columns)
     cells = _enlarged(_grey(pixels), _CELL)
     return Picture(
         _stacked(_header(None, caption), _grid(cells, tuple(labels), columns)), _palette(False)
@@ -121,6 +134,35 @@ def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], caption: st
     return Picture(
         _stacked(_header(None, f"{caption}\nrows true, columns predicted"), canvas), _reds()
     )
+
+
+def _in_colour(images: np.ndarray, labels: tuple[str, ...], caption: str, columns: int) -> Picture:
+    """Draw images (n, H, W, 3) uint8, each under its label."""
+    factor = max(1, round(_CELL / images.shape[2]))
+    cells = images.repeat(factor, 1).repeat(factor, 2)
+    ground = np.full(cells.shape[:3], _GROUND, np.uint8)
+    header = _header(None, caption)
+    picture = Picture(_stacked(header, _grid(ground, labels, columns)), _palette(False))
+    columns = min(columns, len(cells))
+    strip, width, _ = _cell(ground.shape, labels, columns)
+    height = strip + cells.shape[1] + _GAP
+    places = [
+        (len(header) + height * (number // columns) + strip, width * (number % columns))
+        for number in range(len(cells))
+    ]
+    return _pasted(picture, cells, places)
+
+
+def _pasted(picture: Picture, images: np.ndarray, places: Sequence[tuple[int, int]]) -> Picture:
+    """Return a picture in colours with images (n, H, W, 3) uint8 at their places (top, left)."""
+    sheet = picture.rgb.copy()
+    for image, (top, left) in zip(images, places, strict=True):
+        sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return Picture(sheet)
+
+
+def _bytes(pixels: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(np.asarray(pixels, np.float32)).clip(0, 255).round().astype(np.uint8)
 
 
 def _range(values: np.ndarray) -> str:

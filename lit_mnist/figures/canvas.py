@@ -87,6 +87,12 @@ def shown(pixels: np.ndarray) -> np.ndarray:
     return image if image.ndim == 2 or image.shape[2] == 3 else image.mean(-1)
 
 
+def kernel_colours(kernels: np.ndarray) -> np.ndarray:
+    """Return kernels (n, rows, columns, 3) as colours in 0 to 1 on one scale: zero is grey, red above it raises red."""
+    limit = signed_range(kernels)[1]
+    return 0.5 + 0.5 * np.asarray(kernels, np.float64) / limit
+
+
 def value_range(values: np.ndarray) -> tuple[float, float]:
     """Return the smallest and largest finite value, widened where they are equal (zero maps, constant maps)."""
     finite = np.asarray(values, np.float64)[np.isfinite(values)]

@@ -7,16 +7,17 @@ from matplotlib.figure import Figure
 
 from ..errors import UserError
 from ..inside.filters import Filters
-from .canvas import DPI, SIGNED, colormap, grid_figure, new_figure, signed_range
+from .canvas import DPI, SIGNED, colormap, grid_figure, kernel_colours, new_figure, signed_range
 
+_MOST_ROWS = 128  # maps, and channels, of the overview
 _PIXELS = 5  # of the picture, for one weight of the overview
 
 
 def filters(record: Filters, map: int | None = None, columns: int = 8) -> Figure:
-    """Draw the filters of a convolution: each as a k x k image where there is one input channel.
+    """Draw the filters of a convolution: each as one image where there is one input channel, or the image's colours.
 
-    With several, `map` draws that filter's kernel for every input channel, numbered; without `map`, an
-    overview has a row for each map and a column for each input channel. One scale for the whole layer.
+    Zero is grey in colours. With several channels, `map` draws that filter's kernel for every one, numbered;
+    without it, an overview has a row for each map and a column for each input channel. One scale for the whole layer.
     """
     limits = signed_range(record.kernels)
     count, channels = record.kernels.shape[:2]
@@ -24,6 +25,10 @@ def filters(record: Filters, map: int | None = None, columns: int = 8) -> Figure
         raise UserError(
             f"map {map} of layer {record.layer!r}: does not exist; accepted: 0 to {count - 1}"
         )
+    labels = [str(number) for number in range(count)]
+    if map is None and record.in_colour:
+        colours = kernel_colours(record.kernels.transpose(0, 2, 3, 1)).clip(0, 1)
+        return grid_figure(list(colours), columns, labels, title=f"{_title(record)}, zero is grey")
     if map is not None:
         labels = [
             f"channel {number}" if channels < 100 else str(number) for number in range(channels)
@@ -32,7 +37,6 @@ def filters(record: Filters, map: int | None = None, columns: int = 8) -> Figure
             record.kernels[map], columns, labels, limits, True, title=_title(record, map)
         )
     if channels == 1:
-        labels = [str(number) for number in range(count)]
         return grid_figure(
             record.kernels[:, 0], columns, labels, limits, True, title=_title(record)
         )
@@ -49,13 +53,17 @@ def _title(record: Filters, map: int | None = None) -> str:
 
 
 def _overview(record: Filters, limits: tuple[float, float]) -> Figure:
-    """All kernels in one image, lines of NaN between them."""
-    count, channels, height, width = record.kernels.shape
+    """The kernels in one image, lines of NaN between them; of large layers those of the first maps and channels."""
+    kernels = record.kernels[:_MOST_ROWS, :_MOST_ROWS]
+    count, channels, height, width = kernels.shape
     mosaic = np.full((count, height + 1, channels, width + 1), np.nan)
-    mosaic[:, :-1, :, :-1] = record.kernels.transpose(0, 2, 1, 3)
+    mosaic[:, :-1, :, :-1] = kernels.transpose(0, 2, 1, 3)
     mosaic = mosaic.reshape(count * (height + 1), channels * (width + 1))
     inches = [size * _PIXELS / DPI for size in mosaic.shape]
-    figure = new_figure(max(3.5, inches[1]) + 1.5, max(2.0, inches[0]) + 0.9, _title(record))
+    title = _title(record)
+    if kernels.size < record.kernels.size:
+        title += f"\nthe first {count} maps and {channels} of {record.kernels.shape[1]} channels"
+    figure = new_figure(max(3.5, inches[1]) + 1.5, max(2.0, inches[0]) + 0.9, title)
     axes = figure.subplots()
     colours = colormap(SIGNED).with_extremes(bad="#9a9a9a")
     drawn = axes.imshow(

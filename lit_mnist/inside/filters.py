@@ -1,4 +1,4 @@
-"""The kernels of convolutions, as they are applied."""
+"""The kernels of convolutions of every kind, as they are applied."""
 
 from __future__ import annotations
 
@@ -8,17 +8,38 @@ import numpy as np
 
 from ..errors import UserError, nearest
 from ..network import Network
-from .passes import as_array
+from ..spec import INPUT, SAME_VALUES, NetworkSpec
+
+# the weight that holds the kernels, by type of layer
+_KERNELS = {
+    "conv": "kernel",
+    "depthwise_conv": "kernel",
+    "separable_conv": "depthwise_kernel",
+    "transposed_conv": "kernel",
+}
+_CHANNEL_BY_CHANNEL = (
+    "rescaling",
+    "normalization",
+    "zero_pad",
+    "cropping",
+    "batch_norm",
+    "upsampling",
+)
 
 
 @dataclass(frozen=True)
 class Filters:
-    """The kernels (maps, input channels, rows, columns) and biases (maps,) of one convolution."""
+    """The kernels (maps, input channels, rows, columns) and biases (maps,) of one convolution.
+
+    Of depthwise convolutions, and of separable ones' depthwise part, each map has one input channel. `in_colour`:
+    the channels are the red, green and blue of the network's input.
+    """
 
     layer: str
     kernels: np.ndarray
     biases: np.ndarray
     seed: int | None = None
+    in_colour: bool = False
 
     def _repr_png_(self) -> bytes:
         from ..figures.canvas import to_bytes
@@ -32,6 +53,23 @@ def convolutions(network: Network) -> tuple[str, ...]:
     return tuple(info.name for info in network.spec.table if info.type == "conv")
 
 
+def layers_with_filters(network: Network) -> tuple[str, ...]:
+    """Return the names of all layers with kernels: plain, depthwise, separable and transposed convolutions."""
+    return tuple(info.name for info in network.spec.table if info.type in _KERNELS)
+
+
+def reads_colours(spec: NetworkSpec, layer: str) -> bool:
+    """Whether a layer sees the red, green and blue of the network's input, at most rescaled or padded."""
+    if spec.input_shape[2] != 3:
+        return False
+    source = spec.sources[layer][0]
+    while source != INPUT:
+        if spec[source].type not in (*SAME_VALUES, *_CHANNEL_BY_CHANNEL):
+            return False
+        source = spec.sources[source][0]
+    return True
+
+
 def last_convolution(network: Network) -> str:
     """Return the name of the network's last convolution; raise UserError where it has none."""
     names = convolutions(network)
@@ -43,15 +81,34 @@ def last_convolution(network: Network) -> str:
 
 
 def filters(network: Network, layer: str, seed: int | None = None) -> Filters:
-    """Return the filters of convolution `layer`; raise UserError where it is none."""
-    accepted = convolutions(network)
+    """Return the filters of a convolution of any kind; raise UserError where `layer` is none."""
+    accepted = layers_with_filters(network)
     if layer not in accepted:
         raise UserError(
             f"layer {layer!r} is no convolution of this network; "
             + (nearest(layer, accepted) if accepted else "it has none")
         )
-    conv = getattr(network, layer).conv
-    kernels = as_array(conv.weight)
+    name = network.spec.layer(layer).name
+    weights = {
+        key.removeprefix(f"{name}/"): array
+        for key, array in network.named_weights().items()
+        if key.startswith(f"{name}/")
+    }
+    kernels = _by_map(weights[_KERNELS[network.spec[layer].type]], network.spec[layer].type)
+    biases = weights.get("bias", np.zeros(0))
     return Filters(
-        layer, kernels, np.zeros(len(kernels)) if conv.bias is None else as_array(conv.bias), seed
+        layer,
+        kernels,
+        biases if len(biases) == len(kernels) else np.zeros(len(kernels)),
+        seed,
+        kernels.shape[1] == 3 and reads_colours(network.spec, layer),
     )
+
+
+def _by_map(kernel: np.ndarray, kind: str) -> np.ndarray:
+    """Return a kernel in Keras' layout as (maps, input channels, rows, columns)."""
+    if kind in ("depthwise_conv", "separable_conv"):  # (rows, columns, channels, multiplier)
+        rows, columns = kernel.shape[:2]
+        return kernel.transpose(2, 3, 0, 1).reshape(-1, 1, rows, columns)
+    maps, channels = (2, 3) if kind == "transposed_conv" else (3, 2)
+    return kernel.transpose(maps, channels, 0, 1)

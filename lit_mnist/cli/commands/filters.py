@@ -8,6 +8,7 @@ import numpy as np
 
 from ...outcome import Outcome
 from ..numbers import read_numbers
+from ..progress import progress
 from ..results import Results
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def filters(
     columns: int = 8,
     svg: bool = False,
 ) -> Outcome:
-    """Draw the filters of the convolutions, in a signed colour scale centred on zero.
+    """Draw the filters of all convolutions: in colours where they read a colour image, else on a signed scale.
 
     Example: python -m lit_mnist filters --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --maps 7
 
@@ -37,8 +38,8 @@ def filters(
     """
     from ...errors import UserError
     from ...figures.filters import filters as draw
-    from ...inside.filters import convolutions
     from ...inside.filters import filters as kernels_of
+    from ...inside.filters import layers_with_filters
     from ...runs.model import open_model
 
     if columns < 1:
@@ -46,7 +47,8 @@ def filters(
     model = open_model(ckpt_path)
     results = Results("filters", out, svg)
     records = [
-        kernels_of(model.network, name, model.seed) for name in layer or convolutions(model.network)
+        kernels_of(model.network, name, model.seed)
+        for name in layer or layers_with_filters(model.network)
     ]
     if not records:
         raise UserError(f"{ckpt_path}: this network has no convolution; accepted: one that has")
@@ -54,7 +56,8 @@ def filters(
         read_numbers(maps, len(record.kernels), "maps", f"of layer {record.layer!r}")
         for record in records
     ]
-    for record, numbers in zip(records, chosen, strict=True):
+    drawn = progress(zip(records, chosen, strict=True), len(records), "pictures")
+    for record, numbers in drawn:
         for number in numbers or [None]:
             name = [] if number is None else [f"map{number}"]
             results.picture(draw(record, number, columns), "filters", record.layer, *name)

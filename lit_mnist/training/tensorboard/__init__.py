@@ -16,6 +16,7 @@ from torch import Tensor
 from ...data.prepare import Part, Prepared
 from ...errors import UserError
 from ...inside.capture import capture
+from ...inside.filters import filters as filters_of
 from ...inside.passes import evaluation
 from ...network import Network, predicted_classes
 from ...network.modes import evaluation_mode
@@ -244,9 +245,10 @@ class InsideView(Callback):
                 )
         first = next((info for info in network.spec.table if info.type == "conv"), None)
         if first is not None:
-            kernels = (
-                getattr(network, first.name).conv.weight.detach().float().mean(1).cpu().numpy()
-            )
+            record = filters_of(network, first.name)
+            kernels = record.kernels.mean(1)
+            if record.in_colour:
+                kernels = record.kernels.transpose(0, 2, 3, 1)
             yield f"filters/{first.name}", draw.filters(kernels, f"{first.name}, step {step}")
 
     # ---- mistakes

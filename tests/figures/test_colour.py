@@ -1,0 +1,102 @@
+"""Colour images, and kernels that read them, are drawn in their colours."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lit_mnist.figures import board
+from lit_mnist.figures.canvas import kernel_colours
+from lit_mnist.figures.filters import filters as draw_filters
+from lit_mnist.inside.filters import filters, layers_with_filters
+from lit_mnist.network import Network
+from lit_mnist.spec import NetworkSpec
+
+RED = np.array([200, 10, 20], np.uint8)
+KINDS = NetworkSpec.from_dict(
+    {
+        "input_shape": [8, 8, 3],
+        "layers": [
+            {"type": "rescaling", "name": "scale", "factor": 0.1},
+            {"type": "zero_pad", "name": "pad", "padding": [[1, 1], [1, 1]]},
+            {"type": "conv", "name": "plain", "filters": 4, "kernel": [3, 2]},
+            {"type": "depthwise_conv", "name": "depth", "kernel": [2, 3], "multiplier": 2},
+            {"type": "separable_conv", "name": "separable", "filters": 5, "kernel": [3, 3]},
+            {"type": "transposed_conv", "name": "transposed", "filters": 3, "kernel": [2, 2]},
+            {"type": "conv", "name": "second", "filters": 2, "kernel": [1, 1]},
+            {"type": "global_pool", "name": "scores"},
+        ],
+    }
+)
+
+
+def image(size: int = 9) -> np.ndarray:
+    """An image of one colour."""
+    return np.broadcast_to(RED, (size, size, 3))
+
+
+def decoded(picture: board.Picture) -> np.ndarray:
+    """The pixels of a picture's file."""
+    return np.asarray(Image.open(io.BytesIO(picture.png())).convert("RGB"))
+
+
+def test_the_image_beside_its_maps_keeps_its_colours() -> None:
+    picture = board.maps(np.random.default_rng(0).normal(size=(5, 6, 6)), image(), "layer")
+    grey = board.maps(np.zeros((5, 6, 6)), image()[..., 0], "layer")
+    assert (decoded(picture)[:9, :9] == RED).all() and picture.shape == picture.rgb.shape[:2]
+    assert (np.ptp(decoded(grey)[:9, :9], 2) == 0).all()
+
+
+def test_mistakes_in_colour_stand_where_grey_ones_do() -> None:
+    labels = ["a\nb as c", "d\ne", "f\ng"]
+    coloured = decoded(board.mistakes(np.stack([image()] * 3), labels, "caption", 2))
+    grey = decoded(board.mistakes(np.zeros((3, 9, 9)), labels, "caption", 2))
+    assert coloured.shape == grey.shape
+    assert ((coloured == RED).all(2) == (grey == 0).all(2)).all() and (coloured == RED).any()
+
+
+def test_kernels_on_colours_are_tiles_of_colour_with_zero_grey() -> None:
+    kernels = np.zeros((2, 3, 3, 3))
+    kernels[1, ..., 0] = 2.0
+    colours = kernel_colours(kernels)
+    assert (colours[0] == 0.5).all() and (colours[1] == [1.0, 0.5, 0.5]).all()
+    seen = {tuple(colour) for colour in decoded(board.filters(kernels, "x")).reshape(-1, 3)}
+    assert {(128, 128, 128), (255, 128, 128)} <= seen
+
+
+def test_every_kind_of_convolution_has_its_filters() -> None:
+    network = Network(KINDS).eval()
+    records = {name: filters(network, name) for name in layers_with_filters(network)}
+    assert {name: record.kernels.shape for name, record in records.items()} == {
+        "plain": (4, 3, 3, 2),
+        "depth": (8, 1, 2, 3),
+        "separable": (8, 1, 3, 3),
+        "transposed": (3, 5, 2, 2),
+        "second": (2, 3, 1, 1),
+    }
+    assert [name for name, record in records.items() if record.in_colour] == ["plain"]
+    weights = network.named_weights()
+    assert np.array_equal(records["plain"].kernels[2, 1], weights["plain/kernel"][:, :, 1, 2])
+    assert np.array_equal(
+        records["depth"].kernels[5, 0], weights["depth/kernel"][:, :, 2, 1]
+    )
+    assert np.array_equal(
+        records["transposed"].kernels[2, 4], weights["transposed/kernel"][:, :, 2, 4]
+    )
+    for record in records.values():
+        assert draw_filters(record).axes
+
+
+@pytest.mark.parametrize(("maps", "said"), [(129, True), (128, False)])
+def test_an_overview_of_a_large_layer_says_that_it_is_cut(maps: int, said: bool) -> None:
+    layers = [
+        {"type": "conv", "name": "wide", "filters": 2, "kernel": [1, 1]},
+        {"type": "conv", "name": "large", "filters": maps, "kernel": [1, 1]},
+        {"type": "global_pool", "name": "scores"},
+    ]
+    spec = NetworkSpec.from_dict({"input_shape": [4, 4, 1], "layers": layers})
+    title = draw_filters(filters(Network(spec), "large")).get_suptitle()
+    assert ("the first 128 maps and 2 of 2 channels" in title) == said
