@@ -203,7 +203,7 @@ def write_tensorboard(result: MaximizationResult, folder: str | Path, draw: Draw
             writer.add_image(f"{tag}/{name}", picture, dataformats="HWC")
         for place, step in enumerate(result.ascent.snapshot_steps):
             images = _mosaic(result.ascent.snapshots[result.best, place])
-            writer.add_image(f"{tag}/ascent", images, step, dataformats="HW")
+            writer.add_image(f"{tag}/ascent", images, step, dataformats="HWC")
         live = ~np.isnan(result.ascent.objective)
         for step in np.flatnonzero(live.any(0)):
             writer.add_scalar(
@@ -218,13 +218,15 @@ def write_tensorboard(result: MaximizationResult, folder: str | Path, draw: Draw
 
 
 def _mosaic(images: np.ndarray) -> np.ndarray:
-    """Images (N, C, H, W) in rows of 16 or fewer, a dark line between them; colours as their mean."""
-    shown = np.stack([grey_levels(image.mean(0, keepdims=True)) for image in images])
+    """Images (N, C, H, W) in rows of 16 or fewer, a dark line between them, as colours (height, width, 3)."""
+    if images.shape[1] != 3:
+        images = images.mean(1, keepdims=True).repeat(3, 1)
+    shown = np.stack([grey_levels(image) for image in images])
     columns = min(16, len(shown))
-    shown = np.pad(shown, ((0, -len(shown) % columns), (0, 1), (0, 1)))
-    count, height, width = shown.shape
+    shown = np.pad(shown, ((0, -len(shown) % columns), (0, 1), (0, 1), (0, 0)))
+    count, height, width, _ = shown.shape
     return (
-        shown.reshape(count // columns, columns, height, width)
-        .transpose(0, 2, 1, 3)
-        .reshape(-1, columns * width)
+        shown.reshape(count // columns, columns, height, width, 3)
+        .swapaxes(1, 2)
+        .reshape(-1, columns * width, 3)
     )

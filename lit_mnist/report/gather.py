@@ -42,6 +42,8 @@ SECTIONS = (
     "attributions",
 )
 _EXPLAINED_MISTAKES = 4
+# multiply-accumulates of all ascents' forward passes: half an hour at 4e10 a second, since backward takes twice that
+_MOST_WORK = 2e13
 _COMPARED = 10_000  # training images that maximised images are compared with
 
 Track = Callable[[Iterable, int, str], Iterator]  # passes items through and shows how far it is
@@ -186,6 +188,7 @@ class _Sections:
 
     def wanted(self) -> tuple[MaximizationResult, ...]:
         names = convolutions(self.model.network)
+        self._check_ascents(names)
         by_map, by_class = (
             Settings(
                 preset, restarts=1, seed=self.options.seed, steps=self.options.steps, snapshots=0
@@ -219,6 +222,16 @@ class _Sections:
                 kept=self.kept,
             )
         return (*maps, classes)
+
+    def _check_ascents(self, layers: Sequence[str]) -> None:
+        """Raise UserError where the ascents for all maps would take hours."""
+        spec = self.model.spec
+        maps = sum(spec[layer].output_shape[-1] for layer in layers) + spec.classes
+        if maps * self.options.steps * spec.macs > _MOST_WORK:
+            raise UserError(
+                f"images for {maps:,} maps and classes would take hours; accepted: those of one layer, by "
+                "the command maximize --layer NAME --maps 0-15"
+            )
 
     def _references(self, layers: Sequence[str]) -> dict[str, Reference]:
         """Return what the first training images reach in each layer; nothing without a data set."""

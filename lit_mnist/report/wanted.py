@@ -12,11 +12,16 @@ RECORD = "wanted"  # the name under which they are kept
 
 
 def wanted_images(record: MaximizationResult) -> np.ndarray:
-    """Return each target's strongest image (n, H, W), 0 to 255, grey from its own darkest to its brightest pixel."""
-    grey = record.ascent.images[record.best].mean(1)
-    low = grey.min((1, 2), keepdims=True)
-    high = grey.max((1, 2), keepdims=True)
-    return (grey - low) / np.where(high > low, high - low, 1) * 255
+    """Return each target's strongest image, 0 to 255, from its own least to its largest value.
+
+    Those of networks for colour images are (n, H, W, 3), all others grey, (n, H, W).
+    """
+    images = record.ascent.images[record.best]
+    shown = images.transpose(0, 2, 3, 1) if images.shape[1] == 3 else images.mean(1)
+    axes = tuple(range(1, shown.ndim))
+    low = shown.min(axes, keepdims=True)
+    high = shown.max(axes, keepdims=True)
+    return (shown - low) / np.where(high > low, high - low, 1) * 255
 
 
 def wanted_cards(record: MaximizationResult) -> list[dict[str, Any]]:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from lit_mnist.data import Standardizer
 from lit_mnist.figures import board
 from lit_mnist.figures.canvas import kernel_colours
 from lit_mnist.figures.filters import filters as draw_filters
 from lit_mnist.inside.filters import filters, layers_with_filters
+from lit_mnist.maximize.maximization import Settings, maximize_maps
+from lit_mnist.maximize.result import write_tensorboard
 from lit_mnist.network import Network
+from lit_mnist.report.gather import SECTIONS, Options, gather
+from lit_mnist.report.wanted import wanted_images
+from lit_mnist.runs.model import Model
 from lit_mnist.spec import NetworkSpec
 
 RED = np.array([200, 10, 20], np.uint8)
@@ -80,9 +89,7 @@ def test_every_kind_of_convolution_has_its_filters() -> None:
     assert [name for name, record in records.items() if record.in_colour] == ["plain"]
     weights = network.named_weights()
     assert np.array_equal(records["plain"].kernels[2, 1], weights["plain/kernel"][:, :, 1, 2])
-    assert np.array_equal(
-        records["depth"].kernels[5, 0], weights["depth/kernel"][:, :, 2, 1]
-    )
+    assert np.array_equal(records["depth"].kernels[5, 0], weights["depth/kernel"][:, :, 2, 1])
     assert np.array_equal(
         records["transposed"].kernels[2, 4], weights["transposed/kernel"][:, :, 2, 4]
     )
@@ -100,3 +107,42 @@ def test_an_overview_of_a_large_layer_says_that_it_is_cut(maps: int, said: bool)
     spec = NetworkSpec.from_dict({"input_shape": [4, 4, 1], "layers": layers})
     title = draw_filters(filters(Network(spec), "large")).get_suptitle()
     assert ("the first 128 maps and 2 of 2 channels" in title) == said
+
+
+def test_wanted_images_keep_their_colours_in_report_and_tensorboard(tmp_path: Path) -> None:
+    network = Network(KINDS).eval()
+    model = Model(
+        network,
+        Standardizer.fit("unit", np.zeros((1, 8, 8, 3), np.uint8)),
+        "folder",
+        Path("network.keras"),
+    )
+    result = maximize_maps(model, "plain", [0, 2], Settings("source", restarts=1, steps=3))
+    images = wanted_images(result)
+    assert images.shape == (2, 8, 8, 3)
+    assert (images.min((1, 2, 3)) == 0).all() and (images.max((1, 2, 3)) == 255).all()
+    assert np.ptp(images, 3).max() > 1
+    write_tensorboard(result, tmp_path, lambda _: {})
+    events = EventAccumulator(str(tmp_path)).Reload()
+    (ascent,) = [tag for tag in events.Tags()["images"] if tag.endswith("ascent")]
+    shown = np.asarray(Image.open(io.BytesIO(events.Images(ascent)[-1].encoded_image_string)))
+    assert shown.shape == (9, 18, 3) and np.ptp(shown[:8, :8], 2).max() > 1
+
+
+def test_a_report_says_that_too_many_ascents_are_left_out(tmp_path: Path) -> None:
+    network = Network(KINDS).eval()
+    model = Model(
+        network,
+        Standardizer.fit("unit", np.zeros((1, 8, 8, 3), np.uint8)),
+        "folder",
+        Path("network.keras"),
+    )
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.array(image())).save(photo)
+    left_out = tuple(name for name in SECTIONS if name != "wanted")
+    options = Options((str(photo),), left_out, steps=10**12)
+    content = gather(
+        model, options, lambda items, *_: iter(items), lambda _: nullcontext(print), lambda _: None
+    )
+    assert "images for 8 maps and classes would take hours" in content.missing["wanted"]
+    assert "maximize --layer" in content.missing["wanted"] and not content.wanted
