@@ -33,7 +33,7 @@ class Curve:
     probability: np.ndarray
 
     @property
-    def figures(self) -> np.ndarray:
+    def mean_probability(self) -> np.ndarray:
         """Mean probability over the steps after the start, (N,)."""
         return self.probability[:, 1:].mean(1)
 

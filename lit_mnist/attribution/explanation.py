@@ -80,7 +80,7 @@ def explain(
     )
     judge = _judge(model, dataset, target, verdict_digits, sample, setting, kept)
     lenient = "all" in ([methods] if isinstance(methods, str) else methods)
-    found, skipped = _attributions(
+    attributions, skipped = _attributions(
         make_methods(methods, setting), sample, judge, lenient, progress, target
     )
     probabilities = model.network.probabilities(logits).double().cpu().numpy()
@@ -92,14 +92,14 @@ def explain(
         probabilities,
         target,
         resolved.names,
-        found,
+        attributions,
         baseline,
         layer,
         seed,
         len(judge.sample.images) if judge else 0,
         dataset.class_names if dataset else (),
         skipped,
-        **_contrast(found, setting, sample),
+        **_contrast(attributions, setting, sample),
         **(
             {}
             if judge is None
@@ -208,21 +208,21 @@ def _attributions(
     target: str,
 ) -> tuple[tuple[Attribution, ...], dict[str, str]]:
     work = [_work(method, len(sample.images), judge) for method in methods]
-    found = []
+    attributions = []
     skipped = {}
     for number, method in enumerate(methods):
         progress(method.name, sum(work[:number]), sum(work))
         try:
-            found.append(_attribution(method, sample, judge, target))
+            attributions.append(_attribution(method, sample, judge, target))
         except AttributionError as error:
             if not lenient:
                 raise
             skipped[method.name] = str(error)
-    return tuple(found), skipped
+    return tuple(attributions), skipped
 
 
 def _work(method: Method, images: int, judge: Judge | None) -> float:
-    """Passes of single images through the network, roughly: what the time left is told from."""
+    """Estimate the work in passes of single images through the network, for the time left."""
     if judge is None or judge.knows(method):
         return 1.0 + images * method.passes
     return 1.0 + images * method.passes + judge.sample.maps * method.passes
@@ -239,19 +239,19 @@ def _attribution(method: Method, sample: Sample, judge: Judge | None, target: st
 
 
 def _contrast(
-    found: tuple[Attribution, ...], setting: Setting, sample: Sample
+    attributions: tuple[Attribution, ...], setting: Setting, sample: Sample
 ) -> dict[str, object]:
     """For a difference of two classes: one method's maps for the one, for the other, and for the difference."""
     first = sample.target.first
     second = sample.target.second
-    if first is None or second is None or not found:
+    if first is None or second is None or not attributions:
         return {}
-    names = [attribution.method for attribution in found]
+    names = [attribution.method for attribution in attributions]
     name = "integrated_gradients" if "integrated_gradients" in names else names[0]
     (method,) = make_methods(name, setting)
     sides = [
         method(sample.network, sample.images, classes).sum(1).float().cpu().numpy()
         for classes in (first, second)
     ]
-    both = found[names.index(name)].values.sum(1)
+    both = attributions[names.index(name)].values.sum(1)
     return {"contrast": np.stack([*sides, both]), "contrast_method": name}

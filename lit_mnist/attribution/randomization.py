@@ -39,7 +39,7 @@ class Randomization:
         return np.array([stage.mean() for stage in self.correlations])
 
     @property
-    def figure(self) -> float:
+    def mean_correlation(self) -> float:
         """Mean over images and draws with all layers drawn anew; its magnitude is what counts."""
         return float(self.correlations[-1].mean())
 

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Verdict:
-    """One check of one method: its figure, the threshold, and whether it holds.
+    """One check of one method: its value, the threshold, and whether it holds.
 
     `passed` None: the check does not apply, and `note` says why. `at_most` says on which side of the
     threshold a pass lies.
@@ -25,7 +25,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the checks of one method gave on the verdict digits.
+    """The results of one method's checks on the verdict digits.
 
     `curves` holds the mean probability after each step of ``deletion`` and ``insertion``; `randomization` the
     mean rank correlation after the top layers, one more each time, were drawn anew.
@@ -40,7 +40,7 @@ class Judgement:
 class Attribution:
     """One method's maps of all explained images: `values` (n, C, H, W), float32; `seconds` to compute them.
 
-    `figures` holds numbers per image, each (n,): ``completeness_error``, ``deletion``, ``insertion``
+    `metrics` holds numbers per image, each (n,): ``completeness_error``, ``deletion``, ``insertion``
     where they apply. `verdicts`, `curves` and `randomization` speak of the method on the verdict digits, as in
     `Judgement`.
     """
@@ -49,7 +49,7 @@ class Attribution:
     target: str
     values: np.ndarray
     seconds: float
-    figures: dict[str, np.ndarray] = field(default_factory=dict)
+    metrics: dict[str, np.ndarray] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
     curves: dict[str, np.ndarray] = field(default_factory=dict)
     randomization: np.ndarray | None = None
@@ -121,23 +121,23 @@ class Explanation:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return every array under a name, as the NPZ file holds them: ``saliency`` (n, C, H, W), ``pixels``, ..."""
-        found = {a.method: a.values for a in self.attributions}
-        found |= {
+        arrays = {a.method: a.values for a in self.attributions}
+        arrays |= {
             f"{a.method}/{name}": values
             for a in self.attributions
-            for name, values in a.figures.items()
+            for name, values in a.metrics.items()
         }
-        found |= {
+        arrays |= {
             "pixels": self.pixels,
             "labels": self.labels,
             "predicted": self.predicted,
             "probabilities": self.probabilities,
             "names": np.array(self.names),
         }
-        return found if self.contrast is None else found | {"contrast": self.contrast}
+        return arrays if self.contrast is None else arrays | {"contrast": self.contrast}
 
     def summary(self) -> dict[str, object]:
-        """Return what JSON should say: images, and each method's figures and verdicts."""
+        """Return what JSON should say: images, and each method's metrics and verdicts."""
         return {
             "target": self.target,
             "baseline": self.baseline,
@@ -173,7 +173,7 @@ def _method_summary(attribution: Attribution) -> dict[str, object]:
     return {
         "passed": attribution.passed,
         "seconds": round(attribution.seconds, 4),
-        "per_image": dict(attribution.figures),
+        "per_image": dict(attribution.metrics),
         "curves": attribution.curves,
         "randomization": attribution.randomization,
         "verdicts": [

@@ -1,4 +1,4 @@
-"""Whether a method's maps can be believed: one row of checks, each with its figure and threshold.
+"""Whether a method's maps can be believed: a row of checks, each with its value and threshold.
 
 Definitions and the reasons for the thresholds are in ``docs/explain.md``.
 """
@@ -123,7 +123,7 @@ class Sample:
 
 
 class Judge:
-    """Judges methods on one sample, and keeps what it found where `kept` is given.
+    """Judges methods on one sample, and keeps the judgements where `kept` is given.
 
     Verdicts belong to the network, the digits and the `settings` of the methods, not to the images that are
     explained: what is on record is read, not computed again.
@@ -259,11 +259,13 @@ def _blind(method: Method, sample: Sample, attributions: Tensor) -> Verdict:
     )
 
 
-def _curve(kind: str, sample: Sample, found: Curve | None) -> Verdict:
-    if found is None:
+def _curve(kind: str, sample: Sample, result: Curve | None) -> Verdict:
+    if result is None:
         return Verdict(kind, None, None, None, "a map has no probability")
-    rivals = {name: float(rival.figures.mean()) for name, rival in sample.rivals[kind].items()}
-    value = float(found.figures.mean())
+    rivals = {
+        name: float(rival.mean_probability.mean()) for name, rival in sample.rivals[kind].items()
+    }
+    value = float(result.mean_probability.mean())
     at_most = kind == "deletion"
     threshold = min(rivals.values()) if at_most else max(rivals.values())
     return Verdict(
@@ -319,9 +321,9 @@ def _sensitivity(method: Method, sample: Sample) -> Verdict:
     )
 
 
-def _randomization(method: Method, sample: Sample, found: Randomization) -> Verdict:
-    value = found.figure
-    passed = abs(found.figure) <= RANDOMIZATION
+def _randomization(method: Method, sample: Sample, result: Randomization) -> Verdict:
+    value = result.mean_correlation
+    passed = abs(value) <= RANDOMIZATION
     note = f"signed rank correlation after all weights are drawn anew, {sample.draws} draws"
     if not passed and method.name in _EXPECTED:
         note += "; expected: this method restores the image more than it explains the network"
@@ -329,7 +331,7 @@ def _randomization(method: Method, sample: Sample, found: Randomization) -> Verd
 
 
 def per_image(method: Method, sample: Sample, attributions: Tensor) -> dict[str, np.ndarray]:
-    """Return the figures of the sample's single images, each (N,): completeness error, deletion, insertion."""
+    """Return the metrics of the sample's single images, each (N,): completeness error, deletion, insertion."""
     metrics = {}
     if method.promise is not None and isinstance(method, BaselineMethod):
         metrics["completeness_error"] = completeness(
@@ -338,4 +340,4 @@ def per_image(method: Method, sample: Sample, attributions: Tensor) -> dict[str,
     if sample.target.first is None:
         return metrics
     order = ranking(attributions)
-    return metrics | {kind: sample.curve(order, kind).figures for kind in KINDS}
+    return metrics | {kind: sample.curve(order, kind).mean_probability for kind in KINDS}

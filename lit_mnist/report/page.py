@@ -20,7 +20,7 @@ from .gather import Content
 from .wanted import wanted_cards, wanted_images
 
 _MISTAKES = 240  # pictures of mistakes in the page; a network that is worse has enough to look at
-_FIGURES = (
+_TILES = (
     ("test/acc", "Test accuracy"),
     ("test/loss", "Test loss"),
     ("parameters", "Parameters"),
@@ -84,15 +84,13 @@ def _title(content: Content) -> str:
 
 
 def _tiles(content: Content) -> list[tuple[str, str]]:
-    """The figures that a reader looks for first; the accuracy is measured here where the run does not say it."""
+    """The metrics that a reader looks for first; the accuracy is measured here where the run does not say it."""
     summary = dict(content.summary)
     if content.evaluation is not None and "test/acc" not in summary:
         summary["test/acc"] = content.evaluation.correct / content.evaluation.images
     summary["parameters"] = content.model.spec.parameters
     return [
-        (label, _figure(key, summary[key]))
-        for key, label in _FIGURES
-        if summary.get(key) is not None
+        (label, _figure(key, summary[key])) for key, label in _TILES if summary.get(key) is not None
     ]
 
 
@@ -108,7 +106,7 @@ def _figure(key: str, value: float) -> str:
 
 
 def _facts(content: Content) -> list[tuple[str, str]]:
-    """What says where the figures come from."""
+    """Where the metrics come from: weights, data, settings, hardware and versions."""
     summary = content.summary
     model = content.model
     rows = [
@@ -212,19 +210,19 @@ def _colours_or_grey(pixels: np.ndarray) -> np.ndarray:
 
 
 def _maps(content: Content) -> dict[str, Any]:
-    found = {}
+    layers = {}
     for layer in dict.fromkeys(record.layer for record in content.maps):
         values = np.stack([record.values for record in content.maps if record.layer == layer])
         values = values.reshape(*values.shape[:2], *(values.shape[2:] or (1, 1)))
         low, high = limits(values, (1, 2, 3))
-        found[layer] = {
+        layers[layer] = {
             "shape": values.shape[1:],
             "low": _rounded(low),
             "high": _rounded(high),
             "signed": bool((low < 0).any()),
             "values": packed(values, low, high),
         }
-    return found
+    return layers
 
 
 def _filters(content: Content) -> dict[str, Any]:
@@ -292,10 +290,10 @@ def _attributions(content: Content) -> dict[str, Any]:
     order = [
         content.digits.names.index(name) for name in record.names
     ]  # mistakes come first in the record
-    found = []
+    methods = []
     for attribution in record.attributions:
         values = attribution.values.sum(1)
-        found.append(
+        methods.append(
             {
                 "method": attribution.method,
                 "passed": attribution.passed,
@@ -304,7 +302,7 @@ def _attributions(content: Content) -> dict[str, Any]:
             }
         )
     return {
-        "methods": found,
+        "methods": methods,
         "digits": order,
         "targets": record.targets,
         "shape": record.attributions[0].values.shape[2:],

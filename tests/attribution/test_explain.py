@@ -172,11 +172,11 @@ def test_the_record_holds_maps_figures_and_verdicts(record: Explanation) -> None
     assert record.methods == ("saliency", "deeplift", "grad_cam") and record.verdict_digits == 4
     for attribution in record.attributions:
         assert attribution.values.shape == (3, 1, 28, 28) and len(attribution.verdicts) == 7
-        assert attribution.figures["deletion"].shape == (
+        assert attribution.metrics["deletion"].shape == (
             3,
         ) and attribution.randomization.shape == (3,)
         assert attribution.passed in (True, False)
-    assert (record.attributions[1].figures["completeness_error"] < 1e-4).all()
+    assert (record.attributions[1].metrics["completeness_error"] < 1e-4).all()
     first, second, difference = record.contrast
     assert record.contrast_method == "saliency" and first.shape == difference.shape == (3, 28, 28)
     text = json.dumps(record.summary(), default=lambda value: value.tolist())

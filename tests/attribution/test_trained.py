@@ -104,7 +104,7 @@ def test_maps_follow_the_weights_except_guided_backpropagation(
     images, target = digits(model, mnist, 500)
     foreground = torch.from_numpy(mnist.test_images[:500] > 0)
     correlation = abs(
-        randomization(methods[name], model.network, images, target, foreground).figure
+        randomization(methods[name], model.network, images, target, foreground).mean_correlation
     )
     assert correlation >= 0.5 if name == "guided_backprop" else correlation <= 0.15
 

@@ -87,7 +87,7 @@ def test_curves_delete_and_insert_the_highest_half_in_twenty_steps(
             np.testing.assert_allclose(
                 found.probability[:, step], expected.detach().numpy(), atol=1e-6
             )
-        np.testing.assert_allclose(found.figures, found.probability[:, 1:].mean(1))
+        np.testing.assert_allclose(found.mean_probability, found.probability[:, 1:].mean(1))
 
 
 def test_curves_refuse_maps_and_unknown_kinds(model: Model, images: Tensor) -> None:
@@ -166,7 +166,12 @@ def test_randomization_tells_networks_from_images(model: Model, images: Tensor) 
     np.testing.assert_allclose(same.stages, 1)
     assert [stage.shape for stage in same.correlations] == [(1, 6), (1, 6), (3, 6)]
     assert (
-        abs(randomization(Noise(), model.network, images, target, foreground, draws=5).figure) < 0.1
+        abs(
+            randomization(
+                Noise(), model.network, images, target, foreground, draws=5
+            ).mean_correlation
+        )
+        < 0.1
     )
 
 
@@ -184,7 +189,7 @@ def test_correlation_counts_the_foreground_alone_and_signs(model: Model, images:
     nothing = randomization(
         method, model.network, images, target, torch.zeros_like(foreground), draws=1
     )
-    assert nothing.figure == 0
+    assert nothing.mean_correlation == 0
 
 
 def test_randomize_draws_the_top_layers_anew(model: Model) -> None:
