@@ -92,6 +92,7 @@ def _ours(model: Model, pictures: np.ndarray, steps: int) -> Callable[[Clock], o
         pictures[1],
         model,
         steps=steps,
+        tv_weight=0.0,
         snapshots=0,
         size=pictures.shape[1],
         progress=clock.tick,

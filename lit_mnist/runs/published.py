@@ -66,17 +66,29 @@ def open_published(name: str, download: bool = True, progress: Progress | None =
 
     Raises WeightsError naming the ways out, ModelError for a file that lacks a layer.
     """
-    published = PUBLISHED[name]
-    scalings = dict(published.files)
-    file, path = obtain(list(scalings), download, progress)
+    files = [file for file, _ in PUBLISHED[name].files]
+    return _opened(PUBLISHED[name], *obtain(files, download, progress))
+
+
+def open_published_file(path: Path) -> Model | None:
+    """Open a file called as one of the published ones, wherever it lies; None for any other name."""
+    return next(
+        (
+            _opened(network, file, path)
+            for network in PUBLISHED.values()
+            for file, _ in network.files
+            if file.name == path.name
+        ),
+        None,
+    )
+
+
+def _opened(published: PublishedNetwork, file: Published, path: Path) -> Model:
     spec = published.build()
+    scaling = dict(published.files)[file]
     read = keras_weights if file.library == "keras" else torchvision_weights
-    return _model(spec, read(path, spec), scalings[file], path)
-
-
-def _model(spec: NetworkSpec, weights: Weights, scaling: str, path: Path) -> Model:
     network = Network(spec)
-    network.load_weights(weights)
+    network.load_weights(read(path, spec))
     standardizer = Standardizer.fit(scaling, np.zeros((1, *spec.input_shape), np.uint8))
     return Model(network.eval(), standardizer, "folder", path)
 

@@ -14,10 +14,17 @@ import torch
 from lit_mnist.data.download import Digest
 from lit_mnist.data.pretrained import WeightsError
 from lit_mnist.keras_files import KerasFileError
+from lit_mnist.maximize.style import open_network
 from lit_mnist.network import Network
 from lit_mnist.runs import published
 from lit_mnist.runs.model import ModelError
-from lit_mnist.runs.published import PUBLISHED, keras_weights, open_published, torchvision_weights
+from lit_mnist.runs.published import (
+    PUBLISHED,
+    keras_weights,
+    open_published,
+    open_published_file,
+    torchvision_weights,
+)
 from lit_mnist.spec import NetworkSpec, imagenet
 from tests.data.server import Server, serving
 from tests.keras_files.conftest import needs_keras
@@ -176,6 +183,18 @@ def test_a_network_by_name_is_downloaded_once(
     again = open_published("vgg19", download=False)
     for name, array in model.network.named_weights().items():
         assert np.array_equal(array, again.network.named_weights()[name])
+
+
+def test_a_published_file_is_known_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The files hold weights alone: what network they belong to, only their names say."""
+    served(monkeypatch, "http://127.0.0.1:9", "0")
+    path = tmp_path / "vgg19-dcbb9e9d.pth"
+    torch.save(narrow_torchvision().state_dict(), path)
+    model = open_network(path)
+    assert model.spec == narrow_vgg19() and model.standardizer.kind == "imagenet"
+    assert open_published_file(tmp_path / "other.pth") is None
 
 
 @pytest.mark.usefixtures("_home")

@@ -11,8 +11,8 @@ from torch import Tensor
 
 def gram(activations: Tensor) -> Tensor:
     """Return the maps' inner products (N, C, C) of activations (N, C, H, W), summed over places."""
-    flat = activations.flatten(2)
-    return flat @ flat.transpose(1, 2)
+    by_place = activations.permute(0, 2, 3, 1).flatten(1, 2)  # no copy where channels are last
+    return by_place.transpose(1, 2) @ by_place
 
 
 def content_loss(activations: Tensor, target: Tensor) -> Tensor:

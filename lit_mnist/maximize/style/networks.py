@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...data.download import Progress
 from ...runs.model import Model, ModelError, open_model
-from ...runs.published import PUBLISHED, open_published
+from ...runs.published import PUBLISHED, open_published, open_published_file
 from ...spec import Conv, NetworkSpec
 from ..checks import MaximizeError
 
@@ -57,12 +57,13 @@ def open_network(
     """
     if isinstance(network, Model):
         return network
-    if str(network) in PUBLISHED and not Path(network).exists():
+    published = _published(network, download, progress)
+    if published is not None:
         if standardize is not None:
             raise MaximizeError(
                 f"standardize = {standardize!r}: {network} has its own scaling; accepted: leave it out"
             )
-        return open_published(str(network), download, progress)
+        return published
     if standardize is None and (preset := _of_file(network)) is not None:
         standardize = preset.scaling
     try:
@@ -73,6 +74,13 @@ def open_network(
         raise ModelError(
             str(error).replace("accepted: ", f"accepted: {', '.join(PUBLISHED)}, ", 1)
         ) from error
+
+
+def _published(network: str | Path, download: bool, progress: Progress | None) -> Model | None:
+    """Open a network by its name in `PUBLISHED`, or a file that is called as its publisher calls it."""
+    if Path(network).is_file():
+        return open_published_file(Path(network))
+    return open_published(str(network), download, progress) if str(network) in PUBLISHED else None
 
 
 def _of_file(path: str | Path) -> Preset | None:

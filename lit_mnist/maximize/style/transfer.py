@@ -151,7 +151,8 @@ class _Transfer:
     def _losses(self, image: Tensor) -> tuple[Tensor, ...]:
         content, styles = self.targets.losses(self.extractor(self._expanded(image)))
         weights = self.weights
-        variation = total_variation(image)[0]
+        smooth = weights.total_variation > 0  # otherwise it is measured alone
+        variation = total_variation(image if smooth else image.detach())[0]
         style = _weighted(self.layer_weights, styles)
         total = weights.content * content + _weighted(weights.style, styles)
         return total + weights.total_variation * variation, content, style, variation
