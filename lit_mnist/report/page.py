@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -19,6 +20,7 @@ from .encode import colours, limits, packed, signed, sprite
 from .gather import Content
 from .wanted import wanted_cards, wanted_images
 
+_LIVE = "live.html"  # the live page beside the report
 _MISTAKES = 240  # pictures of mistakes in the page; a network that is worse has enough to look at
 _TILES = (
     ("test/acc", "Test accuracy"),
@@ -30,8 +32,8 @@ _TILES = (
 )
 
 
-def render(content: Content) -> str:
-    """Return the whole page; it needs nothing but itself."""
+def render(content: Content, folder: Path | None = None) -> str:
+    """Return the whole page; it needs nothing but itself, and names the live page where `folder`, its own, has one."""
     place = files("lit_mnist.report")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -39,6 +41,7 @@ def render(content: Content) -> str:
     template = environment.from_string((place / "page.html").read_text(encoding="utf-8"))
     return template.render(
         _shown(content)
+        | {"live": _LIVE if folder and (folder / _LIVE).is_file() else None}
         | {
             "style": (place / "style.css").read_text(encoding="utf-8"),
             "script": (place / "page.js").read_text(encoding="utf-8"),

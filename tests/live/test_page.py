@@ -180,8 +180,8 @@ def test_a_stroke_is_read_as_predict_reads_it(handwriting) -> None:
     before = handwriting.execute_script(_MAPS)
     press(handwriting, "#clear")
     stroke(handwriting, *SEVEN)
-    drawn = np.array(pixels(handwriting, "#pad")).reshape(224, 224, 4)
-    assert (drawn[..., 0] < 128).sum() > 3000
+    drawn = np.array(pixels(handwriting, "#pad")).reshape(168, 168, 4)
+    assert (drawn[..., 0] < 128).sum() > 1500
     wanted = np.rint(read_digit(drawn[..., 0].astype(float)).pixels)
     assert np.abs(seen(handwriting) - wanted).max() <= 1
     assert handwriting.execute_script(_MAPS) != before
@@ -206,7 +206,7 @@ def test_undo_and_clear(live) -> None:
 
 def test_stroke_width(live) -> None:
     ink = []
-    for width in (6, 30):
+    for width in (5, 25):
         press(live, "#clear")
         live.execute_script(
             "const s = document.getElementById('stroke'); s.value = arguments[0];"
@@ -358,6 +358,21 @@ def test_light_and_dark(chromium, page: Path) -> None:
         for scheme in ("light", "dark")
     ]
     assert min(grounds[0]) > 200 and max(grounds[1]) < 60
+
+
+def test_dark_pages_turn_drawings_round_but_no_photographs(
+    chromium, handwriting_page: Path, digits, tmp_path: Path
+) -> None:
+    driver = opened(chromium, handwriting_page, scheme="dark")
+    turned = "return getComputedStyle(document.getElementById('pad')).filter"
+    press(driver, "#samples button", 1)
+    assert driver.execute_script(turned) == "invert(1)"
+    drop(
+        driver,
+        Image.fromarray(paper(digits.test_images[5], np.random.default_rng(0)).astype(np.uint8)),
+        tmp_path,
+    )
+    assert driver.execute_script(turned) == "none"
 
 
 def test_every_control_has_a_name(live) -> None:

@@ -59,6 +59,16 @@ def test_page_needs_nothing_else(page: str) -> None:
     )
 
 
+def test_links_to_a_live_page_beside_it(in_tmp: Path) -> None:
+    save_model(tiny_model(), in_tmp / "tiny.ckpt")
+    options = ("--out", in_tmp, "--leave_out", "top_images", "wanted", "attributions", "maps")
+    assert run_program("report", in_tmp / "tiny.ckpt", *options)[0] == 0
+    assert "live.html" not in (in_tmp / "report.html").read_text()
+    (in_tmp / "live.html").write_text("")
+    assert run_program("report", in_tmp / "tiny.ckpt", *options)[0] == 0
+    assert '<a href="live.html">' in (in_tmp / "report.html").read_text()
+
+
 def test_page_holds_every_section(page: str) -> None:
     for section in ("summary", *SECTIONS):
         assert f'<section id="{section}">' in page

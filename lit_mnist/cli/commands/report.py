@@ -52,7 +52,8 @@ def report(
     )
     model = opened(ckpt_path, data_root, dataset, scaling, output)
     content = gather(model, options, progress, work_bar, _say)
-    path = write_text(html_target("report", out, model.run), render(content))
+    target = html_target("report", out, model.run)
+    path = write_text(target, render(content, target.parent))
     data = {
         "command": "report",
         "network": model.path,

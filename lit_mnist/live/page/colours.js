@@ -33,12 +33,12 @@ export class Colours {
   }
 }
 
-/** The scale that holds all values; from 0 on where none is negative. @param {Iterable<number>} values @returns {Scale} */
+/** The scale that holds all values; from 0 on where none is negative. @param {ArrayLike<number>} values @returns {Scale} */
 export function scaleOf(values) {
   let [low, high] = [0, 0];
-  for (const value of values) {
-    if (value < low) low = value;
-    else if (value > high) high = value;
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] < low) low = values[i];
+    else if (values[i] > high) high = values[i];
   }
   const largest = Math.max(-low, high);
   return low < 0 ? { low: -largest, high: largest, isSigned: true } : { low: 0, high, isSigned: false };

@@ -1,6 +1,6 @@
 // The area to draw on: strokes by mouse, finger, pen or keys; undo, clear, and pictures that replace the drawing.
 
-const STEP = 6; // pixels that an arrow key moves the pen; 1 with Shift
+const STEP = 4; // pixels that an arrow key moves the pen; 1 with Shift
 
 /**
  * One stroke: its points, width and colour.
@@ -16,13 +16,14 @@ export class Drawing {
     this.canvas = canvas;
     this.context = canvas.getContext("2d", { willReadFrequently: true });
     this.changed = changed;
-    this.width = 18;
+    this.width = 13;
     this.colour = "#000000";
     /** @type {(Stroke | CanvasImageSource & {width: number, height: number})[]} strokes, and pictures laid over all before */
     this.marks = [];
     /** @type {Stroke | null} */
     this.current = null;
     this.pen = [canvas.width / 2, canvas.height / 2];
+    this.showsPen = false;
     this.listen();
     this.redraw();
   }
@@ -118,12 +119,14 @@ export class Drawing {
 
   /** @returns {ImageData} what is drawn */
   pixels() {
-    this.redraw();
+    if (this.showsPen) this.redraw();
     return this.context.getImageData(0, 0, this.canvas.width, this.canvas.height);
   }
 
   redraw() {
     const { context, canvas } = this;
+    this.showsPen = false;
+    canvas.classList.toggle("photograph", this.marks.some((mark) => mark instanceof ImageBitmap));
     context.fillStyle = "#ffffff";
     context.fillRect(0, 0, canvas.width, canvas.height);
     for (const mark of this.marks) {
@@ -159,6 +162,7 @@ export class Drawing {
   /** Show where the pen is, for those who move it by keys. */
   drawPen() {
     const { context } = this;
+    this.showsPen = true;
     context.lineWidth = 1;
     context.strokeStyle = "#d6303a";
     context.beginPath();

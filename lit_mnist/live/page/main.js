@@ -137,14 +137,17 @@ function drawSamples() {
   }));
 }
 
+/** Look at a sample; grey ones lie on the drawing area dark on light, so that one can draw on. */
 function pickSample(number) {
+  const picture = node("canvas", { width: shape[1], height: shape[0] });
+  const { pixels } = samples[number];
+  paintPixels(picture, shape[2] === 1 ? pixels.map((level) => 255 - level) : pixels);
   drawing.marks = [];
-  drawing.lay($("samples").children[number].firstChild);
+  drawing.lay(picture);
   sample = number;
   request();
 }
 
-/** The picture of a sample that is laid on the drawing is read again as a picture once something is drawn on it. */
 function listen() {
   $("undo").addEventListener("click", () => drawing.undo());
   $("clear").addEventListener("click", () => drawing.clear());

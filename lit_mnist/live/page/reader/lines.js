@@ -12,13 +12,22 @@ const INK = 0.6; // of the strokes' contrast: a single line as dark as this is a
 
 /** @param {Grid} contrast @param {number} faintest @returns {Grid} without lines that are darker than that */
 export function withoutLines(contrast, faintest) {
-  return transposed(withoutRows(transposed(withoutRows(contrast, faintest)), faintest));
+  const { rows, columns } = contrast;
+  if (rows < 2 * STRIPS || columns < 2 * STRIPS) return contrast; // too small for lines and strokes to differ
+  const across = rowsOf(contrast, transposed(resized(contrast, rows, STRIPS)), faintest);
+  const mendedOnce = across ? mended(contrast, across) : contrast;
+  const down = rowsOf(mendedOnce, resized(mendedOnce, STRIPS, columns), faintest);
+  return down ? transposed(mended(transposed(mendedOnce), down)) : mendedOnce;
 }
 
-function withoutRows(contrast, faintest) {
-  const { rows: height, columns: width, data } = contrast;
-  if (height < 2 * STRIPS || width < 2 * STRIPS) return contrast; // too small for lines and strokes to differ
-  const strips = transposed(resized(contrast, height, STRIPS));
+/**
+ * The lines across strips of a picture, a strip in each row, null for none.
+ * @param {Grid} contrast @param {Grid} strips @param {number} faintest
+ * @returns {{line: Float64Array, rows: boolean[], slope: number, ink: number} | null}
+ */
+function rowsOf({ data }, strips, faintest) {
+  const height = strips.columns;
+  const width = data.length / height;
   const profiles = SLOPES.map((slope) => profile(strips, (slope * width) / STRIPS));
   const strength = profiles.map((values) => sum(values.map((value) => Math.max(0, value) ** 2)));
   const best = strength.indexOf(Math.max(...strength));
@@ -29,7 +38,7 @@ function withoutRows(contrast, faintest) {
   const starts = rows.filter((on, y) => on && y > 0 && !rows[y - 1]).length;
   if (starts < 2) rows.forEach((on, y) => (rows[y] = on && line[y] < INK * ink));
   const marked = rows.filter(Boolean).length;
-  return marked === 0 || marked > 0.5 * height ? contrast : mended(contrast, line, rows, SLOPES[best], ink);
+  return marked === 0 || marked > 0.5 * height ? null : { line, rows, slope: SLOPES[best], ink };
 }
 
 /** The contrast that nearly all strips reach along each line that falls by `step` rows a strip. */
@@ -60,7 +69,7 @@ function between(values, place) {
 }
 
 /** Replace the pixels of lines by what lies above and below them, save where a stroke is darker than its line. */
-function mended(contrast, line, rows, slope, ink) {
+function mended(contrast, { line, rows, slope, ink }) {
   const { rows: height, columns: width, data } = contrast;
   const near = rows.map((on, y) => (on || rows[y - 1] || rows[y + 1] ? 1 : 0));
   const out = each(contrast, (value) => value);

@@ -42,7 +42,8 @@ function steps(end, count) {
 
 /** @param {Grid} image @param {number} rows @param {number} columns @returns {Grid} shrunk to that size */
 export function resized(image, rows, columns) {
-  return areaMean(image, steps(image.rows, rows), steps(image.columns, columns));
+  const low = rows === image.rows ? image : means(image, steps(image.rows, rows));
+  return columns === image.columns ? low : transposed(means(transposed(low), steps(image.columns, columns)));
 }
 
 /** @param {Grid} image @param {number} longest @returns {Grid} longest side at most that, aspect kept */
