@@ -84,7 +84,7 @@ export class Drawing {
   extend(point) {
     const { points } = this.current;
     points.push(point);
-    this.line(this.current, points.length - 2);
+    this.piece(this.current, points.length - 1);
     this.changed();
   }
 
@@ -130,22 +130,20 @@ export class Drawing {
     context.fillStyle = "#ffffff";
     context.fillRect(0, 0, canvas.width, canvas.height);
     for (const mark of this.marks) {
-      if ("points" in mark) this.line(mark, 0);
+      if ("points" in mark) mark.points.forEach((_, end) => this.piece(mark, end));
       else this.fit(mark);
     }
   }
 
-  /** Draw a stroke from point number `from` on. */
-  line(stroke, from) {
+  /** Draw one piece of a stroke, up to point number `end`; piece by piece, so that drawing anew gives the same pixels. */
+  piece(stroke, end) {
     const { context } = this;
-    const points = stroke.points.slice(from);
     context.lineWidth = stroke.width;
     context.strokeStyle = stroke.colour;
     context.lineCap = "round";
-    context.lineJoin = "round";
     context.beginPath();
-    context.moveTo(...points[0]);
-    for (const point of points.length > 1 ? points.slice(1) : points) context.lineTo(...point);
+    context.moveTo(...stroke.points[Math.max(0, end - 1)]);
+    context.lineTo(...stroke.points[end]);
     context.stroke();
   }
 
