@@ -258,11 +258,25 @@ def test_a_pressed_map_shows_what_is_known_of_it(live, run: Path) -> None:
     corner = (-chart.size["width"] // 2 + 2, -chart.size["height"] // 2 + 2)
     ActionChains(live).move_to_element_with_offset(chart, *corner).click().perform()
     assert "at row 0, column 0" in first(live, "#map-value").text
+    from selenium.webdriver import Keys
+
+    chart.send_keys(
+        Keys.ARROW_DOWN, Keys.ARROW_RIGHT, Keys.ARROW_UP, Keys.ARROW_LEFT, Keys.ARROW_UP
+    )
+    assert "at row 0, column 0" in first(live, "#map-value").text
+    chart.send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_RIGHT)
+    assert "at row 2, column 1" in first(live, "#map-value").text
+    ActionChains(live).move_to_element_with_offset(chart, *corner).click().perform()
     info = spec["Conv2D_1"]
     box = [*info.start, *(s + f for s, f in zip(info.start, info.receptive_field, strict=True))]
     assert first(live, "#field").get_attribute("data-box") == ",".join(map(str, box))
     press(live, "#place button", 0)
     assert first(live, "#layer-tabs button[aria-pressed=true]").text == "Max_Pool_1"
+    press(live, "#layer-tabs button", 4)
+    press(live, "#layer-blocks button", 0)
+    assert "Flatten" in first(live, "#place").text and not live.find_elements(
+        "css selector", "#place button"
+    )
     press(live, "#inspector-close")
     assert not first(live, "#inspector").is_displayed()
 

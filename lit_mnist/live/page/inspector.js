@@ -66,6 +66,7 @@ export class Inspector {
     const { layer, position } = this.shown;
     const [rows, columns] = this.network.inputShape;
     const at = position ?? data.indexOf(data.reduce((best, value) => Math.max(best, value)));
+    this.at = at;
     const [y, x] = [Math.floor(at / $("map").width), at % $("map").width];
     const [top, left] = [layer.start[0] + y * layer.jump[0], layer.start[1] + x * layer.jump[1]];
     const canvas = $("field");
@@ -91,6 +92,13 @@ export class Inspector {
     this.update(this.values, this.pixels);
   }
 
+  /** Look at the unit so many rows below and columns right of this one. @param {number} down @param {number} right */
+  move(down, right) {
+    const { width, height } = $("map");
+    const row = Math.min(height - 1, Math.max(0, Math.floor(this.at / width) + down));
+    this.pick(row * width + Math.min(width - 1, Math.max(0, (this.at % width) + right)));
+  }
+
   drawKernels(layer, map) {
     const kernels = kernelsOf(this.network, layer, map);
     $("kernels-title").textContent = kernels.title;
@@ -108,7 +116,9 @@ export class Inspector {
   /** What the layer reads, what it is, what reads it; a layer of those is one press away. */
   drawPlace(layer) {
     const readers = this.network.layers.filter(({ inputs }) => inputs.includes(layer.name)).map(({ name }) => name);
-    const link = (name) => (name === "input" ? node("span", {}, "input") : node("button", { type: "button", onclick: () => this.choose(name) }, name));
+    const isShown = (name) => name !== "input" && !this.network.layer(name).showsNothingNew;
+    const button = (name) => node("button", { type: "button", onclick: () => this.choose(name) }, name);
+    const link = (name) => (isShown(name) ? button(name) : node("span", {}, name));
     const list = (names) => names.flatMap((name, number) => (number ? [", ", link(name)] : [link(name)]));
     const number = this.network.layers.indexOf(layer) + 1;
     $("place").replaceChildren(

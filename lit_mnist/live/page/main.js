@@ -169,6 +169,12 @@ function listen() {
     const [y, x] = [(event.clientY - box.top) / box.height, (event.clientX - box.left) / box.width];
     inspector.pick(Math.floor(y * $("map").height) * $("map").width + Math.floor(x * $("map").width));
   });
+  $("map").addEventListener("keydown", (event) => {
+    const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    if (!move) return;
+    event.preventDefault();
+    inspector.move(move[0], move[1]);
+  });
   listenForPictures((picture) => drawing.lay(picture), (text) => ($("message").textContent = text));
 }
 
