@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lit_mnist.runs.model import save_model
+from lit_mnist.runs.model import Model, save_model
+from lit_mnist.spec import NetworkSpec
 from tests.conftest import ROOT
-from tests.networks import tiny_model
+from tests.networks import model_of, tiny_model
 
 jupytext = pytest.importorskip("jupytext")
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
@@ -55,10 +58,30 @@ def test_train_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / "cnn.ckpt").is_file()
 
 
-def execute(stem: str, folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_cats_and_dogs_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cats_dogs: Path
+) -> None:
+    """Tiny mode: a small untrained network for colour, and pictures of noise."""
+    layers = [
+        {"type": "conv", "name": "Conv", "filters": 2, "activation": "relu"},
+        {"type": "global_pool", "name": "Pool"},
+        {"type": "dense", "name": "Output", "units": 1, "activation": "sigmoid"},
+    ]
+    spec = NetworkSpec.from_dict({"input_shape": [12, 12, 3], "layers": layers})
+    model = replace(model_of(spec), dataset="folder", stored_names=("cats", "dogs"))
+    monkeypatch.setenv("LIT_MNIST_CATS_DOGS", str(cats_dogs))
+    notebook = execute("07_cats_and_dogs", tmp_path, monkeypatch, model)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert any(output.get("text", "").startswith("right: ") for output in outputs)
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+
+
+def execute(
+    stem: str, folder: Path, monkeypatch: pytest.MonkeyPatch, model: Model | None = None
+) -> Any:
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
-    save_model(tiny_model(), folder / "tiny.ckpt")
+    save_model(model or tiny_model(), folder / "tiny.ckpt")
     monkeypatch.setenv("LIT_MNIST_CKPT", str(folder / "tiny.ckpt"))
     monkeypatch.setenv("LIT_MNIST_COUNT", "60")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
