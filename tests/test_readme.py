@@ -44,7 +44,7 @@ def test_the_two_commands_are_what_make_does() -> None:
     for line in (
         "-m pip install --quiet --constraint constraints.txt --editable .\n",
         "-m lit_mnist fit --config $(CONFIG)",
-        "--editable '.[keras,notebooks,test,lint,docs,studies]'",
+        "--editable '.[keras,export,notebooks,test,lint,docs,studies]'",
         "-m pytest -m 'not slow' -n auto --dist loadfile",
     ):
         assert line in makefile
@@ -52,7 +52,7 @@ def test_the_two_commands_are_what_make_does() -> None:
     for line in (
         "--constraint constraints.txt --editable .\n",
         "-m lit_mnist fit --config configs/cnn.yaml\n",
-        "--editable '.[keras,notebooks,test,lint,docs,studies]'",
+        "--editable '.[keras,export,notebooks,test,lint,docs,studies]'",
         "-m pytest -m 'not slow' -n auto --dist loadfile",
     ):
         assert line in shell

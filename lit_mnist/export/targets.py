@@ -39,7 +39,8 @@ def target_of(out: str, format: str | None, code: bool, default: str) -> Target:
     folder = not known and (path.is_dir() or out.endswith("/") or not _ENDING.match(path.suffix))
     if not known and not folder:
         raise UserError(
-            f"out = {out!r}: unknown ending {path.suffix!r}; {nearest(path.suffix, _endings())}, or a folder"
+            f"out = {out!r}: unknown ending {path.suffix!r}; {nearest(path.suffix, _endings())}, or a folder "
+            "(with --code for PyTorch code)"
         )
     if format is None or ending == format:
         return Target(ending, path) if known else Target(default, path / f"model.{default}")
