@@ -175,15 +175,15 @@ def _layer_outputs(
         for place, (layer, _, node) in enumerate(calls)
         if hasattr(layer, "layers")
     }
-    outputs = [
+    by_call = [
         nested.get(place) or _listed(_output_tensors(node))
         for place, (_, _, node) in enumerate(calls)
     ]
-    every = keras.Model(model.inputs, [tensor for tensors in outputs for tensor in tensors])
+    every = keras.Model(model.inputs, [tensor for tensors in by_call for tensor in tensors])
     values = iter(_listed(every(inputs if len(inputs) > 1 else inputs[0], training=False)))
     outputs: dict[str, np.ndarray] = {}
     for place, (layer, number, _) in enumerate(calls):
-        results = [np.asarray(next(values)) for _ in outputs[place]]
+        results = [np.asarray(next(values)) for _ in by_call[place]]
         call = suffix if number == 1 else f"_call{number}"
         if place in nested:
             outputs |= _layer_outputs(keras, layer, results, f"{prefix}{layer.name}/", call)
