@@ -10,7 +10,7 @@ from typing import Any, Literal
 from jsonargparse import get_loader
 
 from lit_mnist.data import DataOptions
-from lit_mnist.errors import UserError, nearest
+from lit_mnist.errors import UserError, nearest, need_whole
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.spec.building import is_built_on
 from lit_mnist.spec.overrides import LAYERS, LayerValue, override_layers, parse_layer_key
@@ -231,8 +231,7 @@ def _component(key: str, value: Any, module: str, accepted: Sequence[str]) -> Co
 
 def _positive(section: Mapping[str, Any], key: str, default: int) -> int:
     value = section.get(key.split(".")[1], default)
-    if type(value) is not int or value < 1:
-        raise RecipeError(f"{key} = {value!r} cannot work; accepted: a whole number above 0")
+    need_whole(key, value, error=RecipeError)
     return value
 
 

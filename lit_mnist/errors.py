@@ -1,13 +1,54 @@
-"""The one error that a user's own input can cause, and the wording that its messages share."""
+"""The one error that a user's own input can cause, the checks of numbers, and the wording of their messages."""
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import TypeGuard
 
 
 class UserError(ValueError):
     """Input that cannot work: a file, a flag, a key, a name; shown as one message, exit code 2."""
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Return whether `value` is a whole number, NumPy's included; true and false are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_finite(value: object) -> TypeGuard[int | float]:
+    """Return whether `value` is a finite number, NumPy's included; true and false are none."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def need_whole(
+    name: str, value: object, least: int = 1, error: type[UserError] = UserError
+) -> None:
+    """Raise `error` unless `value` is a whole number of at least `least`."""
+    if not is_whole(value) or value < least:
+        limit = "a whole number above 0" if least == 1 else f"a whole number, {least} or above"
+        raise error(f"{name} = {value!r} cannot work; accepted: {limit}")
+
+
+def need_number(
+    name: str,
+    value: object,
+    least: float = 0.0,
+    most: float = math.inf,
+    error: type[UserError] = UserError,
+) -> None:
+    """Raise `error` unless `value` is a finite number in ``least..most``."""
+    if not is_finite(value) or not least <= value <= most:
+        limit = f"{least:g} or above" if most == math.inf else f"{least:g} to {most:g}"
+        raise error(f"{name} = {value!r} cannot work; accepted: a finite number, {limit}")
+
+
+def need_positive(name: str, value: object, error: type[UserError] = UserError) -> None:
+    """Raise `error` unless `value` is a finite number above 0."""
+    if not is_finite(value) or value <= 0:
+        raise error(f"{name} = {value!r} cannot work; accepted: a finite number above 0")
 
 
 def nearest(name: str, accepted: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import need_whole
 from ..network import as_images
 from ..spec import NetworkSpec
 from .augment import Augmentation
@@ -84,10 +85,7 @@ class MNISTDataModule(L.LightningDataModule):
     ) -> None:
         super().__init__()
         for key, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
-            if value < 1:
-                raise DataError(
-                    f"data.{key} = {value!r} cannot work; accepted: a whole number above 0"
-                )
+            need_whole(f"data.{key}", value, error=DataError)
         self.options = DataOptions(
             dataset,
             Path(root) if root else None,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import UserError
+from ..errors import UserError, need_whole
 from ..network import Network
 from ..outcome import Records
 from ..runs.model import Model
@@ -71,7 +71,7 @@ def top_images(
     `inputs` are batches (N, C, H, W); they are seen once, and only the k best of each map are kept.
     Of equal values the earlier image comes first. With fewer than k images there are as many as there are.
     """
-    _check_count(k)
+    need_whole("k", k)
     names = select(network, layers)
     best = {name: _Best(k) for name in names}
 
@@ -83,11 +83,6 @@ def top_images(
     if not best[names[0]].images:
         raise UserError("no image to rank; accepted: at least one")
     return Records(best[name].result(network.spec, name) for name in names)
-
-
-def _check_count(k: int) -> None:
-    if k < 1:
-        raise UserError(f"k = {k!r} cannot work; accepted: a whole number above 0")
 
 
 def top_images_once(
@@ -104,7 +99,7 @@ def top_images_once(
 
     `track` shows how far the pass is. At least eight images a map are kept, so that commands share them.
     """
-    _check_count(k)
+    need_whole("k", k)
 
     def compute(missing: list[str]) -> dict[str, dict[str, Any]]:
         passed = track(batches(model, pixels, batch))

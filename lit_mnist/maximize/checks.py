@@ -1,41 +1,16 @@
-"""The error of this package, and the checks of plain numbers that its parts share."""
+"""The error of this package, and the checks of numbers that raise it."""
 
 from __future__ import annotations
 
-import math
+from functools import partial
 
-from ..errors import UserError
+from .. import errors
 
 
-class MaximizeError(UserError):
+class MaximizeError(errors.UserError):
     """An ascent that cannot work: a map that is not there, a step that is no number."""
 
 
-def need_whole(name: str, value: object, least: int = 1) -> None:
-    """Raise MaximizeError unless `value` is a whole number of at least `least`."""
-    if type(value) is not int or value < least:
-        raise MaximizeError(
-            f"{name} = {value!r} cannot work; accepted: a whole number, {least} or above"
-        )
-
-
-def need_number(name: str, value: object, least: float = 0.0, most: float = math.inf) -> None:
-    """Raise MaximizeError unless `value` is a finite number in ``least..most``."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or not least <= value <= most
-    ):
-        limit = f"{least:g} or above" if most == math.inf else f"{least:g} to {most:g}"
-        raise MaximizeError(f"{name} = {value!r} cannot work; accepted: a finite number, {limit}")
-
-
-def need_positive(name: str, value: object) -> None:
-    """Raise MaximizeError unless `value` is a finite number above 0."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not (math.isfinite(value) and value > 0)
-    ):
-        raise MaximizeError(f"{name} = {value!r} cannot work; accepted: a finite number above 0")
+need_whole = partial(errors.need_whole, error=MaximizeError)
+need_number = partial(errors.need_number, error=MaximizeError)
+need_positive = partial(errors.need_positive, error=MaximizeError)

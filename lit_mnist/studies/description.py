@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError, nearest
+from ..errors import UserError, is_finite, is_whole, nearest, need_whole
 from ..files import read_yaml
 
 DIRECTIONS = {
@@ -302,16 +301,12 @@ def _choice(content: Mapping, key: str, accepted: tuple[str, ...] | None, defaul
 
 
 def _whole(value: Any, key: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise StudyError(
-            f"{key} = {value!r} cannot work; accepted: a whole number of {least} or more"
-        )
+    need_whole(key, value, least, StudyError)
     return value
 
 
 def _number(value: Any, where: str, integer: bool) -> float:
-    kinds = int if integer else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value):
+    if not (is_whole(value) if integer else is_finite(value)):
         kind = "a whole number" if integer else "a number"
         raise StudyError(f"{where} = {value!r} cannot work; accepted: {kind}")
     return value

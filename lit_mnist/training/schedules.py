@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import UserError, nearest
+from ..errors import UserError, is_finite, is_whole, nearest
 
 ANNEALINGS = ("cos", "linear")
 _F = np.float32
@@ -50,7 +50,7 @@ class Schedule(ABC):
     def _need_positive(self, *keys: str) -> None:
         for key in keys:
             self._need(
-                _finite(getattr(self, key)) and getattr(self, key) > 0,
+                is_finite(getattr(self, key)) and getattr(self, key) > 0,
                 key,
                 "a finite number above 0",
             )
@@ -84,7 +84,7 @@ class _Decay(Schedule):
     def __post_init__(self) -> None:
         self._need_positive("initial_learning_rate", "decay_steps")
         self._need(
-            _finite(self.decay_rate) and self.decay_rate >= 0,
+            is_finite(self.decay_rate) and self.decay_rate >= 0,
             "decay_rate",
             "a finite number, 0 or above",
         )
@@ -140,12 +140,12 @@ class Cosine(Schedule):
     def __post_init__(self) -> None:
         self._need_positive("initial_learning_rate")
         self._need(
-            _finite(self.end_learning_rate) and self.end_learning_rate >= 0,
+            is_finite(self.end_learning_rate) and self.end_learning_rate >= 0,
             "end_learning_rate",
             "a finite number, 0 or above",
         )
         self._need(
-            _whole(self.warmup_steps) and self.warmup_steps >= 0,
+            is_whole(self.warmup_steps) and self.warmup_steps >= 0,
             "warmup_steps",
             "a whole number, 0 or above",
         )
@@ -181,7 +181,7 @@ class OneCycle(Schedule):
     def __post_init__(self) -> None:
         self._need_positive("max_lr", "div_factor", "final_div_factor")
         self._need(
-            _finite(self.pct_start) and 0 < self.pct_start < 1, "pct_start", "0 < fraction < 1"
+            is_finite(self.pct_start) and 0 < self.pct_start < 1, "pct_start", "0 < fraction < 1"
         )
         if self.anneal_strategy not in ANNEALINGS:
             raise ScheduleError(
@@ -225,15 +225,7 @@ def _total(schedule: Cosine | OneCycle) -> int:
 def _need_total(schedule: Cosine | OneCycle, least: int) -> None:
     total = schedule.total_steps
     schedule._need(
-        total is None or (_whole(total) and total >= least),
+        total is None or (is_whole(total) and total >= least),
         "total_steps",
         f"a whole number, {least} or above, or null (the run's length)",
     )
-
-
-def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -49,7 +49,7 @@ def activation_stats(
         scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
         seed: draws the random inputs.
     """
-    from ...errors import UserError
+    from ...errors import need_whole
     from ...figures.statistics import activation_statistics as draw
     from ...inside.capture import select
     from ...inside.kept import kept_results
@@ -58,8 +58,7 @@ def activation_stats(
     from ...inside.statistics import activation_statistics_once, silence
     from ..opening import opened
 
-    if attempts < 1:
-        raise UserError(f"attempts = {attempts!r} cannot work; accepted: a whole number above 0")
+    need_whole("attempts", attempts)
     model = opened(ckpt_path, data_root, dataset, scaling, output)
     results = Results("activation_stats", out, svg)
     pixels, _ = dataset_part(model, part)

@@ -47,14 +47,13 @@ def features(
         scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
     """
     from ...data.images import read_images
-    from ...errors import UserError
+    from ...errors import need_whole
     from ...figures.evaluation import softmax_bars
     from ...figures.maps import feature_grid
     from ...inside.maps import feature_maps
     from ..opening import opened
 
-    if columns < 1:
-        raise UserError(f"columns = {columns!r} cannot work; accepted: a whole number above 0")
+    need_whole("columns", columns)
     model = opened(ckpt_path, data_root, dataset, scaling, output)
     read = read_images(
         images or ["test:19"], model.dataset, model.data_root, model.spec.input_shape

@@ -36,14 +36,13 @@ def filters(
         columns: kernels in a row.
         svg: write every picture as SVG too.
     """
-    from ...errors import UserError
+    from ...errors import UserError, need_whole
     from ...figures.filters import filters as draw
     from ...inside.filters import filters as kernels_of
     from ...inside.filters import layers_with_filters
     from ...runs.model import open_model
 
-    if columns < 1:
-        raise UserError(f"columns = {columns!r} cannot work; accepted: a whole number above 0")
+    need_whole("columns", columns)
     model = open_model(ckpt_path)
     results = Results("filters", out, svg)
     records = [
