@@ -11,6 +11,7 @@ from jsonargparse import get_loader
 
 from lit_mnist.data import DataOptions
 from lit_mnist.errors import UserError, nearest, need_whole
+from lit_mnist.files import with_base
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.spec.building import is_built_on
 from lit_mnist.spec.overrides import LAYERS, LayerValue, override_layers, parse_layer_key
@@ -127,6 +128,7 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, An
         raise RecipeError(
             f"--config {path}: holds no mapping; accepted: a YAML file such as configs/cnn.yaml"
         )
+    config = dict(with_base(config, path))
     for override in overrides:
         _override(config, override)
     return config

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,44 @@ def read_yaml(path: str | Path) -> Any:
         raise UserError(
             f"--config {path}: not YAML ({' '.join(str(error).split())[:200]})"
         ) from error
+
+
+def read_config(path: str | Path) -> Any:
+    """Return the content of a configuration, over that of the file that its key ``base`` names; raise UserError.
+
+    The base's path is relative to the file. Mappings are merged key by key, a class with other arguments of its own
+    and any other value replace the base's.
+    """
+    return with_base(read_yaml(path), path)
+
+
+def with_base(content: Any, path: str | Path, above: tuple[Path, ...] = ()) -> Any:
+    """Return the `content` of the configuration under `path` over its base's; raise UserError."""
+    if not isinstance(content, Mapping) or "base" not in content:
+        return content
+    own = {key: value for key, value in content.items() if key != "base"}
+    name = content["base"]
+    file = expand(path).resolve()
+    base = file.parent / str(name)
+    if not isinstance(name, str) or not base.is_file():
+        raise UserError(
+            f"--config {path}: base = {name!r}: no such file; accepted: a YAML file beside this one"
+        )
+    above = (*above, file)
+    if base.resolve() in above:
+        raise UserError(
+            f"--config {path}: base = {name!r} leads back to a file that is based on it"
+        )
+    return _merged(with_base(read_yaml(base), base, above), own)
+
+
+def _merged(base: Any, own: Any) -> Any:
+    """Return `own` over `base`: mappings key by key, unless they name different classes."""
+    if not isinstance(base, Mapping) or not isinstance(own, Mapping):
+        return own
+    if "class_path" in own and own["class_path"] != base.get("class_path"):
+        return own
+    return {**base, **{key: _merged(base.get(key), value) for key, value in own.items()}}
 
 
 def parse_yaml(text: str, source: str) -> Any:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lit_mnist.files import WriteError, file_name, write_bytes
+from lit_mnist.errors import UserError
+from lit_mnist.files import WriteError, file_name, read_config, write_bytes
+from tests.conftest import ROOT
 
 
 def test_files_replace_what_was_there_and_leave_nothing_beside(tmp_path: Path) -> None:
@@ -69,3 +71,53 @@ def test_threads_that_write_one_file_leave_one_whole(tmp_path: Path) -> None:
     assert (tmp_path / "one").read_bytes() in contents and [
         path.name for path in tmp_path.iterdir()
     ] == ["one"]
+
+
+def write_configs(folder: Path, **texts: str) -> None:
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text)
+
+
+def test_a_configuration_lies_over_its_base(tmp_path: Path) -> None:
+    """Mappings merge; other values, lists and classes of another name replace; a base may have one too."""
+    write_configs(
+        tmp_path,
+        first="{seed: 1, a: {b: 1, c: [1, 2]}, o: {class_path: X, init_args: {rate: 1, decay: 2}}}",
+        second="{base: first.yaml, a: {c: [3]}, o: {class_path: X, init_args: {rate: 3}}}",
+        third="{base: second.yaml, a: {b: null}, o: {class_path: Y, init_args: {power: 4}}}",
+    )
+    second = read_config(tmp_path / "second.yaml")
+    assert second == {
+        "seed": 1,
+        "a": {"b": 1, "c": [3]},
+        "o": {"class_path": "X", "init_args": {"rate": 3, "decay": 2}},
+    }
+    assert read_config(tmp_path / "third.yaml") == second | {
+        "a": {"b": None, "c": [3]},
+        "o": {"class_path": "Y", "init_args": {"power": 4}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("base: absent.yaml", "base = 'absent.yaml': no such file"),
+        ("base: 3", "base = 3: no such file"),
+        ("base: self.yaml", "base = 'self.yaml' leads back"),
+        ("base: other.yaml", "base = 'self.yaml' leads back"),
+    ],
+)
+def test_a_base_that_cannot_be_is_named(text: str, message: str, tmp_path: Path) -> None:
+    write_configs(tmp_path, self=text, other="base: self.yaml")
+    with pytest.raises(UserError, match=message):
+        read_config(tmp_path / "self.yaml")
+
+
+def test_bfloat16_is_the_default_network_in_another_precision() -> None:
+    plain, bfloat16 = (
+        read_config(ROOT / "configs" / f"{name}.yaml") for name in ("cnn", "cnn_bf16")
+    )
+    assert bfloat16["trainer"].pop("precision") == "auto"
+    assert bfloat16["trainer"].pop("callbacks") is None
+    assert plain["trainer"].pop("callbacks")
+    assert {**bfloat16, "recipe": "keras"} == plain

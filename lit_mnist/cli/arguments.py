@@ -13,7 +13,7 @@ from typing import Any, Literal
 from jsonargparse import ArgumentParser
 
 from ..errors import UserError, nearest
-from ..files import parse_yaml, read_yaml
+from ..files import parse_yaml, read_config, read_yaml, with_base
 from ..runs.pretrained import resolve
 from ..spec.overrides import LAYERS, LayerValue, override_layers, parse_layer_key
 from .messages import explain
@@ -55,24 +55,26 @@ def configs_first(argv: Sequence[str]) -> list[str]:
     return [*configs, *flags]
 
 
-def configs_in_any_locale(argv: Sequence[str]) -> list[str]:
-    """Return `argv` with configuration files as ASCII content where jsonargparse, which reads in the locale, fails."""
-    if locale.getpreferredencoding(False).lower().replace("-", "") == "utf8":
-        return list(argv)
+def configs_as_read(argv: Sequence[str]) -> list[str]:
+    """Return `argv` with configuration files as ASCII content where jsonargparse alone would not read them so.
+
+    It reads in the locale's encoding, and knows no ``base``.
+    """
     return [
-        _escaped(word) if before in _CONFIG else word
+        _content(word) if before in _CONFIG else word
         for before, word in zip(["", *argv], argv, strict=False)
     ]
 
 
-def _escaped(path: str) -> str:
+def _content(path: str) -> str:
     import yaml
 
-    return (
-        path
-        if Path(path).read_bytes().isascii()
-        else yaml.safe_dump(read_yaml(path), allow_unicode=False)
-    )
+    content = read_yaml(path)
+    based = isinstance(content, Mapping) and "base" in content
+    utf8 = locale.getpreferredencoding(False).lower().replace("-", "") == "utf8"
+    if not based and (utf8 or Path(path).read_bytes().isascii()):
+        return path
+    return yaml.safe_dump(with_base(content, path), allow_unicode=False)
 
 
 def apply_layer_flags(
@@ -103,7 +105,7 @@ def apply_layer_flags(
 
 
 def _network(configs: Sequence[str], base: Mapping[str, Any], change: LayerValue) -> Any:
-    for content in [*map(read_yaml, reversed(configs)), base]:
+    for content in [*map(read_config, reversed(configs)), base]:
         model = content.get("model") if isinstance(content, Mapping) else None
         if isinstance(model, Mapping) and "network" in model:
             return model["network"]
@@ -116,7 +118,7 @@ def _network(configs: Sequence[str], base: Mapping[str, Any], change: LayerValue
 def check_keys(configs: Sequence[str], known: set[str]) -> None:
     """Raise UserError for an unknown key of a YAML file, before the parser misses what it should have been."""
     for path in configs:
-        content = read_yaml(path)
+        content = read_config(path)
         if not isinstance(content, dict):
             raise UserError(
                 f"--config {path}: holds {content!r}; accepted: keys such as model and data"

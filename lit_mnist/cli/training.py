@@ -45,8 +45,8 @@ from .arguments import (  # noqa: E402
     accept_automatic_precision,
     apply_layer_flags,
     check_keys,
+    configs_as_read,
     configs_first,
-    configs_in_any_locale,
     read_early,
     stem,
 )
@@ -158,7 +158,7 @@ class Cli(LightningCLI):
     def _arguments(self, argv: list[str]) -> list[str]:
         """Return what Lightning's parser reads: the checkpoint's own configuration, files, flags; the last wins."""
         base = self.origin.config if self.origin else {}
-        flags = apply_layer_flags(configs_in_any_locale(configs_first(argv)), self.configs, base)
+        flags = apply_layer_flags(configs_as_read(configs_first(argv)), self.configs, base)
         return [self.command, *(["--config", json.dumps(base)] if base else []), *flags]
 
     @classmethod

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import UserError
-from ..files import read_yaml
+from ..files import read_config
 from ..spec import NetworkSpec
 from .pretrained import resolve
 
 
 def spec_of_config(path: Path) -> NetworkSpec:
     """Return the network of a configuration file; raise UserError naming file and reason. Imports no torch."""
-    content = read_yaml(path)
+    content = read_config(path)
     try:
         network = content["model"]["network"]
     except (TypeError, KeyError) as error:

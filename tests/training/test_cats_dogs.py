@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lit_mnist.data import default_root
-from lit_mnist.files import read_yaml
+from lit_mnist.files import read_config
 from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.runs.pretrained import source_weights
 from lit_mnist.spec.applications import APPLICATIONS
@@ -38,7 +38,7 @@ def test_the_folder_must_be_named(name: str, run_cli: Run, monkeypatch, tmp_path
 
 
 def test_the_two_differ_in_their_augmentation_alone() -> None:
-    plain, augmented = (read_yaml(ROOT / "configs" / f"{name}.yaml") for name in SOURCES)
+    plain, augmented = (read_config(ROOT / "configs" / f"{name}.yaml") for name in SOURCES)
     shifts = {"width_shift": 0.2, "height_shift": 0.2}
     assert augmented["data"].pop("augment") == shifts | {
         "shear_angle": 0.2,

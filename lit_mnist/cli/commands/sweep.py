@@ -51,7 +51,7 @@ def sweep(
         retry: give trials that failed out again.
         lease: seconds without a sign of life after which a worker on another machine counts as dead.
     """
-    from ...files import read_yaml
+    from ...files import read_config
     from ...studies.description import read_study
     from ...studies.storage import check_storage
     from ...studies.training import FitTraining, arguments, check_values
@@ -75,7 +75,7 @@ def sweep(
     words = _words(config, study, storage, chosen, str(folder), lease)
     worker = Worker(
         description,
-        {"file": read_yaml(config), "options": sorted(_without_places(chosen))},
+        {"file": read_config(config), "options": sorted(_without_places(chosen))},
         folder,
         FitTraining(_fit, config, chosen, folder),
         storage,

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...data import DataOptions, prepare
 from ...errors import UserError
-from ...files import read_yaml, write_json
+from ...files import read_config, read_yaml, write_json
 
 OURS = "ours"
 KERAS = "keras"
@@ -70,7 +70,7 @@ class Plan:
     def settings(self) -> dict[str, Any]:
         """What all records of one comparison have in common."""
         return {
-            "config": read_yaml(self.config),
+            "config": read_config(self.config),
             "epochs": self.epochs,
             "options": list(self.options),
         }
