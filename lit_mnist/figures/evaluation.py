@@ -142,7 +142,9 @@ def _draw_ranked(bars: Axes, answer: Answer, names: Sequence[str]) -> None:
     drawn = bars.barh(range(len(classes)), values, color="#b0b0b0")
     drawn[0].set_color(REFERENCE)
     bars.bar_label(drawn, [f"{value:.1%}" for value in values], fontsize=7, padding=2)
-    bars.set_yticks(range(len(classes)), [names[number][:28] for number in classes], fontsize=8)
+    bars.set_yticks(
+        range(len(classes)), [names[int(number)][:28] for number in classes], fontsize=8
+    )
     for number, tick in zip(classes, bars.get_yticklabels(), strict=True):
         if number == answer.label:
             tick.set(color=TRAINING, weight="bold")

@@ -337,7 +337,7 @@ def model_from_checkpoint(
         content.get("epoch"),
         content.get("global_step"),
         names,
-        _data_root(root, record),
+        data_root=_data_root(root, record),
     )
 
 

@@ -72,7 +72,7 @@ def explain(
         if not images or any(":" in name for name in images):
             raise
         note(f"{error}; methods are judged on the given images")
-    if not images and dataset is not None:
+    if not images and data is not None:
         images = list(interesting(model, data, count))
     chosen = read_images(
         images or [],
