@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 from ..environment import hide_tensorflow_from_tensorboard
 
@@ -20,7 +19,6 @@ os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
 import lightning as L  # noqa: E402
 import yaml  # noqa: E402
 from jsonargparse import ArgumentError, Namespace  # noqa: E402
-from jsonargparse.typing import NonNegativeFloat, PositiveInt  # noqa: E402
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint  # noqa: E402
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI  # noqa: E402
 from lightning.pytorch.utilities.exceptions import MisconfigurationException  # noqa: E402
@@ -53,6 +51,8 @@ from .arguments import (  # noqa: E402
 from .checks import check_callbacks, check_trainer  # noqa: E402
 from .fit_parts import SaveConfig, draw_curves, end_blocks_at_saves, equip, open_run, without_places  # noqa: E402
 from .messages import explain  # noqa: E402
+from .quiet import quieten  # noqa: E402
+from .training_options import add_options  # noqa: E402
 
 _SKIPPED = {
     "model",
@@ -82,32 +82,12 @@ def run(
     """
     try:  # outermost: from the first moment on a signal raises Interrupted
         with warnings.catch_warnings(), Interruption() as interruption:
-            _quieten()
+            quieten()
             return Cli(command, argv, interruption, callbacks, dry).outcome
     except Interrupted as stop:
         if int(os.environ.get("LOCAL_RANK", 0)) == 0:
             cb.say(str(stop))
         raise SystemExit(stop.code) from None
-
-
-def _quieten() -> None:
-    """Leave out Lightning's advertisements and the warnings that are about its own affairs."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.pytorch.profilers").setLevel(
-        logging.INFO
-    )  # trainer.profiler: its report
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    for message in (
-        r".*LeafSpec.*",
-        r"Experiment logs directory .* exists and is not empty",
-        r"The number of training batches .* is smaller than the logging interval",
-        r"`val_dataloader` does not exist|.*does not have many workers",
-        r".*no `val_dataloader`|Total length of `list` across ranks is zero",
-        r"Checkpoint directory .* exists and is not empty",
-        r"Using ModelCheckpoint with manual optimization",  # it holds the state after it, rightly
-        r"It is recommended to use .*sync_dist=True",
-    ):  # the figures logged are all processes' already
-        warnings.filterwarnings("ignore", message=message)
 
 
 class Cli(LightningCLI):
@@ -171,73 +151,7 @@ class Cli(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what the program itself decides."""
         accept_automatic_precision(parser)
-        parser.add_argument(
-            "--recipe",
-            type=Literal["keras", "torch"],
-            default="torch",
-            help="keras: keras_baseline can train this configuration too",
-        )
-        parser.add_argument(
-            "--name",
-            type=str | None,
-            default=None,
-            help="name of the run's folder (default: the configuration file's)",
-        )
-        parser.add_argument(
-            "--runs_dir", type=str, default="runs", help="folder that holds all runs"
-        )
-        if self.command == "fit":
-            parser.add_argument(
-                "--resume",
-                type=bool,
-                default=True,
-                help="go on with the newest unfinished run of the same settings; false: start anew",
-            )
-            parser.add_argument(
-                "--test",
-                type=bool,
-                default=True,
-                help="test once at the end; false: the run sees no test image",
-            )
-            parser.add_argument(
-                "--checkpoint_every_seconds",
-                type=NonNegativeFloat,
-                default=60.0,
-                help="seconds after which the state is saved, within epochs too",
-            )
-            parser.add_argument(
-                "--checkpoint_every_steps",
-                type=cast(Any, PositiveInt) | None,
-                default=None,
-                help="optimiser steps after which the state is saved, counted in whole blocks of 25",
-            )
-        if self.command == "predict":
-            parser.add_argument(
-                "--images",
-                type=str,
-                nargs="+",
-                default=[],
-                help="image files, or ids such as test:19 (default: the whole test set)",
-            )
-            parser.add_argument(
-                "--out",
-                type=str | None,
-                default=None,
-                help="folder: draw each picture beside the network's input and the answer",
-            )
-            parser.add_argument(
-                "--output",
-                type=str | None,
-                default=None,
-                help="which of several outputs gives the network's answer to --images, by name",
-            )
-            parser.add_argument(
-                "--many",
-                action="store_true",
-                help="find all digits of each picture, read by lines from the left",
-            )
-        for target in ("model.seed", "data.seed"):
-            parser.link_arguments("seed_everything", target, compute_fn=_as_seed)
+        add_options(parser, self.command)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: list[str]) -> None:
         """Parse; raise UserError with one clear message."""
@@ -500,8 +414,3 @@ class Cli(LightningCLI):
             settings.out,
             settings.many,
         )
-
-
-def _as_seed(value: bool | int) -> int:
-    """Return the seed; true and false, which Lightning accepts, stand for 0."""
-    return 0 if isinstance(value, bool) else int(value)
