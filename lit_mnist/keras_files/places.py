@@ -86,16 +86,11 @@ def _by_name(file: h5py.File, stored: Sequence[KerasLayer], counts: Counts) -> P
     weighted = [layer for layer in stored if _has_weights(layer, counts)]
     filled = [name for name, weights in listed.items() if weights]
     by_name = all(layer.path[-1] in listed for layer in weighted)
-    if (
-        not by_name
-        and len(filled) < len(weighted)
-        and any(layer.path[-1] in listed for layer in weighted)
-    ):
-        raise _lacking([layer for layer in weighted if layer.path[-1] not in listed])
     if not by_name and len(filled) != len(weighted):
+        lacking = ", ".join(repr(layer.name) for layer in weighted if layer.path[-1] not in listed)
         raise KerasFileError(
-            f"layers with weights in the file: {', '.join(filled) or 'none'}; accepted: "
-            f"{', '.join(layer.name for layer in weighted)}"
+            f"layers with weights in the file: {', '.join(filled) or 'none'}; no weights of layer {lacking}; "
+            f"accepted: {', '.join(layer.name for layer in weighted)}"
         )
     groups = [layer.path[-1] for layer in weighted] if by_name else filled
     places: Places = {}

@@ -115,7 +115,7 @@ def test_keras_vgg19_gives_the_same_activations_and_a_lacking_layer_is_named(
     part = keras.Model(model.inputs, model.get_layer("block5_conv3").output)
     for name in ("part.weights.h5", "part.h5"):  # the store of Keras 3, and the one by layer names
         (part.save_weights if "weights" in name else part.save)(tmp_path / name)
-        with pytest.raises(KerasFileError, match=rf"{name}: no weights of layer 'block5_conv4'"):
+        with pytest.raises(KerasFileError, match=rf"{name}: .*no weights of layer 'block5_conv4'"):
             keras_weights(tmp_path / name, network.spec)
 
 
