@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..errors import UserError
 
 JOURNAL = "journal.log"
 HEARTBEAT = 5  # seconds
+_ATTEMPTS = 5  # at making tables that another worker makes too
 _NEEDED = (
     "studies need Optuna, which is not installed; accepted: an installation with the extra studies "
     "(pip install 'lit-mnist[studies]')"
@@ -52,7 +54,7 @@ def check_storage(url: str | None, out: Path) -> None:
     """Raise UserError where a study could not be kept; writes nothing."""
     require_optuna()
     if url is not None:
-        open_storage(url, out, grace=60)
+        close_storage(open_storage(url, out, grace=60))
     elif out.exists() and not out.is_dir():
         raise UserError(f"--out {out}: is a file; accepted: a folder, which is made where missing")
 
@@ -67,15 +69,33 @@ def open_storage(url: str | None, out: Path, grace: int) -> Any:
         return _journal(optuna, out)
     if url.startswith(("redis://", "rediss://", "redis+unix://")):
         return _reached(url, lambda: _redis(optuna, url))
-    return _reached(
-        url,
-        lambda: optuna.storages.RDBStorage(
-            url,
-            engine_kwargs=_engine(url),
-            heartbeat_interval=HEARTBEAT,
-            grace_period=grace,
-        ),
-    )
+    return _reached(url, lambda: _database(optuna, url, grace))
+
+
+def close_storage(storage: Any) -> None:
+    """Close a database's connections; other storages hold none."""
+    if hasattr(storage, "engine"):
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _database(optuna: Any, url: str, grace: int) -> Any:
+    """Open a database; where another worker is making its tables at this moment, wait for it."""
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            return optuna.storages.RDBStorage(
+                url,
+                engine_kwargs=_engine(url),
+                heartbeat_interval=HEARTBEAT,
+                grace_period=grace,
+            )
+        except (IntegrityError, ProgrammingError):
+            if not left:
+                raise
+            time.sleep(1)
+    return None
 
 
 def _reached(url: str, opened: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import UserError
 from .description import Study, StudyError
 from .liveness import FolderLiveness, HeartbeatLiveness, Liveness, RedisLiveness
-from .storage import open_storage, quiet, require_optuna
+from .storage import close_storage, open_storage, quiet, require_optuna
 from .trial import Training, TrialResult
 
 _WAIT = 1.0  # seconds between two looks at what other workers do
@@ -40,14 +40,19 @@ class Worker:
     lease: float = 120.0  # seconds of silence after which a worker on another machine is dead
     show: Callable[[Worker, Any], None] | None = None
     stopped: Callable[[], bool] = lambda: False
+    storage: Any = field(init=False)
     handle: Any = field(init=False)
     liveness: Liveness = field(init=False)
 
     def __post_init__(self) -> None:
-        storage = open_storage(self.url, self.out, grace=int(self.lease))
-        self.handle = _open_study(self.study, storage)
+        self.storage = open_storage(self.url, self.out, grace=int(self.lease))
+        self.handle = _open_study(self.study, self.storage)
         self._check_definition()
-        self.liveness = self._liveness(storage)
+        self.liveness = self._liveness(self.storage)
+
+    def close(self) -> None:
+        """Close the storage's connections, where it has any."""
+        close_storage(self.storage)
 
     def _liveness(self, storage: Any) -> Liveness:
         if self.url is None:

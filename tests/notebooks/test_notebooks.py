@@ -58,6 +58,20 @@ def test_train_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / "cnn.ckpt").is_file()
 
 
+def test_studies_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiny mode: the embedded digits, one epoch."""
+    pytest.importorskip("optuna")
+    monkeypatch.setenv("LIT_MNIST_CONFIG", str(ROOT / "configs" / "fashion_dense.yaml"))
+    monkeypatch.setenv("LIT_MNIST_DATASET", "digits")
+    monkeypatch.setenv("LIT_MNIST_EPOCHS", "1")
+    notebook = execute("06_studies", tmp_path, monkeypatch)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert len([output for output in outputs if "image/png" in output.get("data", {})]) == 3
+    text = "".join(output.get("text", "") for output in outputs)
+    assert float(text.split("correlate2d: ")[1].split()[0]) < 1e-9
+    assert "2 of 2 trials ended (2 complete)" in text
+
+
 def test_cats_and_dogs_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cats_dogs: Path
 ) -> None:

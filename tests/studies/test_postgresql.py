@@ -72,8 +72,9 @@ def server() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_for(port)
-        yield f"postgresql+psycopg://{user}@127.0.0.1:{port}/postgres"
+        url = f"postgresql+psycopg://{user}@127.0.0.1:{port}/postgres"
+        wait_for(url)
+        yield url
     finally:
         pid = int((data / "db" / "postmaster.pid").read_text().splitlines()[0])
         os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown
@@ -81,13 +82,17 @@ def server() -> Iterator[str]:
         shutil.rmtree(data)
 
 
-def wait_for(port: int) -> None:
-    for _ in range(300):
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    pytest.fail("PostgreSQL did not start within 30 s")
+def wait_for(url: str) -> None:
+    """Wait until the server takes connections."""
+    import psycopg
+
+    for _ in range(600):
+        try:
+            psycopg.connect(url.replace("+psycopg", "")).close()
+            return
+        except psycopg.OperationalError:
+            time.sleep(0.1)
+    pytest.fail("PostgreSQL took no connection within 60 s")
 
 
 def test_two_workers_share_a_study(tmp_path: Path, url: str) -> None:
@@ -97,10 +102,13 @@ def test_two_workers_share_a_study(tmp_path: Path, url: str) -> None:
     check_complete(study)
     assert notes(tmp_path) == {f"{what} {x}": 1 for x in range(8) for what in ("begin", "end")}
     assert len({trial.user_attrs["worker"] for trial in study.finished}) == 2
+    study.close()
 
 
 def test_kills_leave_a_complete_study(tmp_path: Path, url: str) -> None:
     kill_at_random(tmp_path, 3, url)
-    check_complete(worker(tmp_path, url))
+    study = worker(tmp_path, url)
+    check_complete(study)
+    study.close()
     ended = {line for line in notes(tmp_path) if line.startswith("end")}
     assert ended == {f"end {x}" for x in range(8)}

@@ -90,9 +90,12 @@ def sweep(
     for helper in helpers:
         helper.wait()
     if _PARENT in os.environ:
+        worker.close()
         return Outcome({}, "")
     _test_once(worker, folder, chosen)
-    return _write(worker, folder, shlex.join(["python", "-m", "lit_mnist", *words]))
+    outcome = _write(worker, folder, shlex.join(["python", "-m", "lit_mnist", *words]))
+    worker.close()
+    return outcome
 
 
 def _check_options(options: Sequence[str]) -> None:
