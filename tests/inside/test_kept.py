@@ -50,6 +50,18 @@ def test_content_comes_back_to_the_last_bit(model: Model) -> None:
     assert record["settings"] == {"seed": 0} and "torch" in record["versions"]
 
 
+def test_all_that_is_kept_under_a_name(model: Model) -> None:
+    store = k.kept_results(model)
+    for seed in (0, 1):
+        store.write("values", {"seed": seed}, {"seed": seed})
+    path = store.write("values", {"seed": 2}, {"seed": 2})
+    store.write("others", {"seed": 3}, {"seed": 3})
+    (path.parent / "values-broken.json").write_text("{")
+    path.write_text(path.read_text().replace(store.network, "0" * 64))
+    results = sorted(store.all("values"), key=lambda each: each[0]["seed"])
+    assert results == [({"seed": 0}, {"seed": 0}), ({"seed": 1}, {"seed": 1})]
+
+
 def test_another_network_makes_results_stale_and_that_is_said(model: Model) -> None:
     k.kept_results(model).write("values", {}, CONTENT)
     said: list[str] = []

@@ -352,7 +352,7 @@ def test_a_colour_network(chromium, colour_page: Path, tmp_path: Path) -> None:
     drop(driver, Image.fromarray(noise), tmp_path)
     small = Image.fromarray(noise).resize((10, 12), Image.Resampling.BILINEAR)
     shown = np.array(pixels(driver, "#seen")).reshape(12, 10, 4)[..., :3]
-    assert (shown == np.asarray(small)).all()
+    assert np.abs(shown - np.asarray(small, int)).max() <= 1
     press(driver, "#layer-blocks button", 1)
     assert len(driver.find_elements("css selector", "#kernels canvas")) == 3
 
