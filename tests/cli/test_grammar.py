@@ -19,7 +19,11 @@ from lit_mnist.errors import UserError
 from lit_mnist.outcome import Outcome
 from tests.conftest import ROOT, Run
 
-LONG = {"parity": "minutes, and Keras", "compare": "hours, and Keras"}
+LONG = {
+    "parity": "minutes, and Keras",
+    "compare": "hours, and Keras",
+    "sweep": "hours, and Optuna",
+}
 # the examples at their full size take minutes; these options leave their form alone
 SHORT = {
     "maximize": ["--steps", "2", "--restarts", "1", "--compare", "false"],
