@@ -17,7 +17,7 @@ def clusters(
     k: list[int] | None = None,
     dataset: str = "mnist",
     data_root: str | None = None,
-    standardize: str = "per_pixel",
+    standardize: str = "global",
     everything: bool = False,
     n_init: int = 3,
     batch_size: int = 500,
