@@ -46,17 +46,19 @@ def training_curves(
     val_loss: Values | None,
     title: str | None = None,
 ) -> Figure:
-    """Draw accuracy and loss over `epochs`, all (n,): training green, validation red, a dashed line at 0.992.
+    """Draw accuracy and loss over `epochs`, all (n,): training green, validation red.
 
-    The axes are 0.97 to 1.001 and 0 to 0.2, widened where values lie outside; NaN is left out, and a
+    A dashed line stands at 0.992, the sources' goal for MNIST, where some accuracy comes near it. The axes are 0.97 to 1.001 and 0 to 0.2, widened where values lie outside; NaN is left out, and a
     validation of None is not drawn.
     """
     figure = new_figure(10, 4, title)
     accuracy, loss = figure.subplots(1, 2)
     _curve(accuracy, "accuracy", epochs, train_acc, val_acc, _ACCURACY_AXIS)
-    accuracy.axhline(
-        _GOOD_ACCURACY, color=REFERENCE, linestyle="--", linewidth=1, label=f"{_GOOD_ACCURACY}"
-    )
+    reached = np.array([*train_acc, *(() if val_acc is None else val_acc)], float)
+    if (reached >= _ACCURACY_AXIS[0]).any():
+        accuracy.axhline(
+            _GOOD_ACCURACY, color=REFERENCE, linestyle="--", linewidth=1, label=f"{_GOOD_ACCURACY}"
+        )
     _curve(loss, "loss", epochs, train_loss, val_loss, _LOSS_AXIS)
     accuracy.legend(loc="lower right", fontsize=8)
     return figure
