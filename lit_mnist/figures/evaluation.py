@@ -48,8 +48,8 @@ def training_curves(
 ) -> Figure:
     """Draw accuracy and loss over `epochs`, all (n,): training green, validation red.
 
-    A dashed line stands at 0.992, the sources' goal for MNIST, where some accuracy comes near it. The axes are 0.97 to 1.001 and 0 to 0.2, widened where values lie outside; NaN is left out, and a
-    validation of None is not drawn.
+    A dashed line stands at 0.992, the sources' goal for MNIST, where some accuracy comes near it. The axes are 0.97
+    to 1.001 and 0 to 0.2, widened where values lie outside; NaN is left out, and a validation of None is not drawn.
     """
     figure = new_figure(10, 4, title)
     accuracy, loss = figure.subplots(1, 2)
