@@ -58,7 +58,7 @@ def show(figure):
 
 # %%
 made = maximize_maps(model, layer, maps, Settings(steps=STEPS), data)
-made.figures()
+made.metrics()
 
 # %%
 show(draw.grid(made, columns=8))

@@ -79,10 +79,10 @@ def _head(model: Model, title: str, safetensors: bool) -> list[str]:
     spec = model.spec
     height, width, channels = spec.input_shape
     needs = "torch and safetensors" if safetensors else "torch alone"
-    made = f"{title + ': ' if title else ''}{height} x {width} x {channels} images, {spec.classes} classes"
+    heading = f"{title + ': ' if title else ''}{height} x {width} x {channels} images, {spec.classes} classes"
     names = "CLASSES[probabilities[0].argmax()]" if _listed(model) else "probabilities.argmax(1)"
     return [
-        f'"""{made}, {spec.parameters:,} parameters.',
+        f'"""{heading}, {spec.parameters:,} parameters.',
         "",
         f"{WRITTEN} {__version__}; needs {needs}. Use:",
         "",

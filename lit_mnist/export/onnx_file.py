@@ -61,12 +61,12 @@ def _libraries() -> tuple[ModuleType, ModuleType]:
 
 def _converted(program: Program) -> Any:
     """Return the ONNX model; torch's progress report and its warnings of its own parts are kept quiet."""
-    made = exported(program)
+    graph = exported(program)
     said = io.StringIO()
     try:
         with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(said):
             result = torch.onnx.export(
-                made,
+                graph,
                 (program.images(2),),
                 dynamo=True,
                 input_names=[program.input],

@@ -106,10 +106,10 @@ def exported(program: Program) -> ExportedProgram:
         ) from error
 
 
-def packed_program(program: Program, made: ExportedProgram) -> tuple[bytes, dict[str, Any]]:
+def packed_program(program: Program, graph: ExportedProgram) -> tuple[bytes, dict[str, Any]]:
     """Return the ``.pt2`` file, and what was found when it was loaded again and run beside the network."""
     buffer = io.BytesIO()
-    torch.export.save(made, buffer)
+    torch.export.save(graph, buffer)
     content = buffer.getvalue()
     loaded = torch.export.load(io.BytesIO(content)).module()
 

@@ -277,10 +277,10 @@ def _randomization(
 
 def pictures(explanation: Explanation) -> dict[str, Figure]:
     """Return all figures of an explanation that have something to show, by name."""
-    found = {"methods": methods_figure(explanation), "contrast": contrast_figure(explanation)}
+    drawn = {"methods": methods_figure(explanation), "contrast": contrast_figure(explanation)}
     if explanation.verdict_digits:
-        found |= {"verdicts": verdict_figure(explanation), "curves": curves_figure(explanation)}
-    return {name: figure for name, figure in found.items() if figure is not None}
+        drawn |= {"verdicts": verdict_figure(explanation), "curves": curves_figure(explanation)}
+    return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
 def rgb_pictures(explanation: Explanation) -> dict[str, np.ndarray]:

@@ -26,7 +26,7 @@ _FIXED = ((255, 255, 255), (32, 32, 36), (198, 40, 40))
 # pixels: width and height of the font's letters
 _LETTER = 6
 _LINE = 11
-# pixels: wanted width of a map, width of the gap between maps
+# pixels: target width of a map, width of the gap between maps
 _CELL = 52
 _GAP = 4
 _UNITS = 20  # units of a vector in a row
@@ -167,15 +167,19 @@ def _bytes(pixels: np.ndarray) -> np.ndarray:
 
 def _range(values: np.ndarray) -> str:
     finite = values[np.isfinite(values)]
-    told = f"{finite.min():.3g} to {finite.max():.3g}" if finite.size else "nothing finite"
-    return told if finite.size == values.size else f"{told}; {values.size - finite.size} not finite"
+    extent = f"{finite.min():.3g} to {finite.max():.3g}" if finite.size else "nothing finite"
+    return (
+        extent
+        if finite.size == values.size
+        else f"{extent}; {values.size - finite.size} not finite"
+    )
 
 
 def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Values as indices of the colour scale; NaN and infinity in the colour of marks."""
     finite = np.isfinite(values)
-    share = (np.where(finite, values, low) - low) / (high - low)
-    return np.where(finite, (share * (_COLOURS - 1)).round(), _MARK).astype(np.uint8)
+    fraction = (np.where(finite, values, low) - low) / (high - low)
+    return np.where(finite, (fraction * (_COLOURS - 1)).round(), _MARK).astype(np.uint8)
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:

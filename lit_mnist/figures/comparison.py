@@ -80,23 +80,24 @@ def accuracy_distributions(
 
 
 def intervals(
-    found: Mapping[str, tuple[float, float, float]], margin: float, title: str | None = None
+    differences: Mapping[str, tuple[float, float, float]], margin: float, title: str | None = None
 ) -> Figure:
-    """Draw differences of means with their intervals, `found` holding (low, difference, high) by name, and the margin.
+    """Draw differences of means and the margin; `differences` holds (low, difference, high) by name.
 
     Points of accuracy on both; an interval that lies wholly between the dashed lines shows equivalence.
     """
-    figure = new_figure(8, 0.7 * len(found) + 1.2, title)
+    figure = new_figure(8, 0.7 * len(differences) + 1.2, title)
     axes = figure.subplots()
-    for row, (low, middle, high) in enumerate(found.values()):
+    for row, (low, middle, high) in enumerate(differences.values()):
         axes.plot([low, high], [row, row], color="black", linewidth=2)
         axes.plot(middle, row, "o", color="black")
     for bound in (-margin, margin):
         axes.axvline(bound, color=VALIDATION, linestyle="--", linewidth=1)
     axes.axvline(0, color="#b0b0b0", linewidth=1)
-    axes.set_yticks(range(len(found)), list(found))
+    axes.set_yticks(range(len(differences)), list(differences))
     axes.set(
-        xlabel="difference of mean test accuracy, percentage points", ylim=(len(found) - 0.5, -0.5)
+        xlabel="difference of mean test accuracy, percentage points",
+        ylim=(len(differences) - 0.5, -0.5),
     )
     return figure
 

@@ -254,8 +254,10 @@ def worst_mistakes(
         str(number) for number in range(1 + max(np.max(labels), np.max(predictions)))
     ]
     texts = [
-        f"{id_}\n{names[true]} as {names[guess]} {share:.0%}"
-        for id_, true, guess, share in zip(ids, labels, predictions, probabilities, strict=True)
+        f"{id_}\n{names[true]} as {names[guess]} {probability:.0%}"
+        for id_, true, guess, probability in zip(
+            ids, labels, predictions, probabilities, strict=True
+        )
     ]
     return grid_figure(
         list(pixels), columns, texts, (0, 255), cmap=GREY, title=title, cell=1.25, colour_bar=False

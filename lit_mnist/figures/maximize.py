@@ -34,8 +34,8 @@ def evolution(result: MaximizationResult, targets: Sequence[int] | None = None) 
     labels = []
     steps = ()
     for target, row in _rows(result, targets):
-        steps, found = evolution_of(result, row)
-        images += [_values(image) for image in found]
+        steps, snapshots = evolution_of(result, row)
+        images += [_values(image) for image in snapshots]
         labels += [
             f"{result.name(target)}: step {steps[0]}",
             *(f"step {step}" for step in steps[1:]),

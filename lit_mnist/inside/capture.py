@@ -77,11 +77,11 @@ def capture(network: Network, names: str | Sequence[str], clone: bool = True) ->
     Raises CaptureError for an unknown name, with the nearest, and LintError for a network on which
     captured values would be wrong (`lit_mnist.inside.lint`).
     """
-    found = select(network, names)
+    selected = select(network, names)
     require_capturable(network)
-    captured = Captured(found)
+    captured = Captured(selected)
     with ExitStack() as hooks:
-        for name in found:
+        for name in selected:
             hooks.callback(_hook(network, name, captured, clone).remove)
         yield captured
 
@@ -105,7 +105,7 @@ def select(network: Network, names: str | Sequence[str]) -> tuple[str, ...]:
     patterns = (names,) if isinstance(names, str) else tuple(names)
     if not patterns:
         raise CaptureError(f"no layer named; accepted: {', '.join(accepted)}")
-    found: set[str] = set()
+    matched: set[str] = set()
     for pattern in patterns:
         matches = [
             name
@@ -114,8 +114,8 @@ def select(network: Network, names: str | Sequence[str]) -> tuple[str, ...]:
         ]
         if not matches:
             raise CaptureError(_unknown(network, pattern, accepted))
-        found.update(matches)
-    return tuple(name for name in accepted if name in found)
+        matched.update(matches)
+    return tuple(name for name in accepted if name in matched)
 
 
 def _unknown(network: Network, name: str, accepted: Sequence[str]) -> str:

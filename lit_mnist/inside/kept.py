@@ -50,15 +50,15 @@ class KeptResults:
 
     def all(self, name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Return settings and content of all that is kept under `name` and is not stale, each settings once."""
-        found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+        results: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         for path in [path for folder in self.folders for path in sorted(folder.glob(f"{name}-*"))]:
             settings = _settings(path)
-            if settings is None or path.name in found or path not in self._paths(name, settings):
+            if settings is None or path.name in results or path not in self._paths(name, settings):
                 continue
             content = self._content(path, settings)
             if content is not None:
-                found[path.name] = settings, content
-        return list(found.values())
+                results[path.name] = settings, content
+        return list(results.values())
 
     def write(
         self, name: str, settings: Mapping[str, Any], content: Mapping[str, Any]

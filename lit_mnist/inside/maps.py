@@ -104,16 +104,16 @@ def feature_maps(
     Raises CaptureError for a layer that the network does not have.
     """
     given = answers(model, images)
-    found = []
+    records = []
     for start, answer in enumerate(given):
         one = next(batches(model, images.pixels[start : start + 1]))
         with evaluation(model.network), capture(model.network, layers) as maps:
             model.network(one)
-        found += [
+        records += [
             FeatureMaps(name, answer, as_array(tensor[0]), model.seed)
             for name, tensor in maps.items()
         ]
-    return Records(found)
+    return Records(records)
 
 
 def journey_layers(model: Model) -> tuple[str, ...]:

@@ -199,11 +199,12 @@ def _starts(
         return constraint.begin(
             _noise(settings).draw(rows.chances(START), (channels, height, width))
         )
-    found = search(network, layer, constraint, settings.search, settings.seed)
+    candidates = search(network, layer, constraint, settings.search, settings.seed)
     numbers = [
-        found.best(target, settings.restarts) for target in dict.fromkeys(rows.targets.tolist())
+        candidates.best(target, settings.restarts)
+        for target in dict.fromkeys(rows.targets.tolist())
     ]
-    return found.starts(np.concatenate(numbers))
+    return candidates.starts(np.concatenate(numbers))
 
 
 WAKING = 100  # steps on the pre-activation; on a trained cnn 40 left 3 of 128 maps asleep, 100 none

@@ -131,8 +131,8 @@ class MaximizationResult:
 
         return to_bytes(grid(self))
 
-    def figures(self) -> dict[str, float]:
-        """Return what sums the best images up: counts, and medians and shares over targets that the data raise."""
+    def metrics(self) -> dict[str, float]:
+        """Return what sums the best images up: counts, and medians and fractions over targets that the data raise."""
         best = self.best
         quality = self.quality
         live = best[np.isfinite(quality.ratio[best])]

@@ -33,16 +33,16 @@ class Transformation(Protocol):
 
 @dataclass(frozen=True)
 class Jitter:
-    """Roll each image by up to `share` of its height and width (the second source: 0.05)."""
+    """Roll each image by up to `fraction` of its height and width (the second source: 0.05)."""
 
-    share: float = 0.05
+    fraction: float = 0.05
 
     def __post_init__(self) -> None:
-        need_number("jitter", self.share, 0, 1)
+        need_number("jitter", self.fraction, 0, 1)
 
     def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
-        """Return whole pixels down and right, (steps, 2), each up to ``round(share * size)`` either way."""
-        most = [round(self.share * size) for size in shape[1:]]
+        """Return whole pixels down and right, (steps, 2), each up to ``round(fraction * size)`` either way."""
+        most = [round(self.fraction * size) for size in shape[1:]]
         return np.stack(
             [chance.integers(-m, m, steps, endpoint=True) for m in most], axis=1
         ).astype(np.float64)
@@ -83,16 +83,16 @@ class Rotation:
 
 @dataclass(frozen=True)
 class Scale:
-    """Enlarge or shrink each image about its centre by up to `share`."""
+    """Enlarge or shrink each image about its centre by up to `fraction`."""
 
-    share: float = 0.05
+    fraction: float = 0.05
 
     def __post_init__(self) -> None:
-        need_number("scale", self.share, 0, 0.9)
+        need_number("scale", self.fraction, 0, 0.9)
 
     def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
         """Return the logarithm of the factor, (steps, 1): enlarging and shrinking are equally likely."""
-        most = math.log1p(self.share)
+        most = math.log1p(self.fraction)
         return chance.uniform(-most, most, (steps, 1))
 
     def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:

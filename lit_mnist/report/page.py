@@ -246,8 +246,10 @@ def _mistakes(content: Content) -> dict[str, Any]:
     wrong = evaluation.wrong[:_MISTAKES]
     labels = content.dataset.test_labels
     items = [
-        [f"test:{i}", int(labels[i]), int(guess), round(float(share), 4)]
-        for i, guess, share in zip(wrong, evaluation.predicted, evaluation.confidence, strict=False)
+        [f"test:{i}", int(labels[i]), int(guess), round(float(confidence), 4)]
+        for i, guess, confidence in zip(
+            wrong, evaluation.predicted, evaluation.confidence, strict=False
+        )
     ]
     return {"items": items, "sprite": sprite(content.dataset.test_images[wrong])}
 

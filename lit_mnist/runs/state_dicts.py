@@ -29,17 +29,17 @@ def named_weights(path: Path, spec: NetworkSpec) -> Weights:
     """
     state = {key.removeprefix(_PREFIX): value for key, value in _state(path).items()}
     network = Network(spec)
-    wanted = network.state_dict()
-    for key in (*wanted, *state):
-        if key not in state or key not in wanted:
-            problem = "is missing" if key in wanted else "belongs to no layer"
+    expected = network.state_dict()
+    for key in (*expected, *state):
+        if key not in state or key not in expected:
+            problem = "is missing" if key in expected else "belongs to no layer"
             raise StateDictError(
-                f"{path}: the weight {key!r} {problem}; this network has: {', '.join(wanted)}"
+                f"{path}: the weight {key!r} {problem}; this network has: {', '.join(expected)}"
             )
-        if state[key].shape != wanted[key].shape:
+        if state[key].shape != expected[key].shape:
             raise StateDictError(
                 f"{path}: the weight {key!r} has the shape {tuple(state[key].shape)}; accepted: "
-                f"{tuple(wanted[key].shape)}"
+                f"{tuple(expected[key].shape)}"
             )
     network.load_state_dict(state)
     return network.named_weights()

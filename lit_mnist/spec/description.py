@@ -165,8 +165,8 @@ class NetworkSpec:
         """Return the steps of a pass from `start`'s value to the named layers'; raise SpecError for an unknown one."""
         key = (start, *names)
         if key not in self._plans:
-            wanted = [self[name].name for name in names]
-            self._plans[key] = wiring.plan(self.sources, wanted, start)
+            targets = [self[name].name for name in names]
+            self._plans[key] = wiring.plan(self.sources, targets, start)
         return self._plans[key]
 
     @cached_property

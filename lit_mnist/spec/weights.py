@@ -153,14 +153,14 @@ def from_torch(spec: NetworkSpec, state: Weights) -> Weights:
 
 def check_weights(spec: NetworkSpec, weights: Weights) -> None:
     """Raise SpecError where `weights` are not exactly those that `spec` needs."""
-    wanted = weight_shapes(spec)
-    for name in (*wanted, *weights):
-        if name not in weights or name not in wanted:
-            problem = "is missing" if name in wanted else "belongs to no layer"
-            raise SpecError(f"weight {name!r} {problem}; this network has: {', '.join(wanted)}")
-        if tuple(weights[name].shape) != tuple(wanted[name]):
+    expected = weight_shapes(spec)
+    for name in (*expected, *weights):
+        if name not in weights or name not in expected:
+            problem = "is missing" if name in expected else "belongs to no layer"
+            raise SpecError(f"weight {name!r} {problem}; this network has: {', '.join(expected)}")
+        if tuple(weights[name].shape) != tuple(expected[name]):
             raise SpecError(
-                f"weight {name!r} has shape {tuple(weights[name].shape)}; accepted: {wanted[name]}"
+                f"weight {name!r} has shape {tuple(weights[name].shape)}; accepted: {expected[name]}"
             )
 
 

@@ -36,7 +36,7 @@ def data_loss(
 def penalty(network: Network) -> Tensor | None:
     """Return the sum of ``l1 * sum(|w|) + l2 * sum(w^2)`` over the layers' kernels (Keras' rule), or None.
 
-    Activity regularisation adds what it found in the last pass.
+    Activity regularisation adds what its layers gave in the last pass.
     """
     terms = []
     for name, l1, l2 in penalties(network.spec):

@@ -178,7 +178,7 @@ def test_dead_maps_are_said_to_be_unreachable_and_stop_after_eleven_zero_steps(
         np.isfinite(made.ascent.objective[2, :11]).all()
         and np.isnan(made.ascent.objective[2, 11:]).all()
     )
-    assert made.figures()["silent"] == 1
+    assert made.metrics()["silent"] == 1
 
 
 def test_a_sleeping_map_is_woken(small: Model) -> None:

@@ -13,7 +13,7 @@ TRAINING = {
 
 COMMANDS = {
     "summary": "print a network's layer table: shapes, parameters, work, receptive fields",
-    "runs": "list the training runs with their figures",
+    "runs": "list the training runs with their metrics",
     "convert": "write a network in another form: PyTorch code, ONNX, a Keras file, ...",
     "parity": "give both frameworks the same weights and compare layers, gradients, rates and steps",
     "compare": "train both frameworks over several seeds and test whether they are equally accurate",

@@ -109,8 +109,8 @@ def _layer(statistics: LayerStatistics, quiet: Silence) -> dict:
 def _line(statistics: LayerStatistics, quiet: Silence) -> str:
     count = len(statistics.mean)
     states = Counter(quiet.state(number) for number in range(count))
-    told = ", ".join(f"{number} {state}" for state, number in states.most_common())
+    tally = ", ".join(f"{number} {state}" for state, number in states.most_common())
     return (
         f"{statistics.layer}: mean {statistics.mean.mean():.4g}, {statistics.minimum.min():.4g} to "
-        f"{statistics.maximum.max():.4g}, {statistics.zeros.mean():.1%} zeros; of {count}: {told}"
+        f"{statistics.maximum.max():.4g}, {statistics.zeros.mean():.1%} zeros; of {count}: {tally}"
     )

@@ -64,8 +64,8 @@ def clusters(
     )
     prepared = prepare(options)
     images = images_of(prepared, everything)
-    made = clusterings(images, numbers, settings)
-    records = [*progress(made, len(numbers), "clusters")]
+    by_number = clusterings(images, numbers, settings)
+    records = [*progress(by_number, len(numbers), "clusters")]
     if len(records) > 1:
         results.picture(cluster_curves(records), "curves")
     for record in records:

@@ -55,16 +55,16 @@ def compare(
     plan = Plan(Path(config), seeds, epochs, chosen, Path(out))
     folder = Path(out)
     records = _trained(plan)
-    found = results(plan, records, layers(plan), margin, alpha)
-    drawn = pictures(found)
+    comparison = results(plan, records, layers(plan), margin, alpha)
+    drawn = pictures(comparison)
     files = [write_bytes(folder / name, content) for name, content in drawn.items()]
     files += write_page(
-        found, drawn, _command(config, seeds, epochs, chosen, margin, alpha), folder
+        comparison, drawn, _command(config, seeds, epochs, chosen, margin, alpha), folder
     )
-    found["files"] = [*map(str, files), str(folder / "compare.json")]
-    write_json(folder / "compare.json", found)
-    lines = [sentence(name, test) for name, test in found["tests"].items()]
-    return Outcome(found, "\n".join([*lines, f"page: {folder / 'compare.html'}"]))
+    comparison["files"] = [*map(str, files), str(folder / "compare.json")]
+    write_json(folder / "compare.json", comparison)
+    lines = [sentence(name, test) for name, test in comparison["tests"].items()]
+    return Outcome(comparison, "\n".join([*lines, f"page: {folder / 'compare.html'}"]))
 
 
 def _check(config: str, seeds: int, epochs: int, options: tuple[str, ...]) -> None:

@@ -36,7 +36,7 @@ def features(
         images: ids such as test:19 or train:31727, or image files (default: test:19).
         layer: layers' names or globs; NAME:pre is the value before the activation, NAME:probabilities the
             last layer's soft-max (default: all layers).
-        out: folder for the pictures, features.npz (all values) and features.json (figures by map).
+        out: folder for the pictures, features.npz (all values) and features.json (metrics by map).
         columns: maps in a row.
         standardize: show each map with mean 128 and deviation 64, clipped to 0..255, as the sources do.
         own_scale: give every map its own colour scale instead of one for the layer.

@@ -32,7 +32,7 @@ def filters(
         layer: convolutions' names (default: all of them).
         maps: draw these filters' kernels for every input channel, a picture each; without it, layers of several
             input channels get an overview with a row for each map and a column for each channel.
-        out: folder for the pictures, filters.npz (all weights) and filters.json (figures by filter).
+        out: folder for the pictures, filters.npz (all weights) and filters.json (metrics by filter).
         columns: kernels in a row.
         svg: write every picture as SVG too.
     """

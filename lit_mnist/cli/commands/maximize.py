@@ -181,27 +181,27 @@ def _data(model: Model, result: MaximizationResult) -> dict:
         "constraint": result.constraint,
         "compared_with": result.data.source if result.data else None,
         "snapshot_steps": result.ascent.snapshot_steps,
-        "summary": result.figures(),
+        "summary": result.metrics(),
         "best": result.best,
         "images": list(result.cards()),
     }
 
 
 def _text(result: MaximizationResult) -> str:
-    figures = result.figures()
+    metrics = result.metrics()
     kinds = {"map": "maps", "unit": "units", "class": "classes"}[result.kind]
     lines = [
-        f"{result.layer}: {figures['targets']} {kinds} x {result.settings.restarts} restarts, preset "
+        f"{result.layer}: {metrics['targets']} {kinds} x {result.settings.restarts} restarts, preset "
         f"{result.settings.preset}, seed {result.settings.seed}, {result.constraint}"
     ]
-    if figures["live"] and result.data:
+    if metrics["live"] and result.data:
         lines += [
-            f"compared with {result.data.source}; of {figures['live']} {kinds} that these raise:",
-            f"  {100 * figures['beats_data']:.1f} % beat every one of them, median ratio "
-            f"{figures['median_ratio']:.2f}, least {figures['least_ratio']:.2f}",
-            f"  target ranks first in its layer: {100 * figures['first']:.1f} %",
-            f"  worst one-pixel shift keeps {figures['median_shift']:.3f}, energy above 1/4 cycle per pixel "
-            f"{figures['median_fine']:.3f} (medians)",
+            f"compared with {result.data.source}; of {metrics['live']} {kinds} that these raise:",
+            f"  {100 * metrics['beats_data']:.1f} % beat every one of them, median ratio "
+            f"{metrics['median_ratio']:.2f}, least {metrics['least_ratio']:.2f}",
+            f"  target ranks first in its layer: {100 * metrics['first']:.1f} %",
+            f"  worst one-pixel shift keeps {metrics['median_shift']:.3f}, energy above 1/4 cycle per pixel "
+            f"{metrics['median_fine']:.3f} (medians)",
         ]
     silent = [
         (target, result.outcome(int(row)))

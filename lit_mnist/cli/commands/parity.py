@@ -159,10 +159,10 @@ def _shown(checks: Iterable[Any], steps: int) -> Iterator[Any]:
 def _floor(recipe: Recipe, probe: Probe, dtype: str) -> list[dict[str, Any]]:
     from ...comparison.parity.floor import floor, rows
 
-    found: dict = {}
+    checks_of: dict = {}
     for pair, check in _shown(floor(recipe, probe, dtype), len(probe.batches)):
-        found.setdefault(pair, []).append(check)
-    return rows(found)
+        checks_of.setdefault(pair, []).append(check)
+    return rows(checks_of)
 
 
 def _outcome(
@@ -177,7 +177,7 @@ def _outcome(
     from ...environment import hardware, versions
     from ...files import write_json, write_text
 
-    found = rows(checks)
+    kinds = rows(checks)
     software = versions()
     machine = hardware()
     files = [folder / "parity.md", folder / "parity.json"]
@@ -186,17 +186,17 @@ def _outcome(
         "about": about,
         "versions": software,
         "hardware": machine,
-        **record(found, checks),
+        **record(kinds, checks),
         "floor": floor,
         "files": [str(path) for path in files],
     }
     measured = cells(floor, places=True) if floor else None
-    write_text(files[0], page(found, [*about, _provenance(command, software, machine)], measured))
+    write_text(files[0], page(kinds, [*about, _provenance(command, software, machine)], measured))
     write_json(files[1], data)
     beside = [aligned(cells(floor, places=False), range(1, 6)), ""] if floor else []
     if not data["passed"]:
-        print(sentence(found), file=sys.stderr)
-    lines = [*about, "", table(found), "", *beside, f"page: {files[0]}", sentence(found)]
+        print(sentence(kinds), file=sys.stderr)
+    lines = [*about, "", table(kinds), "", *beside, f"page: {files[0]}", sentence(kinds)]
     return Outcome(data, "\n".join(lines), 0 if data["passed"] else 1)
 
 

@@ -1,4 +1,4 @@
-"""The list of training runs with their figures."""
+"""The list of training runs with their metrics."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def runs(runs_dir: str = "runs") -> Outcome:
         raise UserError(
             f"--runs_dir {runs_dir}: no such folder; accepted: the folder that holds all runs"
         )
-    found = [
+    entries = [
         _run(path.parent)
         for path in sorted(folder.glob("*/*/config.yaml"), key=lambda p: p.stat().st_mtime)
     ]
-    lines = [f"{entry['run']:<32} {_figures(entry)}" for entry in found]
-    return Outcome({"runs": found}, "\n".join(lines) or f"no runs under {folder}")
+    lines = [f"{entry['run']:<32} {_metrics(entry)}" for entry in entries]
+    return Outcome({"runs": entries}, "\n".join(lines) or f"no runs under {folder}")
 
 
 def _run(folder: Path) -> dict:
@@ -40,7 +40,7 @@ def _run(folder: Path) -> dict:
         return {"run": str(folder), "finished": False}
 
 
-def _figures(entry: dict) -> str:
+def _metrics(entry: dict) -> str:
     if not entry["finished"]:
         return "unfinished"
     best = entry["val/acc_best"]

@@ -103,12 +103,15 @@ def _from_paper(contrast: np.ndarray) -> tuple[np.ndarray, float]:
 
 def separability(values: np.ndarray, lighter: np.ndarray) -> float:
     """Return the part of the variance of `values` that lies between the classes: 0.64 for Gaussian noise in halves."""
-    share = lighter.mean()
+    fraction = lighter.mean()
     variance = values.var()
-    if variance == 0 or share in (0, 1):
+    if variance == 0 or fraction in (0, 1):
         return 0.0
     return float(
-        share * (1 - share) * (values[~lighter].mean() - values[lighter].mean()) ** 2 / variance
+        fraction
+        * (1 - fraction)
+        * (values[~lighter].mean() - values[lighter].mean()) ** 2
+        / variance
     )
 
 

@@ -9,7 +9,7 @@ from .strokes import Strokes
 # Logistic regression of MNIST's training digits, plain and on synthetic papers, against training images of
 # Fashion-MNIST and training photographs of cats and dogs, with the probabilities of two networks
 # (`python -m benchmarks.own_digits --fit` repeats the method); the intercept is moved by 0.5 towards digits.
-# That shift was settled with figures of own digits and of small test subsets in view, so those in
+# That shift was settled with results of own digits and of small test subsets in view, so those in
 # docs/results/own_digits.md are not independent of it.
 INTERCEPT = -29.19
 WEIGHTS = {
