@@ -23,13 +23,11 @@ class Factory:
     dtype: str
 
     def __call__(self, kind: str, layer: s.Layer, *arguments: Any, **settings: Any) -> Any:
-        return getattr(self.keras.layers, kind)(
-            *arguments,
-            name=layer.name,
-            dtype=self.dtype,
-            trainable=layer.trainable,
-            **settings,
+        built = getattr(self.keras.layers, kind)(
+            *arguments, name=layer.name, dtype=self.dtype, **settings
         )
+        built.trainable = layer.trainable  # SpatialDropout2D takes no such argument
+        return built
 
     def activation(self, layer: s.Activated | s.Activation) -> Any:
         """Return Keras' own name, or a layer or function where Keras means something else by that name.

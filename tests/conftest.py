@@ -19,6 +19,7 @@ from lit_mnist.__main__ import main
 from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.data import Dataset, default_root, load_dataset
 from lit_mnist.data.download import open_address
+from lit_mnist.files import read_config
 from lit_mnist.runs.model import Model, open_model
 from lit_mnist.spec import NetworkSpec
 from tests.browser import started
@@ -27,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 ALL_CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 # those that describe their whole network, and those that build on a pretrained file
 CONFIGS = [path for path in ALL_CONFIGS if "\n    from: " not in path.read_text("utf-8")]
-DIGIT_CONFIGS = [path for path in CONFIGS if "dataset: folder" not in path.read_text("utf-8")]
+DIGIT_CONFIGS = [path for path in CONFIGS if read_config(path)["data"]["dataset"] != "folder"]
 Run = Callable[..., tuple[int, str, str]]
 
 

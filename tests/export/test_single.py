@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lit_mnist.spec.configured import spec_of_config
 
 from lit_mnist.data import Standardizer
 from lit_mnist.errors import UserError
 from lit_mnist.export.single import write_single
+from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.runs.model import Model, open_model, save_model
 from lit_mnist.spec import NetworkSpec
 from tests.conftest import CONFIGS, ROOT, Run

@@ -12,6 +12,7 @@ from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "train.md").read_text(encoding="utf-8")
 TABLE = PAGE[PAGE.index("| type | keys") : PAGE.index("## Optimisers")]
+COMMON = {"name", "inputs", "trainable"}
 ROWS = {
     kind: row
     for row in re.findall(r"^\| `.*$", TABLE, re.M)
@@ -25,8 +26,13 @@ def test_every_type_has_a_row() -> None:
 
 @pytest.mark.parametrize("kind", LAYER_TYPES)
 def test_every_key_is_in_its_row(kind: str) -> None:
-    keys = {field.name for field in fields(LAYER_TYPES[kind])} - {"name", "inputs"}
+    keys = {field.name for field in fields(LAYER_TYPES[kind])} - COMMON
     assert keys <= set(re.findall(r"`(\w+)`", ROWS[kind].split("|", 2)[2]))
+
+
+def test_what_every_layer_has_is_said_before_the_table() -> None:
+    before = PAGE[PAGE.index("Every layer has") : PAGE.index("| type | keys")]
+    assert set(re.findall(r"`(\w+)\b", before)) >= COMMON
 
 
 def test_every_activation_is_named() -> None:

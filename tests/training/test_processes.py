@@ -142,7 +142,9 @@ def test_shares_of_evaluation_hold_every_image_once() -> None:
 
     for images in (9_999, 10_000, 7):
         numbers = torch.arange(images)
-        data = SimpleNamespace(part=range(images), labels=numbers, take=numbers.__getitem__)
+        data = SimpleNamespace(
+            part=range(images), labels=numbers, take=numbers.__getitem__, start="input"
+        )
         for world in (1, 2, 3, 4):
             shares = [EvaluationBlocks(data, 1000, rank, world) for rank in range(world)]
             blocks = [block for share in shares for block in share]
