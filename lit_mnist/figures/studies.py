@@ -254,7 +254,7 @@ def _kernel(axes: Axes, weights: np.ndarray, name: str) -> None:
     for (y, x), value in np.ndenumerate(weights):
         dark = abs(value) > 0.7 * high
         colour = "white" if dark else "black"
-        axes.text(x, y, f"{value:.2g}", ha="center", va="center", fontsize=8, color=colour)
+        axes.text(x, y, f"{value + 0.0:.2g}", ha="center", va="center", fontsize=8, color=colour)
     image_axes(axes).set_title(name if len(name) < 16 else "kernel", fontsize=9)
 
 

@@ -143,9 +143,9 @@ def some_image(spec: NetworkSpec, seed: int = 0) -> torch.Tensor:
 def differences(lab: Lab, network: Network, image: torch.Tensor) -> dict[str, float]:
     """Layer -> the page's largest difference from PyTorch, in units of the layer's largest value."""
     result = lab.run(network, image)
-    wanted = expected(network, image)
+    reference = expected(network, image)
     return {
         name: float(np.abs(np.array(result["values"][name]) - value).max())
         / max(float(np.abs(value).max()), 1e-30)
-        for name, value in wanted.items()
+        for name, value in reference.items()
     }

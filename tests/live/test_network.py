@@ -19,10 +19,10 @@ from tests.conftest import CONFIGS
 from tests.networks import graphs, specs
 from tests.parity.layer_types import IN_FLOAT32, NETWORKS
 
-from .lab import Lab, differences, disturbed, some_image
+from .lab import Lab, carried, differences, disturbed, some_image
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
-TOLERANCE = 1e-4  # of a layer's largest value, as the issue of this page has it
+TOLERANCE = 1e-4  # of a layer's largest value
 LAYERS = NETWORKS | IN_FLOAT32
 QUICK = ("cnn", "mlp", "shallow", "fashion_dense")
 RANDOM = settings(
@@ -115,6 +115,21 @@ def test_a_changed_weight_is_noticed(lab: Lab) -> None:
         value = network.layer_values(image[None], "Dilated")["Dilated"][0].permute(1, 2, 0)
     gap = np.abs(np.array(result["values"]["Dilated"]) - value.numpy().ravel()).max()
     assert gap > TOLERANCE * float(value.abs().max())
+
+
+@pytest.mark.parametrize("map_number", [0, 4])
+def test_a_maps_kernels_are_its_weights(lab: Lab, map_number: int) -> None:
+    layers = [
+        {"type": "conv", "name": "Conv", "filters": 5, "kernel": [3, 2]},
+        {"type": "flatten", "name": "Flatten"},
+        {"type": "dense", "name": "Dense", "units": 2},
+    ]
+    network = disturbed(NetworkSpec.from_dict({"input_shape": [6, 5, 3], "layers": layers}))
+    shown = lab.call("kernels", *carried(network), "Conv", map_number)
+    weight = network.get_parameter("Conv.conv.weight").detach().numpy()[map_number]
+    assert [(rows, columns) for rows, columns, _ in shown] == [(3, 2)] * 3
+    for (_, _, values), kernel in zip(shown, weight, strict=True):
+        np.testing.assert_array_equal(np.array(values, "<f4"), kernel.ravel())
 
 
 LARGE = [
