@@ -9,7 +9,23 @@ from pathlib import Path
 import pytest
 
 _READY = "return document.documentElement.dataset.ready === 'true'"
-_PIXELS = "return [...arguments[0].getContext('2d').getImageData(0, 0, arguments[0].width, arguments[0].height).data]"
+# Pixels are read from a copy: Chromium warns on the page's console of a canvas that is read more than once.
+_READ = """
+const read = (canvas) => {
+  const context = new OffscreenCanvas(canvas.width, canvas.height)
+    .getContext('2d', { willReadFrequently: true });
+  context.drawImage(canvas, 0, 0);
+  return [...context.getImageData(0, 0, canvas.width, canvas.height).data];
+};
+"""
+_PIXELS = f"{_READ} return read(arguments[0])"
+_BLANK = f"""
+{_READ}
+const drawn = (canvas) => canvas.width && canvas.height
+  && read(canvas).some((value, i) => i % 4 === 3 && value > 0);
+return [...document.querySelectorAll('canvas')].filter((canvas) => !drawn(canvas)).length;
+"""
+_BACKGROUND = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
     "--headless=new",
@@ -66,6 +82,7 @@ def opened(driver, page: Path, width: int = 1280, scheme: str = "light", height:
         "Emulation.setEmulatedMedia",
         {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
     )
+    driver.get_log("browser")  # forget what the page before this one left there
     driver.get(page.as_uri())
     WebDriverWait(driver, 60).until(lambda one: one.execute_script(_READY))
     return driver
@@ -86,3 +103,18 @@ def press(driver, selector: str, number: int = 0) -> None:
 def pixels(driver, selector: str) -> list[int]:
     """A canvas' red, green, blue and opacity, pixel by pixel."""
     return driver.execute_script(_PIXELS, first(driver, selector))
+
+
+def blank_canvases(driver) -> int:
+    """The number of canvases on the page that have no size or no visible pixel."""
+    return driver.execute_script(_BLANK)
+
+
+def assert_follows_color_scheme(driver, page: Path) -> None:
+    """Check that a page's background is light in the light scheme and dark in the dark one."""
+    light, dark = (
+        opened(driver, page, scheme=scheme).execute_script(_BACKGROUND)
+        for scheme in ("light", "dark")
+    )
+    assert min(light) > 200
+    assert max(dark) < 60

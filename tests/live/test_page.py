@@ -23,7 +23,7 @@ from lit_mnist.live.network import encoded
 from lit_mnist.report.wanted import RECORD as WANTED
 from lit_mnist.runs.model import Model, open_model, save_model
 from lit_mnist.spec import NetworkSpec
-from tests.browser import first, opened, pixels, press
+from tests.browser import assert_follows_color_scheme, first, opened, pixels, press
 from tests.conftest import run_program
 from tests.data.reader.papers import paper
 from tests.networks import model_of, tiny_model
@@ -31,7 +31,6 @@ from tests.networks import model_of, tiny_model
 from .lab import Lab, carried, channels_last
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
-_GROUND = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
 _MAPS = "return [...document.querySelectorAll('#layer-blocks canvas')].map((c) => c.toDataURL())"
 _UPDATED = "return Number(document.documentElement.dataset.updates)"
 _DROP = """
@@ -367,11 +366,7 @@ def test_nothing_is_wider_than_the_screen(chromium, page: Path, width: int, laye
 
 
 def test_light_and_dark(chromium, page: Path) -> None:
-    grounds = [
-        opened(chromium, page, scheme=scheme).execute_script(_GROUND)
-        for scheme in ("light", "dark")
-    ]
-    assert min(grounds[0]) > 200 and max(grounds[1]) < 60
+    assert_follows_color_scheme(chromium, page)
 
 
 def test_dark_pages_turn_drawings_round_but_no_photographs(

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from lit_mnist.runs.model import save_model
-from tests.browser import CHROMIUM, first, opened, pixels, press, program
+from tests.browser import (
+    CHROMIUM,
+    assert_follows_color_scheme,
+    blank_canvases,
+    first,
+    opened,
+    pixels,
+    press,
+    program,
+)
 from tests.conftest import run_program
 from tests.networks import tiny_model
 
@@ -16,7 +25,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceW
 
 _SHOWN = ("#maps-grid canvas", "#methods-view .thumb:nth-child(2) canvas")
 _PICTURES = "return [...document.querySelectorAll('#maps-grid canvas')].map((c) => c.toDataURL())"
-_GROUND = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +52,8 @@ def test_opens_without_errors_and_everything_loads(chromium, page: Path) -> None
     assert driver.execute_script(
         "return [...document.images].every((i) => i.complete && i.naturalWidth > 0)"
     )
-    blank = (
-        "return [...document.querySelectorAll('canvas')].filter((c) => !c.width || !c.getContext('2d')"
-        ".getImageData(0, 0, c.width, c.height).data.some((v, i) => i % 4 === 3 && v > 0)).length"
-    )
     assert driver.execute_script("return document.querySelectorAll('canvas').length") > 100
-    assert driver.execute_script(blank) == 0
+    assert blank_canvases(driver) == 0
     assert (
         driver.execute_script(
             "return performance.getEntriesByType('resource')"
@@ -121,8 +125,4 @@ def test_nothing_is_wider_than_the_screen(chromium, page: Path, width: int) -> N
 
 
 def test_light_and_dark(chromium, page: Path) -> None:
-    grounds = [
-        opened(chromium, page, scheme=scheme).execute_script(_GROUND)
-        for scheme in ("light", "dark")
-    ]
-    assert min(grounds[0]) > 200 and max(grounds[1]) < 60
+    assert_follows_color_scheme(chromium, page)

@@ -72,7 +72,7 @@ export function pixelsOf(picture) {
   const canvas = document.createElement("canvas");
   canvas.width = picture.width;
   canvas.height = picture.height;
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(picture, 0, 0);
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
