@@ -5,7 +5,7 @@ Shapes are written as Keras writes them: ``(height, width, channels)`` for image
 """
 
 from . import layers
-from .description import INITIALIZERS, NetworkSpec
+from .description import INITIALIZER_SCALE, INITIALIZERS, NetworkSpec
 from .layer import (
     ACTIVATIONS,
     ALIASES,
@@ -28,6 +28,7 @@ __all__ = [
     "ACTIVATIONS",
     "ALIASES",
     "INITIALIZERS",
+    "INITIALIZER_SCALE",
     "INPUT",
     "MONOTONE",
     "PADDINGS",

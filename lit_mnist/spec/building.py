@@ -12,7 +12,7 @@ from .freezing import freeze
 from .layer import SpecError
 from .weights import weight_shapes
 
-KEYS = ("from", "cut", "then", "frozen", "input_shape", "initializer")
+KEYS = ("from", "cut", "then", "frozen", "input_shape", "initializer", "initializer_scale")
 
 
 def is_built_on(network: object) -> bool:
@@ -34,7 +34,7 @@ def check_keys(network: Mapping[str, Any]) -> None:
 
 
 def built_on(base: NetworkSpec, network: Mapping[str, Any]) -> NetworkSpec:
-    """Return the network that ``{cut, then, frozen, input_shape, initializer}`` makes of `base`.
+    """Return the network that ``{cut, then, frozen, input_shape, initializer ...}`` makes of `base`.
 
     Layers up to `cut` stay (without it: all), those that match `frozen` with trainable false; the layers of `then`
     follow. Raises SpecError for a cut that is no layer, a pattern that matches none, and an input shape
@@ -54,12 +54,22 @@ def built_on(base: NetworkSpec, network: Mapping[str, Any]) -> NetworkSpec:
     built = NetworkSpec.from_dict(
         {
             "input_shape": network.get("input_shape") or plain["input_shape"],
-            "initializer": network.get("initializer") or plain["initializer"],
+            **_initializer(base, network),
             "layers": [*entries, *_new_layers(network)],
         }
     )
     _check_shapes(base, built, names)
     return built
+
+
+def _initializer(base: NetworkSpec, network: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the initialiser's keys: the base's where the new description names neither."""
+    keys = ("initializer", "initializer_scale")
+    new = {key: network[key] for key in keys if network.get(key) is not None}
+    if "initializer" in new:
+        return new
+    scale = base.initializer_scale
+    return {"initializer": base.initializer, "initializer_scale": scale} | new
 
 
 def _up_to(base: NetworkSpec, cut: object, then: object) -> list[Any]:

@@ -21,6 +21,7 @@ from .table import LayerInfo, walk
 from .wiring import Step
 
 INITIALIZERS = ("glorot_uniform", "inverse_sqrt_uniform")
+INITIALIZER_SCALE = 2.0
 # layers that treat all values of a vector alike, or are permuted with them
 _ORDER_FREE = (
     "dropout",
@@ -41,7 +42,8 @@ class NetworkSpec:
 
     `input_shape` is ``(height, width, channels)``. Layers stand in the order of computation; each reads what
     it names (``inputs``; ``input`` is the network's own), else the layer before it. `outputs` are kept, the first
-    is the network's answer; without them it is the last layer's. Raises SpecError, naming layer, value
+    is the network's answer; without them it is the last layer's. `initializer_scale` is the range of
+    ``inverse_sqrt_uniform`` in 1 / sqrt(fan_in) (None: 2). Raises SpecError, naming layer, value
     and what is accepted, where the layers do not fit together.
     """
 
@@ -49,6 +51,7 @@ class NetworkSpec:
     input_shape: Shape = (28, 28, 1)
     initializer: str = "glorot_uniform"
     outputs: tuple[str, ...] | None = None
+    initializer_scale: float | None = None
 
     def __post_init__(self) -> None:
         _check_whole(self)
@@ -87,6 +90,8 @@ class NetworkSpec:
             "initializer": self.initializer,
             "layers": layers,
         }
+        if self.initializer_scale is not None:
+            plain["initializer_scale"] = self.initializer_scale
         return plain if self.outputs is None else plain | {"outputs": list(self.outputs)}
 
     @cached_property
@@ -282,6 +287,7 @@ def _check_whole(spec: NetworkSpec) -> None:
         raise SpecError(
             f"network: unknown initializer {spec.initializer!r}; {nearest(spec.initializer, INITIALIZERS)}"
         )
+    _check_initializer_scale(spec)
     seen: set[str] = set()
     for layer in spec.layers:
         if not is_layer_name(layer.name):
@@ -299,6 +305,21 @@ def _check_whole(spec: NetworkSpec) -> None:
         layer.check()
     _check_shared(spec)
     _check_outputs(spec)
+
+
+def _check_initializer_scale(spec: NetworkSpec) -> None:
+    scale = spec.initializer_scale
+    if scale is None:
+        return
+    if spec.initializer != "inverse_sqrt_uniform":
+        raise SpecError(
+            f"network: initializer_scale = {scale!r} has no meaning for {spec.initializer}; "
+            "accepted with: initializer: inverse_sqrt_uniform"
+        )
+    if type(scale) not in (int, float) or not 0 < scale < math.inf:
+        raise SpecError(
+            f"network: initializer_scale = {scale!r} cannot work; accepted: a number above 0"
+        )
 
 
 def _check_shared(spec: NetworkSpec) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from . import LayerInfo, NetworkSpec, Shape, SpecError
+from . import INITIALIZER_SCALE, LayerInfo, NetworkSpec, Shape, SpecError
 
 Weights = dict[str, np.ndarray]
 
@@ -78,7 +78,8 @@ def initial_weights(spec: NetworkSpec, seed: int) -> Weights:
     """Draw the initial weights, float32, the same for both frameworks.
 
     ``glorot_uniform``: kernels uniform in +-sqrt(6 / (fan_in + fan_out)), biases zero (Keras' default;
-    Glorot & Bengio 2010). ``inverse_sqrt_uniform``: kernels and biases uniform in +-2 / sqrt(fan_in).
+    Glorot & Bengio 2010). ``inverse_sqrt_uniform``: kernels and biases uniform in +-scale / sqrt(fan_in),
+    where scale is the description's `initializer_scale`, 2 without it.
     Each weight has a generator of its own, so that adding a layer does not change the others' start.
     """
     shapes = weight_shapes(spec).items()
@@ -102,20 +103,19 @@ def _initial(spec: NetworkSpec, name: str, shape: Shape, entropy: list[int]) -> 
         if weight in _KERNELS
         else next(key for key in reversed(list(weights)) if key in _KERNELS)
     )
-    limit = _limit(spec.initializer, weights[kernel])
+    limit = _limit(spec, weights[kernel])
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
     return generator.uniform(-limit, limit, shape).astype(np.float32)
 
 
-def _limit(initializer: str, kernel: Shape) -> float:
+def _limit(spec: NetworkSpec, kernel: Shape) -> float:
     field = math.prod(kernel[:-2])
     fan_in = field * kernel[-2]
     fan_out = field * kernel[-1]
-    return (
-        math.sqrt(6 / (fan_in + fan_out))
-        if initializer == "glorot_uniform"
-        else 2 / math.sqrt(fan_in)
-    )
+    if spec.initializer == "glorot_uniform":
+        return math.sqrt(6 / (fan_in + fan_out))
+    scale = INITIALIZER_SCALE if spec.initializer_scale is None else spec.initializer_scale
+    return scale / math.sqrt(fan_in)
 
 
 def to_torch(spec: NetworkSpec, weights: Weights) -> Weights:

@@ -57,7 +57,9 @@ def test_any_value_in_any_key(kind: str) -> None:
                 assert NetworkSpec.from_dict(spec.to_dict()) == spec or value != value
 
 
-@pytest.mark.parametrize("key", ["input_shape", "initializer", "layers", "outputs"])
+@pytest.mark.parametrize(
+    "key", ["input_shape", "initializer", "initializer_scale", "layers", "outputs"]
+)
 @pytest.mark.parametrize("value", JUNK, ids=str)
 def test_any_value_in_the_networks_keys(key: str, value: object) -> None:
     try:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec, SpecError
+from lit_mnist.spec.building import built_on
 from lit_mnist.spec.weights import from_torch, initial_weights, to_torch, weight_shapes
 from tests.conftest import CONFIGS
 from tests.networks import specs
@@ -142,6 +143,52 @@ def test_initial_weights_are_glorot_uniform_and_keep_their_seed(cnn_spec: Networ
     )  # n = 18,432: one standard error is 0.4 %
     assert (kernel == initial_weights(cnn_spec, 1)["Conv2D_2/kernel"]).all()
     assert (kernel != initial_weights(cnn_spec, 2)["Conv2D_2/kernel"]).any()
+
+
+_SCALED = {
+    "initializer": "inverse_sqrt_uniform",
+    "layers": [
+        {"type": "flatten", "name": "Flatten"},
+        {"type": "dense", "name": "Out", "units": 40},
+    ],
+}
+
+
+@pytest.mark.parametrize(("keys", "scale"), [({}, 2), ({"initializer_scale": 0.5}, 0.5)])
+def test_inverse_sqrt_uniform_has_a_scale(keys: dict, scale: float) -> None:
+    spec = NetworkSpec.from_dict(_SCALED | keys)
+    assert NetworkSpec.from_dict(spec.to_dict()) == spec
+    assert ("initializer_scale" in spec.to_dict()) == bool(keys)
+    kernel, bias = (initial_weights(spec, 1)[f"Out/{name}"] for name in ("kernel", "bias"))
+    for values, reached in ((kernel, 0.999), (bias, 0.9)):
+        assert reached * scale / 28 < abs(values).max() <= scale / 28
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            {"initializer": "glorot_uniform"},
+            "= 0.5 has no meaning for glorot_uniform; accepted with",
+        ),
+        ({"initializer_scale": 0}, "initializer_scale = 0 cannot work; accepted: a number above 0"),
+        ({"initializer_scale": True}, "initializer_scale = True cannot work"),
+        ({"initializer_scale": "much"}, "initializer_scale = 'much' cannot work"),
+        ({"initializer_scale": float("nan")}, "initializer_scale = nan cannot work"),
+    ],
+)
+def test_scales_that_cannot_work(keys: dict, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        NetworkSpec.from_dict(_SCALED | {"initializer_scale": 0.5} | keys)
+
+
+def test_a_network_built_on_another_keeps_the_initializer() -> None:
+    base = NetworkSpec.from_dict(_SCALED | {"initializer_scale": 0.5})
+    assert built_on(base, {"from": "x"}) == base
+    assert built_on(base, {"from": "x", "initializer_scale": 1.0}).initializer_scale == 1.0
+    assert built_on(base, {"from": "x", "initializer": "glorot_uniform"}).initializer_scale is None
+    with pytest.raises(SpecError, match="initializer_scale = 0 cannot work"):
+        built_on(base, {"from": "x", "initializer_scale": 0})
 
 
 @pytest.mark.parametrize(
