@@ -1,4 +1,4 @@
-"""An export beside the network that it was made of, on images as the network takes them."""
+"""Comparison of an export with the network that it was made from, on random images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..errors import UserError
 from ..runs.model import Model
 
 _IMAGES = 4
-_VALUES = 2**19  # of all images, so that large ones come in smaller number
+_VALUES = 2**19  # pixel values of all images together: there are fewer images where they are large
 
 
 def random_pixels(model: Model, seed: int = 0) -> np.ndarray:
-    """Return random images, 0 to 255, of the network's size, more than one where they are small."""
+    """Return one to four random images, 0 to 255, of the network's input size."""
     height, width, channels = model.spec.input_shape
     number = max(1, min(_IMAGES, _VALUES // math.prod(model.spec.input_shape)))
     shape = (number, height, width) if channels == 1 else (number, height, width, channels)
@@ -26,7 +26,7 @@ def random_pixels(model: Model, seed: int = 0) -> np.ndarray:
 
 
 def outputs_of(model: Model, images: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
-    """Return the named layers' values, and the answer's logits under its own name."""
+    """Return the values of the named layers; the answer's are logits, under its layer's name."""
     with torch.no_grad():
         others = [name for name in names if name != model.spec.output]
         values = model.network.layer_values(images, *others) if others else {}
@@ -40,16 +40,18 @@ def check(
     limit: float,
     by: str,
 ) -> dict[str, Any]:
-    """Compare `run`, given scaled images and their pixels, with the network; return what was found as plain values.
+    """Compare the outputs of `run(images, pixels)` with the network's; return the result as plain
+    values.
 
-    Differences are relative to a layer's largest value (or to 1). Raises UserError, before anything is written,
-    where an output differs by more than `limit`.
+    `images` are `pixels` after scaling; `by` names what ran them. Differences are relative to a
+    layer's largest absolute value, or to 1 where that is smaller. Raises UserError, before anything
+    is written, where an output differs by more than `limit`.
     """
     pixels = random_pixels(model)
     images = model.tensor(pixels)
-    ours = outputs_of(model, images, names)
-    theirs = run(images, pixels)
-    errors = {name: _difference(ours[name], theirs[name]) for name in names}
+    expected = outputs_of(model, images, names)
+    exported = run(images, pixels)
+    errors = {name: _difference(expected[name], exported[name]) for name in names}
     worst = max(errors, key=lambda name: errors[name])
     if not errors[worst] <= limit:
         raise UserError(
@@ -65,8 +67,9 @@ def check(
     }
 
 
-def _difference(ours: Tensor, theirs: Tensor) -> float:
-    if ours.shape != theirs.shape:
+def _difference(expected: Tensor, exported: Tensor) -> float:
+    if expected.shape != exported.shape:
         return math.inf
-    difference = float((ours - theirs).abs().max() / max(1.0, float(ours.abs().max())))
+    largest = max(1.0, float(expected.abs().max()))
+    difference = float((expected - exported).abs().max() / largest)
     return difference if math.isfinite(difference) else math.inf

@@ -1,4 +1,4 @@
-"""A folder of PyTorch code: ``model.py``, its weights, and what must be known about them."""
+"""A folder of PyTorch code: ``model.py``, its weights, and a JSON file that describes them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ _LIMIT = 1e-6
 def write_code(
     model: Model, source: Path, folder: Path, weights: str = "pt", layers: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Write the code of a network into `folder`, weights as ``pt`` or ``safetensors``; return the record of it.
+    """Write a network as code into `folder`, its weights as ``pt`` or ``safetensors``; return the
+    record.
 
-    `layers` are returned too. The code is run and compared with the network first. Raises UserError where it differs,
-    or where the folder holds a model.py of somebody else.
+    `layers` become further outputs. The code is first run and compared with the network. Raises
+    UserError where the two differ, or where the folder holds a model.py that lit_mnist did not
+    write.
     """
     _check_free(folder / "model.py")
     model = with_layers(model, layers)
@@ -42,7 +44,7 @@ def write_code(
 
 
 def title_of(source: Path) -> str:
-    """Return what a source is called in what is made of it: a run by its name and version, a file by its name."""
+    """Return the title of an export's source: name and version of a run, or the name of a file."""
     parts = source.parts[-2:] if source.is_dir() else source.parts[-1:]
     return "/".join(parts)
 
@@ -71,8 +73,6 @@ def _runner(model: Model, code: TorchCode) -> Any:
 
 
 def _check_free(path: Path) -> None:
-    """Raise UserError where `path` is a file that this program did not write."""
+    """Raise UserError where `path` is a file that lit_mnist did not write."""
     if path.is_file() and WRITTEN not in path.read_text(encoding="utf-8", errors="replace"):
-        raise UserError(
-            f"{path}: is there already, and lit_mnist did not write it; accepted: another folder"
-        )
+        raise UserError(f"{path} exists, and lit_mnist did not write it; accepted: another folder")

@@ -1,4 +1,4 @@
-"""The body of ``forward``: one line a layer, top to bottom, with shapes as comments."""
+"""The body of ``forward``: one line a layer, in order, with shapes as comments."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from .names import attributes, variables
 from .reflow import WIDTH, reflow
 
 _INDENT = 8
-# layers that people write around the call before them: F.relu(self.norm(self.conv(x)))
+# layers that people write around the previous call: F.relu(self.norm(self.conv(x)))
 _INLINE = ("batch_norm", "activation", "relu")
-_DEEPEST = 3  # calls within one another
+_DEEPEST = 3  # nested calls in one line
 
 
 @dataclass(frozen=True)
 class Line:
-    """``target = expression``, with a comment behind it and a note above it, in training alone or always."""
+    """``target = expression``, with a comment after it and a note above it; always or in training
+    only.
+    """
 
     target: str
     expression: str
@@ -45,7 +47,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Forward:
-    """What ``forward`` reads and does, and the code of each layer that owns something, in order."""
+    """The argument and the lines of ``forward``, and the code of each layer that owns weights, in
+    order.
+    """
 
     argument: str
     lines: tuple[Line, ...]
@@ -53,7 +57,7 @@ class Forward:
 
 
 def forward(spec: s.NetworkSpec) -> Forward:
-    """Return the forward pass of a network: its outputs, the answer as logits first."""
+    """Return the forward pass of a network, which returns its outputs: logits of the answer first."""
     names = variables(spec)
     attribute = attributes(spec)
     lines: list[Line] = []
@@ -68,28 +72,30 @@ def forward(spec: s.NetworkSpec) -> Forward:
             expression = merged(definition, call, inputs)
             _append(lines, names[layer.name], Code((expression,)), inputs[0], call)
             continue
-        own = code(definition, call)
-        if own.note in notes:  # said once is enough
-            own = replace(own, note=None)
-        notes.add(own.note or "")
-        if not own.steps and names[layer.name] != inputs[0] != "x":
+        layer_code = code(definition, call)
+        if layer_code.note in notes:  # each note stands once
+            layer_code = replace(layer_code, note=None)
+        notes.add(layer_code.note or "")
+        if not layer_code.steps and names[layer.name] != inputs[0] != "x":
             names[layer.name] = inputs[0]  # the value has a name already
-        _append(lines, names[layer.name], own, inputs[0], call)
+        _append(lines, names[layer.name], layer_code, inputs[0], call)
         if owner == layer.name:
-            codes.append(own)
+            codes.append(layer_code)
     lines += _returned(spec, names, lines)
     return Forward(names[s.INPUT], tuple(lines), tuple(codes))
 
 
-def _append(lines: list[Line], target: str, own: Code, value: str, call: Call) -> None:
-    """Add a layer's lines, or write it around the line before."""
-    steps = own.steps
-    if own.training:
-        lines.append(Line(target, own.training.format(x=value), call.info.name, training=True))
+def _append(lines: list[Line], target: str, layer_code: Code, value: str, call: Call) -> None:
+    """Add the lines of a layer, or write the layer around the previous line."""
+    steps = layer_code.steps
+    note = layer_code.note
+    if layer_code.training:
+        expression = layer_code.training.format(x=value)
+        lines.append(Line(target, expression, call.info.name, training=True))
         return
     if not steps:
-        if own.note or target != value:
-            lines.append(Line(target, "" if target == value else value, None, own.note))
+        if note or target != value:
+            lines.append(Line(target, "" if target == value else value, None, note))
         return
     if call.info.type in _INLINE and len(steps) == 1 and lines and lines[-1].target == value == "x":
         around = _around(lines[-1], target, steps[0], call)
@@ -99,14 +105,14 @@ def _append(lines: list[Line], target: str, own: Code, value: str, call: Call) -
     *named, last = _joined(steps, target, value)
     for step in named:
         name, _, expression = step.rpartition(" := ")
-        lines.append(Line(name or target, expression.format(x=value), note=own.note))
+        lines.append(Line(name or target, expression.format(x=value), note=note))
         value = value if name else target
-        own = replace(own, note=None)
-    lines.append(Line(target, last.format(x=value), _comment(call), own.note))
+        note = None
+    lines.append(Line(target, last.format(x=value), _comment(call), note))
 
 
 def _around(line: Line, target: str, step: str, call: Call) -> Line | None:
-    """Return the line before with `step` around its expression, None where that reads badly."""
+    """Return `line` with `step` around its expression; None where that would be hard to read."""
     nested = line.expression.count("(self.") + line.expression.count("(F.") + 1
     if not line.expression.startswith(("self.", "F.")) or step.count("{x}") != 1:
         return None
@@ -119,7 +125,7 @@ def _around(line: Line, target: str, step: str, call: Call) -> Line | None:
 
 
 def _joined(steps: tuple[str, ...], target: str, value: str) -> Iterator[str]:
-    """Yield the steps, a module or a kernel with the activation behind it as one, where a line holds them."""
+    """Yield the steps; a module and the activation after it become one where they fit into a line."""
     pending = steps[0]
     for step in steps[1:]:
         both = step.replace("{x}", pending)
@@ -134,7 +140,7 @@ def _joined(steps: tuple[str, ...], target: str, value: str) -> Iterator[str]:
 
 
 def _comment(call: Call) -> str:
-    """Say which layer it is, where the code does not, and what shape comes out."""
+    """Return the output shape, after the layer's name where the code does not show it."""
     named = call.info.weights and call.attribute == call.info.name
     return _shape(call) if named else f"{call.info.name}: {_shape(call)}"
 
@@ -149,7 +155,7 @@ def torch_shape(shape: s.Shape) -> s.Shape:
 
 
 def _pads_itself(spec: s.NetworkSpec, owner: str) -> bool:
-    """Whether all calls of a convolution pad alike, so that the module can."""
+    """Whether all calls of a convolution pad alike, so that its module can do it."""
     if not isinstance(spec.layer(owner), s.Scanning):
         return True
     calls = [
@@ -166,17 +172,15 @@ def _pads_itself(spec: s.NetworkSpec, owner: str) -> bool:
 
 
 def _returned(spec: s.NetworkSpec, names: dict[str, str], lines: list[Line]) -> Iterator[Line]:
-    """Yield the last lines; a single answer is returned by the line that computes it."""
+    """Yield the last lines; where there is one output, the line that computes it returns it."""
     answer = names[spec.output]
     others = [names[name] for name in spec.kept[1:]]
     inner = spec.inner_probabilities
     note = "The network ends in probabilities; these are their logits" if inner else None
-    if inner:
-        answer = (
-            f"{answer}.logit(eps=1e-7)"
-            if inner == "sigmoid"
-            else f"{answer}.clamp(1e-7, 1 - 1e-7).log()"
-        )
+    if inner == "sigmoid":
+        answer = f"{answer}.logit(eps=1e-7)"
+    elif inner:
+        answer = f"{answer}.clamp(1e-7, 1 - 1e-7).log()"
     elif not others and lines and lines[-1].target == answer and not lines[-1].training:
         last = lines.pop()
         yield replace(last, target="return", expression=last.expression or answer)

@@ -1,4 +1,4 @@
-"""A network as a file of PyTorch code that needs torch alone, and its weights."""
+"""A network as a file of PyTorch code that needs only torch, and its weights."""
 
 from __future__ import annotations
 
@@ -20,27 +20,32 @@ from .scaling import preprocess, scaling_tensors
 
 WRITTEN = "Written by lit_mnist"
 _NORM = re.compile(r"(nn\.BatchNorm[12]d)\((\d+), (.+)\)\Z")
-_ALIKE = 3  # batch normalisations that are worth a name of their own
-_NAMES = 40  # class names that a file of code lists; the JSON beside it has them all
+_REPEATED = 3  # from this number of equal batch normalisations on, a `partial` holds their settings
+_NAMES = 40  # class names that the code lists at most; the JSON file has them all
 
 
 @dataclass(frozen=True)
 class TorchCode:
-    """`source` of ``model.py``, the `weights` by plain keys, and the `scaling` that lies beside them (or nothing)."""
+    """`source` of ``model.py``, `weights` by its keys, and `scaling` tensors that lie in a file of
+    their own.
+    """
 
     source: str
     weights: dict[str, Tensor]
     scaling: dict[str, Tensor]
 
     def network(self) -> nn.Module:
-        """Return the file's own network with its weights, in evaluation mode."""
+        """Return the network that the code defines, with its weights, in evaluation mode."""
         network = run_source(self.source, self.scaling).Network()
         network.load_state_dict(self.weights)
         return network.eval()
 
 
 def torch_code(model: Model, title: str = "", safetensors: bool = False) -> TorchCode:
-    """Return a network as code; `title` says where it comes from, `safetensors` in which form weights lie beside it."""
+    """Return a network as code that reads its weights from a ``pt`` or a safetensors file.
+
+    `title` says in the docstring where the network comes from.
+    """
     spec = model.spec
     body = forward(spec)
     scaling = scaling_tensors(model.standardizer)
@@ -57,7 +62,7 @@ def torch_code(model: Model, title: str = "", safetensors: bool = False) -> Torc
 
 
 def run_source(source: str, scaling: Mapping[str, Tensor]) -> ModuleType:
-    """Return the module that `source` makes, without a file: what would be read from beside it is given."""
+    """Return the module of `source`, which takes `scaling` instead of reading its file."""
     module = ModuleType("exported")
     module.__file__ = "model.py"
     lines = [line for line in source.splitlines() if not line.startswith("SCALING = ")]
@@ -79,8 +84,11 @@ def _head(model: Model, title: str, safetensors: bool) -> list[str]:
     spec = model.spec
     height, width, channels = spec.input_shape
     needs = "torch and safetensors" if safetensors else "torch alone"
-    heading = f"{title + ': ' if title else ''}{height} x {width} x {channels} images, {spec.classes} classes"
-    names = "CLASSES[probabilities[0].argmax()]" if _listed(model) else "probabilities.argmax(1)"
+    heading = f"{height} x {width} x {channels} images, {spec.classes} classes"
+    if title:
+        heading = f"{title}: {heading}"
+    named = _lists_classes(model)
+    prediction = "CLASSES[probabilities[0].argmax()]" if named else "probabilities.argmax(1)"
     return [
         f'"""{heading}, {spec.parameters:,} parameters.',
         "",
@@ -89,7 +97,7 @@ def _head(model: Model, title: str, safetensors: bool) -> list[str]:
         "    network = load()",
         f"    {_answer(spec)} = network(preprocess(pixels))",
         f"    probabilities = {_probabilities(spec)}",
-        f"    {names}",
+        f"    {prediction}",
         '"""',
     ]
 
@@ -119,8 +127,8 @@ def _imports(body: Forward, safetensors: bool) -> list[str]:
     ]
 
 
-def _listed(model: Model) -> bool:
-    """Whether the file lists the classes: not where they are numbers, nor where they are hundreds."""
+def _lists_classes(model: Model) -> bool:
+    """Whether the code lists the class names: not where they are numbers or too many."""
     numbers = tuple(map(str, range(model.spec.classes)))
     return tuple(model.class_names) != numbers and len(model.class_names) <= _NAMES
 
@@ -129,7 +137,7 @@ def _constants(model: Model, scaled: bool, safetensors: bool) -> list[str]:
     lines = ["FOLDER = Path(__file__).parent"]
     if scaled:
         lines.append(f"SCALING = {_read('scaling', safetensors)}")
-    if _listed(model):
+    if _lists_classes(model):
         names = ", ".join(_quoted(name) for name in model.class_names)
         comma = "," if len(model.class_names) == 1 else ""
         lines += reflow("CLASSES = ", f"({names}{comma})")
@@ -139,9 +147,9 @@ def _constants(model: Model, scaled: bool, safetensors: bool) -> list[str]:
 def _quoted(text: str) -> str:
     """Return a string literal with double quotes, as Black writes it."""
     inner = text.encode("unicode_escape").decode()
-    return (
-        f"'{inner}'" if '"' in inner and "'" not in inner else '"' + inner.replace('"', '\\"') + '"'
-    )
+    if '"' in inner and "'" not in inner:
+        return f"'{inner}'"
+    return '"' + inner.replace('"', '\\"') + '"'
 
 
 def _read(stem: str, safetensors: bool) -> str:
@@ -151,33 +159,35 @@ def _read(stem: str, safetensors: bool) -> str:
 
 
 def _class(spec: NetworkSpec, body: Forward) -> list[str]:
-    given = f"(N, {', '.join(map(str, torch_shape(spec.input_shape)))})"
+    shape = f"(N, {', '.join(map(str, torch_shape(spec.input_shape)))})"
     result = "Tensor" if len(spec.kept) == 1 else "tuple[Tensor, ...]"
-    doc = f"Images {given}, as `preprocess` scales them, to logits (N, {spec.units})"
+    doc = f"Images {shape}, as `preprocess` scales them, to logits (N, {spec.units})"
     others = f"; then {', '.join(spec.kept[1:])}" if len(spec.kept) > 1 else ""
     return [
         "class Network(nn.Module):",
         f'    """{doc}{others}."""',
         "",
         *_definitions(body),
-        f"    def forward(self, {body.argument}: Tensor) -> {result}:  # {given}",
+        f"    def forward(self, {body.argument}: Tensor) -> {result}:  # {shape}",
         *(line for part in body.lines for line in part.lines()),
     ]
 
 
 def _norm(body: Forward) -> tuple[str, str] | None:
-    """Return class and settings of the batch normalisations, where there are several and all alike."""
+    """Return class and settings of the batch normalisations, where there are several and all are
+    alike.
+    """
     kinds = Counter(
         (match[1], match[3])
-        for own in body.codes
-        for constructor in own.definitions.values()
+        for layer_code in body.codes
+        for constructor in layer_code.definitions.values()
         if (match := _NORM.match(constructor))
     )
-    return next(iter(kinds)) if len(kinds) == 1 and kinds.total() >= _ALIKE else None
+    return next(iter(kinds)) if len(kinds) == 1 and kinds.total() >= _REPEATED else None
 
 
 def _definitions(body: Forward) -> Iterator[str]:
-    definitions = [item for own in body.codes for item in own.definitions.items()]
+    definitions = [item for layer_code in body.codes for item in layer_code.definitions.items()]
     if not definitions:
         return
     yield "    def __init__(self) -> None:"
@@ -210,14 +220,14 @@ def _load(safetensors: bool) -> list[str]:
 def _weights(
     model: Model, body: Forward, source: str, scaling: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Return the weights under the file's keys and in its shapes."""
+    """Return the weights under the keys and in the shapes of the exported module."""
     state = model.network.state_dict()
     shapes = run_source(source, scaling).Network().state_dict()
     values: dict[str, Tensor] = {}
-    for own in body.codes:
-        tensors = {name: state[key] for name, key in own.weights.items()} | own.constants
-        for name, tensor in tensors.items():
-            values[name] = _deviation(tensor) if name in own.variances else tensor
+    for layer_code in body.codes:
+        tensors = {name: state[key] for name, key in layer_code.weights.items()}
+        for name, tensor in (tensors | layer_code.constants).items():
+            values[name] = _deviation(tensor) if name in layer_code.variances else tensor
     return {
         name: values[name].detach().cpu().clone().reshape(like.shape).contiguous()
         for name, like in shapes.items()
@@ -225,5 +235,5 @@ def _weights(
 
 
 def _deviation(variance: Tensor) -> Tensor:
-    """Return the deviation that Keras divides by, which is never below 1e-7."""
+    """Return the standard deviation that Keras divides by, which is at least 1e-7."""
     return variance.sqrt().clamp_min(torch.tensor(1e-7).item())

@@ -1,4 +1,4 @@
-"""Names of layers and of their values as Python takes them."""
+"""Python names for layers and their values."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from collections.abc import Iterable
 from ..spec import INPUT, NetworkSpec
 
 _LONGEST = 24  # characters of a local variable
-_TAKEN = frozenset(
+_RESERVED = frozenset(
     {"self", "x", "torch", "nn", "F", "Tensor", "partial", "norm", "count", *dir(builtins)}
 )
 
 
 def attributes(spec: NetworkSpec) -> dict[str, str]:
-    """Return the attribute of each layer: its name, with ``_`` after it where that is a word of Python."""
+    """Return the attribute of each layer: its name, followed by ``_`` where that is a Python
+    keyword.
+    """
     return _unique((name, f"{name}_" if keyword.iskeyword(name) else name) for name in spec.names)
 
 
 def variables(spec: NetworkSpec) -> dict[str, str]:
-    """Return the local variable of each value: ``x`` where the next layer alone reads it, else the layer's own name."""
+    """Return the local variable of each value: ``x`` where only the next layer reads it, else a
+    name.
+    """
     order = (INPUT, *spec.names)
     following = dict(zip(order, (*spec.names, ""), strict=True))
     passing = [name for name in order if _passes(spec, name, following[name])]
@@ -39,10 +43,12 @@ def _passes(spec: NetworkSpec, name: str, following: str) -> bool:
 
 
 def _unique(names: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return names of which none is another's, a word of Python or a name that the file uses."""
+    """Return names that differ from each other, from Python's keywords and from those the file
+    uses.
+    """
     result: dict[str, str] = {}
     for original, name in names:
-        while name in result.values() or name in _TAKEN or keyword.iskeyword(name):
+        while name in result.values() or name in _RESERVED or keyword.iskeyword(name):
             name += "_"
         result[original] = name
     return result

@@ -1,4 +1,4 @@
-"""A network as an ONNX file, run by onnxruntime beside the network before it is written."""
+"""A network as an ONNX file, checked with onnxruntime before it is written."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ BATCH = "batch"
 
 
 def onnx_file(program: Program) -> tuple[bytes, dict[str, Any]]:
-    """Return the file, and what onnxruntime computed of it beside the network. Needs the extra ``export``.
+    """Return the content of the file, and the comparison of onnxruntime's outputs with the
+    network's.
 
-    Raises UserError where a package is missing, where ONNX cannot hold the network, and where onnxruntime gives
-    something else.
+    Raises UserError where a package of the extra ``export`` is missing, where ONNX cannot represent
+    the network, and where onnxruntime's outputs differ.
     """
     onnx, runtime = _libraries()
     model = _converted(program)
@@ -35,9 +36,9 @@ def onnx_file(program: Program) -> tuple[bytes, dict[str, Any]]:
     session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
     def run(images: Tensor, pixels: np.ndarray) -> Mapping[str, Tensor]:
-        given = program.given(images, pixels).numpy()
-        single = session.run(list(program.outputs), {program.input: given[:1]})
-        values = session.run(list(program.outputs), {program.input: given})
+        inputs = program.inputs(images, pixels).numpy()
+        single = session.run(list(program.outputs), {program.input: inputs[:1]})
+        values = session.run(list(program.outputs), {program.input: inputs})
         assert all(len(value) == 1 for value in single)  # a batch of any length
         return program.values([torch.from_numpy(value) for value in values])
 
@@ -60,11 +61,11 @@ def _libraries() -> tuple[ModuleType, ModuleType]:
 
 
 def _converted(program: Program) -> Any:
-    """Return the ONNX model; torch's progress report and its warnings of its own parts are kept quiet."""
+    """Return the ONNX model, without torch's progress messages and warnings."""
     graph = exported(program)
-    said = io.StringIO()
+    messages = io.StringIO()
     try:
-        with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(said):
+        with warnings.catch_warnings(action="ignore"), contextlib.redirect_stdout(messages):
             result = torch.onnx.export(
                 graph,
                 (program.images(2),),
@@ -73,9 +74,10 @@ def _converted(program: Program) -> Any:
                 output_names=list(program.outputs),
                 verbose=False,
             )
-    except Exception as error:  # torch's exporter raises what its parts raise
+    except Exception as error:  # torch's exporter has no error class of its own
         raise UserError(
-            f"ONNX cannot hold this network ({str(error).splitlines()[0][:200]}); accepted: --code, .pt2"
+            f"ONNX cannot hold this network ({str(error).splitlines()[0][:200]}); accepted: "
+            "--code, .pt2"
         ) from error
     assert result is not None
     model = result.model_proto
@@ -84,16 +86,16 @@ def _converted(program: Program) -> Any:
 
 
 def _name_batch(model: Any) -> None:
-    """Call the first axis of inputs and outputs ``batch``, whatever torch called it."""
-    given = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    """Rename the first axis of inputs and outputs to ``batch``."""
+    torch_name = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         for axis in value.type.tensor_type.shape.dim:
-            if axis.dim_param == given:
+            if axis.dim_param == torch_name:
                 axis.dim_param = BATCH
 
 
 def _properties(program: Program) -> dict[str, str]:
-    """Return what ONNX files carry for people: classes, and what the input must be."""
+    """Return the metadata of the file: classes, form of the input, kind of scaling."""
     model = program.model
     scaling = "pixels 0 to 255" if program.with_scaling else "scaled as the JSON beside it says"
     return {

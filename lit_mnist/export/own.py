@@ -1,4 +1,4 @@
-"""Keras files and this program's checkpoints, written from what `source` opened."""
+"""Keras files and checkpoints of lit_mnist, written from an opened source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .source import Source
 def write_own(source: Source, target: Path) -> tuple[list[str], OptimizerState | None]:
     """Write a checkpoint or a Keras file, by the target's ending.
 
-    Returns what must be said about it, and the optimiser state that it holds.
+    Returns notes for the user, and the optimiser state that the file holds.
     """
     file = source.file
     if target.suffix.lower() != ".ckpt":
@@ -29,8 +29,8 @@ def write_own(source: Source, target: Path) -> tuple[list[str], OptimizerState |
     if any(array.dtype == np.float64 for array in file.weights.values()):
         notes.append("float64 weights are rounded to float32")
     if file.optimizer is not None:
-        states, more = _torch_states(source.model, file.optimizer)
-        notes += more
+        states, warnings = _torch_states(source.model, file.optimizer)
+        notes += warnings
     save_model(source.model, target, states)
     return notes, file.optimizer if states else None
 
@@ -41,13 +41,15 @@ def _torch_states(
     from ..training.exchange import to_state_dict
 
     state = to_state_dict(model.network, optimizer)
-    return ([], [f"optimiser state left out: {state}"]) if isinstance(state, str) else ([state], [])
+    if isinstance(state, str):
+        return [], [f"optimiser state left out: {state}"]
+    return [state], []
 
 
 def _scaling_note(source: Source) -> list[str]:
     if source.kind != "checkpoint":
         return []
     return [
-        f"Keras itself does not scale the images ({source.model.standardizer.kind}); how, is in the file for this "
-        "program, and in convert.json"
+        f"Keras does not scale the images itself ({source.model.standardizer.kind}); the file and "
+        "convert.json say how lit_mnist does"
     ]

@@ -1,4 +1,6 @@
-"""A network as a program of torch.export: with named layers as outputs, and with the scaling inside where asked for."""
+"""A network as a program of torch.export, with named layers as outputs and, on request, its
+scaling.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ _LIMIT = 1e-5
 class Program:
     """`network` computes `model`'s outputs, the answer first, under the names `outputs`.
 
-    It takes images as the network does, or pixels 0 to 255 where the scaling is inside; both (N, C, H, W) float32.
+    It takes (N, C, H, W) float32: scaled images, or pixels 0 to 255 where it scales them itself.
     """
 
     model: Model
@@ -43,7 +45,7 @@ class Program:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of the outputs: the answer's is ``logits``, the others' are their layers'."""
+        """Names of the outputs: ``logits`` for the answer, layer names for the others."""
         answer, *others = self.model.spec.kept
         return (answer if ANSWER in others else ANSWER, *others)
 
@@ -52,17 +54,17 @@ class Program:
         pixels = np.resize(random_pixels(self.model), (number, *self.model.spec.input_shape))
         return as_images(pixels.astype(np.float32)).contiguous()
 
-    def given(self, images: Tensor, pixels: np.ndarray) -> Tensor:
-        """Return what the program takes of scaled images and their pixels."""
+    def inputs(self, images: Tensor, pixels: np.ndarray) -> Tensor:
+        """Return the program's input: `pixels` where it scales them itself, else scaled `images`."""
         return as_images(pixels).float().contiguous() if self.with_scaling else images.contiguous()
 
     def values(self, outputs: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Return the outputs by the layers' names."""
+        """Return the outputs by layer name."""
         return dict(zip(self.model.spec.kept, outputs, strict=True))
 
 
 class Scaled(nn.Module):
-    """A network behind the scaling of its pixels, in float32."""
+    """A network that scales pixels itself, in float32."""
 
     mean: Tensor
     scale: Tensor
@@ -93,21 +95,24 @@ def program_of(model: Model, layers: Sequence[str] = (), with_scaling: bool = Fa
 
 
 def exported(program: Program) -> ExportedProgram:
-    """Return torch's program with a batch axis of any length; raise UserError where torch cannot make it."""
+    """Return torch's program for batches of any size; raise UserError where torch cannot make it."""
     batch = Dim("batch")
     try:
         with torch.no_grad():
             return torch.export.export(
                 program.network, (program.images(2),), dynamic_shapes=({0: batch},)
             )
-    except Exception as error:  # whatever stands in torch's way has a type of its own
+    except Exception as error:  # torch.export raises errors of many types
         raise UserError(
-            f"torch.export cannot hold this network ({str(error).splitlines()[0][:200]}); accepted: --code"
+            f"torch.export cannot hold this network ({str(error).splitlines()[0][:200]}); "
+            "accepted: --code"
         ) from error
 
 
 def packed_program(program: Program, graph: ExportedProgram) -> tuple[bytes, dict[str, Any]]:
-    """Return the ``.pt2`` file, and what was found when it was loaded again and run beside the network."""
+    """Return the content of the ``.pt2`` file, and the comparison of the reloaded program with the
+    network.
+    """
     buffer = io.BytesIO()
     torch.export.save(graph, buffer)
     content = buffer.getvalue()
@@ -115,7 +120,7 @@ def packed_program(program: Program, graph: ExportedProgram) -> tuple[bytes, dic
 
     def run(images: Tensor, pixels: np.ndarray) -> Mapping[str, Tensor]:
         with torch.no_grad():
-            values = loaded(program.given(images, pixels))
+            values = loaded(program.inputs(images, pixels))
         return program.values((values,) if isinstance(values, Tensor) else values)
 
     names = program.model.spec.kept

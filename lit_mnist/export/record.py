@@ -1,4 +1,4 @@
-"""The small JSON beside an export: all that must be known to use it without this program."""
+"""The JSON file beside an export: all that one needs to use it without lit_mnist."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ def export_record(
     format: str,
     files: Mapping[Path, bytes],
     check: Mapping[str, Any],
-    **more: Any,
+    **details: Any,
 ) -> dict[str, Any]:
-    """Return what an export holds: input, scaling, classes, outputs, versions, checksums, and what was checked."""
+    """Return the record of an export: input, scaling, classes, outputs, checks, checksums,
+    versions.
+    """
     spec = model.spec
     return {
         "format": format,
@@ -34,7 +36,7 @@ def export_record(
         "outputs": list(spec.kept),
         "answer": f"logits; {probabilities_of(model)} gives probabilities",
         "parameters": spec.parameters,
-        **more,
+        **details,
         "checked": dict(check),
         "sha256": {
             path.name: hashlib.sha256(content).hexdigest() for path, content in files.items()
@@ -45,19 +47,21 @@ def export_record(
 
 def probabilities_of(model: Model) -> str:
     """Return the function that turns the answer into probabilities."""
-    one_each = model.spec.units == 1 or model.spec.output_activation == "sigmoid"
-    return "sigmoid" if one_each else "softmax"
+    independent = model.spec.units == 1 or model.spec.output_activation == "sigmoid"
+    return "sigmoid" if independent else "softmax"
 
 
 def write_export(
     files: Mapping[Path, bytes], record: Mapping[str, Any], json: Path
 ) -> dict[str, Any]:
-    """Write an export's files and its record; return the record with the files' names. Raises WriteError."""
+    """Write the files and the record of an export; return the record with the paths. Raises
+    WriteError.
+    """
     written: Sequence[Path] = [write_bytes(path, content) for path, content in files.items()]
     write_text(json, _rows_on_lines(to_json(record)) + "\n")
     return {**record, "files": [str(path) for path in (*written, json)]}
 
 
 def _rows_on_lines(text: str) -> str:
-    """Return JSON with each list of plain values in one line: a mean of 28 x 28 pixels is 28 lines."""
+    """Return JSON with each list of plain values on one line, so that 28 x 28 pixels take 28 lines."""
     return re.sub(r"\[[^][{}]*\]", lambda match: " ".join(match[0].split()), text)

@@ -1,20 +1,21 @@
-"""Python statements laid out as Black and ruff format lay them out, for the few forms that exports write."""
+"""Layout of Python statements as Black and ruff format do it, for the few forms that exports write."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-WIDTH = 88  # of Black and of ruff, where a project says nothing else
+WIDTH = 88  # the default of Black and ruff
 _OPEN = "([{"
 _CLOSE = ")]}"
 _OPERATORS = (" + ", " - ", " * ", " / ")
 
 
 def reflow(head: str, expression: str, indent: int = 0, comment: str | None = None) -> list[str]:
-    """Return the lines of ``head expression``, such as ``x = F.relu(x)``, with its comment behind or above it.
+    """Return the lines of ``head expression``, such as ``x = F.relu(x)``, with a comment after or
+    above it.
 
-    An expression that is too long is split as Black splits it: at its last brackets, at the commas between them, or
-    at its operators.
+    A long expression is split as Black splits it: at its last brackets, at the commas inside them,
+    or at its operators.
     """
     margin = " " * indent
     note = f"  # {comment}" if comment else ""
@@ -71,7 +72,9 @@ def _operation(head: str, expression: str, tail: str, indent: int) -> list[str]:
 
 
 def _parts(text: str, separators: tuple[str, ...]) -> Iterator[str]:
-    """Yield what stands between `separators`, all of one length, outside of brackets and quotes."""
+    """Yield the parts between `separators` (all of one length) that are outside brackets and
+    quotes.
+    """
     start = 0
     for place, depth in enumerate(_depths(text)):
         if depth == 0 and place >= start and text.startswith(separators, place):
@@ -81,7 +84,7 @@ def _parts(text: str, separators: tuple[str, ...]) -> Iterator[str]:
 
 
 def _last_brackets(text: str) -> int | None:
-    """Return where the brackets open with which `text` ends, None where it ends with none."""
+    """Return where the last brackets open, if `text` ends with their end."""
     if not text or text[-1] not in _CLOSE:
         return None
     depths = list(_depths(text))
@@ -89,7 +92,7 @@ def _last_brackets(text: str) -> int | None:
 
 
 def _depths(text: str) -> Iterator[int]:
-    """Yield how many brackets are open before each character; quoted text counts as one bracket more."""
+    """Yield how many brackets are open before each character; a quote counts as one more bracket."""
     depth = 0
     quoted = False
     for character in text:

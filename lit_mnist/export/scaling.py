@@ -1,4 +1,4 @@
-"""The code of ``preprocess``: pixels scaled as in training, in the same arithmetic, to the same bits."""
+"""The code of ``preprocess``, which scales pixels as in training, to the same bits."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..spec import Shape
 from .forward import torch_shape
 from .reflow import reflow
 
-_IN_CODE = 4  # numbers that a line of code holds; more lie in a file beside it
+_IN_CODE = 4  # numbers that a line of code holds at most; more are stored in a file
 
 
 def scaling_tensors(standardizer: Standardizer) -> dict[str, Tensor]:
-    """Return what is too long for the code: mean and scale of each pixel, float64, as the file holds them."""
+    """Return mean and scale where they are too long for the code, as float64."""
     moments = {"mean": standardizer.mean, "scale": standardizer.scale}
     return {
         word: torch.from_numpy(np.array(values, np.float64, order="C"))
@@ -25,21 +25,22 @@ def scaling_tensors(standardizer: Standardizer) -> dict[str, Tensor]:
 
 
 def preprocess(standardizer: Standardizer, shape: Shape) -> list[str]:
-    """Return the function's lines, and before it the constants that it needs."""
+    """Return the lines of the function, after those of its constants."""
     texts = {"mean": standardizer.mean, "scale": standardizer.scale}
     constants: list[str] = []
     for word, values in texts.items():
         if _IN_CODE >= values.size > 1:
             tensor = f"torch.tensor({values.tolist()}, dtype=torch.float64)"
             constants += reflow(f"{word.upper()} = ", tensor)
-    after = constants and ["", ""]
-    given = "(N, {}, {})" if shape[2] == 1 else "(N, {}, {}, {})"
-    sizes = ", ".join(map(str, torch_shape(shape)))
+    blank = ["", ""] if constants else []
+    axes = "N, {}, {}" if shape[2] == 1 else "N, {}, {}, {}"
+    pixels = f"({axes.format(*shape)}), 0 to 255"
+    images = f"(N, {', '.join(map(str, torch_shape(shape)))})"
     return [
         *constants,
-        *after,
+        *blank,
         "def preprocess(pixels: Tensor) -> Tensor:",
-        f'    """Scale pixels as in training: {given.format(*shape)}, 0 to 255, to (N, {sizes})."""',
+        f'    """Scale pixels as in training: {pixels}, to {images}."""',
         *_body(standardizer, shape),
     ]
 
@@ -52,8 +53,8 @@ def _body(standardizer: Standardizer, shape: Shape) -> list[str]:
     formula = pixels if mean == "0" else f"{pixels} - {mean}"
     if scale != "1":
         formula = f"{formula} / {scale}" if mean == "0" else f"({formula}) / {scale}"
-    turned = "    x = pixels.double().flip(-1)  # the network takes blue, green, red"
-    lines = [turned] if standardizer.bgr else []
+    flip = "    x = pixels.double().flip(-1)  # the network takes blue, green, red"
+    lines = [flip] if standardizer.bgr else []
     if formula != "x":
         lines += reflow("x = ", formula, 4)
     if standardizer.clip is not None:

@@ -1,4 +1,4 @@
-"""Exports of one file: ONNX, torch.export, safetensors, each with a JSON beside it."""
+"""Exports of one file (ONNX, torch.export, safetensors), each with a JSON file that describes it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def write_single(
     layers: Sequence[str] = (),
     with_scaling: bool = False,
 ) -> dict[str, Any]:
-    """Write a network into one file of a format, once what it computes has been compared; return its record.
+    """Check an export against the network, write it into one file, and return its record.
 
-    `layers` become outputs too; `with_scaling` puts the scaling of pixels inside. Neither is for safetensors, which
-    holds weights alone, by the keys of `Network.state_dict`.
+    `layers` become further outputs; `with_scaling` lets the export scale pixels itself. Neither
+    applies to safetensors, which holds only weights, under the keys of `Network.state_dict`.
     """
     if format == "safetensors":
         content = packed(_weights(model), "safetensors")
@@ -48,15 +48,13 @@ def write_single(
 
 
 def check_options(format: str, layers: Sequence[str] | None, with_scaling: bool) -> None:
-    """Raise UserError for options that a format has no place for."""
-    for option, given, formats in (
+    """Raise UserError for options that a format does not support."""
+    for option, is_set, formats in (
         ("--layers", layers is not None, ("code", "onnx", "pt2")),
         ("--with_scaling", with_scaling, ("onnx", "pt2")),
     ):
-        if given and format not in formats:
-            raise UserError(
-                f"{option} has no place in {format}; accepted with: {', '.join(formats)}"
-            )
+        if is_set and format not in formats:
+            raise UserError(f"{option} does not go with {format}; accepted: {', '.join(formats)}")
 
 
 def _program(program: Program, format: str) -> tuple[bytes, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What is exported: a network opened with all that a Keras file can carry."""
+"""The source of an export: an opened model, and the content of its Keras file."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from ..runs.state_dicts import named_weights
 
 @dataclass(frozen=True)
 class Source:
-    """`model` opened from `path`, and the content of its Keras file, or of the one that it would become.
+    """`model` opened from `path`, and `file`, the content that its Keras file has or would have.
 
-    `kind` is what lies there: ``keras`` (a Keras file), ``state_dict`` (weights that come alone), ``checkpoint``
-    (a checkpoint or a run).
+    `kind` says what lies at `path`: ``keras`` (a Keras file), ``state_dict`` (weights without a
+    description) or ``checkpoint`` (a checkpoint or a run).
     """
 
     path: Path
@@ -39,7 +39,7 @@ class Source:
 
 
 def kind_of(path: Path, config: str | None = None) -> str:
-    """Return what lies at `path`, by its content; weights that come alone have a `config` beside them."""
+    """Return the kind of the source at `path`, by its content; a `config` describes weights alone."""
     named = path.suffix.lower() in KERAS_SUFFIXES and not path.is_dir()
     if named or (path.is_file() and is_keras(path)):
         return "keras"
@@ -49,9 +49,10 @@ def kind_of(path: Path, config: str | None = None) -> str:
 def open_source(
     path: Path, config: str | None = None, standardize: str | None = None, root: str | None = None
 ) -> Source:
-    """Open a Keras file, a state dict, a checkpoint or a run; raise UserError for what none of them is.
+    """Open a Keras file, a state dict, a checkpoint or a run; raise UserError for anything else.
 
-    `config` is the network of weights that come alone; `standardize` and `root` as in `open_model`.
+    `config` describes the network of weights alone; `standardize` and `root` are as in
+    `open_model`.
     """
     kind = kind_of(path, config)
     if kind == "keras":
@@ -60,15 +61,16 @@ def open_source(
         return Source(path, kind, *_from_state_dict(path, str(config), standardize, root))
     if config or standardize:
         raise UserError(
-            f"--config and --standardize are for Keras files; {path} carries its own network and scaling"
+            f"--config and --standardize are for Keras files; {path} carries its own network and "
+            "scaling"
         )
     return Source(path, kind, *_from_checkpoint(path))
 
 
 def with_output(source: Source, output: str) -> Source:
-    """Return the source with another of its outputs, named as here or as in the file, as its answer."""
-    here = {original: name for name, original in source.file.renamed.items()}
-    spec = source.file.spec.with_output(here.get(output, output))
+    """Return the source with `output` as its answer; outputs have their names here or in the file."""
+    names = {original: name for name, original in source.file.renamed.items()}
+    spec = source.file.spec.with_output(names.get(output, output))
     network = Network(spec)
     network.load_state_dict(source.model.network.state_dict())
     return replace(
@@ -81,7 +83,7 @@ def with_output(source: Source, output: str) -> Source:
 def from_keras(
     path: Path, config: str | None, standardize: str | None, root: str | None
 ) -> tuple[Model, KerasFile]:
-    """Open a Keras file; `config` is the network where it holds weights alone."""
+    """Open a Keras file; `config` describes the network where the file holds only weights."""
     if not path.is_file():
         raise ModelError(
             f"{path}: no such file; accepted: a Keras file, a checkpoint, or a run folder"
@@ -103,7 +105,7 @@ def _network_of(config: str) -> str:
 def _from_state_dict(
     path: Path, config: str, standardize: str | None, root: str | None
 ) -> tuple[Model, KerasFile]:
-    """Read a torch state dict, or a safetensors file, of a network that `config` describes."""
+    """Read a state dict or a safetensors file of the network that `config` describes."""
     spec = spec_of_config(Path(config))
     weights = named_weights(path, spec)
     model = keras_model(spec, weights, path, standardize, root)
@@ -113,17 +115,17 @@ def _from_state_dict(
 def _from_checkpoint(path: Path) -> tuple[Model, KerasFile]:
     model = open_model(path)
     optimizer = None
-    notes = []
-    states = (
-        load_checkpoint(run_checkpoint(path) if path.is_dir() else path).get("optimizer_states")
-        or []
-    )
+    notes: list[str] = []
+    checkpoint = load_checkpoint(run_checkpoint(path) if path.is_dir() else path)
+    states = checkpoint.get("optimizer_states") or []
     if len(states) == 1:
         from ..training.exchange import from_state_dict
 
-        optimizer = from_state_dict(model.network, states[0], model.step or 0)
-        if isinstance(optimizer, str):
-            optimizer, notes = None, [f"optimiser state left out: {optimizer}"]
+        state = from_state_dict(model.network, states[0], model.step or 0)
+        if isinstance(state, str):
+            notes.append(f"optimiser state left out: {state}")
+        else:
+            optimizer = state
     return model, KerasFile(
         path,
         model.spec,

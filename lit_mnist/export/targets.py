@@ -1,4 +1,4 @@
-"""What is written where: by a format's name, else by the target's ending."""
+"""Format and path of an export, by the name of the format or by the target's ending."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _ENDING = re.compile(r"\.[A-Za-z]\w*\Z")  # version_1.5 is a folder's name
 
 @dataclass(frozen=True)
 class Target:
-    """`format` is written to `path`: a file, for code a folder; `weights` is the form of the weights beside code."""
+    """A `format` and the `path` to write: a folder for code, whose weights are `weights`; else a
+    file.
+    """
 
     format: str
     path: Path
@@ -25,7 +27,8 @@ class Target:
 
 
 def target_of(out: str, format: str | None, code: bool, default: str) -> Target:
-    """Return what is written; where neither format nor ending says it, `default` in the folder `out`.
+    """Return the target of an export; without a format or a known ending, `default` in the folder
+    `out`.
 
     Raises UserError for an unknown format or ending, and where the two contradict each other.
     """
@@ -39,14 +42,16 @@ def target_of(out: str, format: str | None, code: bool, default: str) -> Target:
     folder = not known and (path.is_dir() or out.endswith("/") or not _ENDING.match(path.suffix))
     if not known and not folder:
         raise UserError(
-            f"out = {out!r}: unknown ending {path.suffix!r}; {nearest(path.suffix, _endings())}, or a folder "
+            f"out = {out!r}: unknown ending {path.suffix!r}; {nearest(path.suffix, _endings())}, "
+            "or a folder "
             "(with --code for PyTorch code)"
         )
     if format is None or ending == format:
         return Target(ending, path) if known else Target(default, path / f"model.{default}")
     if known:
         raise UserError(
-            f"out = {out!r} ends in {path.suffix}, --format says {format}; accepted: the two alike, or a folder"
+            f"out = {out!r} ends in {path.suffix}, but --format says {format}; accepted: the same "
+            "format twice, or a folder"
         )
     return Target(format, path / f"model.{format}")
 
@@ -59,7 +64,9 @@ def _code(path: Path, format: str | None) -> Target:
     weights = "pt" if format in (None, CODE) else str(format)
     if weights not in ("pt", "safetensors"):
         raise UserError(
-            f"--code with --format {format}: weights beside code are pt or safetensors; accepted: one of these"
+            f"--code with --format {format}: code keeps its weights as pt or safetensors; "
+            "accepted: "
+            "one of these"
         )
     if path.suffix == ".py" or path.is_file():
         raise UserError(
