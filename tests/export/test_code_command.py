@@ -94,7 +94,7 @@ def test_a_keras_file_with_safetensors(tmp_path: Path, run_cli: Run) -> None:
     [
         (("out.py", "--code"), "accepted: a folder"),
         (("out", "--code", "--format", "onnx"), "pt or safetensors"),
-        (("out.keras", "--format", "h5"), "ends in .keras, --format says h5"),
+        (("out.keras", "--format", "h5"), "ends in .keras, but --format says h5"),
         (("out", "--format", "kers"), "did you mean 'keras'"),
         (("out.kears",), "did you mean '.keras'"),
         (("theirs", "--code"), "lit_mnist did not write it"),
