@@ -136,7 +136,10 @@ def test_safetensors_there_and_back(trained_run: Path, tmp_path: Path, run_cli: 
 
 BAD = {
     "unknown layer": (("m.onnx", "--layers", "Conv2D_1,Max_Pol_1"), "did you mean 'Max_Pool_1'"),
-    "layers of weights": (("m.safetensors", "--layers", "Conv2D_1"), "does not go with safetensors"),
+    "layers of weights": (
+        ("m.safetensors", "--layers", "Conv2D_1"),
+        "does not go with safetensors",
+    ),
     "scaling of code": (("out", "--code", "--with_scaling"), "accepted: onnx, pt2"),
     "ending": (("m.onxx",), "did you mean '.onnx'"),
     "nothing to verify": (("m.pt2", "--verify"), "there is no Keras file here"),
