@@ -52,12 +52,21 @@ def batches(model: Model, pixels: np.ndarray, most: int = BATCH) -> Iterator[Ten
     )
 
 
-def class_probabilities(model: Model, pixels: np.ndarray) -> np.ndarray:
-    """Return the probabilities (n, classes), float64, of pixels 0 to 255 as `batches` takes them."""
+def class_probabilities(
+    model: Model,
+    pixels: np.ndarray,
+    most: int = BATCH,
+    watch: Callable[[Iterable[Tensor]], Iterable[Tensor]] = iter,
+) -> np.ndarray:
+    """Return the probabilities (n, classes), float64, of pixels 0 to 255 as `batches` takes them.
+
+    At most `most` images go through the network at a time; `watch` hands the batches on, as a progress bar does.
+    """
     network = model.network
     with evaluation(network):
         parts = [
-            network.probabilities(network(batch).cpu().double()) for batch in batches(model, pixels)
+            network.probabilities(network(batch).cpu().double())
+            for batch in watch(batches(model, pixels, most))
         ]
     return as_array(torch.cat(parts))
 

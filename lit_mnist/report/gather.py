@@ -18,6 +18,7 @@ from ..attribution.records import Explanation
 from ..data import DataError, Dataset, load_dataset
 from ..data.images import Images, read_images
 from ..errors import UserError, nearest
+from ..inside.evaluation import Evaluation, evaluate
 from ..inside.filters import Filters, convolutions, filters
 from ..inside.kept import kept_results
 from ..inside.maps import FeatureMaps, feature_maps
@@ -27,7 +28,6 @@ from ..maximize.maximization import MaximizationResult, Settings, maximize_class
 from ..maximize.quality import Reference, references
 from ..runs.model import Model
 from ..spec import SAME_VALUES
-from .evaluation import Evaluation, evaluate
 from .wanted import RECORD as WANTED
 from .wanted import wanted_cards, wanted_images
 

@@ -13,9 +13,9 @@ import pytest
 from lit_mnist.data import Dataset
 from lit_mnist.errors import UserError
 from lit_mnist.figures.canvas import SIGNED
+from lit_mnist.inside.evaluation import evaluate
 from lit_mnist.report.curves import charts
 from lit_mnist.report.encode import colours, limits, packed, signed, sprite
-from lit_mnist.report.evaluation import evaluate
 from lit_mnist.report.gather import SECTIONS, Content, Options, epoch_history, gather
 from lit_mnist.runs.model import Model, save_model
 from tests.conftest import run_program

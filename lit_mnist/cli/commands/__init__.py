@@ -24,6 +24,7 @@ COMMANDS = {
     "kernels": "a photograph through hand-made 3 x 3 filters and max-pooling, beside learnt ones",
     "journey": "draw one map of every layer for several images, side by side",
     "top_images": "find the images that activate each map most, and the patch that the map saw",
+    "mistakes": "draw every image that a network gets wrong, and the confusion matrix",
     "activation_stats": "measure every map over a data set, and tell three kinds of silent map apart",
     "maximize": "make the images that maps or classes want most, with a quality card each",
     "style": "redraw one image in the style of another, by the network's own features",

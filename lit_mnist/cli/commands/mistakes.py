@@ -1,0 +1,140 @@
+"""Every image of a labelled data set that a network gets wrong, and the confusion matrix."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Literal
+
+from ...outcome import Outcome
+from ..progress import progress
+from ..results import Results
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ...inside.evaluation import Evaluation
+
+_IMAGES_A_PAGE = 60
+_COLUMNS = 10
+_NAMED_PAIRS = 5
+_MOST_CLASSES = 40  # a confusion matrix of more classes cannot be read
+
+
+def mistakes(
+    ckpt_path: str,
+    part: Literal["train", "test"] = "test",
+    most: int = 600,
+    out: str = "out/mistakes",
+    batch_size: int = 500,
+    svg: bool = False,
+    data_root: str | None = None,
+    output: str | None = None,
+    dataset: str | None = None,
+    scaling: str | None = None,
+) -> Outcome:
+    """Draw every image that a network gets wrong, the most confident mistakes first, and the confusion matrix.
+
+    Example: python -m lit_mnist mistakes --ckpt_path runs/cnn/version_0
+
+    Args:
+        ckpt_path: a run folder, a checkpoint or a Keras file.
+        part: the part of the network's data set to go through.
+        most: mistakes to draw, 60 a picture; mistakes.json always names all of them.
+        out: folder for the pictures and mistakes.json.
+        batch_size: images at a time; bounds the memory.
+        svg: write every picture as SVG too.
+        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
+        output: which of several outputs gives the network's answer, by name.
+        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
+        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
+    """
+    from ...errors import need_whole
+    from ...inside.evaluation import evaluate
+    from ...inside.passes import batch_size as fitting
+    from ...inside.passes import dataset_part
+    from ..opening import opened
+
+    need_whole("most", most)
+    model = opened(ckpt_path, data_root, dataset, scaling, output)
+    results = Results("mistakes", out, svg)
+    pixels, labels = dataset_part(model, part)
+    total = math.ceil(len(pixels) / fitting(model.spec, batch_size))
+    evaluation = evaluate(
+        model, pixels, labels, batch_size, lambda inputs: progress(inputs, total, "images")
+    )
+    names = list(model.class_names or map(str, range(model.spec.classes)))
+    _draw(results, evaluation, pixels, labels, names, part, most)
+    items = _items(evaluation, labels, names, part)
+    data = {
+        "network": model.path,
+        "seed": model.seed,
+        "part": part,
+        "images": evaluation.images,
+        "correct": evaluation.correct,
+        "classes": names,
+        "confusion": evaluation.confusion,
+        "mistakes": items,
+    }
+    return results.finish(data, _text(evaluation, items, part))
+
+
+def _draw(
+    results: Results,
+    evaluation: Evaluation,
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    names: list[str],
+    part: str,
+    most: int,
+) -> None:
+    from ...figures.evaluation import confusion_matrix, worst_mistakes
+
+    if len(names) <= _MOST_CLASSES:
+        results.picture(confusion_matrix(evaluation.confusion, names), "confusion")
+    drawn = range(min(most, len(evaluation.wrong)))
+    pages = [drawn[start : start + _IMAGES_A_PAGE] for start in drawn[::_IMAGES_A_PAGE]]
+    for page in progress(pages, len(pages), "pictures"):
+        wrong = evaluation.wrong[page.start : page.stop]
+        figure = worst_mistakes(
+            pixels[wrong],
+            labels[wrong],
+            evaluation.predicted[page.start : page.stop],
+            evaluation.confidence[page.start : page.stop],
+            [f"{part}:{number}" for number in wrong],
+            names,
+            _COLUMNS,
+        )
+        results.picture(figure, "mistakes", f"{page.start:03d}-{page.stop - 1:03d}")
+
+
+def _items(
+    evaluation: Evaluation, labels: np.ndarray, names: list[str], part: str
+) -> list[dict[str, object]]:
+    rows = zip(
+        evaluation.wrong,
+        evaluation.predicted,
+        evaluation.confidence,
+        evaluation.true_probability,
+        strict=True,
+    )
+    return [
+        {
+            "image": f"{part}:{number}",
+            "label": names[labels[number]],
+            "predicted": names[guess],
+            "confidence": confidence,
+            "label_probability": true,
+        }
+        for number, guess, confidence, true in rows
+    ]
+
+
+def _text(evaluation: Evaluation, items: list[dict[str, object]], part: str) -> str:
+    correct, images = evaluation.correct, evaluation.images
+    first = f"{correct} of {images} {part} images right ({100 * correct / images:.2f} %), {len(items)} wrong"
+    pairs = Counter((item["label"], item["predicted"]) for item in items)
+    common = [
+        f"{label} as {guess}: {count}" for (label, guess), count in pairs.most_common(_NAMED_PAIRS)
+    ]
+    return "\n".join([first, *(["most often " + ", ".join(common)] if common else [])])
