@@ -19,7 +19,7 @@ import torch
 import yaml
 
 from lit_mnist.__main__ import main
-from lit_mnist.cli.training import MNISTDataModule
+from lit_mnist.data.module import MNISTDataModule
 from lit_mnist.errors import UserError
 from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec

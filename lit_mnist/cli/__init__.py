@@ -1,1 +1,3 @@
-"""The command line: parsing, the training commands, messages; `commands/` holds the other commands, one a module."""
+"""The command line: parsing, messages, the training commands; `commands/` has a module for each
+other one.
+"""

@@ -1,4 +1,6 @@
-"""What a training command's parser is given: configuration files first, then the flags; layers' values by name."""
+"""Arguments of the training commands: configuration files before flags, and changes of single
+layers.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ _CONFIG = ("-c", "--config")
 
 
 def read_early(argv: Sequence[str]) -> argparse.Namespace:
-    """Return the options that decide what the others start from: ckpt_path, name, runs_dir, config, asks (for help)."""
+    """Return the options that others depend on: ckpt_path, name, runs_dir, config, and asks (for
+    help).
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--ckpt_path")
     parser.add_argument("--name")
@@ -42,27 +46,27 @@ def read_early(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def configs_first(argv: Sequence[str]) -> list[str]:
-    """Return `argv` with its configuration files in front: what is read later wins, and flags win over files."""
+    """Return `argv` with its configuration files first, so that flags win over files."""
     configs = []
     flags = []
-    words = iter(argv)
-    for word in words:
-        option, equals, value = word.partition("=")
+    arguments = iter(argv)
+    for argument in arguments:
+        option, equals, value = argument.partition("=")
         if option in _CONFIG:
-            configs += ["--config", *([value] if equals else itertools.islice(words, 1))]
+            configs += ["--config", *([value] if equals else itertools.islice(arguments, 1))]
         else:
-            flags.append(word)
+            flags.append(argument)
     return [*configs, *flags]
 
 
 def configs_as_read(argv: Sequence[str]) -> list[str]:
-    """Return `argv` with configuration files as ASCII content where jsonargparse alone would not read them so.
+    """Return `argv` with the content of configuration files that jsonargparse would misread.
 
-    It reads in the locale's encoding, and knows no ``base``.
+    It reads them in the locale's encoding, and does not know ``base``. The content is ASCII.
     """
     return [
-        _content(word) if before in _CONFIG else word
-        for before, word in zip(["", *argv], argv, strict=False)
+        _content(argument) if previous in _CONFIG else argument
+        for previous, argument in zip(["", *argv], argv, strict=False)
     ]
 
 
@@ -80,28 +84,30 @@ def _content(path: str) -> str:
 def apply_layer_flags(
     argv: Sequence[str], configs: Sequence[str], base: Mapping[str, Any]
 ) -> list[str]:
-    """Return `argv` with ``--model.network.layers.LAYER.KEY VALUE`` replaced by the whole changed network.
+    """Return `argv` with ``--model.network.layers.LAYER.KEY VALUE`` replaced by the changed
+    network.
 
-    The network is that of the last of `configs` that has one, else that of `base`. Raises UserError.
+    The network is that of the last of `configs` that has one, else that of `base`. Raises
+    UserError.
     """
-    kept = []
+    others = []
     changes = []
-    words = iter(argv)
-    for word in words:
-        if not word.startswith(f"--{LAYERS}"):
-            kept.append(word)
+    arguments = iter(argv)
+    for argument in arguments:
+        if not argument.startswith(f"--{LAYERS}"):
+            others.append(argument)
             continue
-        option, equals, value = word.removeprefix("--").partition("=")
-        given = value if equals else next(words, None)
-        if given is None:
+        option, equals, text = argument.removeprefix("--").partition("=")
+        value = text if equals else next(arguments, None)
+        if value is None:
             raise UserError(f"--{option}: has no value; accepted: --{option} VALUE")
-        changes.append(LayerValue(*parse_layer_key(option), parse_yaml(given, f"--{option}")))
+        changes.append(LayerValue(*parse_layer_key(option), parse_yaml(value, f"--{option}")))
     if not changes:
-        return kept
+        return others
     network, weights = resolve(_network(configs, base, changes[0]))
     network = override_layers(network, changes)
-    source = [] if weights is None else [f"--model.initial_weights={weights}"]
-    return [*source, *kept, f"--model.network={json.dumps(network)}"]
+    initial = [] if weights is None else [f"--model.initial_weights={weights}"]
+    return [*initial, *others, f"--model.network={json.dumps(network)}"]
 
 
 def _network(configs: Sequence[str], base: Mapping[str, Any], change: LayerValue) -> Any:
@@ -110,13 +116,14 @@ def _network(configs: Sequence[str], base: Mapping[str, Any], change: LayerValue
         if isinstance(model, Mapping) and "network" in model:
             return model["network"]
     raise UserError(
-        f"--{LAYERS}{change.layer}.{change.key}: there is no network to change; accepted: together with "
-        "--config, a YAML file that describes model.network"
+        f"--{LAYERS}{change.layer}.{change.key}: there is no network to change; accepted: with "
+        "--config, "
+        "a YAML file that describes model.network"
     )
 
 
 def check_keys(configs: Sequence[str], known: set[str]) -> None:
-    """Raise UserError for an unknown key of a YAML file, before the parser misses what it should have been."""
+    """Raise UserError for an unknown key of a YAML file, before the parser misses a required one."""
     for path in configs:
         content = read_config(path)
         if not isinstance(content, dict):
@@ -126,19 +133,22 @@ def check_keys(configs: Sequence[str], known: set[str]) -> None:
         for key in content:
             if key not in known:
                 raise UserError(
-                    f"--config {path}: unknown key {key!r}; {nearest(key, sorted(known - {'help'}))}"
+                    f"--config {path}: unknown key {key!r}; "
+                    f"{nearest(key, sorted(known - {'help'}))}"
                 )
 
 
 def accept_automatic_precision(parser: ArgumentParser) -> None:
-    """Have `trainer.precision` take the word auto, which Lightning's Trainer does not know."""
+    """Let `trainer.precision` accept ``auto``, which Lightning's Trainer does not know."""
     for action in parser._actions:
         if action.dest == "trainer.precision":
-            typed: Any = action  # jsonargparse's own kind of action, whose class is private
+            typed: Any = action  # its class is private to jsonargparse
             typed._typehint = Literal["auto"] | typed._typehint
 
 
 def stem(configs: Sequence[str]) -> str | None:
-    """Return the last configuration file's name; a run's own config.yaml carries its name inside."""
+    """Return the name of the last configuration file; the config.yaml of a run holds its name
+    inside.
+    """
     name = Path(configs[-1]).stem if configs else None
     return None if name == "config" else name

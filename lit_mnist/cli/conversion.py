@@ -1,4 +1,6 @@
-"""What ``convert`` says of a Keras file or a checkpoint that it wrote: the record, and a table of the layers."""
+"""The report of ``convert`` on a Keras file or a checkpoint that it wrote: a record, and a table of
+layers.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ def record_of(
     notes: list[str],
     errors: LayerErrors | None,
 ) -> dict[str, Any]:
-    """Return the record of a conversion, as convert.json holds it."""
+    """Return the record of a conversion, the content of convert.json."""
     layers = [
         {
             "name": info.name,
@@ -66,7 +68,7 @@ def record_of(
 def text_of(
     model: Model, file: KerasFile, record: dict[str, Any], errors: LayerErrors | None
 ) -> str:
-    """Return the record as people read it."""
+    """Return the record as readable text."""
     head = ["layer", "type", "output shape", "parameters"] + (
         [] if errors is None else ["largest difference", "float32 rounding"]
     )
@@ -101,10 +103,11 @@ def text_of(
         f"scaling of the images: {model.standardizer.kind}",
     ]
     if record["optimizer"]:
-        kept = record["optimizer"]
-        slots = ", ".join(kept["slots"]) or "none"
-        steps = "an unknown number of" if kept["iteration"] is None else kept["iteration"]
-        lines.append(f"optimiser: {kept['name']} after {steps} steps, slots: {slots}")
+        optimizer = record["optimizer"]
+        slots = ", ".join(optimizer["slots"]) or "none"
+        iteration = optimizer["iteration"]
+        steps = "an unknown number of" if iteration is None else iteration
+        lines.append(f"optimiser: {optimizer['name']} after {steps} steps, slots: {slots}")
     lines += [f"note: {note}" for note in record["notes"]]
     if errors is not None:
         lines += verdict(record["verified"])

@@ -20,25 +20,25 @@ from ..training.checkpoints import CheckedFiles
 from ..training.lightning_internals import attributes, order_callbacks, steps_between_saves
 from ..training.metrics_file import MetricsFile
 
-_PLACES = ("runs_dir", "ckpt_path")
+_PATHS = ("runs_dir", "ckpt_path")
 
 
 def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's settings without what says where the run lies: a run folder may be moved."""
-    return {key: value for key, value in config.items() if key not in _PLACES}
+    """Return the settings of a run without its paths: a run folder may be moved."""
+    return {key: value for key, value in config.items() if key not in _PATHS}
 
 
 class SaveConfig(SaveConfigCallback):
-    """Writes ``config.yaml`` into the run folder, as UTF-8 in every locale; nothing where there is no run folder."""
+    """Writes ``config.yaml`` into the run folder, if there is one, as UTF-8 in every locale."""
 
     def __init__(self, parser: LightningArgumentParser, config: Namespace, **options: Any) -> None:
-        kept = config.clone()
-        for key in _PLACES:
-            kept.pop(key, None)
-        super().__init__(parser, kept, **options)
+        recorded = config.clone()
+        for key in _PATHS:
+            recorded.pop(key, None)
+        super().__init__(parser, recorded, **options)
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Write the file where a run has a folder."""
+        """Write the file when a fit with a run folder begins."""
         folder = run_folder(trainer)
         if stage == "fit" and folder and trainer.is_global_zero:
             write_text(
@@ -47,9 +47,10 @@ class SaveConfig(SaveConfigCallback):
 
 
 def open_run(trainer: L.Trainer, origin: Origin | None, runs_dir: str, name: str) -> None:
-    """Give the trainer its run folder, a new one or the one that goes on, and the loggers that write into it.
+    """Give the trainer its run folder, a new one or that of a resumed run, and the loggers that
+    write there.
 
-    Only the first process claims a folder; Lightning tells the others which.
+    Only the first process claims a folder; Lightning sends its name to the others.
     """
     run = origin.run if origin else None
     lock = None
@@ -58,9 +59,8 @@ def open_run(trainer: L.Trainer, origin: Origin | None, runs_dir: str, name: str
     if run is None and trainer.is_global_zero:
         run, lock = claim_run(folder)
     run = run or folder / "version_0"
-    run = (
-        run if len(run.parts) > 2 else run.absolute()
-    )  # TensorBoard's logger takes its path in three parts
+    if len(run.parts) <= 2:  # TensorBoard's logger takes its path in three parts
+        run = run.absolute()
     board = TensorBoardLogger(
         run.parent.parent,
         run.parent.name,
@@ -74,35 +74,35 @@ def open_run(trainer: L.Trainer, origin: Origin | None, runs_dir: str, name: str
             callback.lock = lock
 
 
-def equip(trainer: L.Trainer, own: Sequence[Callback], user: Sequence[Callback]) -> None:
-    """Add this program's callbacks to the `user`'s, and its checkpoint files; Lightning's default callbacks go.
+def equip(trainer: L.Trainer, callbacks: Sequence[Callback], user: Sequence[Callback]) -> None:
+    """Replace Lightning's default callbacks and checkpoint files by `callbacks` and checked files.
 
-    A progress bar of the user's takes the place of ours: two bars would write over each other. The order is
-    Lightning's own: checkpoints last, so that they hold what the other callbacks did.
+    The `user`'s callbacks stay; a progress bar among them replaces ours, since two bars would
+    overwrite each other. The order is Lightning's: checkpoints come last and hold what the others
+    did.
     """
     if any(isinstance(callback, ProgressBar) for callback in user):
-        own = [callback for callback in own if not isinstance(callback, StepProgress)]
-    locks = [
-        callback for callback in own if isinstance(callback, RunRecord)
-    ]  # before anything is written
-    others = [callback for callback in own if callback not in locks]
-    kept = [
+        callbacks = [callback for callback in callbacks if not isinstance(callback, StepProgress)]
+    # a RunRecord locks the folder, so it comes before all that write into it
+    records = [callback for callback in callbacks if isinstance(callback, RunRecord)]
+    others = [callback for callback in callbacks if callback not in records]
+    present = [
         callback
         for callback in attributes(trainer).callbacks
         if callback in user or not _is_default(callback)
     ]
-    attributes(trainer).callbacks = order_callbacks([*locks, *kept, *others])
+    attributes(trainer).callbacks = order_callbacks([*records, *present, *others])
     trainer.strategy.checkpoint_io = CheckedFiles()
     _hand_in_drawing(attributes(trainer).callbacks)
 
 
 def _is_default(callback: Callback) -> bool:
-    """Whether Lightning adds such a callback of its own accord where ours does the work."""
+    """Whether Lightning adds a callback of this kind by default, whose work one of ours does."""
     return isinstance(callback, ProgressBar) or type(callback) is ModelCheckpoint
 
 
 def end_blocks_at_saves(callbacks: Iterable[Callback], steps: int) -> None:
-    """Make blocks of steps end where a ModelCheckpoint saves, else it would pass over most of its steps."""
+    """Let blocks of steps end where a ModelCheckpoint saves: it sees only the ends of blocks."""
     for callback in callbacks:
         if every := steps_between_saves(callback):
             marked: Any = callback  # the data module reads `step_marks` of any callback
@@ -117,7 +117,7 @@ def draw_curves(history: History, path: Path) -> None:
 
 
 def _hand_in_drawing(callbacks: list[Callback]) -> None:
-    """Give callbacks that show pictures what draws them."""
+    """Give callbacks that show pictures the functions that draw them."""
     from ..training.tensorboard import InsideView
 
     for callback in callbacks:

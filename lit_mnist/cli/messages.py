@@ -1,4 +1,6 @@
-"""jsonargparse's messages, turned into one that names the key, quotes the value and suggests the nearest."""
+"""Messages of jsonargparse, rewritten to name the key, quote the value and suggest the nearest
+match.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ _SHOWN = 12  # a list of every option would bury the message
 
 
 def explain(message: str, known: Iterable[str]) -> str:
-    """Return `message` on at most two lines; `known` are the dotted keys that are accepted."""
+    """Return `message` on at most two lines; `known` lists the accepted dotted keys."""
     message = re.sub(r"^(error: )+", "", message.strip())
     for pattern in _UNKNOWN:
         if match := pattern.search(message):
@@ -41,7 +43,7 @@ def explain(message: str, known: Iterable[str]) -> str:
 
 
 def _choice(message: str) -> str | None:
-    """Return the message for a value that should have been one of several words; None for any other."""
+    """Return the message for a value that should be one of several words; None for other messages."""
     match = _VALUE.search(message)
     kinds = _KINDS.search(message)
     accepted = kinds[1] or kinds[2] if kinds else ""

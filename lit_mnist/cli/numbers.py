@@ -1,4 +1,4 @@
-"""Numbers of maps, units and classes on a command line: ``--maps 3 17``, ``--maps 0-15``, ``--maps all``."""
+"""Numbers of maps, units and classes as options: ``--maps 3 17``, ``--maps 0-15``, ``--maps all``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _ITEM = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?\Z")
 def read_numbers(
     words: Sequence[str] | None, count: int, option: str, owner: str = ""
 ) -> list[int] | None:
-    """Return the numbers that `words` name, in their order; None where there are no words, or the word ``all``.
+    """Return the numbers that `words` name, in their order; None for no words and for ``all``.
 
-    They must be different and below `count`. `owner`, such as ``of layer 'Conv2D_1'``, is for the message of the
-    UserError. The older form with commas is read too, with a note on standard error.
+    The numbers must be different and below `count`; otherwise raises UserError, whose message
+    contains `owner`, such as ``of layer 'Conv2D_1'``. The older form with commas is accepted with a
+    note.
     """
     if words is None or list(words) == ["all"]:
         return None
@@ -29,12 +30,14 @@ def read_numbers(
     if not exist or len(set(numbers)) < len(numbers):
         place = f" {owner}" if owner else ""
         raise UserError(
-            f"--{option} {' '.join(words)}{place}: cannot work; accepted: all, or different numbers of "
+            f"--{option} {' '.join(words)}{place}: cannot work; accepted: all, or different "
+            "numbers of "
             f"0 to {count - 1}, such as 3 17 or 0-5"
         )
     if len(items) > len(words):
         print(
-            f"note: --{option} takes numbers with blanks between them: --{option} {' '.join(items)}",
+            f"note: --{option} takes numbers with spaces between them: --{option} "
+            f"{' '.join(items)}",
             file=sys.stderr,
         )
     return numbers

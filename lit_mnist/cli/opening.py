@@ -1,4 +1,4 @@
-"""How commands open a trained network: its data, the scaling of a Keras file's images, and one of its outputs."""
+"""Opening of a trained network by a command's options: data set, scaling, output."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ def opened(
     scaling: str | None = None,
     output: str | None = None,
 ) -> Model:
-    """Open a run folder, a checkpoint or a Keras file as a command's options say.
+    """Open a run folder, a checkpoint or a Keras file. Raises UserError.
 
-    `dataset` replaces the network's own; `scaling` says how a Keras file's images were scaled, and a note tells
-    which was assumed; `output` chooses the answer of a network of several outputs. Raises UserError.
+    `dataset` replaces the network's data set. `scaling` says how the images of a Keras file were
+    scaled; without it, a note says which scaling is assumed. `output` chooses the answer of a
+    network with several outputs.
     """
     from ..data.options import check_dataset
     from ..runs.model import open_model
@@ -29,7 +30,8 @@ def opened(
     model = open_model(ckpt_path, scaling, data_root)
     if model.scaling_assumed:
         note(
-            f"{ckpt_path} does not say how its images were scaled: {model.standardizer.kind!r} is assumed; "
+            f"{ckpt_path} does not say how its images were scaled: {model.standardizer.kind!r} is "
+            "assumed; "
             "another by --data.standardize (none: pixels 0 to 255)"
         )
     if dataset is not None:

@@ -1,4 +1,6 @@
-"""A command's parser, made from its function's signature; forms that people type become jsonargparse's."""
+"""Parsing of a command's options by the signature of its function, with shorter forms than
+jsonargparse's.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ _OTHER_NAMES = {
 
 
 def call(command: str, function: Callable[..., Any], argv: list[str]) -> Any:
-    """Call `function` with the options in `argv`; raise UserError with one clear message for those it does not take."""
+    """Call `function` with the options in `argv`; raise UserError for options that it does not
+    accept.
+    """
     description = (function.__doc__ or "").split("Args:")[0].strip()
     parser = ArgumentParser(
         prog=f"python -m lit_mnist {command}",
@@ -47,17 +51,19 @@ def call(command: str, function: Callable[..., Any], argv: list[str]) -> Any:
 
 
 def without_training_options(message: str) -> str:
-    """Return a message without the ways out that only the training commands have, such as ``--data.mirror``."""
+    """Return a message without advice that only the training commands accept, such as
+    ``--data.mirror``.
+    """
     return _TRAINING_OPTION.sub("", message).replace(":, ", ": ")
 
 
 def _renamed(function: Callable, argv: list[str]) -> list[str]:
-    """Return `argv` with other names of options replaced: the older ``--map``, and ``--data.root`` as fit has it."""
+    """Return `argv` with option names replaced: the older ``--map``, and the names that fit uses."""
     parameters = inspect.signature(function).parameters
     names = {f"--{old}": f"--{new}" for old, new in _OTHER_NAMES.items() if new in parameters}
     renamed = []
-    for word in argv:
-        option, equals, value = word.partition("=")
+    for argument in argv:
+        option, equals, value = argument.partition("=")
         if option == "--map" and option in names:
             print(f"note: {option} is now {names[option]}", file=sys.stderr)
         renamed.append(names.get(option, option) + equals + value)
@@ -68,19 +74,22 @@ def _spelled_out(function: Callable, argv: list[str]) -> list[str]:
     """Return ``convert a b --verify`` as ``convert --source=a --out=b --verify=true``."""
     parameters = inspect.signature(function).parameters.values()
     switches = {f"--{each.name}" for each in parameters if isinstance(each.default, bool)}
-    spelled = [
-        f"{this}=true" if this in switches and following not in ("true", "false") else this
-        for this, following in zip(argv, [*argv, None][1:], strict=True)
+    arguments = [
+        f"{argument}=true"
+        if argument in switches and following not in ("true", "false")
+        else argument
+        for argument, following in zip(argv, [*argv, None][1:], strict=True)
     ]
-    for number, each in enumerate(each for each in parameters if each.default is each.empty):
-        if number == len(spelled) or spelled[number].startswith("-"):
+    required = [each for each in parameters if each.default is each.empty]
+    for number, parameter in enumerate(required):
+        if number == len(arguments) or arguments[number].startswith("-"):
             break
-        spelled[number] = f"--{each.name}={spelled[number]}"
-    return spelled
+        arguments[number] = f"--{parameter.name}={arguments[number]}"
+    return arguments
 
 
 def _folded(function: Callable, argv: list[str]) -> list[str]:
-    """Return ``--images a b --images c`` as ``--images=["a", "b", "c"]``, the form that jsonargparse takes."""
+    """Return ``--images a b --images c`` as ``--images=["a", "b", "c"]``, the form of jsonargparse."""
     parameters = inspect.signature(function).parameters.values()
     kinds = {
         f"--{each.name}": str(each.annotation)
@@ -100,10 +109,9 @@ def _folded(function: Callable, argv: list[str]) -> list[str]:
         (folded if current is None or argument == "-h" else current).append(argument)
     for option, values in lists.items():
         if not values:
-            raise UserError(f"{option}: names nothing; accepted: one value or more")
-        whole = len(values) == 1 and values[0].startswith("[")
+            raise UserError(f"{option}: has no value; accepted: one value or more")
         quoted = json.dumps if "list[str]" in kinds[option] else str
-        folded.append(
-            f"{option}={values[0] if whole else '[' + ', '.join(map(quoted, values)) + ']'}"
-        )
+        is_list = len(values) == 1 and values[0].startswith("[")
+        text = values[0] if is_list else f"[{', '.join(map(quoted, values))}]"
+        folded.append(f"{option}={text}")
     return folded

@@ -1,4 +1,4 @@
-"""The program: finds the command, runs it, prints its outcome; imports nothing heavy itself."""
+"""The program: finds the command, runs it and prints its outcome; imports no heavy library itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BAD_INPUT = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit code: 0, 1 where a check failed, 2 for bad input (message on standard error)."""
+    """Run the program; return its exit code: 0, 1 for a failed check, 2 for bad input."""
     argv = [*map(expand_argument, sys.argv[1:] if argv is None else argv)]
     if not argv or argv[0] in ("-h", "--help"):
         print(_help())
@@ -40,13 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has gone
+    except BrokenPipeError:  # nobody reads the output any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
 def _print_any_character() -> None:
-    """Escape what standard output's encoding lacks: no result may be lost for a dash where it is ASCII."""
+    """Escape characters that the encoding of standard output lacks, so that no result is lost."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -59,10 +59,9 @@ def _run(command: str, argv: list[str]) -> int:
     as_json = "--json" in argv
     argv = with_configuration_paths([argument for argument in argv if argument != "--json"])
     try:
-        # whatever libraries print goes to standard error: standard output holds the result alone
-        with (
-            contextlib.nullcontext() if _asks_help(argv) else contextlib.redirect_stdout(sys.stderr)
-        ):
+        # what libraries print goes to standard error: standard output holds only the result
+        output = sys.stdout if _asks_help(argv) else sys.stderr
+        with contextlib.redirect_stdout(output):
             outcome = _training(command, argv) if command in TRAINING else _function(command, argv)
     except SystemExit as exit_:  # --help and --print_config
         return int(exit_.code or 0)
@@ -99,9 +98,9 @@ def _help() -> str:
     lines += [f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items()]
     lines += [
         "",
-        "--out names the folder that a command writes into, made where it is missing; default: out/COMMAND.",
-        "Commands that write one file (convert, report) also take that file's name.",
-        "Every command takes --json (one JSON object on standard output) and --help.",
+        "--out names the folder for a command's files, created if missing; default: out/COMMAND.",
+        "Commands that write one file (convert, live, report) also accept the file's name.",
+        "Every command accepts --json (one JSON object on standard output) and --help.",
         "First steps: python -m lit_mnist fit --config configs/cnn.yaml",
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Progress bars of the commands, on standard error where that is a terminal."""
+"""Progress of the commands on standard error: bars on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """Pass `items` through, with a bar."""
+def progress(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
+    """Yield `items`, with a bar on a terminal."""
     from rich.console import Console
     from rich.progress import track
 
     console = Console(stderr=True)
     return iter(
-        track(items, what, total, console=console, transient=True, disable=not sys.stderr.isatty())
+        track(items, title, total, console=console, transient=True, disable=not sys.stderr.isatty())
     )
 
 
 @contextmanager
 def step_bar() -> Iterator[Callable[[int, int], None] | None]:
-    """Give what takes (steps done, steps in all) and shows them; None where standard error is no terminal."""
+    """Give a function of (steps done, all steps) that shows them on a bar; None without a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -40,40 +40,40 @@ def step_bar() -> Iterator[Callable[[int, int], None] | None]:
 
 
 @contextmanager
-def timed_bar(command: str, what: str) -> Iterator[Callable[[int, int], None]]:
-    """Give what takes (done, in all) and shows both with the time left.
+def timed_bar(command: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function of (units done, all units) that shows both and the time left.
 
-    Where standard error is no terminal, each tenth of the work is one line, such as
+    Without a terminal, each tenth of the work is one line, such as
     ``style: 60 of 300 evaluations, 12 s left``.
     """
     from rich.console import Console
     from rich.progress import Progress
 
     if not sys.stderr.isatty():
-        yield _tenths(command, what)
+        yield _tenths(command, unit)
         return
     with Progress(console=Console(stderr=True), transient=True) as bar:
         tasks: list[TaskID] = []
 
         def show(done: int, total: int) -> None:
-            if not tasks:  # nothing is shown before there is work
+            if not tasks:  # show no bar before work begins
                 tasks.append(bar.add_task(command))
             bar.update(tasks[0], completed=done, total=total or None)
 
         yield show
 
 
-def _tenths(command: str, what: str) -> Callable[[int, int], None]:
+def _tenths(command: str, unit: str) -> Callable[[int, int], None]:
     start = time.monotonic()
-    said: set[int] = set()
+    shown: set[int] = set()
 
     def show(done: int, total: int) -> None:
         tenth = 10 * done // total if total else 0
-        if tenth and tenth not in said:
-            said.add(tenth)
-            left = (time.monotonic() - start) * (total - done) / done
+        if tenth and tenth not in shown:
+            shown.add(tenth)
+            seconds = (time.monotonic() - start) * (total - done) / done
             print(
-                f"{command}: {done:,} of {total:,} {what}, {left:.0f} s left",
+                f"{command}: {done:,} of {total:,} {unit}, {seconds:.0f} s left",
                 file=sys.stderr,
                 flush=True,
             )
@@ -83,9 +83,9 @@ def _tenths(command: str, what: str) -> Callable[[int, int], None]:
 
 @contextmanager
 def work_bar(command: str) -> Iterator[Callable[[str, float, float], None]]:
-    """Give what takes (what is at work, work done, all work) and shows them with the time left.
+    """Give a function of (task, work done, all work) that shows them and the time left.
 
-    Where standard error is no terminal, each new piece of work is one line.
+    Without a terminal, each new task is one line.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -95,22 +95,22 @@ def work_bar(command: str) -> Iterator[Callable[[str, float, float], None]]:
         return
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(command, total=None)
-        yield lambda what, done, total: bar.update(
-            task, description=f"{command}: {what}", completed=done, total=total
+        yield lambda name, done, total: bar.update(
+            task, description=f"{command}: {name}", completed=done, total=total
         )
 
 
 def _lines(command: str) -> Callable[[str, float, float], None]:
-    said: set[str] = set()
+    shown: set[str] = set()
 
-    def show(what: str, done: float, total: float) -> None:
-        if what not in said:
-            said.add(what)
-            print(f"{command}: {what}", file=sys.stderr, flush=True)
+    def show(task: str, done: float, total: float) -> None:
+        if task not in shown:
+            shown.add(task)
+            print(f"{command}: {task}", file=sys.stderr, flush=True)
 
     return show
 
 
 def note(text: str) -> None:
-    """Say something on standard error."""
+    """Print a note on standard error."""
     print(f"note: {text}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Lightning without its advertisements, and without warnings that are about its own affairs."""
+"""Lightning without its advertisements, and without warnings that do not concern the user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 
 
 def quieten() -> None:
-    """Leave out Lightning's advertisements and the warnings that are about its own affairs."""
+    """Hide Lightning's advertisements, and its warnings that do not concern the user."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # `trainer.profiler` prints its report at this level
     logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)
@@ -19,7 +19,7 @@ def quieten() -> None:
         r"`val_dataloader` does not exist|.*does not have many workers",
         r".*no `val_dataloader`|Total length of `list` across ranks is zero",
         r"Checkpoint directory .* exists and is not empty",
-        r"Using ModelCheckpoint with manual optimization",  # it holds the state after it, rightly
-        r"It is recommended to use .*sync_dist=True",  # the metrics logged are all processes' already
+        r"Using ModelCheckpoint with manual optimization",  # it rightly holds the state after the step
+        r"It is recommended to use .*sync_dist=True",  # logged metrics are already those of all processes
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -1,4 +1,4 @@
-"""The files of a command that looks inside: pictures, arrays, and one JSON that names them all."""
+"""Files of a command that looks inside: pictures, arrays, and one JSON file that lists them all."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 def _check_writable(folder: Path, out: str) -> None:
     """Raise UserError where files cannot be written into `folder`; leave nothing behind."""
     if folder.exists() and not folder.is_dir():
-        raise UserError(
-            f"--out {out}: is a file; accepted: a folder, which is made where it is missing"
-        )
+        raise UserError(f"--out {out}: is a file; accepted: a folder, which is created if missing")
     created = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -31,7 +29,8 @@ def _check_writable(folder: Path, out: str) -> None:
             pass
     except OSError as error:
         raise UserError(
-            f"--out {out}: cannot be written ({error.strerror or error}); accepted: a folder that can be"
+            f"--out {out}: cannot be written ({error.strerror or error}); accepted: a writable "
+            "folder"
         ) from error
     finally:
         with contextlib.suppress(OSError):
@@ -40,24 +39,24 @@ def _check_writable(folder: Path, out: str) -> None:
 
 
 class Results:
-    """Writes into folder `out`; every picture as PNG, and as SVG too where `svg`."""
+    """Writes files into the folder `out`: pictures as PNG and, with `svg`, also as SVG."""
 
     def __init__(self, command: str, out: str, svg: bool = False) -> None:
         self.command = command
         self.folder = Path(out)
         self.files = []
         self.formats = ("png", "svg") if svg else ("png",)
-        _check_writable(self.folder, out)  # said before anything is computed
+        _check_writable(self.folder, out)  # an error comes before any computation
 
     def picture(self, figure: Figure, *parts: object) -> None:
-        """Write a figure under a name made of `parts`."""
+        """Write a figure under a name that consists of `parts`."""
         from ..figures.canvas import save
 
         for suffix in self.formats:
             self.files.append(save(figure, self.folder / f"{file_name(*parts)}.{suffix}"))
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file of `content` under `name`."""
+        """Write `content` into the file `name`."""
         self.files.append(write_bytes(self.folder / name, content))
 
     def arrays(self, **arrays: np.ndarray) -> None:
@@ -67,16 +66,20 @@ class Results:
         self.write(f"{self.command}.npz", buffer.getvalue())
 
     def finish(self, data: dict[str, Any], text: str) -> Outcome:
-        """Write ``<command>.json`` with `data` and all files, and return both as the command's outcome."""
+        """Write ``<command>.json`` with `data` and the names of all files; return the command's
+        outcome.
+        """
         path = self.folder / f"{self.command}.json"
         data = {"command": self.command, **data, "files": [*map(str, self.files), str(path)]}
         write_json(path, data)
-        return Outcome(
-            data, f"{text}\n{len(data['files'])} files in {self.folder}, named in {path}"
-        )
+        summary = f"{len(data['files'])} files in {self.folder}, listed in {path}"
+        return Outcome(data, f"{text}\n{summary}")
 
 
 def html_target(command: str, out: str | None, run: Path | None) -> Path:
-    """Return a page's file: `out` where it ends in .html, else ``COMMAND.html`` in it, in the run or in out/COMMAND."""
+    """Return the file of a page: `out` itself if it ends in .html, else COMMAND.html in a folder.
+
+    The folder is `out`, else `run`, else out/COMMAND.
+    """
     target = Path(out) if out else run or Path("out") / command
     return target if target.suffix.lower() == ".html" else target / f"{command}.html"

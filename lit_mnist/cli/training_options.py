@@ -1,4 +1,4 @@
-"""The options of fit, validate, test and predict beside those of model, data and trainer."""
+"""Options of fit, validate, test and predict that are not those of model, data or trainer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def add_options(parser: LightningArgumentParser, command: str) -> None:
-    """Add the options that the program itself follows, for one of the training commands."""
+    """Add these options to the parser of one of the training commands."""
     parser.add_argument(
         "--recipe",
         type=Literal["keras", "torch"],
@@ -80,5 +80,5 @@ def add_options(parser: LightningArgumentParser, command: str) -> None:
 
 
 def _as_seed(value: bool | int) -> int:
-    """Return the seed; true and false, which Lightning accepts, stand for 0."""
+    """Return the seed; Lightning also accepts true and false, which stand for 0."""
     return 0 if isinstance(value, bool) else int(value)

@@ -100,7 +100,7 @@ def test_options_of_pictures_need_pictures(
     run_cli: Run, trained_run: Path, option: list[str]
 ) -> None:
     code, _, err = run_cli("predict", "--ckpt_path", trained_run, *option)
-    assert code == 2 and f"{option[0]}: works on --images" in err
+    assert code == 2 and f"{option[0]} needs --images" in err
 
 
 def test_what_is_no_digit_is_said_so(
