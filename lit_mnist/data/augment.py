@@ -1,4 +1,4 @@
-"""Random affine distortion of pictures, batched, with all of an epoch's random numbers drawn at once.
+"""Random affine and elastic distortion of pictures, batched, with all of an epoch's random numbers drawn at once.
 
 Drawn by NumPy from (seed, epoch), so that every device and any number of processes see the same images.
 """
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import nearest
+from .elastic import control_points, displacement
 from .idx import DataError
 
 FILL_MODES = ("background", "constant", "nearest", "reflect", "wrap")
@@ -22,6 +23,7 @@ _LIMITS = {
     "scale": 0.99,
     "shear": 0.99,
     "shift": 14.0,
+    "elastic": 14.0,
     "width_shift": math.inf,
     "height_shift": math.inf,
     "shear_angle": 89.0,
@@ -34,7 +36,9 @@ _LIMITS = {
 class Augmentation:
     """Half widths of uniform distributions, and what fills the places that move in.
 
-    rotation in degrees, scale and shear as fractions, shift in pixels. In the terms of Keras'
+    rotation in degrees, scale and shear as fractions, shift in pixels. elastic is no half width but the standard
+    deviation, in pixels, of smooth displacements (`elastic`); their control points are elastic_spacing pixels
+    apart, 1 or more. In the terms of Keras'
     ImageDataGenerator: width_shift and height_shift as a fraction of the side below 1, in pixels from 1;
     shear_angle in degrees (Keras' shear_range); zoom as a fraction, each axis on its own; horizontal_flip
     and vertical_flip with probability one half; fill_mode nearest, reflect, wrap, or constant with
@@ -45,6 +49,8 @@ class Augmentation:
     scale: float = 0.0
     shear: float = 0.0
     shift: float = 0.0
+    elastic: float = 0.0
+    elastic_spacing: float = 7.0
     width_shift: float = 0.0
     height_shift: float = 0.0
     shear_angle: float = 0.0
@@ -64,6 +70,11 @@ class Augmentation:
                     f"data.augment.{key} = {value!r} cannot work; accepted: 0 "
                     + (f"to {limit:g}" if limit < math.inf else "or more")
                 )
+        spacing = self.elastic_spacing
+        if not (isinstance(spacing, int | float) and 1 <= spacing < math.inf):
+            raise DataError(
+                f"data.augment.elastic_spacing = {spacing!r} cannot work; accepted: 1 or more pixels"
+            )
         if self.fill_mode not in FILL_MODES:
             raise DataError(
                 f"data.augment.fill_mode: unknown {self.fill_mode!r}; "
@@ -71,7 +82,8 @@ class Augmentation:
             )
 
     def __bool__(self) -> bool:
-        return any((self.rotation, self.scale, self.shear, self.shift)) or self._in_keras_terms
+        ours = (self.rotation, self.scale, self.shear, self.shift, self.elastic)
+        return any(ours) or self._in_keras_terms
 
     @property
     def _in_keras_terms(self) -> bool:
@@ -112,6 +124,13 @@ class Augmentation:
         if self._in_keras_terms:
             matrix = _product(matrix, self._keras_matrices(seed, epoch, n, height, width))
         return torch.from_numpy(matrix.astype(np.float32))
+
+    def draw_elastic(self, seed: int, epoch: int, n: int, height: int, width: int) -> Tensor | None:
+        """Return each image's control points (n, 2, rows, columns) in pixels, x before y; None without `elastic`."""
+        if not self.elastic:
+            return None
+        points = control_points(seed, epoch, n, (height, width), self.elastic_spacing)
+        return points * self.elastic
 
     def _keras_matrices(self, seed: int, epoch: int, n: int, height: int, width: int) -> np.ndarray:
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, epoch, 8])))
@@ -177,16 +196,23 @@ def _product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def distort(
-    images: Tensor, matrices: Tensor, background: Tensor, fill_mode: str = "background"
+    images: Tensor,
+    matrices: Tensor,
+    background: Tensor,
+    fill_mode: str = "background",
+    points: Tensor | None = None,
 ) -> Tensor:
     """Return images (n, C, H, W) moved by `matrices` (n, 2, 3), bilinear; `fill_mode` says what moves in.
 
+    `points` are the control points of `Augmentation.draw_elastic`: each place in the input is displaced by them.
     `background` (1, C, H, W) is the standardised empty image, or that of the constant. In the mode
     ``background`` it is taken off before and put back after, so that with per-pixel standardisation the
     distortion acts on ink, not on the scaler's pattern. The others are Keras' modes, by SciPy's rules: ``constant``
     begins right beyond the outermost pixels, ``wrap`` lets first and last pixel coincide.
     """
     grid = F.affine_grid(matrices.to(images.dtype), list(images.shape), align_corners=False)
+    if points is not None:
+        grid = grid + displacement(points.to(images.dtype), (images.shape[2], images.shape[3]))
     if fill_mode == "background":
         return F.grid_sample(images - background, grid, align_corners=False) + background
     if fill_mode == "reflect":

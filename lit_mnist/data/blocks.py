@@ -75,18 +75,20 @@ class Block:
 
 @dataclass(frozen=True)
 class Distortion:
-    """How each image of a block is moved: `matrices` (n, 2, 3) over `background`; see `distort`."""
+    """How each image of a block is moved: `matrices` (n, 2, 3), elastic `points` over `background`; see `distort`."""
 
     matrices: Tensor
+    points: Tensor | None
     background: Tensor
     fill_mode: str
 
     def __call__(self, images: Tensor) -> Tensor:
-        return distort(images, self.matrices, self.background, self.fill_mode)
+        return distort(images, self.matrices, self.background, self.fill_mode, self.points)
 
     def of(self, places: Tensor | slice) -> Distortion:
         """Return the distortion of the images at `places`."""
-        return Distortion(self.matrices[places], self.background, self.fill_mode)
+        points = None if self.points is None else self.points[places]
+        return Distortion(self.matrices[places], points, self.background, self.fill_mode)
 
 
 class ShuffledBlock(Block):
@@ -201,12 +203,16 @@ class TrainingBlocks:
         data = self.data
         if not augment:
             return None
-        matrices = augment.draw(self.module.seed, self.epoch, n, *data.size)
+        drawn = (self.module.seed, self.epoch, n, *data.size)
+        points = augment.draw_elastic(*drawn)
         background = self.module.empty_image(
             augment.fill_value if augment.fill_mode == "constant" else 0
         )
         return Distortion(
-            matrices.to(data.device), background.to(data.device, data.dtype), augment.fill_mode
+            augment.draw(*drawn).to(data.device),
+            None if points is None else points.to(data.device),
+            background.to(data.device, data.dtype),
+            augment.fill_mode,
         )
 
     def _take(

@@ -54,9 +54,10 @@ class MNISTDataModule(L.LightningDataModule):
         on_damaged: files of a folder that cannot be read: skip (named in a warning) or error.
         memory_fraction: fraction of the memory beyond which a folder's pictures are kept in a memory-mapped file.
         emnist_split: byclass, bymerge, balanced, letters, digits or mnist.
-        augment: random distortion of the training images: rotation (degrees), scale, shear, shift (pixels), and, in
-            Keras' terms, width_shift, height_shift, shear_angle (degrees), zoom, horizontal_flip, vertical_flip,
-            fill_mode (background, constant with fill_value, nearest, reflect, wrap).
+        augment: random distortion of the training images: rotation (degrees), scale, shear, shift (pixels),
+            elastic (pixels) with elastic_spacing, and, in Keras' terms, width_shift, height_shift, shear_angle
+            (degrees), zoom, horizontal_flip, vertical_flip, fill_mode (background, constant with fill_value,
+            nearest, reflect, wrap).
         seed: seed of the order of batches and of the augmentation.
     """
 

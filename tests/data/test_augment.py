@@ -127,6 +127,8 @@ def test_todays_distortions_are_the_same_numbers() -> None:
         ({"zoom": 1.0}, "zoom = 1.0.*0 to 0.99"),
         ({"width_shift": -0.1}, "width_shift = -0.1.*0 or more"),
         ({"fill_value": 300}, "fill_value = 300.*0 to 255"),
+        ({"elastic": -1.0}, "elastic = -1.0.*0 to 14"),
+        ({"elastic": 1.0, "elastic_spacing": 0.5}, "elastic_spacing = 0.5.*1 or more"),
     ],
 )
 def test_augmentations_that_cannot_work(values: dict, words: str) -> None:
