@@ -51,6 +51,15 @@ def need_positive(name: str, value: object, error: type[UserError] = UserError) 
         raise error(f"{name} = {value!r} cannot work; accepted: a finite number above 0")
 
 
+def first_line(error: Exception, line: int = 0) -> str:
+    """Return the first line of an error's message that is not blank, else the error's name.
+
+    `line` counts such lines from 0; the last one is returned if there are fewer.
+    """
+    lines = [text.strip() for text in str(error).splitlines() if text.strip()]
+    return (lines or [type(error).__name__])[min(line, max(len(lines) - 1, 0))][:200]
+
+
 def nearest(name: str, accepted: Iterable[str]) -> str:
     """Say which of `accepted` is closest to `name`, and list them all.
 

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from lit_mnist.network import Network
 from lit_mnist.runs.checkpoint import BEST, write_checkpoint
-from lit_mnist.runs.model import Model, checkpoint_record
+from lit_mnist.runs.model import Model
+from lit_mnist.runs.record import checkpoint_record
 from lit_mnist.spec import NetworkSpec
 
 PAGE = (Path(__file__).parents[1] / "docs" / "use_elsewhere.md").read_text(encoding="utf-8")

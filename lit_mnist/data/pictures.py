@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import first_line
 from ..spec import Shape
 from .idx import DataError
 
@@ -84,7 +85,7 @@ def open_picture(path: Path, mode: str, smallest: tuple[int, int] | None = None)
     except UnidentifiedImageError as error:
         raise DataError(f"image {str(path)!r}: not a readable image ({_kind(path)})") from error
     except Exception as error:  # Pillow's decoders raise whatever the damage leads to
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+        reason = first_line(error)
         raise DataError(f"image {str(path)!r}: not a readable image ({reason})") from error
 
 

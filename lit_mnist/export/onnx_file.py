@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from .check import check
 from .program import Program, exported
 
@@ -76,8 +76,7 @@ def _converted(program: Program) -> Any:
             )
     except Exception as error:  # torch's exporter has no error class of its own
         raise UserError(
-            f"ONNX cannot hold this network ({str(error).splitlines()[0][:200]}); accepted: "
-            "--code, .pt2"
+            f"ONNX cannot hold this network ({first_line(error)}); accepted: --code, .pt2"
         ) from error
     assert result is not None
     model = result.model_proto

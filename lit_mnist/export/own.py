@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..keras_files import OptimizerState, write_keras
-from ..runs.model import Model, keras_note, save_model
+from ..runs.keras_models import keras_metadata
+from ..runs.model import Model, save_model
 from .source import Source
 
 
@@ -19,9 +20,9 @@ def write_own(source: Source, target: Path) -> tuple[list[str], OptimizerState |
     """
     file = source.file
     if target.suffix.lower() != ".ckpt":
-        note = keras_note(source.model)
+        metadata = keras_metadata(source.model)
         write_keras(
-            target, file.spec, file.weights, file.optimizer, file.renamed, note, file.frozen
+            target, file.spec, file.weights, file.optimizer, file.renamed, metadata, file.frozen
         )
         return [*file.notes, *_scaling_note(source)], file.optimizer
     notes = list(file.notes)

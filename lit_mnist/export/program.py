@@ -16,7 +16,7 @@ from torch.export import Dim, ExportedProgram
 
 from ..data import Standardizer
 from ..data.standardize import channels_first
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..network import as_images
 from ..runs.model import Model
 from .check import check, random_pixels
@@ -104,8 +104,7 @@ def exported(program: Program) -> ExportedProgram:
             )
     except Exception as error:  # torch.export raises errors of many types
         raise UserError(
-            f"torch.export cannot hold this network ({str(error).splitlines()[0][:200]}); "
-            "accepted: --code"
+            f"torch.export cannot hold this network ({first_line(error)}); accepted: --code"
         ) from error
 
 

@@ -11,12 +11,11 @@ from ..keras_files.content import is_keras
 from ..keras_files.network_file import keras_config
 from ..network import Network
 from ..runs.configured import spec_of_config
+from ..runs.keras_models import keras_metadata, keras_model
 from ..runs.model import (
     KERAS_SUFFIXES,
     Model,
     ModelError,
-    keras_model,
-    keras_note,
     load_checkpoint,
     open_model,
     run_checkpoint,
@@ -94,7 +93,7 @@ def from_keras(
         spec = spec_of_config(Path(config))
         weights = read_weights(path, spec)
         file = KerasFile(path, spec, weights, None, False, notes=(_network_of(config),))
-    model = keras_model(file.spec, file.weights, path, standardize, root, file.note)
+    model = keras_model(file.spec, file.weights, path, standardize, root, file.metadata)
     return replace(model, step=file.optimizer.iteration if file.optimizer else None), file
 
 
@@ -134,5 +133,5 @@ def _from_checkpoint(path: Path) -> tuple[Model, KerasFile]:
         False,
         notes=tuple(notes),
         optimizer=optimizer,
-        note=keras_note(model),
+        metadata=keras_metadata(model),
     )

@@ -16,7 +16,7 @@ from .content import is_keras, what_it_is
 from .errors import KerasFileError
 from .hdf5 import LARGEST_RATIO, SIGNATURE, open_hdf5, text
 
-OWN = "lit_mnist"  # our own note in a file: how its images were scaled; Keras passes over it
+OWN = "lit_mnist"  # key of our own metadata: how images were scaled; Keras ignores it
 CONFIG = "config.json"
 METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
@@ -29,7 +29,7 @@ _SMALL = 2**20  # a megabyte of zeros packs well and harms nobody
 class Container:
     """An opened file: its weights, its network's configuration (None: weights only), the release that wrote it.
 
-    `note` is what `write_keras` left for this program.
+    `metadata` is what `write_keras` stored for this program.
     """
 
     weights: h5py.File
@@ -37,7 +37,7 @@ class Container:
     training: dict[str, Any] | None
     keras_version: str | None
     zipped: bool
-    note: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
 
 
 @contextmanager
@@ -110,25 +110,24 @@ def _zipped(archive: zipfile.ZipFile, weights: h5py.File) -> Container:
         if METADATA in archive.namelist()
         else {}
     )
-    note = metadata.get(OWN)
+    own = metadata.get(OWN)
     return Container(
         weights,
         config,
         config.get("compile_config"),
         _version(metadata.get("keras_version")),
         True,
-        note if isinstance(note, dict) else None,
+        own if isinstance(own, dict) else None,
     )
 
 
 def _legacy(weights: h5py.File) -> Container:
-    config, training, note = (
+    config, training, own = (
         None if (content := text(weights, name)) is None else parse(content, name)
         for name in ("model_config", "training_config", OWN)
     )
-    return Container(
-        weights, config, training, _version(text(weights, "keras_version")), False, note
-    )
+    version = _version(text(weights, "keras_version"))
+    return Container(weights, config, training, version, False, own)
 
 
 def _version(value: object) -> str | None:

@@ -38,7 +38,7 @@ class KerasFile:
     last, and so are the weights; `orders` says of flattened images where each value stands in the file. `moved`
     are the layers that stand elsewhere here, to the same effect. `optimizer` is None where the file has
     no slots that could be read; `training` is the file's own record of loss, metrics and optimiser;
-    `note` is what `write_keras` was given for its reader.
+    `metadata` is what `write_keras` was given for its reader.
     """
 
     path: Path
@@ -50,7 +50,7 @@ class KerasFile:
     notes: tuple[str, ...] = ()
     optimizer: OptimizerState | None = None
     training: Mapping[str, Any] | None = None
-    note: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Any] | None = None
     frozen: tuple[str, ...] = ()
     channels_first: bool = False
     orders: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -106,7 +106,7 @@ def _read(
         (*network.notes, *why),
         state,
         container.training,
-        container.note,
+        container.metadata,
         network.frozen,
         turns.first,
         turns.outputs,

@@ -36,14 +36,14 @@ def write_keras(
     weights: Weights,
     optimizer: OptimizerState | None = None,
     names: Mapping[str, str] | None = None,
-    note: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
     frozen: Collection[str] = (),
 ) -> Path:
     """Write a model that Keras 3 loads: `.keras`, or legacy HDF5 for `.h5` and `.hdf5`; return its path.
 
     `weights` are in this project's names; `names` gives layers other names in the file. With an
     `optimizer`, Keras compiles the model and goes on where it stopped; layers that are `frozen`
-    (``trainable=False``), here or in `spec`, have no slots. `note` holds plain values for `read_keras`,
+    (``trainable=False``), here or in `spec`, have no slots. `metadata` holds plain values for `read_keras`,
     which Keras passes over. The file appears whole or not at all. Raises KerasFileError for another ending,
     SpecError for weights that do not fit.
     """
@@ -64,7 +64,7 @@ def write_keras(
         weights,
         optimizer,
         names,
-        {} if note is None else {OWN: dict(note)},
+        {} if metadata is None else {OWN: dict(metadata)},
         frozenset(frozen),
     )
     return write_bytes(
@@ -74,7 +74,7 @@ def write_keras(
 
 @dataclass(frozen=True)
 class _Content:
-    """All that goes into a file; `own` is this program's note, under its key."""
+    """All that goes into a file; `own` is this program's metadata, under its key."""
 
     spec: NetworkSpec
     weights: Weights

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..files import WriteError, write_bytes
 
 LAST = "last.ckpt"
@@ -78,12 +78,12 @@ def read_tensors(path: str | Path) -> Mapping[Any, Any]:
         raise CheckpointError(f"{path}: {_refused(Path(path), error)}") from error
     except OSError as error:
         raise CheckpointError(
-            f"{path}: cannot be read ({error.strerror or _first_line(error)})"
+            f"{path}: cannot be read ({error.strerror or first_line(error)})"
         ) from error
     except Exception as error:  # torch's reader raises whatever the damage leads to
         known = _what_it_is(Path(path))
         raise CheckpointError(
-            f"{path}: {known or f'not a readable checkpoint ({_first_line(error)})'}"
+            f"{path}: {known or f'not a readable checkpoint ({first_line(error)})'}"
         ) from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: not a checkpoint of this program (no 'state_dict')")
@@ -103,7 +103,7 @@ def _refused(path: Path, error: Exception) -> str:
     if known and not known.startswith("a pickle"):
         return known
     return (
-        f"refused, it carries code or objects beyond plain weights ({_first_line(error)}), as a whole module does; "
+        f"refused, it carries code or objects beyond plain weights ({first_line(error)}), as a whole module does; "
         "accepted: torch.save(model.state_dict(), FILE), and convert FILE OUT --config NETWORK"
     )
 
@@ -159,10 +159,3 @@ def _link(path: Path, link: Path) -> Path | None:
     except OSError:  # a file system without links
         return write_bytes(link, path.read_bytes())
     return link
-
-
-def _first_line(error: Exception) -> str:
-    lines = [text.strip() for text in str(error).splitlines() if text.strip()] or [
-        type(error).__name__
-    ]
-    return lines[0][:200]

@@ -13,19 +13,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import DataError, DataOptions, Standardizer, load_dataset, prepare
+from ..data import DataError, Standardizer, load_dataset
 from ..data.datasets import class_names as names_of
 from ..data.datasets import imagenet_names
 from ..data.images import Images, read_images
-from ..data.standardize import FIXED, STANDARDIZATIONS
-from ..errors import UserError, nearest
+from ..data.standardize import STANDARDIZATIONS
+from ..errors import UserError, first_line
 from ..files import expand
 from ..network import Network, as_images
 from ..outcome import Records
 from ..spec import NetworkSpec
-from ..spec.weights import Weights
 from .checkpoint import BEST, LAST, PREVIOUS, CheckpointError, read_checkpoint, write_checkpoint
 from .folder import SUMMARY, find_run, names_in, run_of
+from .record import RECORD, WEIGHTS_PREFIX, checkpoint_record, lacks_scaling
+from .scaling import fit_scaling
 
 if TYPE_CHECKING:
     from ..attribution.records import Explanation
@@ -33,9 +34,7 @@ if TYPE_CHECKING:
     from ..inside.top_images import TopImages
     from ..maximize.maximization import MaximizationResult
 
-RECORD = "lit_mnist"  # the key of our own part of a checkpoint
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
-_PREFIX = "network."
 _IMAGENET_CLASSES = 1000
 
 
@@ -63,7 +62,9 @@ class Model:
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes: those that the file carries, the data set's, ImageNet's for 1000, or numbers."""
-        if not self.stored_names and _is_imagenet(self.spec) and self.dataset == "folder":
+        colour = self.spec.input_shape[2] == 3
+        imagenet = colour and self.spec.classes == _IMAGENET_CLASSES
+        if imagenet and not self.stored_names and self.dataset == "folder":
             return imagenet_names()
         return names_of(self.dataset, self.spec.classes, self.stored_names)
 
@@ -171,27 +172,6 @@ class Model:
         )
 
 
-def checkpoint_record(
-    spec: NetworkSpec,
-    standardizer: Standardizer | None,
-    dataset: str | None,
-    seed: int | None,
-    class_names: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Return what a checkpoint must say beside the weights, as plain values (safe to load).
-
-    Scaling and data set are None where another data module trained the network.
-    """
-    return {
-        "format": 1,
-        "spec": spec.to_dict(),
-        "dataset": dataset,
-        "seed": seed,
-        "class_names": list(class_names),
-        "standardizer": None if standardizer is None else standardizer.to_dict(),
-    }
-
-
 def save_model(
     model: Model, path: Path, optimizer_states: Sequence[Mapping[str, Any]] = ()
 ) -> None:
@@ -199,7 +179,7 @@ def save_model(
 
     `optimizer_states` are state dicts of torch optimisers, kept as Lightning keeps them.
     """
-    state = {_PREFIX + key: tensor for key, tensor in model.network.state_dict().items()}
+    state = {WEIGHTS_PREFIX + key: tensor for key, tensor in model.network.state_dict().items()}
     record = checkpoint_record(
         model.spec, model.standardizer, model.dataset, model.seed, model.class_names
     )
@@ -234,10 +214,12 @@ def open_model(
         )
     if path.is_dir():
         path = run_checkpoint(path)
-    if path.suffix.lower() in KERAS_SUFFIXES or _is_keras(path):
-        return _open_keras(path, standardize, root)
+    if _is_keras(path):
+        from .keras_models import open_keras  # h5py is needed for Keras files only
+
+        return open_keras(path, standardize, root)
     content = load_checkpoint(path)
-    if standardize is not None and not _is_unscaled(content):
+    if standardize is not None and not lacks_scaling(content):
         raise ModelError(
             f"standardize = {standardize!r}: {path} is a checkpoint and carries its own; "
             "the option is for Keras files, and for checkpoints trained from other data loaders"
@@ -277,197 +259,85 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise ModelError(str(error)) from error
 
 
-def _is_unscaled(content: Mapping[str, Any]) -> bool:
-    """Whether a checkpoint was trained from a data module that does not say how images are scaled."""
-    record = content.get(RECORD)
-    return isinstance(record, Mapping) and record.get("standardizer", "") is None
-
-
 def model_from_checkpoint(
     content: Mapping[str, Any],
     path: Path,
     standardize: str | None = None,
     root: str | Path | None = None,
 ) -> Model:
-    """Build the model that a loaded checkpoint describes; raise ModelError where the two do not fit.
+    """Build the model that a loaded checkpoint describes.
 
-    `standardize` and `root`, as in `open_model`, are for checkpoints that do not say how their images were scaled.
+    `standardize` and `root`, as in `open_model`, are for checkpoints that do not state the scaling
+    of their images. Raises ModelError if description and weights do not fit together.
     """
     record = content.get(RECORD) or {}
-    if _is_unscaled(content) and standardize is None:
+    if lacks_scaling(content) and standardize is None:
         raise ModelError(
-            f"{path}: was trained from another data loader and does not say how its images were scaled; "
-            f"accepted: open_model(path, standardize=...) with one of {', '.join(STANDARDIZATIONS)}"
+            f"{path}: was trained from another data loader and does not say how its images were "
+            "scaled; accepted: open_model(path, standardize=...) with one of "
+            f"{', '.join(STANDARDIZATIONS)}"
         )
     try:
         spec = NetworkSpec.from_dict(record["spec"])
         standardizer = (
             Standardizer.from_dict(record["standardizer"])
             if standardize is None
-            else _fitted(standardize, root, spec)
+            else fit_scaling(standardize, root, spec)
         )
         dataset = str(record["dataset"] or "mnist")
-        seed = record.get("seed")
         names = tuple(map(str, record.get("class_names", ())))
     except (TypeError, KeyError, ValueError) as error:
         raise ModelError(
-            f"{path}: does not say which network and scaling it belongs to ({_first_line(error)})"
+            f"{path}: does not say which network and scaling it belongs to ({first_line(error)})"
         ) from error
-    state = {
-        key.removeprefix(_PREFIX): value
-        for key, value in content["state_dict"].items()
-        if key.startswith(_PREFIX)
-    }
+    return Model(
+        _network(spec, content["state_dict"], path).eval(),
+        standardizer,
+        dataset,
+        path,
+        record.get("seed"),
+        content.get("epoch"),
+        content.get("global_step"),
+        names,
+        data_root=data_root(root, record),
+    )
+
+
+def _network(spec: NetworkSpec, state: Mapping[str, Tensor], path: Path) -> Network:
+    """Return the network with the weights of a checkpoint's state dict, all of them finite."""
     network = Network(spec)
     try:
-        network.load_state_dict(state)
+        network.load_state_dict(
+            {
+                key.removeprefix(WEIGHTS_PREFIX): value
+                for key, value in state.items()
+                if key.startswith(WEIGHTS_PREFIX)
+            }
+        )
     except (RuntimeError, AttributeError) as error:
         raise ModelError(
-            f"{path}: its weights do not fit its network ({_first_line(error, 1)})"
+            f"{path}: its weights do not fit its network ({first_line(error, 1)})"
         ) from error
     bad = [key for key, value in network.state_dict().items() if not torch.isfinite(value).all()]
     if bad:
         raise ModelError(f"{path}: weight {bad[0]!r} holds NaN or infinite values")
-    return Model(
-        network.eval(),
-        standardizer,
-        dataset,
-        path,
-        seed,
-        content.get("epoch"),
-        content.get("global_step"),
-        names,
-        data_root=_data_root(root, record),
-    )
+    return network
 
 
-def _data_root(given: str | Path | None, record: Mapping[str, Any]) -> Path | None:
-    """Return the given root, else the recorded one where it exists, else None: the default place."""
-    if given:
-        return expand(given)
+def data_root(root: str | Path | None, record: Mapping[str, Any]) -> Path | None:
+    """Return `root`, else the recorded root if it exists, else None: the default place."""
+    if root:
+        return expand(root)
     recorded = ((record.get("config") or {}).get("data") or {}).get("root")
     return expand(recorded) if recorded and expand(recorded).exists() else None
 
 
 def _is_keras(path: Path) -> bool:
-    """Whether a file without Keras' endings is one all the same; checkpoints are told without h5py."""
-    if path.suffix.lower() == ".ckpt":
+    """Return whether a file is a Keras file by its ending or, except for ``.ckpt``, by its content."""
+    if path.suffix.lower() in KERAS_SUFFIXES:
+        return True
+    if path.suffix.lower() == ".ckpt":  # never opened with h5py
         return False
     from ..keras_files.content import is_keras
 
     return is_keras(path)
-
-
-def _open_keras(path: Path, standardize: str | None, root: str | Path | None) -> Model:
-    from ..keras_files import read_keras  # h5py is needed for these files alone
-
-    file = read_keras(path)
-    return keras_model(file.spec, file.weights, path, standardize, root, file.note)
-
-
-def keras_model(
-    spec: NetworkSpec,
-    weights: Weights,
-    path: Path,
-    standardize: str | None = None,
-    root: str | Path | None = None,
-    note: Mapping[str, Any] | None = None,
-) -> Model:
-    """Build the model of a Keras file's network and weights; `standardize` and `root` as in `open_model`.
-
-    A file of this program carries its scaling in its `note`; raises ModelError where `standardize` is another.
-    """
-    network = Network(spec)
-    network.load_weights({name: array.astype(np.float32) for name, array in weights.items()})
-    note = note or {}
-    scaling = _noted(note, spec) if note else None
-    if isinstance(scaling, Standardizer) and standardize in (None, scaling.kind):
-        return Model(
-            network.eval(),
-            scaling,
-            str(note.get("dataset")),
-            path,
-            stored_names=tuple(map(str, note.get("class_names", ()))),
-            data_root=_data_root(root, {}),
-        )
-    if isinstance(scaling, Standardizer):
-        raise ModelError(
-            f"standardize = {standardize!r}: {path} carries its network's own scaling, {scaling.kind!r}; "
-            "accepted: leave it out"
-        )
-    if scaling and standardize is None:
-        raise ModelError(
-            f"{path}: its note on scaling cannot be used ({scaling}); accepted: name the scaling "
-            "(standardize: unit, per_pixel, ...)"
-        )
-    return Model(
-        network.eval(),
-        _fitted(standardize or _default_scaling(spec), root, spec),
-        _default_dataset(spec),
-        path,
-        scaling_assumed=standardize is None and spec.rescaling is None,
-        data_root=_data_root(root, {}),
-    )
-
-
-def keras_note(model: Model) -> dict[str, Any]:
-    """Return what a Keras file must say, for `keras_model`, beyond what Keras has a place for."""
-    return {
-        "standardizer": model.standardizer.to_dict(),
-        "dataset": model.dataset,
-        "class_names": list(model.class_names),
-    }
-
-
-def _noted(note: Mapping[str, Any], spec: NetworkSpec) -> Standardizer | str:
-    """Return the scaling that a note holds, or what is wrong with the note."""
-    try:
-        standardizer = Standardizer.from_dict(note["standardizer"])
-        moments = standardizer.mean, standardizer.scale
-        shapes = ((), spec.input_shape[:2], spec.input_shape, spec.input_shape[2:])
-        if (
-            all(m.shape in shapes and np.isfinite(m).all() for m in moments)
-            and (standardizer.scale > 0).all()
-        ):
-            return standardizer
-        return "mean and scale must be finite, of the images' shape, scale above 0"
-    except (KeyError, TypeError, ValueError) as error:
-        return _first_line(error)
-
-
-def _is_imagenet(spec: NetworkSpec) -> bool:
-    return spec.input_shape[2] == 3 and spec.classes == _IMAGENET_CLASSES
-
-
-def _default_dataset(spec: NetworkSpec) -> str:
-    """Networks for colour images with other than ten classes were not trained on MNIST: a folder takes its place."""
-    return "mnist" if spec.input_shape[2] == 1 or spec.classes == 10 else "folder"
-
-
-def _default_scaling(spec: NetworkSpec) -> str:
-    """Networks that rescale before their first weights take pixels as they are."""
-    return "unit" if spec.rescaling is None else "none"
-
-
-def _fitted(kind: str, root: str | Path | None, spec: NetworkSpec) -> Standardizer:
-    if kind in FIXED:
-        height, width, channels = spec.input_shape
-        return Standardizer.fit(
-            kind, np.zeros((1, height, width, *([channels] if channels > 1 else [])), np.uint8)
-        )
-    if kind not in STANDARDIZATIONS:
-        raise DataError(f"standardize: unknown {kind!r}; {nearest(kind, STANDARDIZATIONS)}")
-    options = DataOptions(root=root, standardize=kind, validation_fraction=0.0, validate_on="none")
-    if spec.input_shape != (28, 28, 1):
-        raise DataError(
-            f"data.standardize = {kind!r} is fitted on MNIST's 28 x 28 x 1, "
-            f"this network takes {spec.input_shape}; accepted: {', '.join(FIXED)}"
-        )
-    return prepare(options).standardizer
-
-
-def _first_line(error: Exception, line: int = 0) -> str:
-    lines = [text.strip() for text in str(error).splitlines() if text.strip()] or [
-        type(error).__name__
-    ]
-    return lines[min(line, len(lines) - 1)][:200]

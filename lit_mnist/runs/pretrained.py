@@ -60,15 +60,15 @@ def _opened(source: str) -> tuple[NetworkSpec, Weights]:
         )
     if path.suffix == ".safetensors":
         return _safetensors(path)
+    from .model import KERAS_SUFFIXES, open_model
+
     if path.is_file() and path.suffix != ".ckpt":
         from ..keras_files import read_keras
         from ..keras_files.content import is_keras
 
-        if path.suffix in (".keras", ".h5", ".hdf5") or is_keras(path):
+        if path.suffix in KERAS_SUFFIXES or is_keras(path):
             file = read_keras(path, headless=True)
             return file.spec, dict(file.weights)
-    from .model import open_model
-
     model = open_model(path, root=None)
     return model.spec, model.network.named_weights()
 

@@ -12,6 +12,7 @@ import torch
 from ..data import Standardizer
 from ..data.download import Digest, Progress
 from ..data.pretrained import Published, obtain
+from ..errors import first_line
 from ..network import Network
 from ..spec import Conv, NetworkSpec, SpecError, imagenet
 from ..spec.weights import Weights, from_torch, torch_name
@@ -134,5 +135,6 @@ def _convolutions(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
         ]
         return [(state[f"{key}.weight"].numpy(), state[f"{key}.bias"].numpy()) for key in kernels]
     except Exception as error:  # torch raises whatever the damage leads to
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
-        raise ModelError(f"{path}: not a state dict of torchvision's network ({reason})") from error
+        raise ModelError(
+            f"{path}: not a state dict of torchvision's network ({first_line(error)})"
+        ) from error

@@ -12,7 +12,7 @@ from typing import Any
 from .checkpoint import LAST, PREVIOUS, CheckpointError, read_newest
 from .folder import CHECKPOINTS, SUMMARY, versions
 from .lock import is_locked
-from .model import RECORD
+from .record import RECORD
 
 # What may differ between the two commands: where things lie and what is shown, not what is computed.
 _ASIDE = {

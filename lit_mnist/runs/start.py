@@ -16,14 +16,13 @@ from .checkpoint import CheckpointError, read_newest
 from .folder import find_run
 from .model import (
     KERAS_SUFFIXES,
-    RECORD,
     Model,
     ModelError,
-    keras_model,
     load_checkpoint,
     model_from_checkpoint,
 )
 from .model import run_checkpoint as _run_checkpoint
+from .record import RECORD
 from .resume import Unfinished
 
 _NETWORK = "model.network"
@@ -184,7 +183,8 @@ def last_run(runs_dir: Path, name: str | None) -> Path:
 
 
 def _from_keras(path: Path, command: str) -> Origin:
-    from ..keras_files import read_keras  # h5py is needed for these files alone
+    from ..keras_files import read_keras  # h5py is needed for Keras files only
+    from .keras_models import keras_model
 
     if command == "fit":
         raise ModelError(
@@ -192,7 +192,7 @@ def _from_keras(path: Path, command: str) -> Origin:
             "convert it, or start anew with a configuration"
         )
     file = read_keras(path)
-    model = keras_model(file.spec, file.weights, path, note=file.note)
+    model = keras_model(file.spec, file.weights, path, metadata=file.metadata)
     config = {
         "model": {"network": model.spec.to_dict()},
         "data": {
@@ -203,8 +203,10 @@ def _from_keras(path: Path, command: str) -> Origin:
             "validate_on": "none",
         },
     }
-    fixed = ("model.network", "data.standardize", "data.clip") if file.note else ("model.network",)
-    return Origin(path, model, config, fixed, scaled=bool(file.note))
+    fixed = (
+        ("model.network", "data.standardize", "data.clip") if file.metadata else ("model.network",)
+    )
+    return Origin(path, model, config, fixed, scaled=bool(file.metadata))
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

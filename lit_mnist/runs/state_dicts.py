@@ -13,8 +13,7 @@ from ..network import Network
 from ..spec import NetworkSpec
 from ..spec.weights import Weights
 from .checkpoint import CheckpointError, read_tensors
-
-_PREFIX = "network."  # of LightningModules' state dicts
+from .record import WEIGHTS_PREFIX
 
 
 class StateDictError(UserError):
@@ -27,7 +26,7 @@ def named_weights(path: Path, spec: NetworkSpec) -> Weights:
     Keys are those of this program's networks, with or without ``network.`` before them. Raises StateDictError
     naming the first key that is missing, unknown or of another shape.
     """
-    state = {key.removeprefix(_PREFIX): value for key, value in _state(path).items()}
+    state = {key.removeprefix(WEIGHTS_PREFIX): value for key, value in _state(path).items()}
     network = Network(spec)
     expected = network.state_dict()
     for key in (*expected, *state):

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import Callback, ProgressBar
 from ..errors import UserError
 from ..files import write_text
 from ..runs.lock import Lock
-from ..runs.model import RECORD
+from ..runs.record import RECORD
 from .initial import save_initial_weights
 
 

@@ -14,7 +14,7 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 
 from ..runs.checkpoint import BEST, LAST, PREVIOUS, read_checkpoint, write_checkpoint
-from ..runs.model import RECORD, checkpoint_record
+from ..runs.record import RECORD, checkpoint_record
 from .interruption import Interrupted, Interruption
 from .lightning_internals import attributes, epochs_processed, is_last_block
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..runs.folder import find_run
-from ..runs.model import RECORD, load_checkpoint, model_from_checkpoint, run_checkpoint
+from ..runs.model import load_checkpoint, model_from_checkpoint, run_checkpoint
+from ..runs.record import RECORD
 
 if TYPE_CHECKING:
     from .classifier import LitClassifier
@@ -58,7 +59,7 @@ def _settings(kind: type[LitClassifier], config: Mapping[str, Any], path: Path) 
         parsed = parser.parse_object({"model": {**config, "initial_weights": None}})
     except ArgumentError as error:
         raise UserError(
-            f"{path}: its training settings cannot be read ({str(error).splitlines()[0]})"
+            f"{path}: its training settings cannot be read ({first_line(error)})"
         ) from error
     arguments = parser.instantiate_classes(parsed)["model"].as_dict()
     return {

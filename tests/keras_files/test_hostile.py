@@ -391,7 +391,7 @@ def test_a_slot_with_nan_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_note_on_scaling_that_cannot_be_true_is_refused(tmp_path: Path, note: dict) -> None:
-    path, _ = fresh(tmp_path / "model.keras", note=note)
+    path, _ = fresh(tmp_path / "model.keras", metadata=note)
     with pytest.raises(ModelError, match=f"{path}: its note on scaling cannot be used"):
         open_model(path)
     assert open_model(path, standardize="unit").spec == SPEC

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...errors import first_line
 from ..dataset import Dataset
 from ..idx import DataError
 from ..options import DataOptions
@@ -62,7 +63,7 @@ def _read(root: Path) -> Mapping[str, np.ndarray]:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(
-            f"{root}: cannot be read as arrays ({str(error).splitlines()[0][:200]}); accepted: an .npz "
+            f"{root}: cannot be read as arrays ({first_line(error)}); accepted: an .npz "
             "file, or a folder with .npy files"
         ) from error
 

@@ -91,7 +91,7 @@ def _of_file(path: str | Path) -> Preset | None:
     if Path(path).suffix.lower() not in KERAS_SUFFIXES or not Path(path).is_file():
         return None
     file = read_keras(path)
-    return None if file.note or file.spec.rescaling else preset_of(file.spec)
+    return None if file.metadata or file.spec.rescaling else preset_of(file.spec)
 
 
 def preset_of(spec: NetworkSpec) -> Preset | None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ...data.module import Block
-from ...errors import UserError
+from ...errors import UserError, first_line
 from ..steps import BlockRunner, Rate, Step, device_of, precision_of, run_steps
 from ..sums import BlockResult, step_weights
 from .capturable import CudaGraphs, adopt_state, make_capturable, not_capturable, obstacle, silence
@@ -110,9 +110,7 @@ class GraphRunner(BlockRunner):
         except RuntimeError as error:
             self._capture = None
             self._recordings.clear()
-            self._give_up(
-                str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            )
+            self._give_up(first_line(error))
         return self._recordings.get(form)
 
     def _rehearse(self, blocks: Sequence[Block]) -> torch.optim.Optimizer:
