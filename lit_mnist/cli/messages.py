@@ -54,7 +54,8 @@ def _choice(message: str) -> str | None:
     ):
         return None
     words = re.findall(r"[^\s,']+", " ".join(_WORDS.findall(accepted)))
-    return f"{match['key']} = {match['value']!r} cannot work; {nearest(match['value'], dict.fromkeys(words))}"
+    suggestion = nearest(match["value"], dict.fromkeys(words))
+    return f"{match['key']} = {match['value']!r} cannot work; {suggestion}"
 
 
 def _unknown(keys: str, message: str, known: list[str]) -> str:

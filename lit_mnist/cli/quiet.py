@@ -19,7 +19,9 @@ def quieten() -> None:
         r"`val_dataloader` does not exist|.*does not have many workers",
         r".*no `val_dataloader`|Total length of `list` across ranks is zero",
         r"Checkpoint directory .* exists and is not empty",
-        r"Using ModelCheckpoint with manual optimization",  # it rightly holds the state after the step
-        r"It is recommended to use .*sync_dist=True",  # logged metrics are already those of all processes
+        # the checkpoint rightly holds the state after the step
+        r"Using ModelCheckpoint with manual optimization",
+        # logged metrics are already those of all processes
+        r"It is recommended to use .*sync_dist=True",
     ):
         warnings.filterwarnings("ignore", message=message)

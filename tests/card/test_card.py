@@ -148,7 +148,7 @@ def test_what_is_no_finished_run(run: Path, run_cli: Run) -> None:
     code, _, err = run_cli("card", "--ckpt_path", run, "--own", run / "nowhere")
     assert code == 2 and "no such folder" in err
     code, _, err = run_cli("card", "--ckpt_path", run / "checkpoints" / "last.ckpt")
-    assert code == 2 and "is no finished run" in err
+    assert code == 2 and "not a finished run" in err
     (run / "summary.json").unlink()
     code, _, err = run_cli("card", "--ckpt_path", run)
     assert code == 2 and "has no summary.json" in err and not (run / "README.md").exists()

@@ -187,7 +187,7 @@ def test_a_network_that_rescales_gets_its_pixels_as_they_are(tmp_path: Path) -> 
 BAD = {
     "absent": (("absent.h5", "out"), "absent.h5: no such file"),
     "onto itself": (("model.h5", "model.h5"), "is the source itself"),
-    "checkpoint to checkpoint": (("model.ckpt", "other.ckpt"), "nothing to convert"),
+    "checkpoint to checkpoint": (("model.ckpt", "other.ckpt"), "need not be converted"),
     "scaling of a checkpoint": (
         ("model.ckpt", "out", "--standardize", "unit"),
         "carries its own network and scaling",

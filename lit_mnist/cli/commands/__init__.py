@@ -1,7 +1,7 @@
-"""All commands and a line on each: all that ``--help`` needs, so that it imports nothing heavy.
+"""All commands with a line of help each, so that ``--help`` imports no heavy library.
 
-Those of `TRAINING` go through LightningCLI (`lit_mnist.cli.training`); each of `COMMANDS` is a function of the
-command's name in a module of the command's name.
+Those of `TRAINING` go through LightningCLI (`lit_mnist.cli.training`). Each of `COMMANDS` is a
+function in a module, both of the command's name.
 """
 
 TRAINING = {
@@ -12,24 +12,27 @@ TRAINING = {
 }
 
 COMMANDS = {
-    "summary": "print a network's layer table: shapes, parameters, work, receptive fields",
+    "summary": "print a network's layer table: shapes, parameters, operations, receptive fields",
     "runs": "list the training runs with their metrics",
-    "convert": "write a network in another form: PyTorch code, ONNX, a Keras file, ...",
-    "parity": "give both frameworks the same weights and compare layers, gradients, rates and steps",
-    "compare": "train both frameworks over several seeds and test whether they are equally accurate",
-    "sweep": "train a configuration with many values of its settings, and show what they do",
-    "features": "draw every map of a layer for chosen images, and the soft-max bars",
+    "convert": "convert a network: to PyTorch code, ONNX, a Keras file, ...",
+    "parity": "give both frameworks the same weights and compare layers, gradients, rates and "
+    "steps",
+    "compare": "train both frameworks over several seeds and test whether they are equally "
+    "accurate",
+    "sweep": "train a configuration with many values of its settings, and compare the results",
+    "features": "draw every map of a layer for chosen images, and the class probabilities",
     "filters": "draw the kernels of the convolutions",
-    "clusters": "cluster a data set's images; time, inertia, silhouette and centres by number of clusters",
-    "kernels": "a photograph through hand-made 3 x 3 filters and max-pooling, beside learnt ones",
+    "clusters": "cluster the images of a data set; compare numbers of clusters",
+    "kernels": "apply hand-made 3 x 3 filters and max-pooling to photographs; compare with learnt "
+    "filters",
     "journey": "draw one map of every layer for several images, side by side",
     "top_images": "find the images that activate each map most, and the patch that the map saw",
     "mistakes": "draw every image that a network gets wrong, and the confusion matrix",
-    "activation_stats": "measure every map over a data set, and tell three kinds of silent map apart",
-    "maximize": "make the images that maps or classes want most, with a quality card each",
-    "style": "redraw one image in the style of another, by the network's own features",
-    "explain": "which pixels made the network decide: attribution maps with their verdicts",
-    "card": "write a model card into a run folder: results by class, calibration, limits, measured",
+    "activation_stats": "measure every map over a data set, and find silent maps",
+    "maximize": "make the images that maps or classes prefer, and measure their quality",
+    "style": "redraw a picture in the style of another (style transfer)",
+    "explain": "show which pixels decided (attribution maps), and judge each method",
+    "card": "write a model card into a run folder: results by class, calibration, measured limits",
     "report": "write one HTML page about a trained network",
-    "live": "write one HTML page in which a network runs: draw, and see what every layer makes of it",
+    "live": "write one HTML page in which a network runs: draw, and watch every layer",
 }

@@ -1,4 +1,4 @@
-"""Activation statistics by layer and map over a data set, and the maps that stay silent."""
+"""Activation statistics of layers and maps over a data set, and the silent maps."""
 
 from __future__ import annotations
 
@@ -28,26 +28,30 @@ def activation_stats(
     scaling: str | None = None,
     seed: int = 0,
 ) -> Outcome:
-    """Measure mean, range and share of zeros of every map over a data set, and tell three kinds of silence apart.
+    """Measure mean, range and fraction of zeros of every map over a data set, and find silent maps.
 
-    Example: python -m lit_mnist activation_stats --ckpt_path runs/cnn/version_0 --layer 'Conv2D_*' Dense_1
+    Example: python -m lit_mnist activation_stats --ckpt_path runs/cnn/version_0 --layer 'Conv2D_*'
+    Dense_1
 
-    A map that is zero for every image is silent on this data; one that is zero for random input as well
-    was not raised in so many attempts; only one whose interval bounds are zero is called unreachable.
+    A map that is zero for every image is "silent on this data". If it is also zero for all random
+    inputs, it was "not raised" by them. It is called "unreachable" only where interval bounds prove
+    that no input can raise it.
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
         layer: layers' names or globs (default: all layers).
-        part: the part of the network's data set to go through.
-        attempts: random inputs to try.
+        part: part of the data set to measure.
+        attempts: number of random inputs.
         out: folder for activation_stats.png and activation_stats.json.
-        batch_size: images at a time; bounds the memory.
-        svg: write the picture as SVG too.
-        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
-        output: which of several outputs gives the network's answer, by name.
-        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
-        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
-        seed: draws the random inputs.
+        batch_size: images per batch; limits memory.
+        svg: also write the picture as SVG.
+        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
+            folder).
+        output: name of the output that is the network's answer, where it has several.
+        dataset: data set to use instead of the network's own, such as folder (with --data_root).
+        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
+            not say it.
+        seed: seed of the random inputs.
     """
     from ...errors import need_whole
     from ...figures.statistics import activation_statistics as draw
@@ -112,5 +116,6 @@ def _line(statistics: LayerStatistics, quiet: Silence) -> str:
     tally = ", ".join(f"{number} {state}" for state, number in states.most_common())
     return (
         f"{statistics.layer}: mean {statistics.mean.mean():.4g}, {statistics.minimum.min():.4g} to "
-        f"{statistics.maximum.max():.4g}, {statistics.zeros.mean():.1%} zeros; of {count}: {tally}"
+        f"{statistics.maximum.max():.4g}, {statistics.zeros.mean():.1%} zeros; of {count} maps: "
+        f"{tally}"
     )

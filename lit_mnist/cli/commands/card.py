@@ -17,16 +17,18 @@ def card(
     leave_out: list[str] | None = None,
     data_root: str | None = None,
 ) -> Outcome:
-    """Write README.md, a model card in the Hugging Face hub's form, into a run folder.
+    """Write README.md, a model card in the form of the Hugging Face hub, into a run folder.
 
     Example: python -m lit_mnist card --ckpt_path runs/cnn/version_0
 
     Args:
         ckpt_path: a run folder, or a folder of versions.
-        own: a folder of people's own drawings: labels.csv (file, label), or a folder for each class
-            (default: own_digits among the data sets, where it exists).
-        leave_out: kinds of other pictures to leave out: own (drawings), turned (and inverted), letters, blank.
-        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
+        own: folder of other people's drawings, with labels.csv (file, label) or a folder for each
+            class (default: own_digits in the folder of the data sets, if it exists).
+        leave_out: kinds of out-of-distribution pictures to leave out: own (drawings), turned (and
+            inverted), letters, blank.
+        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
+            folder).
     """
     from ...card.measure import measure
     from ...card.page import PICTURE, Card, render
@@ -39,7 +41,7 @@ def card(
     run = find_run(ckpt_path)
     summary = _summary(run)
     readme = run / "README.md"
-    _check_own(readme)
+    _check_replaceable(readme)
     config = read_yaml(run / CONFIG) if (run / CONFIG).is_file() else {}
     model = open_model(run, root=data_root)
     measured = measure(model, data_root, own, leave_out or ())
@@ -57,7 +59,8 @@ def card(
     }
     return Outcome(
         data,
-        f"{readme}: {measured.correct:,} of {measured.images:,} test images right, expected calibration "
+        f"{readme}: {measured.correct:,} of {measured.images:,} test images correct, expected "
+        "calibration "
         f"error {100 * measured.calibration.error:.2f} %",
     )
 
@@ -69,23 +72,26 @@ def _summary(run: Path) -> dict[str, Any]:
     path = run / SUMMARY
     if not path.is_file():
         raise UserError(
-            f"--ckpt_path {run}: is no finished run, it has no {SUMMARY}; accepted: the folder of a run whose "
-            "training has finished"
+            f"--ckpt_path {run}: not a finished run, since it has no {SUMMARY}; accepted: the "
+            "folder of a "
+            "run whose training has finished"
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path}: is not JSON ({error})") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path}: holds no mapping; accepted: what training wrote there")
+        raise UserError(f"{path}: holds no mapping; accepted: the file that training wrote")
     return content
 
 
-def _check_own(path: Path) -> None:
-    """Raise UserError where `path` is a card that this program did not write, or that was taken over by hand."""
+def _check_replaceable(path: Path) -> None:
+    """Raise UserError where `path` is a card that lit_mnist did not write, or that was edited by
+    hand.
+    """
     from ...card.page import MARK
 
     if path.is_file() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
         raise UserError(
-            f"{path}: is there already, and lit_mnist card did not write it; accepted: move it away first"
+            f"{path} exists, and lit_mnist card did not write it; accepted: move it away first"
         )

@@ -1,4 +1,4 @@
-"""Clusters of a data set's images, for one number of clusters or many."""
+"""Clusters of the images of a data set, for one or more numbers of clusters."""
 
 from __future__ import annotations
 
@@ -28,27 +28,29 @@ def clusters(
     out: str = "out/clusters",
     svg: bool = False,
 ) -> Outcome:
-    """Cluster images by k-means for several numbers of clusters, and draw time, inertia, silhouette and the centres.
+    """Cluster images by k-means, and draw time, inertia, silhouette and centres by number of
+    clusters.
 
     Example: python -m lit_mnist clusters --k 10 40 70 100 --distances
 
-    With --distances the images are written as their distances to the centres, a data set that
-    `fit --config configs/studies/mlp_clusters.yaml --data.root out/clusters/distances-70` trains on.
+    With --distances, the images are also written as distances to the centres: a data set on which
+    `fit --config configs/studies/mlp_clusters.yaml --data.root out/clusters/distances-70` trains.
 
     Args:
         k: numbers of clusters (default: 70).
-        dataset: the data set whose images are clustered.
-        data_root: folder that holds the data sets (default: $LIT_MNIST_DATA, the cache folder).
-        standardize: how pixels are scaled beforehand, as data.standardize.
-        everything: cluster the test images too, as the source does; without it they have no part in the centres.
-        n_init: random starts, of which the best is kept.
-        batch_size: images of a batch.
-        max_iter: rounds over the images at most.
-        sample: images that the silhouette is measured on.
+        dataset: data set whose images are clustered.
+        data_root: folder of the data sets (default: $LIT_MNIST_DATA, else the cache folder).
+        standardize: scaling of the pixels before clustering, as in data.standardize.
+        everything: also cluster the test images, as the source does; otherwise the centres depend
+            on the training images only.
+        n_init: number of random starts; the best is kept.
+        batch_size: images per batch.
+        max_iter: maximum number of passes over the images.
+        sample: number of images for the silhouette.
         seed: seed of starts, batches and the sample.
         distances: write distances-K with x_train.npy, y_train.npy, x_test.npy and y_test.npy.
         out: folder for the pictures, clusters.npz (centres) and clusters.json.
-        svg: write every picture as SVG too.
+        svg: also write every picture as SVG.
     """
     from ...data import DataOptions, prepare
     from ...environment import hardware

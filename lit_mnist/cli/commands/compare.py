@@ -1,4 +1,4 @@
-"""Are this program's networks as accurate as Keras'? Both are trained over several seeds and tested for equivalence."""
+"""Training in both frameworks over several seeds, and a test whether they are equally accurate."""
 
 from __future__ import annotations
 
@@ -28,21 +28,24 @@ def compare(
     margin: float = 0.1,
     alpha: float = 0.05,
 ) -> Outcome:
-    """Train a configuration in both frameworks over several seeds, and test whether the accuracies are equivalent.
+    """Train a configuration in both frameworks over several seeds, and test whether the accuracies
+    are equivalent.
 
     Example: python -m lit_mnist compare --config configs/cnn.yaml --seeds 12 --epochs 12
 
-    Seeds 1 to N are trained by this program and by Keras, seeds N + 1 to 2 N by Keras again, as a control (extra
-    `keras`). A comparison that was cut off goes on with the same command: finished trainings are kept.
+    lit_mnist and Keras (extra `keras`) train with seeds 1 to N; Keras also trains with seeds N + 1
+    to 2 N, as a control. The same command resumes a comparison that was interrupted: finished
+    trainings are kept.
 
     Args:
         config: a configuration marked `recipe: keras`.
-        seeds: trainings of each group; 2 or more for a verdict.
+        seeds: trainings in each group; a verdict needs at least 2.
         epochs: epochs of each training.
-        options: settings for both sides, such as data.dataset=digits.
-        out: folder for records, run folders and the page; give it again to go on.
-        margin: percentage points of accuracy that count as equivalent; choose it before looking.
-        alpha: level of the tests.
+        options: settings for both frameworks, such as data.dataset=digits.
+        out: folder for records, run folders and the page; the same folder resumes a comparison.
+        margin: difference in accuracy that counts as equivalent, in percentage points; choose it
+            beforehand.
+        alpha: significance level of the tests.
     """
     from ...comparison.equivalence.page import pictures, results, sentence, write_page
     from ...comparison.equivalence.runs import Plan, layers
@@ -79,12 +82,14 @@ def _check(config: str, seeds: int, epochs: int, options: tuple[str, ...]) -> No
         key, equals, _ = option.partition("=")
         if not equals or "." not in key or key == "trainer.max_epochs":
             raise UserError(
-                f"--options {option}: cannot work; accepted: key=value, such as data.dataset=digits; seeds "
+                f"--options {option}: cannot work; accepted: key=value, such as "
+                "data.dataset=digits; seeds "
                 "and epochs have options of their own"
             )
     if importlib.util.find_spec("tensorflow") is None:
         raise UserError(
-            "compare trains with Keras too, and TensorFlow is not installed; accepted: an installation "
+            "compare trains with Keras too, and TensorFlow is not installed; accepted: an "
+            "installation "
             "with the extra keras"
         )
     from keras_baseline.recipe import read_config, read_recipe
@@ -95,14 +100,16 @@ def _check(config: str, seeds: int, epochs: int, options: tuple[str, ...]) -> No
 
 
 def _trained(plan: Plan) -> dict[tuple[str, int], dict[str, Any]]:
-    """Return the records of all trainings, made now where they are missing; say on standard error how it goes."""
+    """Return the records of all trainings; run those that are missing, with progress on standard
+    error.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from ...comparison.equivalence.runs import finished, train_missing
 
     records = finished(plan)
-    missing = len(plan.trainings)
+    total = len(plan.trainings)
     columns = (
         TextColumn("trainings"),
         BarColumn(),
@@ -110,40 +117,40 @@ def _trained(plan: Plan) -> dict[tuple[str, int], dict[str, Any]]:
         TextColumn("{task.description}"),
     )
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("", total=missing, completed=len(records))
-        took = {key: float(record["wall_seconds"]) for key, record in records.items()}
-        started = time.perf_counter()
+        task = bar.add_task("", total=total, completed=len(records))
+        durations = {key: float(record["wall_seconds"]) for key, record in records.items()}
+        start = time.perf_counter()
         for side, seed, record in train_missing(plan, list(records)):
             records[side, seed] = record
-            took[side, seed], started = time.perf_counter() - started, time.perf_counter()
-            left = _time_left(plan, took)
-            bar.update(task, completed=len(records), description=left)
-            bar.console.print(
-                f"{side}, seed {seed}: {100 * record['test/acc']:.2f} %"
-            ) if sys.stderr.isatty() else print(
-                f"{len(records)}/{missing}  {side}, seed {seed}: {100 * record['test/acc']:.2f} %  {left}",
-                file=sys.stderr,
-                flush=True,
-            )
+            now = time.perf_counter()
+            durations[side, seed] = now - start
+            start = now
+            remaining = _remaining(plan, durations)
+            bar.update(task, completed=len(records), description=remaining)
+            result = f"{side}, seed {seed}: {100 * record['test/acc']:.2f} %"
+            if sys.stderr.isatty():
+                bar.console.print(result)
+            else:
+                line = f"{len(records)}/{total}  {result}  {remaining}"
+                print(line, file=sys.stderr, flush=True)
     return records
 
 
-def _time_left(plan: Plan, took: Mapping[tuple[str, int], float]) -> str:
-    """Say how long the trainings that are missing will take, by the median of their side's, or of all."""
+def _remaining(plan: Plan, durations: Mapping[tuple[str, int], float]) -> str:
+    """Return the time that the missing trainings need, by the median of their side, else of all."""
 
     def expected(side: str) -> float:
-        return float(
-            np.median([s for (name, _), s in took.items() if name == side] or list(took.values()))
-        )
+        same_side = [seconds for (name, _), seconds in durations.items() if name == side]
+        return float(np.median(same_side or list(durations.values())))
 
-    seconds = sum(expected(side) for side, seed in plan.trainings if (side, seed) not in took)
+    seconds = sum(expected(side) for side, seed in plan.trainings if (side, seed) not in durations)
     return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
 
 def _command(
     config: str, seeds: int, epochs: int, options: tuple[str, ...], margin: float, alpha: float
 ) -> str:
-    words = [
+    command = [
         "python",
         "-m",
         "lit_mnist",
@@ -160,4 +167,4 @@ def _command(
         "--alpha",
         f"{alpha:g}",
     ]
-    return shlex.join(words)
+    return shlex.join(command)

@@ -29,29 +29,34 @@ def convert(
     seed: int = 0,
     output: str | None = None,
 ) -> Outcome:
-    """Write a network in another form: PyTorch code, ONNX, a Keras file, a checkpoint that every command accepts.
+    """Convert a network: to PyTorch code, ONNX, a Keras file, or a checkpoint that every command
+    accepts.
 
     Example: python -m lit_mnist convert model.h5 out/ --verify
 
     Args:
         source: a Keras file (.keras, .h5, .hdf5), a checkpoint, or a run folder.
-        out: a folder (model.ckpt or model.keras is written there), or a file's name; its ending says
-            what is written: .ckpt, .keras, .h5, .hdf5, .onnx, .pt2 (torch.export), .safetensors.
-        code: write the network as PyTorch code that needs torch alone: model.py and its weights, into the folder `out`.
-        format: what is written, where the ending does not say it: ckpt, keras, h5, hdf5, onnx, pt2, safetensors, code.
-            With `code` it is the form of the weights: pt or safetensors.
-        layers: layers that become outputs too, by name, in code, onnx and pt2.
-        with_scaling: have onnx and pt2 take pixels, 0 to 255, and scale them as in training.
-        verify: compare every layer's output with Keras' own on random images (extra `keras`).
-        config: the network of weights that come alone (Keras' weights, a torch state dict): a YAML file of this
-            program, or Keras' own JSON or YAML (model.to_json()). Keras' is also found beside the weights.
-        standardize: how the Keras network's images were scaled (unit, none, per_pixel, ...); a Keras file
-            does not say it. Default: none where the network starts by rescaling, else unit.
-        data_root: where MNIST lies, for scalings that are fitted on it.
-        seed: draws the images of `verify`.
-        output: which of the network's outputs is its answer, by name (default: the first that gives a vector).
+        out: a folder (for model.ckpt or model.keras), or a file whose ending is the format: .ckpt,
+            .keras, .h5, .hdf5, .onnx, .pt2 (torch.export), .safetensors.
+        code: write PyTorch code that needs only torch, model.py and its weights, into the folder
+            `out`.
+        format: the format, where the ending does not say it: ckpt, keras, h5, hdf5, onnx, pt2,
+            safetensors, code. With `code` it is the format of the weights: pt or safetensors.
+        layers: names of layers that become further outputs of code, onnx and pt2.
+        with_scaling: let onnx and pt2 take pixels, 0 to 255, and scale them as in training.
+        verify: compare every layer's output with Keras' on random images (extra `keras`).
+        config: describes the network of weights alone (Keras weights, a torch state dict): a YAML
+            file of lit_mnist, or Keras' JSON or YAML (model.to_json()), which is also found beside
+            the weights.
+        standardize: how the images of a Keras network were scaled (unit, none, per_pixel, ...),
+            since a Keras file does not say it. Default: none where the network starts by rescaling,
+            else unit.
+        data_root: folder of MNIST, for scalings that are fitted on it.
+        seed: seed of the images for `verify`.
+        output: name of the output that is the network's answer (default: the first that is a
+            vector).
 
-    Raises UserError where `verify` finds a layer that differs; what was written stays, for looking into.
+    Raises UserError where `verify` finds a layer that differs; the files stay, for inspection.
     """
     from ...export.single import check_options
     from ...export.source import kind_of, open_source, with_output
@@ -81,19 +86,19 @@ def _check(path: Path, kind: str, target: Target, verify: bool) -> None:
         )
     if kind == "checkpoint" and target.format == "ckpt":
         raise UserError(
-            f"{path}: from a checkpoint to a checkpoint there is nothing to convert; accepted as out: "
+            f"{path}: a checkpoint need not be converted to a checkpoint; accepted as out: "
             f"a folder, or a file ending in {', '.join(KERAS_SUFFIXES)}"
         )
     keras = kind == "keras" or f".{target.format}" in KERAS_SUFFIXES
     if verify and not keras:
         raise UserError(
-            "--verify compares with Keras, and there is no Keras file here; what is exported is compared "
-            "with this network in any case; accepted: leave it out"
+            "--verify compares with Keras, but there is no Keras file here; an export is compared "
+            "with this network in any case; accepted: the command without --verify"
         )
 
 
 def _written_own(source: Source, target: Path, verify: bool, seed: int) -> Outcome:
-    """Write a Keras file or a checkpoint, with convert.json beside it."""
+    """Write a Keras file or a checkpoint, and convert.json beside it."""
     from ...comparison.parity.verification import failure, verified
     from ...export.own import write_own
     from ..conversion import record_of, text_of
@@ -111,11 +116,11 @@ def _written_own(source: Source, target: Path, verify: bool, seed: int) -> Outco
 
 
 def _exported(source: Source, target: Target, layers: list[str], with_scaling: bool) -> Outcome:
-    """Write a form that needs no lit_mnist, with a JSON beside it."""
+    """Write a format that does not need lit_mnist, and a JSON file beside it."""
     from ...export.folder import write_code
     from ...export.single import write_single
 
-    names = [name for words in layers for name in words.split(",") if name]
+    names = [name for text in layers for name in text.split(",") if name]
     model, path = source.model, target.path
     if target.format == "code":
         record = write_code(model, source.path, path, target.weights, names)
@@ -139,7 +144,7 @@ def _text(record: dict[str, Any], notes: tuple[str, ...]) -> str:
 def _checked(checked: dict[str, Any]) -> list[str]:
     if not checked:
         return []
-    same = "to the bit" if checked["equal"] else f"within {checked['largest_difference']:.1e}"
-    return [
-        f"{checked['by']} gives what this network gives, {same} on {checked['images']} random images"
-    ]
+    difference = f"within {checked['largest_difference']:.1e}"
+    agreement = "to the bit" if checked["equal"] else difference
+    images = f"{checked['images']} random images"
+    return [f"{checked['by']} gives the same outputs as this network, {agreement}, on {images}"]

@@ -1,4 +1,4 @@
-"""Which pixels made the network say what it says, by many methods, each with its verdicts."""
+"""Attribution maps by many methods, with verdicts on each method."""
 
 from __future__ import annotations
 
@@ -29,29 +29,34 @@ def explain(
     scaling: str | None = None,
     seed: int = 0,
 ) -> Outcome:
-    """Explain the network's answers: attribution maps, and for each method whether to believe it.
+    """Explain the network's answers by attribution maps, and judge how far to believe each method.
 
-    Example: python -m lit_mnist explain --ckpt_path runs/cnn/version_0 --images test:19 digit.png --target 4-9
+    Example: python -m lit_mnist explain --ckpt_path runs/cnn/version_0 --images test:19 digit.png
+    --target 4-9
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
-        images: ids such as test:19, or image files; none: the most confident mistakes and some right answers.
-        methods: names, or all (the default).
-        target: predicted, true, second, a class number, a difference such as 4-9 or predicted-true, or a layer's
-            map such as Conv2D_2/17.
-        baseline: what the image is compared with: empty, blur, mean or digits.
-        layer: the layer of Grad-CAM and conductance; default: the last convolution before the
-            target whose maps have more than one position.
-        verdict_digits: test digits on which methods are judged, once for a network: verdicts are kept in the run
-            folder, or in the user's cache; 0 for no verdicts.
-        count: how many images are chosen where none are named.
+        images: ids such as test:19, or image files (default: the most confident mistakes and some
+            correct answers).
+        methods: names of methods, or all (the default).
+        target: what to explain: predicted, true, second, a class number, a difference such as 4-9
+            or predicted-true, or a map such as Conv2D_2/17.
+        baseline: image to compare with: empty, blur, mean or digits.
+        layer: layer of Grad-CAM and conductance (default: the last convolution before the target
+            whose maps have more than one position).
+        verdict_digits: number of test digits on which methods are judged; 0 for no verdicts.
+            Verdicts are computed once for a network, and kept in the run folder or the user's
+            cache.
+        count: number of images, if none are named.
         out: folder for explain.json, explain.npz and the pictures.
-        tensorboard: folder for TensorBoard's event files; none by default.
-        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
-        output: which of several outputs gives the network's answer, by name.
-        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
-        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
-        seed: of random baselines, noise, and the weights that are drawn anew.
+        tensorboard: folder for event files of TensorBoard (default: none are written).
+        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
+            folder).
+        output: name of the output that is the network's answer, where it has several.
+        dataset: data set to use instead of the network's own, such as folder (with --data_root).
+        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
+            not say it.
+        seed: seed of random baselines, noise and randomised weights.
     """
     from ...attribution.explanation import explain as compute
     from ...attribution.explanation import interesting
@@ -133,4 +138,5 @@ def _mark(passed: bool | None) -> str:
 def _figure(verdict: Verdict) -> str:
     if verdict.value is None:
         return "does not apply"
-    return f"{verdict.value:.3g}, threshold {'<=' if verdict.at_most else '>='} {verdict.threshold:.3g}"
+    relation = "<=" if verdict.at_most else ">="
+    return f"{verdict.value:.3g}, threshold {relation} {verdict.threshold:.3g}"

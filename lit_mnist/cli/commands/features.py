@@ -27,24 +27,28 @@ def features(
     dataset: str | None = None,
     scaling: str | None = None,
 ) -> Outcome:
-    """Draw what every map of the chosen layers shows for the chosen images, and the network's answer to them.
+    """Draw every map of the chosen layers for the chosen images, and the network's answers.
 
-    Example: python -m lit_mnist features --ckpt_path runs/cnn/version_0 --images test:19 --layer 'Conv2D_*'
+    Example: python -m lit_mnist features --ckpt_path runs/cnn/version_0 --images test:19 --layer
+    'Conv2D_*'
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
         images: ids such as test:19 or train:31727, or image files (default: test:19).
-        layer: layers' names or globs; NAME:pre is the value before the activation, NAME:probabilities the
-            last layer's soft-max (default: all layers).
+        layer: layers' names or globs; NAME:pre is the value before the activation,
+            NAME:probabilities that of the last layer after soft-max (default: all layers).
         out: folder for the pictures, features.npz (all values) and features.json (metrics by map).
         columns: maps in a row.
-        standardize: show each map with mean 128 and deviation 64, clipped to 0..255, as the sources do.
-        own_scale: give every map its own colour scale instead of one for the layer.
-        svg: write every picture as SVG too.
-        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
-        output: which of several outputs gives the network's answer, by name.
-        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
-        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
+        standardize: show each map with mean 128 and standard deviation 64, clipped to 0..255, as
+            the sources do.
+        own_scale: give every map a colour scale of its own instead of one for the layer.
+        svg: also write every picture as SVG.
+        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
+            folder).
+        output: name of the output that is the network's answer, where it has several.
+        dataset: data set to use instead of the network's own, such as folder (with --data_root).
+        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
+            not say it.
     """
     from ...data.images import read_images
     from ...errors import need_whole

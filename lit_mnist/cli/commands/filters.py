@@ -23,18 +23,20 @@ def filters(
     columns: int = 8,
     svg: bool = False,
 ) -> Outcome:
-    """Draw the filters of all convolutions: in colours where they read a colour image, else on a signed scale.
+    """Draw the filters of convolutions: in colour where the input is a colour image, else on a
+    signed scale.
 
     Example: python -m lit_mnist filters --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --maps 7
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
         layer: convolutions' names (default: all of them).
-        maps: draw these filters' kernels for every input channel, a picture each; without it, layers of several
-            input channels get an overview with a row for each map and a column for each channel.
-        out: folder for the pictures, filters.npz (all weights) and filters.json (metrics by filter).
+        maps: filters to draw with their kernels for every input channel, one picture each (default:
+            an overview, with a row for each map and a column for each channel).
+        out: folder for the pictures, filters.npz (all weights) and filters.json (metrics by
+            filter).
         columns: kernels in a row.
-        svg: write every picture as SVG too.
+        svg: also write every picture as SVG.
     """
     from ...errors import UserError, need_whole
     from ...figures.filters import filters as draw
@@ -50,7 +52,9 @@ def filters(
         for name in layer or layers_with_filters(model.network)
     ]
     if not records:
-        raise UserError(f"{ckpt_path}: this network has no convolution; accepted: one that has")
+        raise UserError(
+            f"{ckpt_path}: this network has no convolution; accepted: a network with convolutions"
+        )
     chosen = [
         read_numbers(maps, len(record.kernels), "maps", f"of layer {record.layer!r}")
         for record in records

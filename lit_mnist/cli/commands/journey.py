@@ -23,22 +23,25 @@ def journey(
     dataset: str | None = None,
     scaling: str | None = None,
 ) -> Outcome:
-    """Draw how images travel through the network: images in rows, layers in columns, one chosen map of each.
+    """Draw one map of every layer for several images: images in rows, layers in columns.
 
-    Example: python -m lit_mnist journey --ckpt_path runs/fashion_cnn/version_0 --images test:0 test:23 --maps 1
+    Example: python -m lit_mnist journey --ckpt_path runs/fashion_cnn/version_0 --images test:0
+    test:23 --maps 1
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
-        images: ids such as test:19 or train:31727, or image files (default: test:0 test:23 test:28, three
-            shoes where the data set is Fashion-MNIST).
-        maps: number of the one map, from 0 (the default); every chosen layer must have it.
+        images: ids such as test:19 or train:31727, or image files (default: test:0 test:23 test:28,
+            three shoes where the data set is Fashion-MNIST).
+        maps: number of the map, from 0 (the default); every chosen layer must have it.
         layer: layers' names or globs (default: every convolution and pooling layer).
         out: folder for journey.png and journey.json (with all values).
-        svg: write the picture as SVG too.
-        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
-        output: which of several outputs gives the network's answer, by name.
-        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
-        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
+        svg: also write the picture as SVG.
+        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
+            folder).
+        output: name of the output that is the network's answer, where it has several.
+        dataset: data set to use instead of the network's own, such as folder (with --data_root).
+        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
+            not say it.
     """
     from ...data.images import read_images
     from ...figures.maps import journey as draw
@@ -48,7 +51,8 @@ def journey(
     (number, *more) = read_numbers(maps, _LARGEST, "maps") or [0]
     if more:
         raise UserError(
-            f"--maps {' '.join(maps or [])}: journey draws one map of every layer; accepted: one number"
+            f"--maps {' '.join(maps or [])}: journey draws one map of every layer; accepted: one "
+            "number"
         )
     model = opened(ckpt_path, data_root, dataset, scaling, output)
     results = Results("journey", out, svg)

@@ -1,4 +1,6 @@
-"""Photographs through hand-made filters and max-pooling, beside the learnt filters that resemble them."""
+"""Photographs after hand-made filters and max-pooling, beside the learnt filters that resemble
+them.
+"""
 
 from __future__ import annotations
 
@@ -22,23 +24,24 @@ def kernels(
     out: str = "out/kernels",
     svg: bool = False,
 ) -> Outcome:
-    """Draw photographs through 3 x 3 kernels of your choice and max-pooling, side by side.
+    """Apply 3 x 3 kernels of your choice and max-pooling to photographs, and draw the results.
 
     Example: python -m lit_mnist kernels --kernel sobel_x '0,1,0;1,-4,1;0,1,0'
 
-    What a kernel lets through is the sum of each pixel and its neighbours times the weights, without a margin and
-    clipped to 0..255. With --ckpt_path the learnt filters of a network's first convolution are set beside the
-    hand-made ones that they resemble most, both applied to the photograph.
+    A kernel's output is the weighted sum of each pixel and its neighbours, without padding, clipped
+    to 0..255. With --ckpt_path, the learnt filters of the network's first convolution are shown
+    beside the hand-made ones that they resemble most, both applied to the photograph.
 
     Args:
-        images: photographs (default: scikit-learn's china.jpg; flower.jpg is the other one).
-        kernel: edges, vertical, horizontal (the default three), sobel_x, sobel_y, prewitt_x, prewitt_y, laplacian,
-            sharpen, blur, emboss, or nine numbers such as '-1,0,1;-2,0,2;-1,0,1'.
-        pool: side of the cells of which the largest value is kept.
+        images: image files, or china.jpg and flower.jpg of scikit-learn (default: china.jpg).
+        kernel: edges, vertical, horizontal (the default three), sobel_x, sobel_y, prewitt_x,
+            prewitt_y, laplacian, sharpen, blur, emboss, or nine numbers such as
+            '-1,0,1;-2,0,2;-1,0,1'.
+        pool: side of the max-pooling window, in pixels.
         ckpt_path: a run folder, a checkpoint or a Keras file.
-        count: learnt filters that are drawn, those nearest to different hand-made ones.
+        count: number of learnt filters to draw, each resembling a different hand-made one.
         out: folder for the pictures, kernels.npz (all that was computed) and kernels.json.
-        svg: write every picture as SVG too.
+        svg: also write every picture as SVG.
     """
     from ...errors import UserError
     from ...figures.studies import filtered as draw
@@ -84,7 +87,9 @@ def _resemblances(ckpt_path: str) -> list[Resemblance]:
     model = open_model(ckpt_path)
     names = convolutions(model.network)
     if not names:
-        raise UserError(f"{ckpt_path}: this network has no convolution; accepted: one that has")
+        raise UserError(
+            f"{ckpt_path}: this network has no convolution; accepted: a network with convolutions"
+        )
     return resemblances(filters(model.network, names[0]).kernels, names[0])
 
 

@@ -6,17 +6,21 @@ from ...outcome import Outcome
 
 
 def live(ckpt_path: str, out: str | None = None, data_root: str | None = None) -> Outcome:
-    """Write one self-contained HTML page in which the network runs: draw or drop a picture, see every layer's maps.
+    """Write one self-contained HTML page in which the network runs: draw a picture, and watch every
+    layer.
 
-    The page opens from disk or from any static host, and loads nothing. Maps' best training images, the images that
-    maps want and the verdict on occlusion are shown where `report`, `top_images` or `explain` put them on record.
+    The page works from disk or any static host, and loads nothing else. It shows the top training
+    images of maps, their preferred images and the verdict on occlusion if `report`, `top_images` or
+    `explain` has recorded them.
 
     Example: python -m lit_mnist live --ckpt_path runs/cnn/version_0
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
-        out: a file that ends in .html, or a folder for live.html (default: the run folder, else out/live).
-        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
+        out: a file that ends in .html, or a folder for live.html (default: the run folder, else
+            out/live).
+        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
+            folder).
     """
     from ...files import write_text
     from ...live.page import live_page

@@ -39,32 +39,38 @@ def maximize(
     scaling: str | None = None,
     seed: int = 0,
 ) -> Outcome:
-    """Make the images that a layer's maps, or the classes, want most, each with its quality card.
+    """Make the images that a layer's maps, or the classes, prefer, and measure the quality of each.
 
-    Example: python -m lit_mnist maximize --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --maps 3 17 --preset robust
+    Example: python -m lit_mnist maximize --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --maps 3
+    17 --preset robust
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
         layer: any layer, NAME or NAME:pre (default: the last convolution).
-        maps: all (the default), or numbers such as 3 17 or 0-15, of the layer's maps or, where it gives vectors, units.
-        classes: all, or numbers: images of the classes' logits instead of a layer's maps.
-        preset: source (the default for maps), staged, robust, or class (the default for units and classes).
-        restarts: start images for each map or class.
-        steps: of the last stage (default: the preset's).
+        maps: all (the default), or numbers such as 3 17 or 0-15: maps of the layer, or units where
+            its output is a vector.
+        classes: all, or numbers: maximise class logits instead of maps.
+        preset: source (the default for maps), staged, robust, or class (the default for units and
+            classes).
+        restarts: number of start images for each map or class.
+        steps: steps of the last stage (default: the preset's).
         step: size of a step (default: the preset's).
-        search: take each map's starts from so many long-wave ones by forward passes first; 0: plain random starts.
-        converge: stop an image when its objective has stopped changing.
-        wake: raise maps that no start wakes by their pre-activation first.
-        compare: measure every image against the network's training images.
-        animate: write the ascent as an animated picture too.
-        tensorboard: folder for TensorBoard's event files; none by default.
+        search: number of low-frequency images among which forward passes choose each map's start
+            images; 0: plain random starts.
+        converge: stop an image when its objective no longer changes.
+        wake: where no start activates a map, raise its pre-activation first.
+        compare: compare every image with the network's training images.
+        animate: also write the ascent as an animation.
+        tensorboard: folder for event files of TensorBoard (default: none are written).
         out: folder for maximize.json, maximize.npz and the pictures.
-        svg: write every picture as SVG too.
-        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
-        output: which of several outputs gives the network's answer, by name.
-        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
-        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
-        seed: of the starts and of all random changes.
+        svg: also write every picture as SVG.
+        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
+            folder).
+        output: name of the output that is the network's answer, where it has several.
+        dataset: data set to use instead of the network's own, such as folder (with --data_root).
+        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
+            not say it.
+        seed: seed of the start images and of all random transformations.
     """
     from ...maximize.checks import MaximizeError
     from ..opening import opened
@@ -73,7 +79,7 @@ def maximize(
     results = Results("maximize", out, svg)
     if classes is not None and (layer is not None or maps is not None):
         raise MaximizeError(
-            f"--classes {' '.join(classes)} together with a layer or maps; accepted: one of the two"
+            f"--classes {' '.join(classes)} with a layer or maps; accepted: one of the two"
         )
     from ...inside.filters import last_convolution
     from ...inside.kept import kept_results
@@ -125,7 +131,7 @@ def _reference(
 
 
 def _frames(preset: str, steps: int | None) -> tuple[int, ...]:
-    """Steps of an animation, every twelfth, beside the source's snapshots."""
+    """Steps of an animation: every twelfth, and the source's snapshots."""
     from ...maximize.ascent import snapshot_steps, with_steps
     from ...maximize.objectives import LayerEnergy
     from ...maximize.presets import recipe
@@ -191,17 +197,20 @@ def _text(result: MaximizationResult) -> str:
     metrics = result.metrics()
     kinds = {"map": "maps", "unit": "units", "class": "classes"}[result.kind]
     lines = [
-        f"{result.layer}: {metrics['targets']} {kinds} x {result.settings.restarts} restarts, preset "
+        f"{result.layer}: {metrics['targets']} {kinds} x {result.settings.restarts} restarts, "
+        "preset "
         f"{result.settings.preset}, seed {result.settings.seed}, {result.constraint}"
     ]
     if metrics["live"] and result.data:
         lines += [
-            f"compared with {result.data.source}; of {metrics['live']} {kinds} that these raise:",
-            f"  {100 * metrics['beats_data']:.1f} % beat every one of them, median ratio "
-            f"{metrics['median_ratio']:.2f}, least {metrics['least_ratio']:.2f}",
+            f"compared with {result.data.source}, for {metrics['live']} {kinds} that these "
+            "activate:",
+            f"  {100 * metrics['beats_data']:.1f} % exceed all of them; ratio to the best: median "
+            f"{metrics['median_ratio']:.2f}, minimum {metrics['least_ratio']:.2f}",
             f"  target ranks first in its layer: {100 * metrics['first']:.1f} %",
-            f"  worst one-pixel shift keeps {metrics['median_shift']:.3f}, energy above 1/4 cycle per pixel "
-            f"{metrics['median_fine']:.3f} (medians)",
+            f"  medians: {metrics['median_shift']:.3f} of the activation remains after the worst "
+            f"one-pixel shift, {metrics['median_fine']:.3f} of the energy is above 1/4 cycle per "
+            "pixel",
         ]
     silent = [
         (target, result.outcome(int(row)))

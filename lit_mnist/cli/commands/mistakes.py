@@ -33,7 +33,8 @@ def mistakes(
     dataset: str | None = None,
     scaling: str | None = None,
 ) -> Outcome:
-    """Draw every image that a network gets wrong, the most confident mistakes first, and the confusion matrix.
+    """Draw every image that a network gets wrong, the most confident mistakes first, and the
+    confusion matrix.
 
     Example: python -m lit_mnist mistakes --ckpt_path runs/cnn/version_0
 
@@ -43,11 +44,13 @@ def mistakes(
         most: mistakes to draw, 60 a picture; mistakes.json always names all of them.
         out: folder for the pictures and mistakes.json.
         batch_size: images at a time; bounds the memory.
-        svg: write every picture as SVG too.
-        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
-        output: which of several outputs gives the network's answer, by name.
-        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
-        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
+        svg: also write every picture as SVG.
+        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
+            folder).
+        output: name of the output that is the network's answer, where it has several.
+        dataset: data set to use instead of the network's own, such as folder (with --data_root).
+        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
+            not say it.
     """
     from ...errors import need_whole
     from ...inside.evaluation import evaluate

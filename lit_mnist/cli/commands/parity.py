@@ -1,4 +1,4 @@
-"""Do both frameworks compute the same? Layer by layer, loss, gradients, learning rates, training steps."""
+"""Comparison of both frameworks: layers, loss, gradients, learning rates, training steps."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _STEPS = 100
 _NOT_TRAINED = (
-    "Keras does not train this configuration (recipe: torch); compared are structure, outputs and round "
-    "trips of weights, not loss, gradients, learning rates and steps"
+    "Keras does not train this configuration (recipe: torch); only structure, outputs and round "
+    "trips of weights are compared, not loss, gradients, learning rates and steps"
 )
 
 
@@ -35,22 +35,22 @@ def parity(
     floor: bool = False,
     out: str = "out/parity",
 ) -> Outcome:
-    """Give a configuration's network the same weights and images in both frameworks, and compare all they compute.
+    """Give both frameworks the same weights and images, and compare all that they compute.
 
     Example: python -m lit_mnist parity --config configs/cnn.yaml --dtype float64 --steps 100
 
-    In float64 both sides run freely; in float32 every step starts from Keras' own state (a free run can't stay
-    together). Configurations that Keras does not train (`recipe: torch`) are compared without their training. Exit
-    code 1 where a check fails. Needs the extra `keras`.
+    In float64, both frameworks run freely. In float32, every step starts from Keras' state, since
+    rounding drives free runs apart. Configurations that Keras cannot train (`recipe: torch`) are
+    compared without training. The exit code is 1 if a check fails. Needs the extra `keras`.
 
     Args:
         config: a configuration, such as configs/cnn.yaml.
-        dtype: arithmetic of both sides.
-        steps: training steps that are compared (default: 100).
-        seed: draws the initial weights and the order of images (default: the configuration's).
-        options: settings for both sides, such as data.dataset=digits.
-        floor: measure too how far Keras is from itself with another number of threads and, in float32, how far
-            both are from float64 (up to four times the work).
+        dtype: precision of both frameworks.
+        steps: number of training steps to compare (default: 100).
+        seed: seed of the initial weights and the order of images (default: the configuration's).
+        options: settings for both frameworks, such as data.dataset=digits.
+        floor: also measure how far Keras is from itself with another number of threads and, in
+            float32, how far both are from float64 (up to four times the work).
         out: folder for parity.json (every check) and parity.md.
     """
     _check(steps, seed)
@@ -59,7 +59,8 @@ def parity(
     )
     if not training and (steps is not None or floor):
         raise UserError(
-            f"--{'floor' if floor else 'steps'} with {config}: {_NOT_TRAINED}; accepted: a configuration "
+            f"--{'floor' if floor else 'steps'} with {config}: {_NOT_TRAINED}; accepted: a "
+            "configuration "
             "marked recipe: keras, or neither --steps nor --floor"
         )
     notes = [f"NOTE: {dataset.note}"] * bool(dataset.note) + [_NOT_TRAINED] * (not training)
@@ -91,7 +92,9 @@ def _check(steps: int | None, seed: int | None) -> None:
 def _subject(
     config: str, steps: int, seed: int | None, options: list[str] | None
 ) -> tuple[Recipe, Probe, Dataset, bool]:
-    """Return recipe, images and batches, their data set, and whether Keras can train the configuration."""
+    """Return the recipe, images and batches, the data set, and whether Keras can train the
+    configuration.
+    """
     from keras_baseline.recipe import read_config
 
     from ...comparison.parity.probes import comparable_recipe, probe_of
@@ -122,7 +125,9 @@ def _checks(recipe: Recipe, probe: Probe, dtype: str, training: bool) -> Iterato
 
 
 def _shown(checks: Iterable[Any], steps: int) -> Iterator[Any]:
-    """Pass on checks, or pairs with one, and say on standard error what is compared: a bar, or a line a kind."""
+    """Yield checks, or pairs with one, and show progress on standard error: a bar, or a line a
+    kind.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -133,8 +138,8 @@ def _shown(checks: Iterable[Any], steps: int) -> Iterator[Any]:
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    seen = set()
-    started = time.perf_counter()
+    shown = set()
+    start = time.perf_counter()
     on_terminal = sys.stderr.isatty()
     with Progress(
         *columns, console=Console(stderr=True), transient=True, disable=not on_terminal
@@ -142,13 +147,10 @@ def _shown(checks: Iterable[Any], steps: int) -> Iterator[Any]:
         task = bar.add_task("", total=steps)
         for item in checks:
             check = item[1] if isinstance(item, tuple) else item
-            if check.name not in seen and not on_terminal:
-                print(
-                    f"{time.perf_counter() - started:6.1f} s  {check.name}",
-                    file=sys.stderr,
-                    flush=True,
-                )
-            seen.add(check.name)
+            if check.name not in shown and not on_terminal:
+                seconds = time.perf_counter() - start
+                print(f"{seconds:6.1f} s  {check.name}", file=sys.stderr, flush=True)
+            shown.add(check.name)
             step = check.part.rpartition("step ")[2]
             bar.update(
                 task, description=check.name, completed=int(step) if step.isdigit() else None
@@ -193,10 +195,10 @@ def _outcome(
     measured = cells(floor, places=True) if floor else None
     write_text(files[0], page(kinds, [*about, _provenance(command, software, machine)], measured))
     write_json(files[1], data)
-    beside = [aligned(cells(floor, places=False), range(1, 6)), ""] if floor else []
+    floor_table = [aligned(cells(floor, places=False), range(1, 6)), ""] if floor else []
     if not data["passed"]:
         print(sentence(kinds), file=sys.stderr)
-    lines = [*about, "", table(kinds), "", *beside, f"page: {files[0]}", sentence(kinds)]
+    lines = [*about, "", table(kinds), "", *floor_table, f"page: {files[0]}", sentence(kinds)]
     return Outcome(data, "\n".join(lines), 0 if data["passed"] else 1)
 
 
@@ -216,8 +218,8 @@ def _command(
     floor: bool,
     out: str,
 ) -> str:
-    words = ["python", "-m", "lit_mnist", "parity", "--config", config, "--dtype", dtype]
-    words += [] if steps is None else ["--steps", str(steps)]
-    words += [] if seed is None else ["--seed", str(seed)]
-    words += ["--options", *options] if options else []
-    return shlex.join([*words, *(["--floor"] if floor else []), "--out", out])
+    command = ["python", "-m", "lit_mnist", "parity", "--config", config, "--dtype", dtype]
+    command += [] if steps is None else ["--steps", str(steps)]
+    command += [] if seed is None else ["--seed", str(seed)]
+    command += ["--options", *options] if options else []
+    return shlex.join([*command, *(["--floor"] if floor else []), "--out", out])

@@ -1,4 +1,4 @@
-"""Predict single images: ids of the data set, image files, or folders of them; with `many`, pages of digits."""
+"""Prediction of single images: ids of the data set, image files, folders, or pages of digits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from ..results import Results
 
 @dataclass(frozen=True)
 class Reply:
-    """The network's answer to a reading, the names of its class and label, and why it is no digit (None: it is)."""
+    """The network's answer to a reading, with the names of its class and label.
+
+    `no_digit` says why the reading is no digit; it is None for a digit.
+    """
 
     reading: Reading
     answer: Answer
@@ -41,9 +44,9 @@ def predict(
     out: str | None = None,
     many: bool = False,
 ) -> Outcome:
-    """Return class and probabilities of each named image, with `many` of each digit in it.
+    """Return class and probabilities of each named image or, with `many`, of each digit in it.
 
-    A picture that cannot be read is reported in its place and makes the exit code 1. With `out` each
+    A picture that cannot be read is reported in its place, and the exit code is 1. With `out`, each
     picture is drawn beside the network's input into that folder.
     """
     results = Results("predict", out) if out else None
@@ -64,15 +67,15 @@ def predict(
 
 
 def _adapted(readings: Sequence[list[Reading] | Unread]) -> str | None:
-    """What was done to all pictures, each thing said once."""
-    said = [
-        part
+    """List what was changed in the pictures, each change once."""
+    changes = [
+        change
         for each in readings
         if not isinstance(each, Unread)
-        for part in (each[0].adapted or "").split("; ")
-        if part
+        for change in (each[0].adapted or "").split("; ")
+        if change
     ]
-    return "; ".join(dict.fromkeys(said)) or None
+    return "; ".join(dict.fromkeys(changes)) or None
 
 
 def _replies(model: Model, readings: Sequence[Reading]) -> list[Reply]:

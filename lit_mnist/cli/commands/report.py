@@ -21,24 +21,30 @@ def report(
     scaling: str | None = None,
     seed: int = 0,
 ) -> Outcome:
-    """Write one self-contained HTML page: figures, curves, mistakes, filters, feature maps, top images, attributions.
+    """Write one self-contained HTML page: results, mistakes, filters, feature maps, top images,
+    attributions.
 
     Example: python -m lit_mnist report --ckpt_path runs/cnn/version_0
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
-        out: folder for report.html, or a file that ends in .html (default: the run folder, else out/report).
-        images: ids such as test:19, or image files, to look into (default: the first test image of each class
-            and the most confident mistakes).
-        leave_out: sections to leave out: curves, mistakes, layers, filters, maps, top_images, wanted, attributions.
+        out: folder for report.html, or a file that ends in .html (default: the run folder, else
+            out/report).
+        images: ids such as test:19, or image files (default: the first test image of each class and
+            the most confident mistakes).
+        leave_out: sections to leave out: curves, mistakes, layers, filters, maps, top_images,
+            wanted, attributions.
         k: top images for each map.
-        steps: gradient steps for each image that a map wants.
-        verdict_digits: test digits on which attribution methods are judged, once for a network; 0 for no verdicts.
-        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
-        output: which of several outputs gives the network's answer, by name.
-        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
-        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
-        seed: of the wanted images' starts and of attribution noise.
+        steps: gradient steps for each map's preferred image.
+        verdict_digits: number of test digits on which attribution methods are judged; 0 for no
+            verdicts.
+        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
+            folder).
+        output: name of the output that is the network's answer, where it has several.
+        dataset: data set to use instead of the network's own, such as folder (with --data_root).
+        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
+            not say it.
+        seed: seed of the start images of preferred images, and of noise in attribution.
     """
     from ...files import write_text
     from ...report.gather import SECTIONS, Options, gather
@@ -64,8 +70,10 @@ def report(
         "sections": [name for name in SECTIONS if name not in content.missing],
         "missing": content.missing,
     }
-    left = "".join(f"\nwithout {section}: {reason}" for section, reason in content.missing.items())
-    return Outcome(data, f"{path}: {data['bytes'] / 1e6:.1f} MB, open it in a browser{left}")
+    text = f"{path}: {data['bytes'] / 1e6:.1f} MB, open it in a browser"
+    for section, reason in content.missing.items():
+        text += f"\nwithout {section}: {reason}"
+    return Outcome(data, text)
 
 
 def _say(text: str) -> None:

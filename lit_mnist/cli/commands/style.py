@@ -1,4 +1,4 @@
-"""A picture redrawn in the style of others, by the features of a network."""
+"""Style transfer: a picture redrawn in the style of others, by the features of a network."""
 
 from __future__ import annotations
 
@@ -44,31 +44,40 @@ def style(
     Example: python -m lit_mnist style --content test:19 --style test:2 --network runs/cnn/version_0
 
     Args:
-        content: the picture that is redrawn: a file, or an id such as test:19 of the network's data set.
-        style: pictures whose style is taken; a folder stands for the pictures in it.
-        network: vgg19 or squeezenet (ImageNet weights, from a cache or downloaded), a Keras file, a run or checkpoint.
-        standardize: scaling of a Keras file's pixels: caffe, imagenet, tf, unit, none (default: a known network's).
-        content_layer: the layer whose activations are kept (default: by network; of VGG19, block5_conv2).
-        style_layers: the layers whose Gram matrices are matched, each NAME or NAME=WEIGHT (default: by network).
-        strength: how strong style is beside content, both balanced automatically (default: by network).
-        content_weight: weight of the content loss, with --style_weight, in place of the automatic balance.
-        style_weight: weight of the mean of the layers' style losses, with --content_weight.
-        tv_weight: weight of the total variation, which smooths (default: by network; 0 with --style_weight).
-        style_fractions: how much each style picture counts (default: all alike).
-        size: pixels of the longer side (default: 256, for other networks their own).
-        style_scale: size of the style pictures beside the content's; larger gives coarser strokes.
-        keep_color: keep the content's colours and take the style's brightness alone.
-        start: the picture that is changed: the content, or noise.
-        seed: of the noise.
+        content: picture to redraw: a file, or an id such as test:19 of the network's data set.
+        style: pictures of the style; a folder stands for the pictures in it.
+        network: vgg19 or squeezenet (ImageNet weights, from a cache or downloaded), a Keras file, a
+            run or a checkpoint.
+        standardize: scaling of a Keras file's pixels: caffe, imagenet, tf, unit, none (default:
+            that of a known network).
+        content_layer: layer whose activations are preserved (default: by network; for VGG19
+            block5_conv2).
+        style_layers: layers whose Gram matrices are matched, each NAME or NAME=WEIGHT (default: by
+            network).
+        strength: strength of style relative to content, after automatic balancing (default: by
+            network).
+        content_weight: weight of the content loss; with --style_weight it replaces the automatic
+            balance.
+        style_weight: weight of the mean style loss of the layers; with --content_weight.
+        tv_weight: weight of the total variation, which smooths (default: by network; 0 with
+            --style_weight).
+        style_fractions: weights of the style pictures (default: equal).
+        size: longer side in pixels (default: 256; for other networks their input size).
+        style_scale: size of the style pictures relative to the content; larger gives coarser
+            strokes.
+        keep_color: keep the content's colours, and take only brightness from the style.
+        start: start image: content or noise.
+        seed: seed of the noise.
         optimizer: lbfgs or adam.
-        steps: gradient evaluations.
-        step: size of a step of adam, as a part of the pixels' range.
-        snapshots: pictures kept on the way, for the animation too.
-        animate: write the way as an animated picture.
-        download: whether weights that no cache holds may be downloaded.
-        out: folder for the result, the pictures on the way, style.json and style.npz.
-        svg: write the drawn pictures as SVG too.
-        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
+        steps: number of gradient evaluations.
+        step: step size of adam, as a fraction of the pixel range.
+        snapshots: number of intermediate pictures, also for the animation.
+        animate: write the intermediate pictures as an animation.
+        download: allow downloads of weights that no cache holds.
+        out: folder for the result, intermediate pictures, style.json and style.npz.
+        svg: also write the drawn pictures as SVG.
+        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
+            folder).
     """
     from ...maximize.style import Settings, open_network, style_transfer
 

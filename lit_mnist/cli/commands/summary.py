@@ -24,10 +24,10 @@ def summary(
     Example: python -m lit_mnist summary --config configs/cnn.yaml
 
     Args:
-        config: a configuration file; its network is described without building it.
-        ckpt_path: a run folder, a checkpoint or a Keras file instead.
-        draw: a file that the network is drawn into as a graph, NAME.svg.
-        output: which of several outputs gives the network's answer.
+        config: a configuration file; its network is not built.
+        ckpt_path: instead of a configuration, a run folder, a checkpoint or a Keras file.
+        draw: an SVG file for a drawing of the network's graph.
+        output: name of the output that is the network's answer, where it has several.
     """
     spec = _spec(config, ckpt_path)
     spec = spec if output is None else spec.with_output(output)
@@ -48,9 +48,7 @@ def _drawn(spec: NetworkSpec, path: str) -> Path:
     from ...figures.network import network_svg
 
     if Path(path).suffix.lower() != ".svg":
-        raise UserError(
-            f"--draw {path}: cannot be written in that form; accepted: a file that ends in .svg"
-        )
+        raise UserError(f"--draw {path}: not an SVG file; accepted: a file that ends in .svg")
     return write_text(path, network_svg(spec))
 
 
@@ -62,7 +60,8 @@ def _spec(config: str | None, ckpt_path: str | None) -> NetworkSpec:
 
         return open_model(ckpt_path).spec
     raise UserError(
-        "summary needs one of --config (a YAML file) and --ckpt_path (a run, checkpoint or Keras file)"
+        "summary needs one of --config (a YAML file) and --ckpt_path (a run, checkpoint or Keras "
+        "file)"
     )
 
 

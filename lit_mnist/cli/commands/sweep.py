@@ -31,25 +31,27 @@ def sweep(
     retry: bool = False,
     lease: float = LEASE,
 ) -> Outcome:
-    """Train a configuration with many values of its settings, and show what they do.
+    """Train a configuration with many values of its settings, and compare the results.
 
-    Example: python -m lit_mnist sweep --config configs/shallow.yaml --study configs/studies/filters.yaml
+    Example: python -m lit_mnist sweep --config configs/shallow.yaml --study
+    configs/studies/filters.yaml
 
-    The study file names the settings, their values, the seeds and what is judged (docs/studies.md). Each trial is an
-    ordinary run folder; no trial sees a test image, and those of the best setting are tested once at the end. The
-    same command goes on with a study that was cut off, and started again beside this one, here or on another
-    machine, it takes part in it. A killed worker's trial is given out again.
+    The study file names the settings, their values, the seeds and the objective (docs/studies.md).
+    Each trial is an ordinary run folder. No trial sees a test image; the runs of the best setting
+    are tested once at the end. The same command resumes an interrupted study; run twice at a time,
+    here or on another machine, both share the work. The trial of a killed worker is started again.
 
     Args:
-        config: the configuration that the settings are changed in.
+        config: configuration whose settings are changed.
         study: the study file.
-        workers: processes to start here.
-        storage: address of a database or of Redis that many machines share, as Optuna takes it (default: a journal
-            file in the folder).
+        workers: number of processes on this machine.
+        storage: URL of a database or of Redis that several machines share, in Optuna's form
+            (default: a journal file in the folder).
         options: settings of all trials, such as data.root=/data.
-        out: folder for runs, journal, sweep.json, sweep.md, sweep.html and pictures (default: out/sweep/STUDY).
-        retry: give trials that failed out again.
-        lease: seconds without a sign of life after which a worker on another machine counts as dead.
+        out: folder for runs, journal, sweep.json, sweep.md, sweep.html and pictures (default:
+            out/sweep/STUDY).
+        retry: run failed trials again.
+        lease: seconds without a heartbeat after which a worker on another machine counts as dead.
     """
     from ...files import read_config
     from ...studies.description import read_study
@@ -72,20 +74,20 @@ def sweep(
     check_storage(storage, folder)
     if _PARENT not in os.environ:  # a parent has checked them for its workers
         check_values(description, study, _check, lambda keys: arguments(config, chosen, keys))
-    words = _words(config, study, storage, chosen, str(folder), lease)
+    command = _command(config, study, storage, chosen, str(folder), lease)
     worker = Worker(
         description,
-        {"file": read_config(config), "options": sorted(_without_places(chosen))},
+        {"file": read_config(config), "options": sorted(_without_data_root(chosen))},
         folder,
         FitTraining(_fit, config, chosen, folder),
         storage,
         lease,
         _Progress(),
-        _parent_has_gone,
+        _parent_has_ended,
     )
     if retry and _PARENT not in os.environ:
         worker.retry_failed()
-    helpers = _start_helpers(words, workers)
+    helpers = _start_helpers(command, workers)
     worker.run()
     for helper in helpers:
         helper.wait()
@@ -93,7 +95,7 @@ def sweep(
         worker.close()
         return Outcome({}, "")
     _test_once(worker, folder, chosen)
-    outcome = _write(worker, folder, shlex.join(["python", "-m", "lit_mnist", *words]))
+    outcome = _write(worker, folder, shlex.join(["python", "-m", "lit_mnist", *command]))
     worker.close()
     return outcome
 
@@ -107,12 +109,12 @@ def _check_options(options: Sequence[str]) -> None:
             )
 
 
-def _without_places(options: Sequence[str]) -> list[str]:
-    """Leave out where the data lie: machines may differ in it."""
+def _without_data_root(options: Sequence[str]) -> list[str]:
+    """Leave out the folder of the data, which may differ between machines."""
     return [option for option in options if not option.startswith("data.root=")]
 
 
-def _words(
+def _command(
     config: str,
     study: str,
     storage: str | None,
@@ -121,14 +123,14 @@ def _words(
     lease: float,
 ) -> list[str]:
     """Return the command that takes part in the same study."""
-    words = ["sweep", "--config", config, "--study", study, "--out", out]
-    words += ["--storage", storage] if storage else []
-    words += ["--options", *options] if options else []
-    return words + (["--lease", f"{lease:g}"] if lease != LEASE else [])
+    command = ["sweep", "--config", config, "--study", study, "--out", out]
+    command += ["--storage", storage] if storage else []
+    command += ["--options", *options] if options else []
+    return command + (["--lease", f"{lease:g}"] if lease != LEASE else [])
 
 
 def _check(argv: list[str]) -> Mapping[str, Any]:
-    """Build what fit would build, without data; return its settings."""
+    """Build what fit would build, without data; return the settings."""
     from ..training import run
 
     return run("fit", argv, dry=True).data
@@ -143,8 +145,8 @@ def _fit(argv: list[str], callbacks: Sequence[Any]) -> Mapping[str, Any]:
     return summary
 
 
-def _start_helpers(words: Sequence[str], workers: int) -> list[subprocess.Popen]:
-    """Start the same command `workers` - 1 times; each process gets its part of the cores, this one too."""
+def _start_helpers(command: Sequence[str], workers: int) -> list[subprocess.Popen]:
+    """Start `command` `workers` - 1 times; the cores are shared among all processes, this one too."""
     if workers == 1 or _PARENT in os.environ:
         return []
     import torch
@@ -152,21 +154,21 @@ def _start_helpers(words: Sequence[str], workers: int) -> list[subprocess.Popen]
     threads = max(1, (os.cpu_count() or 1) // workers)
     torch.set_num_threads(threads)
     environment = {**os.environ, _PARENT: str(os.getpid()), "OMP_NUM_THREADS": str(threads)}
-    command = [sys.executable, "-m", "lit_mnist", *words]
+    process = [sys.executable, "-m", "lit_mnist", *command]
     return [
-        subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        subprocess.Popen(process, env=environment, stdout=subprocess.DEVNULL)
         for _ in range(workers - 1)
     ]
 
 
-def _parent_has_gone() -> bool:
-    """Whether this worker was started by a sweep that has ended meanwhile."""
+def _parent_has_ended() -> bool:
+    """Whether the sweep that started this worker has ended."""
     parent = os.environ.get(_PARENT)
     return parent is not None and os.getppid() != int(parent)
 
 
 def _test_once(worker: Worker, folder: Path, options: Sequence[str]) -> None:
-    """Test the runs of the best setting, where that has not been done; their metrics are kept in the study."""
+    """Test the runs of the best setting once; the study keeps their accuracies."""
     from ...studies.results import best_trial
 
     best = best_trial(worker)
@@ -175,7 +177,9 @@ def _test_once(worker: Worker, folder: Path, options: Sequence[str]) -> None:
     runs = [Path(run) for run in best["runs"].values()]
     if not all(run.is_dir() for run in runs):
         _say(
-            f"the best setting's runs lie on {best['worker']}: the same command there tests them: {runs[0]}"
+            f"the runs of the best setting are on {best['worker']}, where the same command tests "
+            "them: "
+            f"{runs[0]}"
         )
         return
     accuracies = [_tested(run, options) for run in runs]
@@ -214,7 +218,7 @@ def _write(worker: Worker, folder: Path, command: str) -> Outcome:
 
 
 class _Progress:
-    """Says on standard error how each of this process's trials ended, and how long the others will take."""
+    """Prints on standard error how each trial of this process ended, and the time that remains."""
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
@@ -224,11 +228,11 @@ class _Progress:
         from ...studies.results import trial_line
 
         done = len(worker.finished)
-        if self.before is None:  # trials that had ended before this command
+        if self.before is None:  # trials that had ended before this command started
             self.before = done - 1
         rate = (time.perf_counter() - self.started) / max(done - self.before, 1)
-        left = rate * (worker.total - done)
-        _say(f"{done}/{worker.total}  {trial_line(worker, trial.number)}  {_time(left)} left")
+        remaining = rate * (worker.total - done)
+        _say(f"{done}/{worker.total}  {trial_line(worker, trial.number)}  {_time(remaining)} left")
 
 
 def _time(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The images of a data set that activate each map most."""
+"""Images of a data set that activate each map most."""
 
 from __future__ import annotations
 
@@ -34,24 +34,29 @@ def top_images(
     dataset: str | None = None,
     scaling: str | None = None,
 ) -> Outcome:
-    """Find the images that activate each map most, by its peak or its mean, with the patch that the map saw.
+    """Find the images that activate each map most, by peak or mean, and the patch that causes the
+    peak.
 
     Example: python -m lit_mnist top_images --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --k 8
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
         layer: layers' names or globs (default: the last convolution).
-        maps: numbers of the maps to draw, such as 3 17 or 0-15 (default: all); the JSON always holds all of them.
-        k: images for each map.
-        by: draw the best by each map's highest value, by its mean, or both; the JSON always holds both.
-        part: the part of the network's data set to go through once.
+        maps: numbers of the maps to draw, such as 3 17 or 0-15 (default: all); the JSON file holds
+            all.
+        k: number of images for each map.
+        by: draw the top images by a map's highest value, by its mean, or both; the JSON file holds
+            both.
+        part: part of the data set to search.
         out: folder for the pictures (16 maps each) and top_images.json.
-        batch_size: images at a time; bounds the memory.
-        svg: write every picture as SVG too.
-        data_root: folder that holds the data sets (default: the run's own, $LIT_MNIST_DATA, the cache folder).
-        output: which of several outputs gives the network's answer, by name.
-        dataset: the data set to look at, where it is not the network's own: --data.dataset folder with --data.root.
-        scaling: how a Keras file's images were scaled, which it does not say (--data.standardize none, unit, ...).
+        batch_size: images per batch; limits memory.
+        svg: also write every picture as SVG.
+        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
+            folder).
+        output: name of the output that is the network's answer, where it has several.
+        dataset: data set to use instead of the network's own, such as folder (with --data_root).
+        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
+            not say it.
     """
     from ...inside.capture import select
     from ...inside.filters import last_convolution
