@@ -27,6 +27,9 @@ SPEC = NetworkSpec.from_dict(
         ],
     }
 )
+# entries of a configuration: an input, a convolution
+INPUT = {"batch_shape": [None, 8, 8, 1]}
+CONV = {"filters": 2, "kernel_size": [3, 3], "strides": [1, 1], "padding": "valid"}
 
 
 def unpacked(release: str, folder: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -203,16 +202,6 @@ def test_states_that_torch_cannot_hold_are_explained() -> None:
         from_state_dict(network, plain.state_dict(), 1)
         == "not an optimiser of lit_mnist.training.optimizers"
     )
-
-
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    """Keras itself."""
-    if find_spec("tensorflow") is None:  # not imported here: load_keras minds the order
-        pytest.skip("needs the extra `keras`")
-    from keras_baseline.backend import load_keras
-
-    return load_keras()
 
 
 @pytest.mark.keras

@@ -16,16 +16,6 @@ from lit_mnist.runs.model import Model
 from tests.networks import SMALL, climb, small_model, small_start
 
 
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    torch.manual_seed(0)
-
-
-@pytest.fixture
-def small() -> Model:
-    return small_model(SMALL)
-
-
 @pytest.mark.parametrize(
     "objective",
     [
