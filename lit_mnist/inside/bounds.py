@@ -27,9 +27,11 @@ from ..network import (
     GaussianDropout,
     GaussianNoise,
     GeneralReLU,
+    GroupNorm,
     HardSigmoid,
     HardSigmoidKeras2,
     KerasFlatten,
+    LayerNorm,
     Merge,
     Network,
     Normalization,
@@ -45,10 +47,8 @@ from ..network import (
 from ..runs.model import Model
 from ..spec import INPUT, Add, Average, Maximum, Minimum, Multiply, Subtract
 from .capture import PRE, PROBABILITIES
+from .normalized import EPS, normalized
 
-_EPS = (
-    2.0**-23
-)  # float32's spacing at 1, twice its unit roundoff: leaves room for any order of summation
 # rising in each input, whose ends therefore go through; those of the second row without rounding
 _RISING = (
     nn.ELU,
@@ -108,14 +108,10 @@ _FEW = 8  # roundings that activations, averages and normalisations make at most
 
 @dataclass(frozen=True)
 class Bounds:
-    """Lowest and highest value (maps, rows, columns), or (units,), float64, over all images allowed.
-
-    Infinite where nothing is proved: `unbounded` names the layer that has no rule.
-    """
+    """Lowest and highest value (maps, rows, columns), or (units,), float64, over all images allowed."""
 
     low: np.ndarray
     high: np.ndarray
-    unbounded: str | None = None
 
     @property
     def zero(self) -> np.ndarray:
@@ -136,10 +132,7 @@ def layer_bounds(model: Model) -> dict[str, Bounds]:
 
 
 def propagate(network: Network, low: Tensor, high: Tensor) -> dict[str, Bounds]:
-    """Return the bounds of every layer in evaluation mode for inputs between `low` and `high`, (1, C, H, W) float64.
-
-    Layers without a rule (layer and group normalisation), and all that read them, are unbounded.
-    """
+    """Return the bounds of every layer in evaluation mode for inputs between `low` and `high`, (1, C, H, W) float64."""
     network = copy.deepcopy(network).eval().double().cpu()
     result: dict[str, Bounds] = {}
     with torch.no_grad():
@@ -149,7 +142,7 @@ def propagate(network: Network, low: Tensor, high: Tensor) -> dict[str, Bounds]:
             for step, module in _steps(network.module_of(name)):
                 if step == "activation":
                     result[name + PRE] = box.record()
-                box = box.through(name, module)
+                box = box.through(module)
             values[name], result[name] = box, box.record()
     last = result[network.spec.output]
     result[network.spec.output + PROBABILITIES] = Bounds(
@@ -159,43 +152,21 @@ def propagate(network: Network, low: Tensor, high: Tensor) -> dict[str, Bounds]:
 
 
 class _Box:
-    """Lowest and highest values (1, C, ...) of one layer; `unbounded` names what has no rule."""
+    """Lowest and highest values (1, C, ...) of one layer."""
 
-    def __init__(self, low: Tensor, high: Tensor, unbounded: str | None = None) -> None:
+    def __init__(self, low: Tensor, high: Tensor) -> None:
         self.low = low
         self.high = high
-        self.unbounded = unbounded
 
     def record(self) -> Bounds:
         """Return the bounds without the axis of images."""
-        if self.unbounded is not None:
-            nothing = np.full(self.low[0].shape, np.inf)
-            return Bounds(-nothing, nothing, self.unbounded)
         return Bounds(self.low[0].numpy(), self.high[0].numpy())
 
-    def through(self, name: str, module: nn.Module) -> _Box:
-        """Return the box behind a module of layer `name`."""
+    def through(self, module: nn.Module) -> _Box:
+        """Return the box behind a module."""
         if isinstance(module, Merge | Concatenate):
             return self  # `_merged` has done it
-        if self.unbounded is None and _has_rule(module):
-            return _Box(*_through(module, self.low, self.high))
-        like = module(torch.zeros_like(self.low))
-        return _Box(like, like, self.unbounded or name)
-
-
-def _has_rule(module: nn.Module) -> bool:
-    ruled = (
-        nn.Conv2d,
-        nn.ConvTranspose2d,
-        nn.Linear,
-        BatchNorm,
-        Rescaling,
-        ChannelRescaling,
-        Normalization,
-        PReLU,
-        nn.Softmax,
-    )
-    return isinstance(module, (*ruled, *_RISING, *_VALLEYS))
+        return _Box(*_through(module, self.low, self.high))
 
 
 def _merged(network: Network, name: str, boxes: list[_Box]) -> _Box:
@@ -203,11 +174,10 @@ def _merged(network: Network, name: str, boxes: list[_Box]) -> _Box:
     module = network.module_of(name)
     if not isinstance(module, Merge | Concatenate):
         return boxes[0]
-    unbounded = next((box.unbounded for box in boxes if box.unbounded is not None), None)
     lows = [box.low for box in boxes]
     highs = [box.high for box in boxes]
-    if unbounded is not None or isinstance(module, Concatenate):
-        return _Box(module(*lows), module(*highs), unbounded)
+    if isinstance(module, Concatenate):
+        return _Box(module(*lows), module(*highs))
     low, high, size = _RULES[type(network.spec.layer(name))](
         aligned(tuple(lows)), aligned(tuple(highs))
     )
@@ -290,13 +260,16 @@ def _through(module: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tens
             )
         case Normalization():
             return _normalized(module, centre, radius, largest)
+        case LayerNorm() | GroupNorm():
+            return _scaled(module, *normalized(module, low, high))
         case PReLU():
             return _bent(module, low, high)
         case nn.Softmax():
             return torch.zeros_like(low), torch.ones_like(high)
         case nn.SiLU() | nn.Hardswish() | nn.GELU() | nn.Mish():
             return _valley(module, low, high)
-    # every other layer is monotone in each of its inputs
+    if not isinstance(module, _RISING):
+        raise TypeError(f"no bounds for a {type(module).__name__}")
     low = module(low)
     high = module(high)
     if isinstance(module, _EXACT):
@@ -347,6 +320,24 @@ def _normalized(
     return _ball(module(centre), radius / deviation, (largest + mean) / deviation, _FEW)
 
 
+def _scaled(module: LayerNorm | GroupNorm, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale and shift of a normalisation, for each channel or for each value."""
+    largest = torch.maximum(low.abs(), high.abs())
+    centre = (low + high) / 2
+    radius = (high - low) / 2
+    if module.weight is not None:
+        scale = _met(module.weight, low)
+        centre, radius, largest = centre * scale, radius * scale.abs(), largest * scale.abs()
+    if module.bias is not None:
+        shift = _met(module.bias, low)
+        centre, largest = centre + shift, largest + shift.abs()
+    return _ball(centre, radius, largest, _FEW)
+
+
+def _met(values: Tensor, like: Tensor) -> Tensor:
+    return _per_channel(values, like) if values.dim() == 1 else values[None]
+
+
 def by_magnitudes(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, values: Tensor) -> Tensor:
     """The layer with the magnitudes of its weights and no bias."""
     if isinstance(module, nn.Linear):
@@ -391,5 +382,5 @@ def _ball(centre: Tensor, radius: Tensor, size: Tensor, roundings: int) -> tuple
 
 def _widened(low: Tensor, high: Tensor, size: Tensor, roundings: int) -> tuple[Tensor, Tensor]:
     """Add the most that `roundings` float32 roundings of terms summing to `size` in magnitude can do (Higham 2002)."""
-    margin = roundings * _EPS * size
+    margin = roundings * EPS * size
     return low - margin, high + margin

@@ -68,7 +68,7 @@ def test_lint_finds_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_bounds_hold(name: str) -> None:
-    """What random images give lies between the bounds; where nothing is proved, the layer is named."""
+    """What random images give lies between the bounds, which are finite."""
     network, _ = network_of(name)
     height, width, channels = network.spec.input_shape
     one = torch.ones(1, channels, height, width, dtype=torch.float64)
@@ -82,23 +82,7 @@ def test_bounds_hold(name: str) -> None:
                 value.numpy() <= bounds[point].high
             ).all(), point
     for point, bound in bounds.items():
-        assert (bound.unbounded is None) == bool(np.isfinite(bound.high).all()), point
-
-
-def test_what_has_no_bounds_is_named() -> None:
-    network, _ = network_of("scales")
-    bounds = propagate(
-        network, *(torch.full((1, 4, 9, 8), end, dtype=torch.float64) for end in (-1.0, 1.0))
-    )
-    assert bounds["First"].unbounded is None
-    assert bounds["LayerNorm"].unbounded == bounds["Dense"].unbounded == "LayerNorm"
-    merged, _ = network_of("merges")
-    bounds = propagate(
-        merged, *(torch.full((1, 4, 9, 8), end, dtype=torch.float64) for end in (-1.0, 1.0))
-    )
-    assert {
-        bounds[name].unbounded for name in ("Add", "Subtract", "Average", "Norm", "Multiply")
-    } == {None}
+        assert np.isfinite(bound.low).all() and np.isfinite(bound.high).all(), point
 
 
 @pytest.mark.parametrize("name", ALL)
