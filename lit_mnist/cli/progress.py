@@ -26,20 +26,6 @@ def progress(items: Iterable[Item], total: int, title: str) -> Iterator[Item]:
 
 
 @contextmanager
-def step_bar() -> Iterator[Callable[[int, int], None] | None]:
-    """Give a function of (steps done, all steps) that shows them on a bar; None without a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    if not sys.stderr.isatty():
-        yield None
-        return
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("ascent")
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-@contextmanager
 def timed_bar(command: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     """Give a function of (units done, all units) that shows both and the time left.
 

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..inside.passes import batch_size
 from ..network import Network
+from ..spec import NetworkSpec
 from .checks import MaximizeError, need_positive, need_whole
 from .gradient import RowGradient, Scores
 from .inputs import CHANGE, Constraint, Fluctuations, generator
@@ -153,12 +155,13 @@ def ascend(
     climbers = [_Climber(network, stage, constraint, converge) for stage in stages]
     parts = []
     coupled = any(stage.objective.couples for stage in stages)
-    work = _together(rows) if coupled else _chunks(rows)
+    size = COUPLED if coupled else chunk_rows(network.spec)
+    work = _together(rows) if coupled else _chunks(rows, size)
     for done, index in enumerate(work):
 
-        def report(steps: int, done: int = done, size: int = len(index)) -> None:
+        def report(steps: int, done: int = done, count: int = len(index)) -> None:
             if progress:
-                progress(sum(map(len, work[:done])) * total + size * steps, len(rows) * total)
+                progress(sum(map(len, work[:done])) * total + count * steps, len(rows) * total)
 
         parts.append(
             _climb_chunk(
@@ -166,7 +169,7 @@ def ascend(
                 starts,
                 rows,
                 index,
-                COUPLED if coupled else CHUNK,
+                size,
                 snapshot_steps(total, snapshots),
                 report,
             )
@@ -176,9 +179,17 @@ def ascend(
     )
 
 
-def _chunks(rows: Rows) -> list[np.ndarray]:
+def chunk_rows(spec: NetworkSpec) -> int:
+    """Return how many rows climb together: 32, of large networks as many as fit half a GiB.
+
+    Gradients count as much as activations.
+    """
+    return min(CHUNK, max(1, batch_size(spec, 2 * CHUNK) // 2))
+
+
+def _chunks(rows: Rows, size: int) -> list[np.ndarray]:
     """Return the indices of the rows of each chunk."""
-    return [np.arange(i, min(i + CHUNK, len(rows))) for i in range(0, len(rows), CHUNK)]
+    return [np.arange(i, min(i + size, len(rows))) for i in range(0, len(rows), size)]
 
 
 def _together(rows: Rows) -> list[np.ndarray]:

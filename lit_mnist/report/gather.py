@@ -24,6 +24,7 @@ from ..inside.kept import kept_results
 from ..inside.maps import FeatureMaps, feature_maps
 from ..inside.passes import BATCH, batch_size
 from ..inside.top_images import TopImages, top_images_once
+from ..maximize.effort import MOST_WORK
 from ..maximize.maximization import MaximizationResult, Settings, maximize_classes, maximize_maps
 from ..maximize.quality import Reference, references
 from ..runs.model import Model
@@ -42,8 +43,6 @@ SECTIONS = (
     "attributions",
 )
 _EXPLAINED_MISTAKES = 4
-# multiply-accumulates of all ascents' forward passes: half an hour at 4e10 a second, since backward takes twice that
-_MOST_WORK = 2e13
 _COMPARED = 10_000  # training images that maximised images are compared with
 
 Track = Callable[[Iterable, int, str], Iterator]  # passes items through and shows how far it is
@@ -227,7 +226,7 @@ class _Sections:
         """Raise UserError where the ascents for all maps would take hours."""
         spec = self.model.spec
         maps = sum(spec[layer].output_shape[-1] for layer in layers) + spec.classes
-        if maps * self.options.steps * spec.macs > _MOST_WORK:
+        if maps * self.options.steps * spec.macs > MOST_WORK:
             raise UserError(
                 f"images for {maps:,} maps and classes would take hours; accepted: those of one layer, by "
                 "the command maximize --layer NAME --maps 0-15"

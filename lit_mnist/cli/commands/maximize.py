@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ...outcome import Outcome
 from ..numbers import read_numbers
-from ..progress import note, step_bar
+from ..progress import note, timed_bar
 from ..results import Results
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def maximize(
     maps: list[str] | None = None,
     classes: list[str] | None = None,
     preset: Literal["source", "staged", "robust", "class"] | None = None,
-    restarts: int = 4,
+    restarts: int | None = None,
     steps: int | None = None,
     step: float | None = None,
     search: int = 0,
@@ -83,6 +83,7 @@ def maximize(
         )
     from ...inside.filters import last_convolution
     from ...inside.kept import kept_results
+    from ...maximize.effort import effort
     from ...maximize.maximization import (
         CLASSES,
         Settings,
@@ -97,28 +98,32 @@ def maximize(
         layer = last_convolution(model.network)
     kind = CLASSES if layer is None else target_kind(model.network, layer)
     recipe_name: str = preset or default_preset(kind)
+    if layer is None:
+        chosen = read_numbers(classes, model.spec.units, "classes")
+    else:
+        chosen = read_numbers(maps, target_count(model.network, layer), "maps")
+    work = effort(model.spec, layer or model.spec.output, recipe_name, chosen, restarts, steps)
+    if work.reduced:
+        note(work.reduced)
     settings = Settings(
         recipe_name,
-        restarts,
+        work.restarts,
         seed,
-        steps,
+        work.steps,
         step,
         search,
         converge,
         wake,
-        _frames(recipe_name, steps) if animate else 6,
+        _frames(recipe_name, work.steps) if animate else 6,
     )
     kept = kept_results(model, note)
-    if layer is None:
-        chosen = read_numbers(classes, model.spec.units, "classes")
-        data = _reference(model, model.spec.output, compare, data_root, kept)
-        with step_bar() as progress:
-            result = maximize_classes(model, chosen, settings, data, progress, kept=kept)
-    else:
-        chosen = read_numbers(maps, target_count(model.network, layer), "maps")
-        data = _reference(model, layer, compare, data_root, kept)
-        with step_bar() as progress:
-            result = maximize_maps(model, layer, chosen, settings, data, progress, kept)
+    data = _reference(model, layer or model.spec.output, compare, data_root, kept)
+    with timed_bar("maximize", "steps") as progress:
+        arguments = (model, work.targets, settings, data, progress)
+        if layer is None:
+            result = maximize_classes(*arguments, kept=kept)
+        else:
+            result = maximize_maps(model, layer, *arguments[1:], kept)
     return _finish(model, results, result, animate, tensorboard)
 
 

@@ -1,0 +1,80 @@
+"""How much work ascents are, and what is made of large networks where nothing is said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..inside.capture import PRE
+from ..spec import NetworkSpec
+from .ascent import with_steps
+from .objectives import LayerEnergy
+from .presets import recipe
+
+# multiply-accumulates of all forward passes: half an hour at 4e10 a second, as backward takes
+# twice that
+MOST_WORK = 2e13
+_DEFAULT_WORK = 1e12  # a minute or two
+_DEFAULT_TARGETS = 16
+_DEFAULT_STEPS = 100
+_RESTARTS = 4
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Targets (None: all), restarts and steps (None: the preset's) of an ascent.
+
+    `reduced` says what was made less, and why; None where nothing was.
+    """
+
+    targets: tuple[int, ...] | None
+    restarts: int
+    steps: int | None
+    reduced: str | None = None
+
+
+def effort(
+    spec: NetworkSpec,
+    layer: str,
+    preset: str,
+    targets: Sequence[int] | None = None,
+    restarts: int | None = None,
+    steps: int | None = None,
+) -> Effort:
+    """Return what to make of `layer`: what the user gave, else all targets, 4 restarts, the preset's steps.
+
+    Where that would take more than `MOST_WORK`, what is None becomes the first targets, one restart
+    and few steps, which take a minute or two.
+    """
+    given = None if targets is None else tuple(targets)
+    usual = Effort(given, _RESTARTS if restarts is None else restarts, steps)
+    count = spec[layer.removesuffix(PRE)].output_shape[-1] if given is None else len(given)
+    work = multiply_accumulates(spec, layer)
+    all_steps = _steps(preset, steps)
+    if count * usual.restarts * all_steps * work <= MOST_WORK:
+        return usual
+    fewer_restarts = 1 if restarts is None else restarts
+    fewer_steps = _DEFAULT_STEPS if steps is None else steps
+    one = fewer_restarts * _steps(preset, fewer_steps) * work
+    most = max(1, min(_DEFAULT_TARGETS, int(_DEFAULT_WORK / one)))
+    chosen = tuple(range(min(count, most))) if given is None else given
+    reduced = Effort(chosen, fewer_restarts, fewer_steps)
+    if reduced == usual:
+        return usual
+    return Effort(
+        chosen,
+        fewer_restarts,
+        fewer_steps,
+        f"{layer}: {count:,} images x {usual.restarts} restarts x {all_steps} steps would take more than half an hour; "
+        f"made: {len(chosen)} x {fewer_restarts} x {_steps(preset, fewer_steps)} "
+        "(--maps or --classes, --restarts and --steps choose)",
+    )
+
+
+def multiply_accumulates(spec: NetworkSpec, layer: str) -> int:
+    """Return the work of one forward pass up to `layer`, by the layers that it needs."""
+    return sum(spec[step.name].macs for step in spec.plan(layer.removesuffix(PRE)))
+
+
+def _steps(preset: str, steps: int | None) -> int:
+    return sum(stage.steps for stage in with_steps(recipe(preset)(LayerEnergy("")), steps))
