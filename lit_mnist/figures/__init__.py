@@ -1,1 +1,3 @@
-"""Records to figures: one function a picture, the only place that imports matplotlib (never pyplot)."""
+"""Figures of records, one function a picture; nothing else imports matplotlib, and nothing imports
+pyplot.
+"""

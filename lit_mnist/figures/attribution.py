@@ -1,4 +1,6 @@
-"""Pictures of explanations: maps over the digit, two classes contrasted, curves, and the table of verdicts."""
+"""Figures of explanations: maps over the image, contrasts of two classes, curves, the table of
+verdicts.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from ..attribution.records import Attribution, Explanation, Verdict
 from .canvas import SIGNED, colormap, grid_figure, new_figure, to_bytes, to_rgb
 
 _INK = 0.4  # how dark the digit shines through the map
-_SATURATION = 99.5  # percentile of magnitudes at which the colour scale ends: single outliers would blank the rest
+# percentile of magnitudes at which the colour scale ends: outliers would hide all other values
+_SATURATION = 99.5
 _PASS = "#d5efd5"
 _FAIL = "#f7d4d4"
 _NONE = "#eeeeee"
@@ -21,7 +24,9 @@ _EXPECTED_TO_FAIL = ("guided_backprop", "deconvolution", "guided_grad_cam")
 
 
 def scale_of(values: np.ndarray) -> float:
-    """Return the magnitude at which a signed colour scale for `values` ends: their 99.5th percentile, 1 for zeros."""
+    """Return the end of a signed colour scale for `values`: the 99.5th percentile, 1 if all are
+    zero.
+    """
     magnitudes = np.abs(values[np.isfinite(values)])
     for limit in (
         (np.percentile(magnitudes, _SATURATION), magnitudes.max()) if magnitudes.size else ()
@@ -34,7 +39,8 @@ def scale_of(values: np.ndarray) -> float:
 def over_digit(values: np.ndarray, pixels: np.ndarray, limit: float) -> np.ndarray:
     """Return a map (H, W) as colours over the digit (pixels 0 to 255), RGB (H, W, 3) in 0 to 1.
 
-    Blue is below zero, white zero, red above, the scale ends at +-`limit`; ink darkens the colour beneath.
+    Blue is negative, white zero and red positive; the scale ends at +-`limit`. Ink darkens the
+    colour.
     """
     colours = colormap(SIGNED)((np.clip(values / limit, -1, 1) + 1) / 2)[..., :3]
     ink = pixels.mean(-1) if pixels.ndim == 3 else pixels
@@ -42,7 +48,7 @@ def over_digit(values: np.ndarray, pixels: np.ndarray, limit: float) -> np.ndarr
 
 
 def digit_picture(pixels: np.ndarray) -> np.ndarray:
-    """Return a digit as it was written, dark on white, RGB (H, W, 3) in 0 to 1."""
+    """Return a digit dark on white, as on paper, RGB (H, W, 3) in 0 to 1."""
     if pixels.ndim == 3 and pixels.shape[2] == 3:
         return np.clip(pixels, 0, 255) / 255
     grey = 1 - np.clip(pixels.reshape(pixels.shape[:2]), 0, 255) / 255
@@ -50,7 +56,8 @@ def digit_picture(pixels: np.ndarray) -> np.ndarray:
 
 
 def methods_figure(explanation: Explanation, title: str | None = None) -> Figure:
-    """Draw all methods in one row per digit, mistakes first; one colour scale for each method's column.
+    """Draw all methods in one row per image, mistakes first; each method's column has one colour
+    scale.
 
     The heading of a column says whether the method passed its checks.
     """
@@ -70,7 +77,8 @@ def methods_figure(explanation: Explanation, title: str | None = None) -> Figure
         labels,
         cell=1.15,
         title=title
-        or f"explained: {_question(explanation)}{line}red for it, blue against{line}one scale a column",
+        or f"explained: {_question(explanation)}{line}red for it, blue against{line}one scale a "
+        "column",
     )
 
 
@@ -101,7 +109,7 @@ def single_figure(explanation: Explanation, method: str, image: int) -> Figure:
 
 
 def report_pictures(explanation: Explanation) -> dict[tuple[str, str], bytes]:
-    """Return a PNG for every (method, image name), from which a page can let its reader choose."""
+    """Return a PNG for every (method, image name), for pages that let the reader choose."""
     return {
         (method, name): to_bytes(single_figure(explanation, method, i))
         for method in explanation.methods
@@ -110,9 +118,9 @@ def report_pictures(explanation: Explanation) -> dict[tuple[str, str], bytes]:
 
 
 def contrast_figure(explanation: Explanation) -> Figure | None:
-    """Draw why the one class and not the other: maps for both and for their difference, on one scale a digit.
+    """Draw the maps of two classes and of their difference, on one scale for each image.
 
-    None where the target is not a difference.
+    Returns None where the target is not a difference.
     """
     if explanation.contrast is None:
         return None
@@ -141,7 +149,7 @@ def contrast_figure(explanation: Explanation) -> Figure | None:
 
 
 def verdict_figure(explanation: Explanation) -> Figure:
-    """Draw the table of verdicts: a row for each method, a column for each check, green for a pass, red for a fail."""
+    """Draw the table of verdicts, methods by checks: green for a pass, red for a failure."""
     rows = [attribution for attribution in explanation.attributions if attribution.verdicts]
     figure = new_figure(14, 0.9 + 0.28 * max(1, len(rows)))
     axes = figure.subplots()
@@ -162,7 +170,8 @@ def verdict_figure(explanation: Explanation) -> Figure:
     table.set_fontsize(8)
     table.scale(1, 1.45)
     axes.set_title(
-        f"verdicts on {explanation.verdict_digits} digits: figure and threshold; grey: does not apply",
+        f"verdicts on {explanation.verdict_digits} digits: value and threshold; grey: does not "
+        "apply",
         fontsize=10,
     )
     if any(row.method in _EXPECTED_TO_FAIL for row in rows):
@@ -175,12 +184,15 @@ def verdict_figure(explanation: Explanation) -> Figure:
 
 
 def verdict_text(verdict: Verdict) -> str:
-    """Return a verdict's value and threshold as a cell of the table shows them, ``-`` where it does not apply."""
+    """Return value and threshold of a verdict for a cell of the table; ``-`` where it does not
+    apply.
+    """
     if verdict.value is None:
         return "-"
     if verdict.threshold is None:
         return f"{verdict.value:.2g}"
-    return f"{_number(verdict.value)} (at {'most' if verdict.at_most else 'least'} {_number(verdict.threshold)})"
+    bound = "most" if verdict.at_most else "least"
+    return f"{_number(verdict.value)} (at {bound} {_number(verdict.threshold)})"
 
 
 def _number(value: float) -> str:
@@ -194,7 +206,9 @@ def _colour(verdict: Verdict) -> str:
 
 
 def curves_figure(explanation: Explanation) -> Figure:
-    """Draw deletion, insertion and randomisation of every method beside the random and the intensity order."""
+    """Draw deletion, insertion and randomisation of every method, beside random order and intensity
+    order.
+    """
     figure = new_figure(15, 4.6)
     deletion, insertion, shuffled = figure.subplots(1, 3)
     styles = _styles(explanation.methods)
@@ -252,18 +266,18 @@ def _curves(
 def _randomization(
     axes: Axes, explanation: Explanation, styles: Mapping[str, dict[str, Any]]
 ) -> None:
-    places = range(len(explanation.layers))
+    positions = range(len(explanation.layers))
     axes.axhspan(-0.15, 0.15, color=_PASS, zorder=0)
     for attribution in explanation.attributions:
         if attribution.randomization is not None:
             axes.plot(
-                places,
+                positions,
                 attribution.randomization,
                 label=attribution.method.replace("_", " "),
                 **styles[attribution.method],
             )
     axes.set_xticks(
-        list(places),
+        list(positions),
         [f"down to {layer}" for layer in explanation.layers],
         rotation=25,
         ha="right",
@@ -276,7 +290,7 @@ def _randomization(
 
 
 def pictures(explanation: Explanation) -> dict[str, Figure]:
-    """Return all figures of an explanation that have something to show, by name."""
+    """Return all figures of an explanation that apply to it, by name."""
     drawn = {"methods": methods_figure(explanation), "contrast": contrast_figure(explanation)}
     if explanation.verdict_digits:
         drawn |= {"verdicts": verdict_figure(explanation), "curves": curves_figure(explanation)}
@@ -284,5 +298,5 @@ def pictures(explanation: Explanation) -> dict[str, Figure]:
 
 
 def rgb_pictures(explanation: Explanation) -> dict[str, np.ndarray]:
-    """Return the same as RGB arrays, uint8 (height, width, 3): what TensorBoard takes."""
+    """Return the same figures as RGB arrays, uint8 (height, width, 3), for TensorBoard."""
     return {name: to_rgb(figure) for name, figure in pictures(explanation).items()}

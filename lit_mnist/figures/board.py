@@ -1,7 +1,7 @@
-"""Pictures for TensorBoard, drawn with NumPy and a bitmap font in about a millisecond each, numbers drawn in.
+"""Pictures for TensorBoard, drawn with NumPy and a bitmap font in about a millisecond each.
 
-A matplotlib figure of 128 maps takes seconds; training would wait for it. These are palette images: 200
-colours of a scale, 48 greys for digits, and a few for ground and text.
+A matplotlib figure of 128 maps takes seconds, for which training would wait. These are palette
+images: 200 colours of a scale, 48 greys for digits, and a few for background and text.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ _UNITS = 20  # units of a vector in a row
 
 @dataclass(frozen=True)
 class Picture:
-    """Palette indices (height, width) uint8 and the palette (256, 3) uint8; colours (height, width, 3) without one."""
+    """Palette indices (height, width) and `palette` (256, 3), or colours (height, width, 3); all
+    uint8.
+    """
 
     pixels: np.ndarray
     palette: np.ndarray | None = None
@@ -50,7 +52,7 @@ class Picture:
         return self.pixels if self.palette is None else self.palette[self.pixels]
 
     def png(self) -> bytes:
-        """Return the picture as a PNG file's content."""
+        """Return the picture as the content of a PNG file."""
         image = Image.fromarray(self.pixels)
         buffer = io.BytesIO()
         if self.palette is not None:
@@ -60,9 +62,11 @@ class Picture:
 
 
 def maps(values: np.ndarray, digit: np.ndarray, caption: str, columns: int = 8) -> Picture:
-    """Draw a layer's maps (n, rows, columns), or its units (n,), numbered, on one scale, the digit above them.
+    """Draw a layer's maps (n, rows, columns) or units (n,), numbered, on one scale, below the
+    digit.
 
-    Values below zero make the scale a signed one: blue below zero, red above. `digit` is (H, W) or (H, W, 3), 0 to 255.
+    Where values are negative, the scale is signed: blue below zero, red above. `digit` is (H, W) or
+    (H, W, 3), 0 to 255.
     """
     units = values.ndim == 1
     images = values.reshape(-1, 1, 1) if units else values
@@ -81,7 +85,8 @@ def maps(values: np.ndarray, digit: np.ndarray, caption: str, columns: int = 8) 
 def filters(kernels: np.ndarray, caption: str, columns: int = 8) -> Picture:
     """Draw kernels (maps, rows, columns), numbered, on one signed scale centred on zero.
 
-    Kernels (maps, rows, columns, 3) of a layer that reads a colour image are drawn in its colours, zero as grey.
+    Kernels (maps, rows, columns, 3) of a layer that reads a colour image are drawn in colour, zero
+    in grey.
     """
     if kernels.ndim == 4:
         colours = _bytes(255 * kernel_colours(kernels))
@@ -93,7 +98,7 @@ def filters(kernels: np.ndarray, caption: str, columns: int = 8) -> Picture:
 
 
 def mistakes(pixels: np.ndarray, labels: Sequence[str], caption: str, columns: int = 8) -> Picture:
-    """Draw images (n, H, W) or (n, H, W, 3), 0 to 255, each under its label, which may have several lines."""
+    """Draw images (n, H, W) or (n, H, W, 3), 0 to 255, below labels of one or more lines."""
     if len(pixels) == 0:
         return Picture(_header(None, f"{caption}\nno mistakes"), _palette(False))
     if pixels.ndim == 4:
@@ -105,7 +110,7 @@ def mistakes(pixels: np.ndarray, labels: Sequence[str], caption: str, columns: i
 
 
 def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], caption: str) -> Picture:
-    """Draw counts, rows true and columns predicted; mistakes are shaded, the diagonal is not."""
+    """Draw counts by true class (row) and predicted class (column); only mistakes are shaded."""
     counts = np.asarray(matrix)
     names = [name[:5] for name in class_names]
     wrong = np.where(np.eye(len(counts), dtype=bool), 0, counts)
@@ -146,17 +151,17 @@ def _in_colour(images: np.ndarray, labels: tuple[str, ...], caption: str, column
     columns = min(columns, len(cells))
     strip, width, _ = _cell(ground.shape, labels, columns)
     height = strip + cells.shape[1] + _GAP
-    places = [
+    corners = [
         (len(header) + height * (number // columns) + strip, width * (number % columns))
         for number in range(len(cells))
     ]
-    return _pasted(picture, cells, places)
+    return _pasted(picture, cells, corners)
 
 
-def _pasted(picture: Picture, images: np.ndarray, places: Sequence[tuple[int, int]]) -> Picture:
-    """Return a picture in colours with images (n, H, W, 3) uint8 at their places (top, left)."""
+def _pasted(picture: Picture, images: np.ndarray, corners: Sequence[tuple[int, int]]) -> Picture:
+    """Return a colour picture with images (n, H, W, 3), uint8, at `corners` (top, left)."""
     sheet = picture.rgb.copy()
-    for image, (top, left) in zip(images, places, strict=True):
+    for image, (top, left) in zip(images, corners, strict=True):
         sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
     return Picture(sheet)
 
@@ -176,7 +181,7 @@ def _range(values: np.ndarray) -> str:
 
 
 def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Values as indices of the colour scale; NaN and infinity in the colour of marks."""
+    """Return values as indices of the colour scale; NaN and infinity have the colour of marks."""
     finite = np.isfinite(values)
     fraction = (np.where(finite, values, low) - low) / (high - low)
     return np.where(finite, (fraction * (_COLOURS - 1)).round(), _MARK).astype(np.uint8)
@@ -189,7 +194,7 @@ def _grey(pixels: np.ndarray) -> np.ndarray:
 
 
 def _enlarged(cells: np.ndarray, width: int) -> np.ndarray:
-    """Every value as a square of the whole number of pixels that comes nearest to `width` for the image."""
+    """Return each value as a square of pixels, so that the image is about `width` pixels wide."""
     factor = max(1, round(width / cells.shape[2]))
     return cells.repeat(factor, 1).repeat(factor, 2)
 
@@ -210,7 +215,7 @@ def _grid(cells: np.ndarray, labels: tuple[str, ...], columns: int) -> np.ndarra
 
 @lru_cache(maxsize=64)
 def _cell(shape: tuple[int, ...], labels: tuple[str, ...], columns: int) -> tuple[int, int, int]:
-    """Height of the strip of text above an image, width of a cell, number of rows."""
+    """Return the height of the text above an image, the width of a cell and the number of rows."""
     lines = [line for label in labels for line in label.split("\n")]
     strip = _LINE * max(label.count("\n") + 1 for label in labels)
     return (
@@ -233,11 +238,11 @@ def _labels(shape: tuple[int, ...], labels: tuple[str, ...], columns: int) -> np
 
 
 def _written(shape: tuple[int, ...], texts: tuple[tuple[tuple[int, int], str], ...]) -> np.ndarray:
-    """Where ink lies (height, width) when `texts` are written at their places."""
+    """Return a mask (height, width) of the ink of `texts` at their positions."""
     sheet = Image.new("1", (shape[1], shape[0]))
     draw = ImageDraw.Draw(sheet)
-    for place, text in texts:
-        draw.text(place, text.encode("latin-1", "replace").decode("latin-1"), 1, _font())
+    for position, text in texts:
+        draw.text(position, text.encode("latin-1", "replace").decode("latin-1"), 1, _font())
     return np.asarray(sheet)
 
 
@@ -247,7 +252,7 @@ def _font() -> ImageFont.ImageFont:
 
 
 def _header(digit: np.ndarray | None, text: str) -> np.ndarray:
-    """The digit, where there is one, and the lines of `text` beside it."""
+    """Return the digit, if there is one, and the lines of `text` beside it."""
     left = 0 if digit is None else digit.shape[1] + 6
     lines = text.split("\n")
     height = max(_LINE * len(lines), 0 if digit is None else digit.shape[0]) + 4
@@ -260,12 +265,12 @@ def _header(digit: np.ndarray | None, text: str) -> np.ndarray:
     return canvas
 
 
-def _stacked(*parts: np.ndarray) -> np.ndarray:
-    width = max(part.shape[1] for part in parts)
+def _stacked(*images: np.ndarray) -> np.ndarray:
+    width = max(image.shape[1] for image in images)
     return np.concatenate(
         [
-            np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=_GROUND)
-            for part in parts
+            np.pad(image, ((0, 0), (0, width - image.shape[1])), constant_values=_GROUND)
+            for image in images
         ]
     )
 
@@ -277,7 +282,7 @@ def _palette(signed: bool) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _reds() -> np.ndarray:
-    """The lighter half of the reds, on which black numbers stay readable."""
+    """Return the lighter half of the reds, on which black numbers are readable."""
     return _with_scale(colormap("Reds")(np.linspace(0, 1.2, _COLOURS).clip(0, 1)))
 
 

@@ -1,4 +1,4 @@
-"""The picture of a calibration: accuracy beside confidence, and where the images lie."""
+"""The figure of a calibration: accuracy by confidence, and the number of images by confidence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def calibration_curve(record: Calibration, title: str | None = None) -> Figure:
-    """Draw accuracy over confidence by bin, above the number of images in each bin on a scale of logarithms."""
+    """Draw accuracy by confidence in bins, above the number of images in each bin (logarithmic)."""
     figure = new_figure(5, 5.2, title)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     middle = (record.edges[:-1] + record.edges[1:]) / 2

@@ -1,7 +1,8 @@
-"""What all pictures share: figures without pyplot, grids of images, colour scales, and figures as files or pixels.
+"""The base of all figures: figures without pyplot, grids of images, colour scales, output as files
+or pixels.
 
-Nothing here touches global state: figures are `matplotlib.figure.Figure` objects drawn by Agg, so they
-work in threads, without a display, and beside a notebook's own plots.
+Nothing here changes global state: figures are `matplotlib.figure.Figure` objects drawn by Agg, so
+they work in threads, without a display, and beside other plots of a notebook.
 """
 
 from __future__ import annotations
@@ -46,11 +47,13 @@ _GAP = 0.06
 
 
 class FigureError(UserError):
-    """A picture that cannot be drawn or written."""
+    """A figure that cannot be drawn or written."""
 
 
 def new_figure(width: float, height: float, title: str | None = None) -> Figure:
-    """Return an empty figure of `width` x `height` inches (100 pixels each) with its layout kept free of overlaps."""
+    """Return an empty figure of `width` x `height` inches (100 pixels each), with constrained
+    layout.
+    """
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     if title:
@@ -59,7 +62,7 @@ def new_figure(width: float, height: float, title: str | None = None) -> Figure:
 
 
 def image_axes(axes: Axes) -> Axes:
-    """Strip ticks and frame from `axes`, as pictures of images want it."""
+    """Remove ticks and frame from `axes`, for images."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
@@ -67,7 +70,7 @@ def image_axes(axes: Axes) -> Axes:
 
 
 def whole_ticks(axis: Axis) -> None:
-    """Put the ticks of `axis` at whole numbers alone, as a count wants them."""
+    """Put the ticks of `axis` at whole numbers only, for counts."""
     cast(MaxNLocator, axis.get_major_locator()).set_params(integer=True)
 
 
@@ -75,26 +78,29 @@ def colormap(name: str) -> Colormap:
     """Return a copy of the named colour map in which NaN and infinity stand out; raise FigureError."""
     if name not in colormaps:
         raise FigureError(
-            f"colour map {name!r}: unknown; {nearest(name, (SEQUENTIAL, 'viridis', SIGNED, GREY))}, "
-            "and every other one of matplotlib"
+            f"colour map {name!r}: unknown; "
+            f"{nearest(name, (SEQUENTIAL, 'viridis', SIGNED, GREY))}, "
+            "and all others of matplotlib"
         )
     return colormaps[name].with_extremes(bad=_BAD)
 
 
 def shown(pixels: np.ndarray) -> np.ndarray:
-    """Return an image's pixels 0 to 255, (H, W) or (H, W, C), in 0 to 1 as pictures take it: (H, W) or (H, W, 3)."""
+    """Return pixels 0 to 255, (H, W) or (H, W, C), in 0 to 1 and in matplotlib's shape, (H, W) or
+    (H, W, 3).
+    """
     image = np.asarray(pixels, np.float64).clip(0, 255) / 255
     return image if image.ndim == 2 or image.shape[2] == 3 else image.mean(-1)
 
 
 def kernel_colours(kernels: np.ndarray) -> np.ndarray:
-    """Return kernels (n, rows, columns, 3) as colours in 0 to 1 on one scale: zero is grey, red above it raises red."""
+    """Return kernels (n, rows, columns, 3) as colours in 0 to 1 on one scale, with zero in grey."""
     limit = signed_range(kernels)[1]
     return 0.5 + 0.5 * np.asarray(kernels, np.float64) / limit
 
 
 def value_range(values: np.ndarray) -> tuple[float, float]:
-    """Return the smallest and largest finite value, widened where they are equal (zero maps, constant maps)."""
+    """Return the smallest and largest finite value; widen the range where they are equal."""
     finite = np.asarray(values, np.float64)[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     if high > low:
@@ -105,7 +111,9 @@ def value_range(values: np.ndarray) -> tuple[float, float]:
 
 
 def signed_range(values: np.ndarray) -> tuple[float, float]:
-    """Return ``(-m, m)`` with the largest finite magnitude m, so that zero is the middle of the colour scale."""
+    """Return ``(-m, m)`` for the largest finite magnitude m, so that zero is the middle of the
+    scale.
+    """
     finite = np.abs(np.asarray(values, np.float64)[np.isfinite(values)])
     limit = float(finite.max()) if finite.size and finite.max() > 0 else 1.0
     return -limit, limit
@@ -114,7 +122,11 @@ def signed_range(values: np.ndarray) -> tuple[float, float]:
 def grid_size(
     count: int, columns: int, aspect: float = 1.0, cell: float = 1.0, lines: int = 1
 ) -> tuple[float, float]:
-    """Return width and height in inches of a grid of images `cell` wide, ``aspect * cell`` high, labels of `lines`."""
+    """Return width and height in inches of a grid of images, `cell` wide and ``aspect * cell``
+    high.
+
+    Labels have `lines` lines.
+    """
     rows = max(1, math.ceil(count / columns))
     return columns * (1 + _GAP) * cell, rows * (aspect + _GAP + lines * _LINE_OF_TEXT) * cell
 
@@ -130,7 +142,9 @@ def grid_figure(
     cell: float = 1.0,
     colour_bar: bool = True,
 ) -> Figure:
-    """Return one figure holding an `image_grid`, sized to it, with a colour bar where the scale is shared."""
+    """Return a figure with an `image_grid`, in its size, and a colour bar where the scale is
+    shared.
+    """
     columns = min(columns, max(1, len(images)))
     lines = max((label.count("\n") + 1 for label in labels or ()), default=0)
     aspect = max((image.shape[0] / image.shape[1] for image in images), default=1.0)
@@ -156,11 +170,11 @@ def image_grid(
     signed: bool = False,
     cmap: str | None = None,
 ) -> list[AxesImage]:
-    """Draw images, each (H, W), or (H, W, 3) in 0 to 1, in rows of `columns`, lines between them, labels above.
+    """Draw images, each (H, W), or (H, W, 3) in 0 to 1, in rows of `columns`, with labels above.
 
-    `limits` is one colour scale for all; without it every image has its own. `signed` centres scales on
-    zero. Images may differ in size: each is one unit wide; the last row need not be full. Returns what
-    was drawn; an artist's `get_extent` says where (left, right, bottom, top).
+    `limits` is one colour scale for all; without it, every image has a scale of its own. `signed`
+    centres scales on zero. Images may differ in size: each is one unit wide. Returns the artists,
+    whose `get_extent` gives (left, right, bottom, top).
     """
     if len(images) == 0:
         raise FigureError("no image to draw; accepted: at least one")
@@ -194,9 +208,11 @@ def image_grid(
 def mosaic(
     axes: Axes, images: Sequence[np.ndarray] | np.ndarray, columns: int, labels: Sequence[str]
 ) -> list[tuple[float, float, float, float]]:
-    """Draw many images in 0 to 1, (H, W) or (H, W, 3), as one picture: an `image_grid` in a tenth of the time.
+    """Draw many images in 0 to 1, (H, W) or (H, W, 3), as one picture, ten times faster than
+    `image_grid`.
 
-    Images are one unit wide and enlarged to the same size. Returns each one's place: left, right, bottom, top.
+    Images are one unit wide and enlarged to the same size. Returns the extent of each: left, right,
+    bottom, top.
     """
     aspect = max(image.shape[0] / image.shape[1] for image in images)
     strip = _LINE_OF_TEXT * max(label.count("\n") + 1 for label in labels)
@@ -204,13 +220,13 @@ def mosaic(
     sheet = np.full(
         (math.ceil(len(images) / columns) * step[0], columns * step[1], 3), 255, np.uint8
     )
-    places = []
+    extents = []
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         top = number // columns * step[0] + round(strip * _UNIT)
         left = number % columns * step[1]
         height = round(_UNIT * image.shape[0] / image.shape[1])
         sheet[top : top + height, left : left + _UNIT] = _resized(image, height)
-        places.append((left / _UNIT, left / _UNIT + 1, (top + height) / _UNIT, top / _UNIT))
+        extents.append((left / _UNIT, left / _UNIT + 1, (top + height) / _UNIT, top / _UNIT))
         if label:
             text = axes.text(
                 left / _UNIT + 0.02,
@@ -228,11 +244,13 @@ def mosaic(
         extent=(0, sheet.shape[1] / _UNIT, sheet.shape[0] / _UNIT, 0),
     )
     _frame(axes, len(images), columns, aspect, strip)
-    return places
+    return extents
 
 
 def _resized(image: np.ndarray, height: int) -> np.ndarray:
-    """The image as RGB bytes (height, _UNIT, 3), each pixel a rectangle; what is not finite in the colour for that."""
+    """Return the image as RGB bytes (height, _UNIT, 3), each pixel a rectangle, with a colour for
+    NaN.
+    """
     rows = np.arange(height) * image.shape[0] // height
     columns = np.arange(_UNIT) * image.shape[1] // _UNIT
     colours = image if image.ndim == 3 else image[..., None].repeat(3, 2)
@@ -243,7 +261,7 @@ def _resized(image: np.ndarray, height: int) -> np.ndarray:
 
 
 def _frame(axes: Axes, count: int, columns: int, aspect: float, strip: float) -> None:
-    """Limits of the grid, and the lines between its rows and columns."""
+    """Set the limits of the grid, and draw the lines between its rows and columns."""
     rows = math.ceil(count / columns)
     height = aspect + _GAP + strip
     image_axes(axes)
@@ -257,7 +275,7 @@ def _frame(axes: Axes, count: int, columns: int, aspect: float, strip: float) ->
 
 
 def animated(frames: Sequence[np.ndarray], milliseconds: int, format: str = "gif") -> bytes:
-    """Return frames, uint8 (H, W, 3), as a repeating GIF or APNG; the last one stays for a while."""
+    """Return frames, uint8 (H, W, 3), as a repeating GIF or APNG; the last one stays longer."""
     from PIL import Image
 
     if format not in ANIMATIONS:
@@ -283,7 +301,7 @@ def to_rgb(figure: Figure) -> np.ndarray:
 
 
 def to_bytes(figure: Figure, format: str = "png") -> bytes:
-    """Return the figure as a PNG or SVG file's content; equal figures give equal bytes."""
+    """Return the figure as the content of a PNG or SVG file; equal figures give equal bytes."""
     if format not in FORMATS:
         raise FigureError(f"picture format {format!r}: unknown; {nearest(format, FORMATS)}")
     buffer = io.BytesIO()
@@ -294,6 +312,8 @@ def to_bytes(figure: Figure, format: str = "png") -> bytes:
 
 
 def save(figure: Figure, path: str | Path) -> Path:
-    """Write the figure as PNG or SVG, by the suffix of `path`, whole or not at all; return the path."""
+    """Write the figure as PNG or SVG, by the suffix of `path`, completely or not at all; return the
+    path.
+    """
     path = expand(path)
     return write_bytes(path, to_bytes(figure, path.suffix.lower().removeprefix(".")))

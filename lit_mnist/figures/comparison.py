@@ -1,4 +1,4 @@
-"""Pictures of two frameworks compared: loss curves over each other, accuracies, differences beside their margin."""
+"""Figures that compare two frameworks: loss curves, accuracies, differences beside the margin."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _STYLES: tuple[dict[str, Any], ...] = (
     {"linewidth": 4},
     {"linewidth": 2, "linestyle": "--"},
     {"linewidth": 2, "linestyle": ":"},
-)  # may coincide
+)  # curves may coincide
 Curves = Mapping[str, Sequence[Sequence[float]]]
 
 
 def curves(
     groups: Curves, name: str, logarithmic: bool = False, title: str | None = None
 ) -> Figure:
-    """Draw one thin line a run and one thick line for each group's median; `groups` holds (runs, epochs) by name.
+    """Draw a thin line for each run and a thick line for each group's median.
 
-    Runs may differ in length, where a callback ends them early.
+    `groups` holds (runs, epochs) by name. Runs that a callback ends early are shorter.
     """
     figure = new_figure(8, 4, title)
     axes = figure.subplots()
     for (group, runs), colour, style in zip(groups.items(), COLOURS, _STYLES, strict=False):
         values = _padded(runs)
         epochs = np.arange(1, values.shape[1] + 1)
-        mark = "o" if len(epochs) < 2 else None  # one point makes no line
+        mark = "o" if len(epochs) < 2 else None  # a single point needs a marker
         axes.plot(
             epochs, values.T, color=colour, linewidth=0.7, alpha=0.35, marker=mark, markersize=3
         )
@@ -53,7 +53,9 @@ def curves(
 def accuracy_distributions(
     groups: Mapping[str, Sequence[float]], title: str | None = None
 ) -> Figure:
-    """Draw every run's accuracy (percent) as a dot, each group's mean as a line, its standard deviation as a band."""
+    """Draw the accuracy (percent) of runs as dots, of groups as mean (line) and standard deviation
+    (band).
+    """
     figure = new_figure(8, 0.8 * len(groups) + 1.2, title)
     axes = figure.subplots()
     for row, ((_, values), colour) in enumerate(zip(groups.items(), COLOURS, strict=False)):
@@ -82,9 +84,10 @@ def accuracy_distributions(
 def intervals(
     differences: Mapping[str, tuple[float, float, float]], margin: float, title: str | None = None
 ) -> Figure:
-    """Draw differences of means and the margin; `differences` holds (low, difference, high) by name.
+    """Draw differences of means and the margin, both in percentage points of accuracy.
 
-    Points of accuracy on both; an interval that lies wholly between the dashed lines shows equivalence.
+    `differences` holds (low, difference, high) by name. An interval between the dashed lines shows
+    equivalence.
     """
     figure = new_figure(8, 0.7 * len(differences) + 1.2, title)
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""Pictures of how well a network does: curves, confusion matrix, worst mistakes, soft-max bars."""
+"""Figures of a network's results: curves, confusion matrix, worst mistakes, class probabilities."""
 
 from __future__ import annotations
 
@@ -46,10 +46,11 @@ def training_curves(
     val_loss: Values | None,
     title: str | None = None,
 ) -> Figure:
-    """Draw accuracy and loss over `epochs`, all (n,): training green, validation red.
+    """Draw accuracy and loss over `epochs`, all (n,): training in green, validation in red.
 
-    A dashed line stands at 0.992, the sources' goal for MNIST, where some accuracy comes near it. The axes are 0.97
-    to 1.001 and 0 to 0.2, widened where values lie outside; NaN is left out, and a validation of None is not drawn.
+    A dashed line marks 0.992, the sources' goal for MNIST, if an accuracy comes near it. The axes
+    are 0.97 to 1.001 and 0 to 0.2, widened for values outside. NaN is left out; a validation of
+    None is not drawn.
     """
     figure = new_figure(10, 4, title)
     accuracy, loss = figure.subplots(1, 2)
@@ -65,9 +66,9 @@ def training_curves(
 
 
 def draw_training_curves(history: History, path: Path) -> Path:
-    """Write the training curves of a run's `history` to `path` in its folder.
+    """Write the training curves of a run's `history` to `path`.
 
-    Lists of the history are by epoch, and empty where nothing was validated.
+    The history holds lists by epoch, which are empty without validation.
     """
     return save(
         training_curves(
@@ -83,11 +84,11 @@ def draw_training_curves(history: History, path: Path) -> Path:
 
 
 def caption(answer: Answer, class_names: Sequence[str] | None = None) -> str:
-    """Say which image it is, its label where known, and the network's answer: ``test:19 (4): 4, 99.98 %``."""
+    """Return image, label (if known) and the network's answer, such as ``test:19 (4): 4, 99.98 %``."""
     names = class_names or [
         str(number) for number in range(1 + max(answer.label, len(answer.probabilities)))
     ]
-    known = 0 <= answer.label < len(names)  # a network of fewer classes than its images have
+    known = 0 <= answer.label < len(names)  # a network may have fewer classes than its images
     name = names[answer.label] if known else str(answer.label)
     label = f" ({name})" if answer.label >= 0 else ""
     return f"{answer.image}{label}: {names[answer.prediction]}, {100 * answer.probability:.2f} %"
@@ -96,7 +97,9 @@ def caption(answer: Answer, class_names: Sequence[str] | None = None) -> str:
 def softmax_bars(
     answer: Answer, class_names: Sequence[str] | None = None, title: str | None = None
 ) -> Figure:
-    """Draw an image beside a bar for each class's probability; the predicted class stands out, the label is marked."""
+    """Draw an image beside a bar for each class; the predicted class is coloured, the label is
+    marked.
+    """
     names = class_names or [str(number) for number in range(len(answer.probabilities))]
     classes = len(_drawn_classes(answer))
     width = max(4.8, _CLASS * classes)  # inches
@@ -108,9 +111,10 @@ def softmax_bars(
 
 
 def draw_bars(bars: Axes, answer: Answer, names: Sequence[str]) -> None:
-    """Draw a bar for each class's probability; the predicted class stands out, the label is marked.
+    """Draw a bar for the probability of each class; the predicted class is coloured, the label is
+    marked.
 
-    Of more than 40 classes the ten most probable are drawn, as lines of text with their bars.
+    With more than 40 classes, only the ten most probable are drawn, each with its name.
     """
     if len(answer.probabilities) > _MOST_CLASSES:
         _draw_ranked(bars, answer, names)
@@ -130,7 +134,7 @@ def draw_bars(bars: Axes, answer: Answer, names: Sequence[str]) -> None:
 
 
 def _drawn_classes(answer: Answer) -> np.ndarray:
-    """The classes that bars are drawn for: all of a few, else the most probable ones."""
+    """Return the classes that have bars: all if there are few, else the most probable ones."""
     count = len(answer.probabilities)
     if count <= _MOST_CLASSES:
         return np.arange(count)
@@ -138,7 +142,7 @@ def _drawn_classes(answer: Answer) -> np.ndarray:
 
 
 def _draw_ranked(bars: Axes, answer: Answer, names: Sequence[str]) -> None:
-    """Draw the most probable classes from the top, each name beside its bar."""
+    """Draw the most probable classes from the top, each with its name beside the bar."""
     classes = _drawn_classes(answer)
     values = answer.probabilities[classes]
     drawn = bars.barh(range(len(classes)), values, color="#b0b0b0")
@@ -169,10 +173,10 @@ def _curve(
     for values, label, colour in zip(
         known, ("training", "validation"), (TRAINING, VALIDATION), strict=False
     ):
-        seen = np.isfinite(values)  # a line through the epochs that were validated
+        validated = np.isfinite(values)  # one line through all of these epochs
         axes.plot(
-            np.asarray(epochs)[len(epochs) - len(values) :][seen],
-            values[seen],
+            np.asarray(epochs)[len(epochs) - len(values) :][validated],
+            values[validated],
             color=colour,
             label=label,
             marker=mark,
@@ -186,7 +190,7 @@ def _curve(
 
 
 def _widened(values: np.ndarray, limits: tuple[float, float]) -> tuple[float, float]:
-    """The default axis, pushed out by 2 % of the data's span on the sides where data lie outside."""
+    """Return the default axis, widened on the sides where data are outside, by 2 % of their span."""
     finite = values[np.isfinite(values)]
     if not finite.size:
         return limits
@@ -199,9 +203,9 @@ def _widened(values: np.ndarray, limits: tuple[float, float]) -> tuple[float, fl
 def confusion_matrix(
     matrix: np.ndarray, class_names: Sequence[str], title: str | None = None
 ) -> Figure:
-    """Draw counts (classes, classes), rows true and columns predicted; mistakes are shaded, the diagonal is not.
+    """Draw counts (classes, classes) by true class (row) and predicted class (column).
 
-    A handful of mistakes among a thousand right answers would be invisible on one scale.
+    Only mistakes are shaded: on one scale with the diagonal they would be invisible.
     """
     counts = np.asarray(matrix)
     size = 0.55 * len(class_names) + 1.5
@@ -241,10 +245,10 @@ def worst_mistakes(
     columns: int = 8,
     title: str | None = None,
 ) -> Figure:
-    """Draw wrongly classified images (n, H, W), pixels 0 to 255, most confident first as the caller sorted them.
+    """Draw misclassified images (n, H, W), pixels 0 to 255, in the caller's order.
 
-    `probabilities` (n,) are those of the `predictions`; each picture carries id, true and predicted class.
-    With no mistake at all the figure says so.
+    `probabilities` (n,) are those of the `predictions`. Each image shows its id, true and predicted
+    class. Without mistakes, the figure says so.
     """
     if len(labels) == 0:
         figure = new_figure(5, 1.2, title)

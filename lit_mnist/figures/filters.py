@@ -1,4 +1,4 @@
-"""Pictures of convolutions' kernels, in a signed colour scale centred on zero."""
+"""Figures of the kernels of convolutions, in a signed colour scale centred on zero."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _PIXELS = 5  # of the picture, for one weight of the overview
 
 
 def filters(record: Filters, map: int | None = None, columns: int = 8) -> Figure:
-    """Draw the filters of a convolution: each as one image where there is one input channel, or the image's colours.
+    """Draw the filters of a convolution on one scale.
 
-    Zero is grey in colours. With several channels, `map` draws that filter's kernel for every one, numbered;
-    without it, an overview has a row for each map and a column for each input channel. One scale for the whole layer.
+    With one input channel, or the three colours of an image (where zero is grey), each filter is
+    one image. With several channels, the figure shows the kernels of filter `map` for each channel,
+    or without `map` an overview with a row for each map and a column for each channel.
     """
     limits = signed_range(record.kernels)
     count, channels = record.kernels.shape[:2]
@@ -45,15 +46,16 @@ def filters(record: Filters, map: int | None = None, columns: int = 8) -> Figure
 
 def _title(record: Filters, map: int | None = None) -> str:
     kernels = record.kernels if map is None else record.kernels[map]
-    which = f"{len(record.kernels)} filters" if map is None else f"filter {map}"
+    drawn = f"{len(record.kernels)} filters" if map is None else f"filter {map}"
     bias = "" if map is None else f", bias {record.biases[map]:.3g}"
     size = " x ".join(str(n) for n in record.kernels.shape[2:])
     seed = "" if record.seed is None else f", seed {record.seed}"
-    return f"{record.layer}: {which} of {size}{bias}, range {kernels.min():.3g} to {kernels.max():.3g}{seed}"
+    limits = f"{kernels.min():.3g} to {kernels.max():.3g}"
+    return f"{record.layer}: {drawn} of {size}{bias}, range {limits}{seed}"
 
 
 def _overview(record: Filters, limits: tuple[float, float]) -> Figure:
-    """The kernels in one image, lines of NaN between them; of large layers those of the first maps and channels."""
+    """Draw the kernels in one image, separated by NaN; of large layers the first maps and channels."""
     kernels = record.kernels[:_MOST_ROWS, :_MOST_ROWS]
     count, channels, height, width = kernels.shape
     mosaic = np.full((count, height + 1, channels, width + 1), np.nan)
@@ -78,7 +80,7 @@ def _overview(record: Filters, limits: tuple[float, float]) -> Figure:
     for axis, number in ((axes.xaxis, channels), (axes.yaxis, count)):
         step = 1 if number <= 8 else 8
         numbers = range(0, number, step)
-        axis.set_ticks([place + 0.5 for place in numbers], [str(place) for place in numbers])
+        axis.set_ticks([number + 0.5 for number in numbers], list(map(str, numbers)))
     axes.set(xlabel="input channel", ylabel="map")
     figure.colorbar(drawn, ax=axes, fraction=0.05, shrink=min(1.0, 4 / inches[0]), pad=0.02)
     return figure

@@ -1,4 +1,4 @@
-"""Pictures of what layers show: feature maps of an image, journeys of images, the images that raise a map most."""
+"""Figures of layers: feature maps of an image, journeys of images, top images of maps."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def feature_grid(
     own_scale: bool = False,
     class_names: Sequence[str] | None = None,
 ) -> Figure:
-    """Draw all maps of a layer for one image, numbered, the input beside them; vectors as bars.
+    """Draw all maps of a layer for one image, numbered, beside the input; draw vectors as bars.
 
-    `standardize` shows each map with mean 128 and deviation 64, clipped to 0..255, as the sources do;
-    `own_scale` gives every map its own colour scale. Layers with negative values are drawn in a signed
-    scale, blue below zero and red above.
+    `standardize` shows each map with mean 128 and deviation 64, clipped to 0..255, as the sources
+    do. `own_scale` gives every map a colour scale of its own. Layers with negative values have a
+    signed scale, blue below zero and red above.
     """
     low, high = record.range
     size = " x ".join(map(str, record.values.shape[1:]))
-    what = f"{len(record.values)} maps of {size}" if size else f"{len(record.values)} units"
+    count = f"{len(record.values)} maps of {size}" if size else f"{len(record.values)} units"
     title = (
-        f"{record.layer}: {what}, range {low:.4g} to {high:.4g}{_scale(standardize, own_scale)}\n"
+        f"{record.layer}: {count}, range {low:.4g} to {high:.4g}{_scale(standardize, own_scale)}\n"
         f"{caption(record.answer, class_names)}{_seed(record.seed)}"
     )
     if record.values.ndim == 1:
@@ -109,7 +109,9 @@ def _units(record: FeatureMaps, title: str) -> Figure:
 
 
 def journey(record: Journey, class_names: Sequence[str] | None = None) -> Figure:
-    """Draw one map of every layer for each image: images in rows, layers in columns, one scale a column."""
+    """Draw one map of every layer for each image: images in rows, layers in columns with one scale
+    each.
+    """
     rows = len(record.answers)
     columns = 1 + len(record.layers)
     figure = new_figure(
@@ -143,10 +145,10 @@ def top_images(
     names: Sequence[str],
     seed: int | None = None,
 ) -> Figure:
-    """Draw for each of `maps` the images that raise it most, each with the framed patch and the patch beside it.
+    """Draw the top images of each of `maps`, with the receptive field framed and beside the image.
 
-    `pixels` (n, H, W), 0 to 255, and `names` are those of the pass that `record` came from; `measure` is
-    ``peak`` or ``mean`` (for which the patch is that of the map's strongest position all the same).
+    `pixels` (n, H, W), 0 to 255, and `names` are those of the pass that made `record`. `measure` is
+    ``peak`` or ``mean``; the receptive field is that of the map's strongest position in both cases.
     """
     ranking: Ranking = getattr(record, measure)
     ranking = Ranking(
@@ -154,10 +156,10 @@ def top_images(
     )
     k = ranking.index.shape[1]
     size = pixels.shape[1:3]
-    whole = bool(
+    sees_all = bool(
         (ranking.boxes == (0, 0, *size)).all()
-    )  # a unit that sees everything needs no patch beside it
-    step = 1 if whole else 2
+    )  # a unit that sees the whole image needs no patch beside it
+    step = 1 if sees_all else 2
     pictures = []
     labels = []
     for image, value, box in zip(
@@ -166,11 +168,14 @@ def top_images(
         pictures += [shown(pixels[image]), patch(shown(pixels[image]), box)][:step]
         labels += [f"{names[image]}\n{value:.3g}", ""][:step]
     width, height = grid_size(len(pictures), step * k, cell=0.75, lines=2)
-    title = f"{record.layer}, best {k} of {record.images:,} images by {measure}, framed: what the map sees{_seed(seed)}"
+    title = (
+        f"{record.layer}, best {k} of {record.images:,} images by {measure}, framed: the receptive "
+        f"field{_seed(seed)}"
+    )
     figure = new_figure(max(width + 0.6, 7), height + 0.5, title)
     axes = figure.subplots()
-    places = mosaic(axes, pictures, step * k, labels)[::step]
-    for number, (left, _, bottom, top) in zip(maps, places[::k], strict=True):
+    extents = mosaic(axes, pictures, step * k, labels)[::step]
+    for number, (left, _, bottom, top) in zip(maps, extents[::k], strict=True):
         axes.text(
             left - 0.1,
             (bottom + top) / 2,
@@ -180,17 +185,17 @@ def top_images(
             va="center",
             fontsize=8,
         )
-    if not whole:
+    if not sees_all:
         frames = [
-            _frame(place, box, size)
-            for place, box in zip(places, ranking.boxes.reshape(-1, 4), strict=True)
+            _frame(extent, box, size)
+            for extent, box in zip(extents, ranking.boxes.reshape(-1, 4), strict=True)
         ]
         axes.add_collection(PatchCollection(frames, facecolor="none", edgecolor=_MARK, linewidth=1))
     return figure
 
 
 def patch(image: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Return the part of `image` in `box` (top, left, bottom, right); what lies outside the image is NaN."""
+    """Return the part of `image` in `box` (top, left, bottom, right), with NaN outside the image."""
     top, left, bottom, right = map(int, box)
     outside = [
         max(0, -top),
@@ -206,7 +211,7 @@ def patch(image: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def _frame(extent: tuple[float, ...], box: np.ndarray, size: tuple[int, int]) -> Rectangle:
-    """The box as a rectangle in the grid, cut at the image's border."""
+    """Return the box as a rectangle in the grid, cut at the border of the image."""
     left, right, bottom, top = extent
     y0, x0, y1, x1 = np.clip(box / (*size, *size), 0, 1)
     return Rectangle(

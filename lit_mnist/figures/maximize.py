@@ -1,4 +1,4 @@
-"""Pictures of what maps and classes want: grids, evolution, restarts, images of the data beside them, animations."""
+"""Figures of activation maximisation: grids, evolution, restarts, comparison with data, animations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ _ENLARGED = 3  # screen pixels for a pixel of an animated image
 
 
 def grid(result: MaximizationResult, columns: int = 16) -> Figure:
-    """Draw the best image of every target, labelled with the target and its ratio to the data's best."""
+    """Draw the best image of every target, labelled with the target and its ratio to the best of
+    the data.
+    """
     images = [_values(result.ascent.images[row]) for row in result.best]
     labels = [_label(result, row) for row in result.best]
     return _pictures(
@@ -29,7 +31,7 @@ def grid(result: MaximizationResult, columns: int = 16) -> Figure:
 
 
 def evolution(result: MaximizationResult, targets: Sequence[int] | None = None) -> Figure:
-    """Draw one row a target (default: the first eight): its best image at the source's snapshot steps."""
+    """Draw the best image of each target (default: the first eight) at the source's snapshot steps."""
     images = []
     labels = []
     steps = ()
@@ -44,7 +46,7 @@ def evolution(result: MaximizationResult, targets: Sequence[int] | None = None) 
 
 
 def restarts(result: MaximizationResult, targets: Sequence[int] | None = None) -> Figure:
-    """Draw one row a target (default: the first eight): all its restarts side by side, with their activations."""
+    """Draw all restarts of each target (default: the first eight), with their activations."""
     images = []
     labels = []
     for target, best in _rows(result, targets):
@@ -58,10 +60,12 @@ def restarts(result: MaximizationResult, targets: Sequence[int] | None = None) -
 
 
 def beside_data(result: MaximizationResult, targets: Sequence[int] | None = None) -> Figure:
-    """Draw one row a target (default: the first eight): its best image, then the images of the data it likes most."""
+    """Draw the best image of each target (default: the first eight), then its top images of the
+    data.
+    """
     if result.data is None:
         raise UserError(
-            "no data were compared with, so none can be shown; accepted: a result made with data"
+            "this result has no comparison with data; accepted: a result made with data"
         )
     images = []
     labels = []
@@ -75,12 +79,12 @@ def beside_data(result: MaximizationResult, targets: Sequence[int] | None = None
     columns = 1 + result.data.index.shape[1]
     title = _title(result, f"beside the best of {result.data.source}, with activations")
     return _pictures(
-        title, images, columns, labels, [bool(place % columns) for place in range(len(images))]
+        title, images, columns, labels, [bool(number % columns) for number in range(len(images))]
     )
 
 
 def curves(result: MaximizationResult) -> Figure:
-    """Draw the objective of every target's best image over the steps, and their median."""
+    """Draw the objective of every target's best image by step, and the median."""
     figure = new_figure(6.5, 4.2, _title(result, "objective per step"))
     axes = figure.add_subplot()
     values = result.ascent.objective[result.best].astype(np.float64)
@@ -97,10 +101,12 @@ def curves(result: MaximizationResult) -> Figure:
 
 
 def quality(result: MaximizationResult) -> Figure:
-    """Draw how the best images' measures are spread over the targets that the data raise."""
+    """Draw the distribution of the best images' quality measures, over targets that the data
+    activate.
+    """
     measures = {
         "ratio": "activation / largest of the data",
-        "shift": "kept after the worst one-pixel shift",
+        "shift": "remains after the worst one-pixel shift",
         "fine": "energy above 1/4 cycle per pixel",
         "spread": "spread of the restarts",
     }
@@ -118,7 +124,7 @@ def quality(result: MaximizationResult) -> Figure:
 
 
 def pictures(result: MaximizationResult, targets: Sequence[int] | None = None) -> dict[str, Figure]:
-    """Return every picture of a result under its name; `targets` are those with a row of their own."""
+    """Return every figure of a result by name; `targets` are those with a row of their own."""
     drawn = {
         "grid": grid(result),
         "evolution": evolution(result, targets),
@@ -133,17 +139,19 @@ def pictures(result: MaximizationResult, targets: Sequence[int] | None = None) -
 def animation(
     result: MaximizationResult, targets: Sequence[int] | None = None, format: str = "gif"
 ) -> bytes:
-    """Return the ascent of the best images of `targets` (default: all) at every snapshot, as GIF or APNG."""
+    """Return the ascent of the best images of `targets` (default: all) at every snapshot, as GIF or
+    APNG.
+    """
     rows = [row for _, row in _rows(result, targets or result.targets)]
     frames = [
-        _frame(result.ascent.snapshots[rows, place])
-        for place in range(len(result.ascent.snapshot_steps))
+        _frame(result.ascent.snapshots[rows, number])
+        for number in range(len(result.ascent.snapshot_steps))
     ]
     return animated(frames, 60, format)
 
 
 def _frame(images: np.ndarray) -> np.ndarray:
-    """Images (N, C, H, W) side by side, enlarged: uint8 (height, width, 3)."""
+    """Return images (N, C, H, W) side by side, enlarged: uint8 (height, width, 3)."""
     columns = max(1, math.ceil(math.sqrt(len(images) * 2)))
     columns = min(columns, len(images))
     cells = [
@@ -169,7 +177,7 @@ def _coloured(image: np.ndarray) -> np.ndarray:
 
 
 def _values(image: np.ndarray) -> np.ndarray:
-    """An image (C, H, W) of the network's input as pictures take it: values (H, W), or colours in 0 to 1."""
+    """Return an image (C, H, W) of the network's input as values (H, W), or as colours in 0 to 1."""
     return image[0] if len(image) != 3 else grey_levels(image) / 255
 
 
@@ -178,7 +186,8 @@ def _rows(result: MaximizationResult, targets: Sequence[int] | None) -> list[tup
     for target in targets or ():
         if target not in rows:
             raise UserError(
-                f"{result.kind} {target!r} was not made; {nearest(str(target), map(str, rows))}"
+                f"{result.kind} {target!r} was not maximised; "
+                f"{nearest(str(target), map(str, rows))}"
             )
     return [(target, rows[target]) for target in (targets or list(rows)[:8])]
 
@@ -191,10 +200,11 @@ def _label(result: MaximizationResult, row: int) -> str:
     return f"{target} ({ratio:.2g}x)" if np.isfinite(ratio) else f"{target}"
 
 
-def _title(result: MaximizationResult, what: str) -> str:
+def _title(result: MaximizationResult, subject: str) -> str:
     kinds = _PLURAL[result.kind]
     settings = result.settings
-    return f"{result.layer}: what its {kinds} want, {what} (preset {settings.preset}, seed {settings.seed})"
+    settings_text = f"preset {settings.preset}, seed {settings.seed}"
+    return f"{result.layer}: preferred images of {kinds}, {subject} ({settings_text})"
 
 
 def _pictures(
@@ -204,7 +214,9 @@ def _pictures(
     labels: Sequence[str],
     data: Sequence[bool] = (),
 ) -> Figure:
-    """Draw a grid of images; those marked as `data` are grey, so that nobody takes one for a made image."""
+    """Draw a grid of images; those marked as `data` are grey, to set them apart from maximised
+    images.
+    """
     width, height = grid_size(len(images), columns, images[0].shape[0] / images[0].shape[1])
     figure = new_figure(max(width, 9.0), height + 0.5, title)
     drawn = image_grid(figure.add_subplot(), images, columns, labels, cmap=CMAP)

@@ -1,4 +1,6 @@
-"""Pictures of what `predict` saw: a picture beside its 28 x 28 input and the soft-max bars, a page with boxes."""
+"""Figures of `predict`: a picture beside its 28 x 28 input and the class probabilities, or a page
+with boxes.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,10 @@ def reading(
     class_names: Sequence[str] | None = None,
     remark: str | None = None,
 ) -> Figure:
-    """Draw a picture (H, W) with the `box` (top, left, bottom, right) that was read, its input, and the bars.
+    """Draw a picture (H, W) with the `box` (top, left, bottom, right) that was read, its input, and
+    bars.
 
-    `remark` stands below the caption.
+    `remark` is a line below the caption.
     """
     classes = len(answer.probabilities)
     names = class_names or [str(number) for number in range(classes)]
@@ -49,7 +52,7 @@ def page(
     known: Sequence[bool],
     title: str | None = None,
 ) -> Figure:
-    """Draw a page (H, W) with a box and a text for each of its digits; what is not `known` in another colour."""
+    """Draw a page (H, W) with a box and a text for each digit; unknown ones have another colour."""
     height, width = picture.shape[:2]
     scale = 10 / max(height, width)
     figure = new_figure(max(3.0, scale * width), max(2.0, scale * height + 0.5), title)

@@ -1,4 +1,4 @@
-"""Pictures of activation statistics: what each map does over a data set, and which maps stay silent."""
+"""Figures of activation statistics of maps over a data set, and of silent maps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COLOURS = {
 def activation_statistics(
     statistics: Sequence[LayerStatistics], silence: Sequence[Silence], seed: int | None = None
 ) -> Figure:
-    """Draw for each layer, by map or unit: mean and range, and the share of zeros; maps that are silent stand out."""
+    """Draw mean, range and fraction of zeros by map or unit for each layer; silent maps are marked."""
     rows = len(statistics)
     title = f"{statistics[0].images:,} images, {silence[0].attempts:,} random inputs" + (
         "" if seed is None else f", network of seed {seed}"
@@ -42,7 +42,8 @@ def activation_statistics(
             0 * layer.zeros,
             layer.zeros,
             colours,
-            f"{layer.layer}: share of zeros, {layer.zeros.mean():.1%} on average; {silent} not active",
+            f"{layer.layer}: fraction of zeros, {layer.zeros.mean():.1%} on average; {silent} not "
+            "active",
         )
         axes[2].set_ylim(0, 1.02)
     figure.legend(

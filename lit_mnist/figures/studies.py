@@ -1,4 +1,6 @@
-"""Pictures of studies: curves, heat maps, parallel coordinates, importances; kernels on photographs."""
+"""Figures of studies: curves, heat maps, parallel coordinates, importances, kernels on photographs,
+clusters.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def pictures(result: Mapping[str, Any]) -> dict[str, Figure]:
-    """Return a study's pictures by file name; none where no trial has been trained to its end."""
+    """Return the figures of a study by file name; none if no trial has finished."""
     rows = [row for row in result["trials"] if row["state"] == "complete"]
     names = list(result["settings"])
     if not rows:
@@ -50,22 +52,26 @@ def pictures(result: Mapping[str, Any]) -> dict[str, Figure]:
 
 
 def curve(rows: Rows, name: str, objective: str) -> Figure:
-    """Draw the objective against one setting: a dot for each seed, the mean as a line, +-1 deviation as a band."""
+    """Draw the objective by one setting: seeds as dots, the mean as a line, +-1 deviation as a
+    band.
+    """
     figure = new_figure(7, 4)
     axes = figure.subplots()
-    places, ticks = _places([row["values"][name] for row in rows])
-    order = np.argsort(places)
-    places = places[order]
+    positions, ticks = _positions([row["values"][name] for row in rows])
+    order = np.argsort(positions)
+    positions = positions[order]
     rows = [rows[number] for number in order]
-    for place, row in zip(places, rows, strict=True):
+    for position, row in zip(positions, rows, strict=True):
         values = [value for value in row["by_seed"] if value is not None]
-        axes.plot([place] * len(values), values, "o", color=REFERENCE, markersize=4, alpha=0.5)
+        axes.plot([position] * len(values), values, "o", color=REFERENCE, markersize=4, alpha=0.5)
     means = np.array([row["mean"] for row in rows])
     deviations = np.array([row["deviation"] or 0.0 for row in rows])
-    axes.plot(places, means, color=REFERENCE, linewidth=2, marker="_", markersize=14)
-    axes.fill_between(places, means - deviations, means + deviations, color=REFERENCE, alpha=0.12)
+    axes.plot(positions, means, color=REFERENCE, linewidth=2, marker="_", markersize=14)
+    axes.fill_between(
+        positions, means - deviations, means + deviations, color=REFERENCE, alpha=0.12
+    )
     axes.set(xlabel=short(name), ylabel=objective)
-    _set_scale(axes, places, ticks, [row["values"][name] for row in rows])
+    _set_scale(axes, positions, ticks, [row["values"][name] for row in rows])
     n = max(len(row["by_seed"]) for row in rows)
     axes.set_title(f"mean and seeds, n = {n}", fontsize=9)
     axes.ticklabel_format(axis="y", useOffset=False)
@@ -74,15 +80,15 @@ def curve(rows: Rows, name: str, objective: str) -> Figure:
 
 
 def heat_map(rows: Rows, first: str, second: str, objective: str) -> Figure:
-    """Draw the objective over two settings: cells where both have few values, else dots in the plane."""
+    """Draw the objective over two settings: as cells where both have few values, else as dots."""
     columns = _distinct([row["values"][first] for row in rows])
     lines = _distinct([row["values"][second] for row in rows])
     if len(columns) * len(lines) > 4 * len(rows):
         return _scattered(rows, first, second, objective)
     values = np.full((len(lines), len(columns)), np.nan)
     for row in rows:
-        place = lines.index(row["values"][second]), columns.index(row["values"][first])
-        values[place] = row["mean"]
+        cell = lines.index(row["values"][second]), columns.index(row["values"][first])
+        values[cell] = row["mean"]
     figure = new_figure(2 + 0.9 * len(columns), 1.6 + 0.6 * len(lines))
     axes = figure.subplots()
     image = axes.imshow(values, cmap=colormap(_MAP), aspect="auto")
@@ -99,7 +105,9 @@ def heat_map(rows: Rows, first: str, second: str, objective: str) -> Figure:
 
 
 def parallel(rows: Rows, names: Sequence[str], objective: str) -> Figure:
-    """Draw one line a trial through an axis for each setting and one for the objective, coloured by it."""
+    """Draw each trial as a line through the axes of all settings and the objective, coloured by the
+    latter.
+    """
     figure = new_figure(2 + 1.6 * (len(names) + 1), 4.2)
     axes = figure.subplots()
     means = np.array([row["mean"] for row in rows])
@@ -107,13 +115,13 @@ def parallel(rows: Rows, names: Sequence[str], objective: str) -> Figure:
     heights = []
     for column, name in enumerate([*names, objective]):
         values = list(means) if name == objective else [row["values"][name] for row in rows]
-        places, ticks = _places(values)
-        low, high = float(places.min()), float(places.max())
+        positions, ticks = _positions(values)
+        low, high = float(positions.min()), float(positions.max())
         spread = (high - low) or 1.0
-        heights.append((places - low) / spread)
+        heights.append((positions - low) / spread)
         marks = ticks or {low: _label(low), high: _label(high)}
-        for place, label in marks.items():
-            axes.text(column + 0.03, (place - low) / spread, label, fontsize=7, va="center")
+        for position, label in marks.items():
+            axes.text(column + 0.03, (position - low) / spread, label, fontsize=7, va="center")
         axes.axvline(column, color="#c0c0c0", linewidth=1, zorder=0)
     for number, line in sorted(enumerate(np.array(heights).T), key=lambda each: means[each[0]]):
         axes.plot(line, color=colormap(_MAP)(scale(means[number])), linewidth=1.4, alpha=0.8)
@@ -124,7 +132,7 @@ def parallel(rows: Rows, names: Sequence[str], objective: str) -> Figure:
 
 
 def importances(shares: Mapping[str, float]) -> Figure:
-    """Draw each setting's share of the objective's variance."""
+    """Draw the fraction of the objective's variance that each setting explains."""
     figure = new_figure(6, 1.2 + 0.4 * len(shares))
     axes = figure.subplots()
     names = sorted(shares, key=lambda name: shares[name])
@@ -137,11 +145,11 @@ def cost(rows: Rows, objective: str) -> Figure:
     """Draw the objective against parameters and against seconds of training."""
     figure = new_figure(9, 4)
     for axes, key in zip(figure.subplots(1, 2), ("parameters", "train_seconds"), strict=True):
-        kept = [row for row in rows if row[key] is not None]
+        measured = [row for row in rows if row[key] is not None]
         axes.errorbar(
-            [row[key] for row in kept],
-            [row["mean"] for row in kept],
-            yerr=[row["deviation"] or 0.0 for row in kept],
+            [row[key] for row in measured],
+            [row["mean"] for row in measured],
+            yerr=[row["deviation"] or 0.0 for row in measured],
             fmt="o",
             color=VALIDATION,
             capsize=3,
@@ -152,7 +160,7 @@ def cost(rows: Rows, objective: str) -> Figure:
 
 
 def short(name: str) -> str:
-    """Return what a dotted key ends in, as a label has room for: ``model.optimizer.init_args.momentum``, momentum."""
+    """Return the last word of a dotted key: momentum for ``model.optimizer.init_args.momentum``."""
     layer = name.removeprefix("model.network.layers.")
     return layer if layer != name else name.rpartition(".")[2]
 
@@ -162,8 +170,8 @@ def _scattered(rows: Rows, first: str, second: str, objective: str) -> Figure:
     axes = figure.subplots()
     columns = [row["values"][first] for row in rows]
     lines = [row["values"][second] for row in rows]
-    x, ticks = _places(columns)
-    y, marks = _places(lines)
+    x, ticks = _positions(columns)
+    y, marks = _positions(lines)
     dots = axes.scatter(x, y, c=[row["mean"] for row in rows], cmap=colormap(_MAP), s=60)
     _set_scale(axes, x, ticks, columns)
     if marks:
@@ -175,13 +183,13 @@ def _scattered(rows: Rows, first: str, second: str, objective: str) -> Figure:
     return figure
 
 
-def _places(values: Sequence[Any]) -> tuple[np.ndarray, dict[float, str]]:
-    """Return where values lie on an axis, and the labels of those that are no numbers."""
+def _positions(values: Sequence[Any]) -> tuple[np.ndarray, dict[float, str]]:
+    """Return the positions of values on an axis, and the labels of those that are not numbers."""
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return np.asarray(values, np.float64), {}
     distinct = _distinct(values)
-    places = np.array([distinct.index(value) for value in values], np.float64)
-    return places, {float(number): _label(value) for number, value in enumerate(distinct)}
+    positions = np.array([distinct.index(value) for value in values], np.float64)
+    return positions, {float(number): _label(value) for number, value in enumerate(distinct)}
 
 
 def _distinct(values: Sequence[Any]) -> list[Any]:
@@ -191,15 +199,15 @@ def _distinct(values: Sequence[Any]) -> list[Any]:
 
 
 def _set_scale(
-    axes: Axes, places: np.ndarray, ticks: Mapping[float, str], values: Sequence[Any]
+    axes: Axes, positions: np.ndarray, ticks: Mapping[float, str], values: Sequence[Any]
 ) -> None:
     if ticks:
         axes.set_xticks(list(ticks), list(ticks.values()))
         return
     if _is_logarithmic(values):
         axes.set_xscale("log")
-    if len(places) <= 12:
-        axes.set_xticks(places, [_label(value) for value in values])
+    if len(positions) <= 12:
+        axes.set_xticks(positions, [_label(value) for value in values])
         axes.minorticks_off()
 
 
@@ -212,9 +220,9 @@ def _label(value: Any) -> str:
 
 
 def filtered(grey: np.ndarray | None, results: Sequence[Filtered]) -> Figure:
-    """Draw a photograph, and for each kernel its weights, what it lets through, and that max-pooled, side by side.
+    """Draw a photograph and, for each kernel, its weights, its output and the max-pooled output.
 
-    Axes keep their numbers: pooling is seen to halve them.
+    The axes are numbered, so that one sees how pooling reduces the size.
     """
     height, width = results[0].response.shape
     aspect = height / width
@@ -222,8 +230,8 @@ def filtered(grey: np.ndarray | None, results: Sequence[Filtered]) -> Figure:
     rows = len(results) + (grey is not None)
     axes = figure.subplots(rows, 3, width_ratios=(0.45, 1, 1), squeeze=False)
     if grey is not None:
-        for place in axes[0]:
-            place.set_axis_off()
+        for panel in axes[0]:
+            panel.set_axis_off()
         _photograph(axes[0, 1], grey, "photograph")
     for line, each in zip(axes[rows - len(results) :], results, strict=True):
         _kernel(line[0], each.kernel.weights, each.kernel.name)
@@ -235,15 +243,17 @@ def filtered(grey: np.ndarray | None, results: Sequence[Filtered]) -> Figure:
 def resembling(
     pairs: Sequence[tuple[Resemblance, Filtered, Filtered]], title: str | None = None
 ) -> Figure:
-    """Draw learnt kernels beside the hand-made ones they resemble, and a photograph through both."""
+    """Draw learnt kernels beside the hand-made ones that they resemble, and a photograph after
+    both.
+    """
     height, width = pairs[0][1].response.shape
     figure = new_figure(13, len(pairs) * (4.0 * height / width + 0.45) + 0.5, title)
     axes = figure.subplots(len(pairs), 4, width_ratios=(0.4, 1, 0.4, 1), squeeze=False)
     for line, (pair, learnt, hand_made) in zip(axes, pairs, strict=True):
         _kernel(line[0], pair.learnt.weights, f"map {pair.map}")
-        _photograph(line[1], learnt.response, f"through {pair.learnt.name}, scaled")
+        _photograph(line[1], learnt.response, f"after {pair.learnt.name}, scaled")
         _kernel(line[2], hand_made.kernel.weights, hand_made.kernel.name)
-        name = f"through {hand_made.kernel.name}: correlation {pair.correlation:.2f}"
+        name = f"after {hand_made.kernel.name}: correlation {pair.correlation:.2f}"
         _photograph(line[3], hand_made.response, name)
     return figure
 
@@ -265,7 +275,7 @@ def _photograph(axes: Axes, image: np.ndarray, name: str) -> None:
 
 
 def cluster_curves(records: Sequence[Clustering], title: str | None = None) -> Figure:
-    """Draw time, inertia and silhouette against the number of clusters."""
+    """Draw time, inertia and silhouette by the number of clusters."""
     figure = new_figure(11, 3.4, title)
     numbers = [record.k for record in records]
     for axes, key in zip(figure.subplots(1, 3), ("seconds", "inertia", "silhouette"), strict=True):
@@ -276,7 +286,7 @@ def cluster_curves(records: Sequence[Clustering], title: str | None = None) -> F
 
 
 def centres(pictures: np.ndarray, columns: int = 10) -> Figure:
-    """Draw clusters' centres (k, H, W) or (k, H, W, C), pixels 0 to 255, numbered."""
+    """Draw the centres (k, H, W) or (k, H, W, C) of clusters, pixels 0 to 255, numbered."""
     labels = [str(number) for number in range(len(pictures))]
     images = [shown(picture) for picture in pictures]
     return grid_figure(images, columns, labels, (0.0, 1.0), cmap=GREY, colour_bar=False)

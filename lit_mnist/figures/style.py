@@ -1,4 +1,6 @@
-"""A style transfer in pictures: content, style and result; the way there; its losses; as an animation."""
+"""Figures of style transfer: content, style and result; intermediate pictures; losses; an
+animation.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,12 @@ def sheet(record: StyleTransfer) -> Figure:
     styles = ["style"] * len(record.styles)
     if len(styles) > 1:
         fractions = record.settings.style_fractions or [1.0] * len(styles)
-        styles = [f"style, {part / sum(fractions):.2g}" for part in fractions]
+        styles = [f"style, {fraction / sum(fractions):.2g}" for fraction in fractions]
     return _grid(images, ["content", *styles, "result"], 4)
 
 
 def evolution(record: StyleTransfer, columns: int = 6) -> Figure:
-    """Draw the pictures that were kept on the way, each with its number of evaluations."""
+    """Draw the intermediate pictures, each with its number of evaluations."""
     labels = [f"after {step}" for step in record.snapshot_steps]
     return _grid(list(record.snapshots), labels, columns, 1.5)
 
@@ -39,7 +41,9 @@ def _values(image: np.ndarray) -> np.ndarray:
 
 
 def curves(record: StyleTransfer) -> Figure:
-    """Draw content and style loss (unweighted, style as the layers' weights add it up) over the evaluations."""
+    """Draw content loss and style loss (the weighted sum over layers) by evaluation, without their
+    weights.
+    """
     figure = new_figure(6, 3)
     axes = figure.subplots()
     steps = np.arange(1, len(record.losses) + 1)
@@ -55,13 +59,13 @@ def curves(record: StyleTransfer) -> Figure:
 
 
 def animation(record: StyleTransfer, format: str = "gif") -> bytes:
-    """Return the pictures that were kept on the way as a GIF or APNG."""
+    """Return the intermediate pictures as a GIF or APNG."""
     frames = [np.broadcast_to(frame, (*frame.shape[:2], 3)) for frame in record.snapshots]
     return animated(frames, 200, format)
 
 
 def picture(pixels: np.ndarray) -> bytes:
-    """Return pixels uint8, (H, W, 1) or (H, W, 3), as the content of a PNG file."""
+    """Return pixels, uint8 (H, W, 1) or (H, W, 3), as the content of a PNG file."""
     from PIL import Image
 
     buffer = io.BytesIO()

@@ -1,1 +1,3 @@
-"""Looking inside a trained network: activations by name, statistics, filters, top images. Nothing here draws."""
+"""The inside of a trained network: activations by name, statistics, filters, top images. Nothing
+here draws.
+"""

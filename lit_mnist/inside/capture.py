@@ -1,4 +1,4 @@
-"""Activations by name, taken by forward hooks that are gone afterwards whatever happens."""
+"""Activations by name, captured by forward hooks that are always removed afterwards."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from ..errors import UserError, nearest
 from ..network import Network, Shared
@@ -21,15 +22,15 @@ WITH_ACTIVATION = (
     Activation,
     ReLU,
     PReLU,
-)  # layers that have a value before their activation
+)  # layers with a value before their activation
 
 
 class CaptureError(UserError):
-    """A name that cannot be captured, or was not."""
+    """A name that cannot be captured or was not captured."""
 
 
 class Captured(Mapping[str, Tensor]):
-    """Name -> tensor of the last forward pass, in the order of the network's layers."""
+    """Maps names to tensors of the last forward pass, in the order of the network's layers."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
@@ -63,19 +64,19 @@ def capture(network: Network, names: str | Sequence[str], clone: bool = True) ->
             logits = model.network(x)
         maps["Conv2D_1"]  # (N, 32, 26, 26)
 
-    `names` are names or globs (``Conv2D_*``, ``*``, ``*:pre``) of what `points` lists:
-    ``NAME`` is a layer's output, after its activation, as in Keras; ``NAME:pre`` is the value before
-    the activation (convolutions, dense and activation layers; equal to ``NAME`` where that is linear;
+    `names` are names or globs (``Conv2D_*``, ``*``, ``*:pre``) of what `points` lists: ``NAME`` is
+    a layer's output, after its activation, as in Keras; ``NAME:pre`` is the value before the
+    activation (convolutions, dense and activation layers; equal to ``NAME`` where that is linear;
     other layers have none). The last layer's ``NAME`` is the logits, since softmax is left to the
     loss; Keras' value of that layer is ``NAME:probabilities``.
 
     Tensors keep shape (N, C, H, W) or (N, units), dtype, device and gradient: those captured under
-    autograd lie on the path to the output, so ``torch.autograd.grad(logits.sum(), maps[...])`` works.
-    With `clone`, the network goes on with a copy, so that no later in-place operation can change what
-    was captured; without it nothing is copied. A further forward pass replaces the tensors.
+    autograd lie on the path to the output, so ``torch.autograd.grad(logits.sum(), maps[...])``
+    works. With `clone`, the network continues with a copy, so that no in-place operation can change
+    the captured tensor; without it, nothing is copied. A further forward pass replaces the tensors.
 
-    Raises CaptureError for an unknown name, with the nearest, and LintError for a network on which
-    captured values would be wrong (`lit_mnist.inside.lint`).
+    Raises CaptureError for an unknown name, with the nearest match, and LintError for a network on
+    which captured values would be wrong (`lit_mnist.inside.lint`).
     """
     selected = select(network, names)
     require_capturable(network)
@@ -97,9 +98,11 @@ def points(network: Network) -> tuple[str, ...]:
 
 
 def select(network: Network, names: str | Sequence[str]) -> tuple[str, ...]:
-    """Expand names and globs to names, in the order of the layers; raise CaptureError for one that fits none.
+    """Expand names and globs to names, in the order of the layers; raise CaptureError without a
+    match.
 
-    A glob without a colon stands for layers' outputs alone: ``Conv*`` leaves ``Conv2D_1:pre`` out.
+    A glob without a colon matches only outputs of layers: ``Conv*`` does not match
+    ``Conv2D_1:pre``.
     """
     accepted = points(network)
     patterns = (names,) if isinstance(names, str) else tuple(names)
@@ -122,13 +125,14 @@ def _unknown(network: Network, name: str, accepted: Sequence[str]) -> str:
     layer = name.removesuffix(PRE)
     if name.endswith(PRE) and layer in network.spec.names:
         return (
-            f"{name!r}: a {network.spec[layer].type} layer has no activation, so no value before it; "
+            f"{name!r}: a {network.spec[layer].type} layer has no activation, and no value before "
+            "it; "
             f"accepted: {layer!r}, or {', '.join(n for n in accepted if n.endswith(PRE))}"
         )
     return f"no layer {name!r} in this network; {nearest(name, accepted)}"
 
 
-def _hook(network: Network, name: str, captured: Captured, clone: bool):  # noqa: ANN202 - torch's RemovableHandle
+def _hook(network: Network, name: str, captured: Captured, clone: bool) -> RemovableHandle:
     layer, _, kind = name.partition(":")
     if f":{kind}" == PRE:
         module = getattr(network, layer)
@@ -153,7 +157,7 @@ def _take_output(
     inputs: tuple,
     output: Tensor,
 ) -> Tensor | None:
-    """Keep the original, which lies on the gradient's path, and hand the copy on."""
+    """Store the original, which is on the path of the gradient, and pass on a copy."""
     store[name] = output
     return output.clone() if clone else None
 

@@ -1,4 +1,4 @@
-"""How a network does on a labelled set: the confusion matrix and every mistake, most confident first."""
+"""Evaluation of a network on labelled images: confusion matrix and mistakes, most confident first."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .passes import BATCH, class_probabilities
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The confusion matrix of a labelled set and its mistakes, the most confident first.
+    """The confusion matrix of labelled images and the mistakes, most confident first.
 
-    `confusion` (classes, classes) counts images, rows true and columns predicted. Of the wrong images (m,),
-    `wrong` holds their positions, `predicted` their classes, `confidence` those classes' probabilities and
-    `true_probability` the probability that was left for the label.
+    `confusion` (classes, classes) counts images by true class (row) and predicted class (column).
+    Of the mistakes (m,), `wrong` holds the positions, `predicted` the classes, `confidence` their
+    probabilities, and `true_probability` the probabilities of the labels.
     """
 
     confusion: np.ndarray
@@ -48,8 +48,8 @@ def evaluate(
 ) -> Evaluation:
     """Return the evaluation of `pixels` (n, H, W), 0 to 255, with `labels` (n,), in one pass.
 
-    `most` and `watch` are those of `passes.class_probabilities`. Raises UserError where a label is not one
-    of the network's classes.
+    `most` and `watch` are those of `passes.class_probabilities`. Raises UserError where a label is
+    not one of the network's classes.
     """
     _check_labels(labels, model.spec.classes)
     probabilities = class_probabilities(model, pixels, most, watch)
@@ -70,7 +70,7 @@ def _check_labels(labels: np.ndarray, classes: int) -> None:
         return
     if (labels < 0).all():
         raise UserError(
-            "the images have no labels, so no mistake can be told; accepted: a folder for each class"
+            "the images have no labels, so mistakes are unknown; accepted: a folder for each class"
         )
     raise UserError(
         f"label {outside[0]}: the network has no such class; accepted: 0 to {classes - 1}"

@@ -1,4 +1,4 @@
-"""The kernels of convolutions of every kind, as they are applied."""
+"""The kernels of convolutions of every kind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import UserError, nearest
 from ..network import Network
 from ..spec import INPUT, SAME_VALUES, NetworkSpec
 
-# the weight that holds the kernels, by type of layer
+# name of the weight that holds the kernels, by layer type
 _KERNELS = {
     "conv": "kernel",
     "depthwise_conv": "kernel",
@@ -31,8 +31,8 @@ _CHANNEL_BY_CHANNEL = (
 class Filters:
     """The kernels (maps, input channels, rows, columns) and biases (maps,) of one convolution.
 
-    Of depthwise convolutions, and of separable ones' depthwise part, each map has one input channel. `in_colour`:
-    the channels are the red, green and blue of the network's input.
+    Each map of a depthwise convolution, and of the depthwise part of a separable one, has one input
+    channel. With `in_colour`, the channels are red, green and blue of the network's input.
     """
 
     layer: str
@@ -54,12 +54,14 @@ def convolutions(network: Network) -> tuple[str, ...]:
 
 
 def layers_with_filters(network: Network) -> tuple[str, ...]:
-    """Return the names of all layers with kernels: plain, depthwise, separable and transposed convolutions."""
+    """Return the names of all convolutions: plain, depthwise, separable and transposed."""
     return tuple(info.name for info in network.spec.table if info.type in _KERNELS)
 
 
 def reads_colours(spec: NetworkSpec, layer: str) -> bool:
-    """Whether a layer sees the red, green and blue of the network's input, at most rescaled or padded."""
+    """Whether a layer reads the red, green and blue of the network's input, except for scale or
+    padding.
+    """
     if spec.input_shape[2] != 3:
         return False
     source = spec.sources[layer][0]
@@ -81,11 +83,11 @@ def last_convolution(network: Network) -> str:
 
 
 def filters(network: Network, layer: str, seed: int | None = None) -> Filters:
-    """Return the filters of a convolution of any kind; raise UserError where `layer` is none."""
+    """Return the filters of a convolution of any kind; raise UserError for another layer."""
     accepted = layers_with_filters(network)
     if layer not in accepted:
         raise UserError(
-            f"layer {layer!r} is no convolution of this network; "
+            f"layer {layer!r} is not a convolution of this network; "
             + (nearest(layer, accepted) if accepted else "it has none")
         )
     name = network.spec.layer(layer).name

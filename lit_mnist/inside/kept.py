@@ -1,8 +1,9 @@
-"""Results of long computations, kept with the network that they belong to and read afterwards.
+"""Results of long computations, kept in files and read when they are needed again.
 
-They lie in the run folder, in ``inside/``; for a single file, or where that folder cannot be written, in the
-user's cache, in a folder named after the network's hash. Each file is JSON and says which network,
-checkpoint, settings and versions it belongs to; one that belongs to another network is computed anew.
+The files are in ``inside/`` of the run folder. For a network without a run, or where that folder
+cannot be written, they are in the user's cache, in a folder named after the network's hash. Each
+file is JSON and names its network, checkpoint, settings and versions; where one of these differs,
+the result is computed again.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ from ..files import WriteError, write_text
 from ..runs.model import Model
 
 FOLDER = "inside"
-_VERSIONS = ("python", "lit-mnist", "torch", "captum", "numpy")  # those that results depend on
+_VERSIONS = ("python", "lit-mnist", "torch", "captum", "numpy")  # results depend on these
 
 
 @dataclass(frozen=True)
 class KeptResults:
-    """The results that are kept of one network.
+    """The kept results of one network.
 
-    `network` is the SHA-256 of its description, scaling and weights; `checkpoint` the file's name and
-    SHA-256. `folders` are tried in turn. `say` is told why a kept result is not used, or not kept.
+    `network` is the SHA-256 of its description, scaling and weights; `checkpoint` holds name and
+    SHA-256 of its file. `folders` are tried in order. `say` receives the reason why a result is not
+    kept or not used.
     """
 
     network: str
@@ -42,14 +44,14 @@ class KeptResults:
     say: Callable[[str], None] = field(default=lambda text: None, compare=False)
 
     def read(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the content kept under `name` and `settings`; None where there is none, or it is stale."""
+        """Return the content kept under `name` and `settings`; None if it is missing or stale."""
         for path in self._paths(name, settings):
             if path.is_file():
                 return self._content(path, settings)
         return None
 
     def all(self, name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        """Return settings and content of all that is kept under `name` and is not stale, each settings once."""
+        """Return settings and content of all results under `name` that are not stale."""
         results: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         for path in [path for folder in self.folders for path in sorted(folder.glob(f"{name}-*"))]:
             settings = _settings(path)
@@ -63,7 +65,9 @@ class KeptResults:
     def write(
         self, name: str, settings: Mapping[str, Any], content: Mapping[str, Any]
     ) -> Path | None:
-        """Keep `content` (plain values and arrays, nested) and return its file; None where no folder can be written."""
+        """Write `content` (nested plain values and arrays); return its file, None if no folder is
+        writable.
+        """
         text = json.dumps(
             {
                 "network": self.network,
@@ -91,18 +95,18 @@ class KeptResults:
     def _content(self, path: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            parts = {
+            differences = {
                 "its weights or its scaling": record["network"] != self.network,
                 "the versions of the software": record["versions"] != _versions(),
                 "the settings": record["settings"] != json.loads(json.dumps(settings)),
             }
             content = _decoded(record["content"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            self.say(f"{path}: cannot be read ({error}), computed anew")
+            self.say(f"{path}: cannot be read ({error}), computed again")
             return None
-        changed = [part for part, differs in parts.items() if differs]
+        changed = [name for name, differs in differences.items() if differs]
         if changed:
-            self.say(f"{path}: stale, {' and '.join(changed)} changed since; computed anew")
+            self.say(f"{path}: stale, since {' and '.join(changed)} changed; computed again")
             return None
         return content
 
@@ -114,10 +118,10 @@ def computed_once(
     compute: Callable[[list[str]], Mapping[str, Mapping[str, Any]]],
     fits: Callable[[Mapping[str, Any]], bool] = lambda content: True,
 ) -> dict[str, Mapping[str, Any]]:
-    """Return the content of each part, such as a layer: what is kept where `fits` accepts it, else computed.
+    """Return the content of each part, such as a layer; compute only what is not kept.
 
-    `settings` of each part say what its content depends on; `compute` is called once, with all parts that
-    are missing, and returns their contents, which are kept under `name`.
+    `settings` holds, for each part, what its content depends on. Kept content is used where `fits`
+    accepts it. `compute` is called once with all missing parts; its results are kept under `name`.
     """
     contents: dict[str, Mapping[str, Any]] = {}
     for part in settings:
@@ -135,7 +139,7 @@ def computed_once(
 def kept_results(
     model: Model, say: Callable[[str], None] = lambda text: None
 ) -> KeptResults | None:
-    """Return the place of a model's results; None for a model that was not opened from a file."""
+    """Return the kept results of a model; None for a model that was not opened from a file."""
     if model.path is None or not model.path.is_file():
         return None
     network = network_hash(model)
@@ -164,7 +168,7 @@ def network_hash(model: Model) -> str:
 
 
 def arrays_hash(*arrays: np.ndarray) -> str:
-    """Return the SHA-256 of arrays: which digits a result was computed on."""
+    """Return the SHA-256 of arrays, such as the images of a result."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(
@@ -174,13 +178,13 @@ def arrays_hash(*arrays: np.ndarray) -> str:
 
 
 def cache_folder() -> Path:
-    """Return the folder in the user's cache that holds results of networks outside run folders."""
+    """Return the folder in the user's cache for results of networks without a run folder."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "lit_mnist" / FOLDER
 
 
 def _settings(path: Path) -> dict[str, Any] | None:
-    """The settings that a kept file says it belongs to; None where it cannot be read."""
+    """Return the settings in a kept file; None if it cannot be read."""
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -199,7 +203,7 @@ def _plain(value: Any) -> Any:
 
 
 def _encoded(value: Any) -> Any:
-    """Arrays and infinite numbers as JSON can hold them, exactly."""
+    """Return arrays and infinite numbers in an exact form for JSON."""
     match value:
         case dict():
             return {str(key): _encoded(item) for key, item in value.items()}

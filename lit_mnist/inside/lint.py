@@ -1,4 +1,4 @@
-"""Networks on which hooks would tell a wrong story: found and refused, with the module that must change."""
+"""Checks for networks on which hooks would capture wrong values."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ ACTIVATION_MODULES = (
     nn.Threshold,
     ActivationModule,
 )
-_OWN_USE = (Merge, Normalization)  # a maximum of two inputs, a smallest deviation: no activations
+# these use such functions for a maximum of two inputs or a smallest deviation, not as an activation
+_OTHER_USE = (Merge, Normalization)
 _NAMES = (
     "relu",
     "relu6",
@@ -67,13 +68,13 @@ _NAMES = (
     "clip",
     "maximum",
 )
-# every spelling: F.relu, torch.relu, x.relu(), and the in-place ones with an underscore
+# every spelling: F.relu, torch.relu, x.relu(), and the in-place forms with an underscore
 _FUNCTIONS = {
-    getattr(place, name + mark): name + mark
-    for place in (F, torch, Tensor)
+    getattr(owner, name + suffix): name + suffix
+    for owner in (F, torch, Tensor)
     for name in _NAMES
-    for mark in ("", "_")
-    if hasattr(place, name + mark)
+    for suffix in ("", "_")
+    if hasattr(owner, name + suffix)
 }
 
 
@@ -83,7 +84,7 @@ class LintError(UserError):
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong in which module: `kind` is ``in_place``, ``reused`` or ``functional``."""
+    """A fault of a module: `kind` is ``in_place``, ``reused`` or ``functional``."""
 
     module: str
     kind: str
@@ -91,12 +92,13 @@ class Finding:
 
 
 def lint(network: nn.Module, example: Tensor | None = None) -> tuple[Finding, ...]:
-    """Return what would make captured values or attributions silently wrong; empty where nothing would.
+    """Return all faults that would make captured values or attributions silently wrong.
 
-    Looks at the modules and follows one forward pass of `example` (default for a `Network`: zeros
-    (1, C, H, W)), in evaluation mode. Found are activations that work in place (they overwrite what was
-    captured before them), modules called more than once in a pass (hooks keep the last call alone,
-    rule-based attribution mixes the calls up), and activations called as functions (no hook sees them).
+    Checks the modules, and one forward pass of `example` in evaluation mode (default for a
+    `Network`: zeros (1, C, H, W)). The faults are activations that work in place (they overwrite
+    the value captured before them), modules called more than once in a pass (hooks keep only the
+    last call, and rule-based attribution confuses the calls), and activations called as functions
+    (no hook sees them).
     """
     findings = [*_in_place(network), *_shared(network)]
     if example is None:
@@ -114,12 +116,14 @@ def lint(network: nn.Module, example: Tensor | None = None) -> tuple[Finding, ..
 
 
 def require_clean(network: nn.Module, example: Tensor | None = None) -> None:
-    """Raise LintError, naming every module to change, where `lint` finds anything."""
+    """Raise LintError, which names every module to change, where `lint` finds a fault."""
     _refuse(lint(network, example))
 
 
 def require_capturable(network: nn.Module) -> None:
-    """As `require_clean` without the forward pass: enough for a `Network`, whose forward calls modules alone."""
+    """As `require_clean`, but without a forward pass for a `Network`, whose forward only calls
+    modules.
+    """
     if type(network).forward is not Network.forward:
         require_clean(network)
     else:
@@ -147,13 +151,12 @@ def _in_place(network: nn.Module) -> Iterator[Finding]:
 
 
 def _shared(network: nn.Module) -> Iterator[Finding]:
-    places = defaultdict(list)
+    names_of = defaultdict(list)
     for name, module in network.named_modules(remove_duplicate=False):
-        if isinstance(module, ACTIVATION_MODULES) or any(
-            True for _ in module.parameters(recurse=False)
-        ):
-            places[id(module)].append(name)
-    for names in places.values():
+        has_weights = any(True for _ in module.parameters(recurse=False))
+        if isinstance(module, ACTIVATION_MODULES) or has_weights:
+            names_of[id(module)].append(name)
+    for names in names_of.values():
         if len(names) > 1:
             yield Finding(
                 names[0],
@@ -170,7 +173,7 @@ def _zeros(network: Network) -> Tensor:
 
 
 class _Calls(TorchFunctionMode):
-    """Notes each activation that is called outside an activation module, and in which module."""
+    """Records each activation that is called outside an activation module, with the calling module."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -182,7 +185,7 @@ class _Calls(TorchFunctionMode):
         if (
             name
             and self.stack
-            and not isinstance(self.stack[-1][1], (*ACTIVATION_MODULES, *_OWN_USE))
+            and not isinstance(self.stack[-1][1], (*ACTIVATION_MODULES, *_OTHER_USE))
         ):
             self.functional.append((self.stack[-1][0], name))
         return func(*args, **(kwargs or {}))
@@ -199,17 +202,17 @@ def _follow(network: nn.Module, example: Tensor) -> Iterator[Finding]:
                 "accepted: a module of its own for each call",
             )
     for name, function in dict.fromkeys(calls.functional):
-        where = f"module {name!r}" if name else "the network's own forward"
+        caller = f"module {name!r}" if name else "the network's forward"
         yield Finding(
             name,
             "functional",
-            f"{where} calls {function}() as a function, which no hook sees; "
+            f"{caller} calls {function}() as a function, which no hook sees; "
             "accepted: an activation module of its own",
         )
 
 
 def _run(network: nn.Module, example: Tensor) -> tuple[_Calls, dict[str, int]]:
-    """One pass in evaluation mode; modes and hooks are as before afterwards, whatever happens."""
+    """Run one pass in evaluation mode; always restore modes and hooks afterwards."""
     calls = _Calls()
     counts = defaultdict(int)
 

@@ -1,4 +1,4 @@
-"""What the layers show for single images: feature maps, and the journey of images through the network."""
+"""Feature maps of single images, and the journey of images through the layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from .passes import as_array, batches, evaluation
 
 @dataclass(frozen=True)
 class Answer:
-    """An image, pixels 0 to 255 and `label` (-1: unknown), and the `probabilities` (classes,) the network gives it."""
+    """The network's `probabilities` (classes,) for an image, given by `pixels` 0 to 255.
+
+    `label` is its class, -1 if unknown.
+    """
 
     image: str
     pixels: np.ndarray
@@ -26,12 +29,12 @@ class Answer:
 
     @property
     def prediction(self) -> int:
-        """The class of the highest probability."""
+        """The class with the highest probability."""
         return int(self.probabilities.argmax())
 
     @property
     def probability(self) -> float:
-        """The predicted class's probability."""
+        """The probability of the predicted class."""
         return float(self.probabilities.max())
 
     def __str__(self) -> str:
@@ -47,7 +50,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class FeatureMaps:
-    """One layer's values for one image: (maps, rows, columns), or (units,) for layers that give vectors."""
+    """Values of one layer for one image: (maps, rows, columns), or (units,) where they are a
+    vector.
+    """
 
     layer: str
     answer: Answer
@@ -56,7 +61,7 @@ class FeatureMaps:
 
     @property
     def range(self) -> tuple[float, float]:
-        """The smallest and largest value."""
+        """Smallest and largest value."""
         return float(self.values.min()), float(self.values.max())
 
     def _repr_png_(self) -> bytes:
@@ -86,8 +91,8 @@ class Journey:
 def answers(model: Model, images: Images) -> Records[Answer]:
     """Return the network's answer to each image."""
     with evaluation(model.network):
-        logits = [model.network(batch) for batch in batches(model, images.pixels)]
-    rows = np.concatenate([as_array(model.network.probabilities(part)) for part in logits])
+        outputs = [model.network(batch) for batch in batches(model, images.pixels)]
+    rows = np.concatenate([as_array(model.network.probabilities(logits)) for logits in outputs])
     return Records(
         Answer(name, pixels, int(label), row)
         for name, pixels, label, row in zip(
@@ -99,16 +104,16 @@ def answers(model: Model, images: Images) -> Records[Answer]:
 def feature_maps(
     model: Model, images: Images, layers: str | Sequence[str] = "*"
 ) -> Records[FeatureMaps]:
-    """Return the values of each layer (names or globs, see `capture`) for each image, image by image.
+    """Return the values of each layer (names or globs, see `capture`) for each image, ordered by
+    image.
 
     Raises CaptureError for a layer that the network does not have.
     """
-    given = answers(model, images)
     records = []
-    for start, answer in enumerate(given):
-        one = next(batches(model, images.pixels[start : start + 1]))
+    for start, answer in enumerate(answers(model, images)):
+        image = next(batches(model, images.pixels[start : start + 1]))
         with evaluation(model.network), capture(model.network, layers) as maps:
-            model.network(one)
+            model.network(image)
         records += [
             FeatureMaps(name, answer, as_array(tensor[0]), model.seed)
             for name, tensor in maps.items()
@@ -117,28 +122,29 @@ def feature_maps(
 
 
 def journey_layers(model: Model) -> tuple[str, ...]:
-    """Return the names of the convolution and pooling layers that give maps."""
+    """Return the names of the convolution and pooling layers."""
     return tuple(info.name for info in model.spec.table if info.type in ("conv", "pool"))
 
 
 def journey(
     model: Model, images: Images, map: int = 0, layers: Sequence[str] | None = None
 ) -> Journey:
-    """Return map number `map` of every convolution and pooling layer (or of `layers`) for each image.
+    """Return map number `map` of every convolution and pooling layer (or of `layers`) for each
+    image.
 
     Raises UserError where a layer has no such map.
     """
     names = select(model.network, layers) if layers else journey_layers(model)
     if not names:
-        raise UserError("this network has no convolution or pooling layer; accepted: one that has")
+        raise UserError(
+            "this network has no convolution or pooling layer; accepted: a network with one"
+        )
     for name in names:
         count = model.spec[name.partition(":")[0]].maps
         if count is None or not 0 <= map < count:
-            accepted = (
-                "only layers that give maps"
-                if count is None
-                else f"0 to {count - 1} (it has {count} maps)"
-            )
+            accepted = "only layers with maps"
+            if count is not None:
+                accepted = f"0 to {count - 1} (it has {count} maps)"
             raise UserError(f"map {map} of layer {name!r}: does not exist; accepted: {accepted}")
     records = feature_maps(model, images, names)
     rows = [records[start : start + len(names)] for start in range(0, len(records), len(names))]
@@ -152,9 +158,10 @@ def journey(
 
 
 def deprocess(values: np.ndarray) -> np.ndarray:
-    """Return maps (..., rows, columns) as the sources draw them: mean 128, deviation 64, clipped to 0..255.
+    """Scale each map (..., rows, columns) as the sources do: mean 128, deviation 64, clipped to
+    0..255.
 
-    Each map on its own; a constant map becomes 128.
+    A constant map becomes 128.
     """
     values = np.asarray(values, np.float64)
     centred = values - values.mean((-2, -1), keepdims=True)

@@ -1,4 +1,4 @@
-"""Passes over many images: batch by batch, in evaluation mode, on the network's own device and type."""
+"""Passes over many images in batches, in evaluation mode, on the network's device and in its type."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ PARTS = ("train", "test")
 
 @contextmanager
 def evaluation(network: Network) -> Iterator[None]:
-    """Evaluation mode without gradients inside the block; every module's own mode is back afterwards."""
+    """Evaluation mode without gradients inside the block; afterwards every module has its previous
+    mode.
+    """
     with evaluation_mode(network), torch.no_grad():
         yield
 
 
 def batch_size(spec: NetworkSpec, most: int = BATCH) -> int:
-    """Return how many images go through a network at a time: `most`, fewer where its layers' outputs are large."""
+    """Return the batch size for a pass: `most`, or less for a network with large layer outputs."""
     if most < 1:
         raise UserError(f"batch_size = {most!r} cannot work; accepted: a whole number above 0")
     values = sum(math.prod(info.output_shape) for info in spec.table)
@@ -44,7 +46,9 @@ def batch_size(spec: NetworkSpec, most: int = BATCH) -> int:
 
 
 def batches(model: Model, pixels: np.ndarray, most: int = BATCH) -> Iterator[Tensor]:
-    """Return pixels 0 to 255, (n, H, W) or (n, H, W, C), as the network's inputs, `batch_size` at a time."""
+    """Return pixels 0 to 255, (n, H, W) or (n, H, W, C), as the network's inputs, `batch_size` at a
+    time.
+    """
     size = batch_size(model.spec, most)
     like = next(model.network.parameters(), torch.zeros(()))
     return (
@@ -58,9 +62,9 @@ def class_probabilities(
     most: int = BATCH,
     watch: Callable[[Iterable[Tensor]], Iterable[Tensor]] = iter,
 ) -> np.ndarray:
-    """Return the probabilities (n, classes), float64, of pixels 0 to 255 as `batches` takes them.
+    """Return the probabilities (n, classes), float64, of pixels 0 to 255 as in `batches`.
 
-    At most `most` images go through the network at a time; `watch` hands the batches on, as a progress bar does.
+    Batches have at most `most` images; `watch` passes them on, for example to show progress.
     """
     network = model.network
     with evaluation(network):
@@ -77,9 +81,9 @@ def sweep(
     layers: Sequence[str],
     take: Callable[[Captured], None],
 ) -> None:
-    """Hand the named activations of one batch after the other to `take`; they are valid until it returns.
+    """Call `take` with the named activations of each batch; they are valid until it returns.
 
-    A function, not a generator: one that is left half-way would keep hooks and modes for a while.
+    This is not a generator, since one that is not exhausted would leave hooks and modes changed.
     """
     with evaluation(network), capture(network, layers, clone=False) as maps:
         for batch in inputs:
@@ -90,10 +94,11 @@ def sweep(
 def dataset_part(
     model: Model, part: str, root: str | Path | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return pixels uint8 and labels of the `part` of the data set that the network was trained on.
+    """Return pixels (uint8) and labels of one `part` of the network's data set.
 
-    Pixels are (n, H, W) or (n, H, W, 3), brought to the network's size. A folder of pictures without folders of
-    classes is both parts; its labels are -1. Raises DataError for an unknown part.
+    Pixels are (n, H, W) or (n, H, W, 3), resized to the network's input. A folder of pictures
+    without folders of classes serves as both parts, with labels of -1. Raises DataError for an
+    unknown part.
     """
     if part not in PARTS:
         raise DataError(f"data part {part!r}: unknown; {nearest(part, PARTS)}")
@@ -109,12 +114,14 @@ def dataset_part(
 
 
 def by_map(tensor: Tensor) -> Tensor:
-    """Return activations (N, maps, H, W) as (N, maps, positions), and units (N, units) as (N, units, 1)."""
+    """Return activations (N, maps, H, W) as (N, maps, positions), and units (N, units) as (N,
+    units, 1).
+    """
     return tensor.flatten(2) if tensor.dim() > 2 else tensor.unsqueeze(-1)
 
 
 def as_array(tensor: Tensor) -> np.ndarray:
     """Return a tensor of any type and device as an array; bfloat16 and float16 become float32."""
     if tensor.is_floating_point() and tensor.dtype != torch.float64:
-        tensor = tensor.float()  # NumPy has no bfloat16
+        tensor = tensor.float()  # NumPy lacks bfloat16
     return tensor.detach().cpu().numpy()

@@ -1,4 +1,4 @@
-"""Activation statistics per layer and map over a data set, and the maps that stay silent."""
+"""Activation statistics of layers and maps over a data set, and silent maps."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ UNREACHABLE = "unreachable"
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """One layer over a data set; all arrays (maps,), or (units,), over images and positions.
+    """Statistics of one layer over images and positions; all arrays are (maps,) or (units,).
 
-    `zeros` is the share of values that are exactly zero, so 1.0 means that the map is silent.
+    `zeros` is the fraction of values that are exactly zero, so 1.0 means that the map is silent.
     """
 
     layer: str
@@ -48,10 +48,10 @@ class LayerStatistics:
 
 @dataclass(frozen=True)
 class Silence:
-    """Three kinds of silent map of one layer, kept apart; all bool (maps,).
+    """Three kinds of silent map of one layer; all arrays are bool (maps,).
 
     `data`: zero for all images of a data set. `noise`: zero for all of `attempts` random inputs.
-    `unreachable`: proved by interval bounds to be zero for every image that pixels 0 to 255 can make.
+    `unreachable`: zero for every image of pixels 0 to 255, proved by interval bounds.
     """
 
     layer: str
@@ -61,7 +61,7 @@ class Silence:
     attempts: int
 
     def state(self, number: int) -> str:
-        """Say in words what is known of map `number`; where nothing is proved, how often it was tried."""
+        """Return what is known of map `number`, in words."""
         if self.unreachable[number]:
             return UNREACHABLE
         match bool(self.data[number]), bool(self.noise[number]):
@@ -103,9 +103,10 @@ def activation_statistics_once(
     batch: int = BATCH,
     track: Callable[[Iterator[Tensor]], Iterable[Tensor]] = lambda inputs: inputs,
 ) -> tuple[LayerStatistics, ...]:
-    """Return `activation_statistics` of `pixels`, the `part` of a data set; what is kept of a layer is read instead.
+    """Return `activation_statistics` of `pixels`, the `part` of a data set; read those that are
+    kept.
 
-    `layers` are names; `track` shows how far the pass is.
+    `layers` are names; `track` shows the progress of the pass.
     """
 
     def compute(missing: list[str]) -> dict[str, dict[str, Any]]:
@@ -120,7 +121,7 @@ def activation_statistics_once(
 
 
 class _Sums:
-    """Running sums and extremes of each map, (maps,); there are none before the first update."""
+    """Running sums and extremes of each map, (maps,); undefined before the first update."""
 
     total: Tensor
     zeros: Tensor
@@ -132,8 +133,8 @@ class _Sums:
         self.values = 0
 
     def update(self, maps: Tensor) -> None:  # (N, maps, positions)
-        # positions first, then images: reducing both at once is several times slower on a CPU, and so is
-        # counting booleans, which is why the comparison is written as 0.0 and 1.0
+        # Reducing positions first and then images is several times faster on a CPU than both at
+        # once, and so is a comparison written as 0.0 and 1.0, since counting booleans is slow.
         wide = torch.promote_types(maps.dtype, torch.float32)
         is_zero = torch.eq(maps, 0, out=torch.empty(maps.shape, dtype=wide, device=maps.device))
         total, zeros = (
@@ -161,10 +162,12 @@ class _Sums:
 
 
 def random_pixels(shape: tuple[int, ...], count: int, seed: int = 0) -> np.ndarray:
-    """Return random images (count, H, W, C), pixels 0 to 255 in float32, rough and smooth ones in turn.
+    """Return random images (count, H, W, C), pixels 0 to 255 in float32, from fine to coarse in
+    turn.
 
-    Uniform noise on grids of 1, 1/2, 1/4 and 1/8 of the resolution, each pixel of a coarse grid a square:
-    a map that wants a stroke or an area is seldom raised by single-pixel noise.
+    They are uniform noise on grids of 1, 1/2, 1/4 and 1/8 of the resolution, with squares for the
+    pixels of coarse grids: single-pixel noise seldom activates a map that responds to strokes or
+    areas.
     """
     return np.stack(list(_random_images(shape, count, seed)))
 
@@ -181,7 +184,7 @@ def _random_images(shape: tuple[int, ...], count: int, seed: int) -> Iterator[np
 
 
 def _random_batches(model: Model, attempts: int, seed: int) -> Iterator[Tensor]:
-    """Yield the random images as the network's inputs, a batch at a time: large ones would fill the memory."""
+    """Yield the random images as batches of network inputs, so that large images fit into memory."""
     images = _random_images(model.spec.input_shape, attempts, seed)
     while chunk := list(islice(images, batch_size(model.spec))):
         noise = np.stack(chunk)
@@ -195,15 +198,17 @@ def silence(
     seed: int = 0,
     track: Callable[[Iterator[Tensor]], Iterable[Tensor]] = lambda inputs: inputs,
 ) -> tuple[Silence, ...]:
-    """Return, for the layers of `statistics`, which maps are silent on those data, on noise, and provably.
+    """Return, for the layers of `statistics`, which maps are silent on the data, on noise, or
+    provably.
 
-    `attempts` is the number of random inputs (`random_pixels`), drawn with `seed`; `track` shows how far they are.
+    `attempts` is the number of random inputs (`random_pixels`), drawn with `seed`; `track` shows
+    progress.
     """
     names = [layer.layer for layer in statistics]
     inputs = track(_random_batches(model, attempts, seed))
-    tried = activation_statistics(model.network, inputs, names)
+    on_noise = activation_statistics(model.network, inputs, names)
     bounds = layer_bounds(model)
     return tuple(
         Silence(layer.layer, layer.silent, random.silent, bounds[layer.layer].zero, attempts)
-        for layer, random in zip(statistics, tried, strict=True)
+        for layer, random in zip(statistics, on_noise, strict=True)
     )

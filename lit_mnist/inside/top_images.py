@@ -1,4 +1,4 @@
-"""The images of a data set that activate each map most, found in one pass with bounded memory."""
+"""Images of a data set that activate each map most, found in one pass with bounded memory."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ _SHOWN = 16  # maps of a layer in a notebook
 class Ranking:
     """The best images of each map, best first.
 
-    `index` (maps, k) counts through the images of the pass, `values` (maps, k) is what they reached, and
-    `boxes` (maps, k, 4) the patch ``top, left, bottom, right`` (ends not included) in input pixels that
-    the map's strongest position sees; it reaches beyond the image where padding is seen.
+    `index` (maps, k) holds positions of images in the pass, and `values` (maps, k) their
+    activations. `boxes` (maps, k, 4) holds ``top, left, bottom, right`` (ends excluded) of the
+    receptive field of the map's strongest position, in input pixels; it extends beyond the image
+    where it includes padding.
     """
 
     index: np.ndarray
@@ -40,9 +41,10 @@ class Ranking:
 
 @dataclass(frozen=True)
 class TopImages:
-    """A layer's best images by a map's highest value (`peak`) and by its mean over positions (`mean`).
+    """The top images of a layer's maps by highest value (`peak`) and by mean over positions
+    (`mean`).
 
-    `pixels` (images, H, W), 0 to 255, and `part` are those of the data that were ranked, where they are known.
+    `pixels` (images, H, W), 0 to 255, and `part` are those of the ranked data, if known.
     """
 
     layer: str
@@ -68,8 +70,8 @@ def top_images(
 ) -> Records[TopImages]:
     """Return for each map of each layer (names or globs) the `k` images that activate it most.
 
-    `inputs` are batches (N, C, H, W); they are seen once, and only the k best of each map are kept.
-    Of equal values the earlier image comes first. With fewer than k images there are as many as there are.
+    `inputs` are batches (N, C, H, W); one pass keeps only the k best of each map. Among equal
+    values, the earlier image comes first. With fewer than k images, all are returned.
     """
     need_whole("k", k)
     names = select(network, layers)
@@ -95,9 +97,11 @@ def top_images_once(
     batch: int = BATCH,
     track: Callable[[Iterator[Tensor]], Iterable[Tensor]] = lambda inputs: inputs,
 ) -> tuple[TopImages, ...]:
-    """Return `top_images` of `pixels` (n, H, W), the `part` of a data set; what is kept for a layer is read instead.
+    """Return `top_images` of `pixels` (n, H, W), the `part` of a data set; read those that are
+    kept.
 
-    `track` shows how far the pass is. At least eight images a map are kept, so that commands share them.
+    `track` shows the progress of the pass. At least eight images a map are kept, so that commands
+    share them.
     """
     need_whole("k", k)
 
@@ -133,49 +137,47 @@ def _first_images(record: TopImages, k: int) -> TopImages:
 
 
 class _Best:
-    """The k best of each of a layer's maps so far, on the pass's device."""
+    """The k best images of each map of a layer so far, on the device of the pass."""
 
     def __init__(self, k: int) -> None:
         self.k = k
         self.images = 0
-        self.kept: dict[
-            str, tuple[Tensor, ...]
-        ] = {}  # measure -> value, image, peak position, each (k, maps)
+        # measure -> value, image, peak position, each (k, maps)
+        self.kept: dict[str, tuple[Tensor, ...]] = {}
 
     def update(self, maps: Tensor) -> None:  # (N, maps, positions)
         for measure, values in (("peak", maps.amax(-1)), ("mean", maps.mean(-1))):
-            best, images = _first(values, self.k)
-            # the strongest position is looked for in the few that are kept, not in every image
+            best, images = _largest(values, self.k)
+            # the strongest position is searched only in the k best, not in every image
             chosen = maps.gather(0, images.unsqueeze(-1).expand(-1, -1, maps.shape[2]))
             new = (best, images + self.images, chosen.argmax(-1))
-            if (
-                measure in self.kept
-            ):  # the older ones first, so that they stay ahead of equal newer ones
+            if measure in self.kept:  # earlier images first, so that they stay ahead of equal ones
                 new = tuple(torch.cat(pair) for pair in zip(self.kept[measure], new, strict=True))
-            order = _first(new[0], self.k)[1]
+            order = _largest(new[0], self.k)[1]
             self.kept[measure] = tuple(tensor.gather(0, order) for tensor in new)
         self.images += len(maps)
 
     def result(self, spec: NetworkSpec, name: str) -> TopImages:
         rankings = {}
         for measure, tensors in self.kept.items():
-            values, images, where = (as_array(tensor.T) for tensor in tensors)
-            rankings[measure] = Ranking(images, values, boxes(spec, name, where))
+            values, images, positions = (as_array(tensor.T) for tensor in tensors)
+            rankings[measure] = Ranking(images, values, boxes(spec, name, positions))
         return TopImages(name, self.images, **rankings)
 
 
-def _first(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest of each column of `values` (N, maps) and their rows; of equal ones, those of the first rows."""
-    best, rows = values.sort(
-        dim=0, descending=True, stable=True
-    )  # topk leaves the order of equal values open
+def _largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k largest of each column of `values` (N, maps) and their rows, first rows first."""
+    # topk does not define the order of equal values
+    best, rows = values.sort(dim=0, descending=True, stable=True)
     return best[:k], rows[:k]
 
 
 def boxes(spec: NetworkSpec, name: str, positions: np.ndarray) -> np.ndarray:
-    """Return the receptive fields (..., 4) as ``top, left, bottom, right`` of a layer's flat `positions` (...)."""
+    """Return the receptive fields (..., 4) as ``top, left, bottom, right`` of a layer's flat
+    `positions` (...).
+    """
     info = spec[name.partition(":")[0]]
     columns = info.output_shape[1] if len(info.output_shape) == 3 else 1
-    place = np.stack([positions // columns, positions % columns], -1)
-    corner = np.array(info.start) + place * np.array(info.jump)
+    cells = np.stack([positions // columns, positions % columns], -1)
+    corner = np.array(info.start) + cells * np.array(info.jump)
     return np.concatenate([corner, corner + np.array(info.receptive_field)], -1)

@@ -98,7 +98,7 @@ def test_a_damaged_file_is_computed_anew(model: Model, damage: str) -> None:
     store = k.kept_results(model, said.append)
     path = store.write("values", {}, CONTENT)
     path.write_text(damage)
-    assert store.read("values", {}) is None and "computed anew" in said[0]
+    assert store.read("values", {}) is None and "computed again" in said[0]
     assert store.write("values", {}, CONTENT) == path and store.read("values", {}) is not None
 
 

@@ -67,7 +67,7 @@ def test_functional_activations(function) -> None:
     network = Functional(function)
     (found,) = lint(network, X)
     assert found.kind == "functional"
-    with pytest.raises(LintError, match="the network's own forward calls .* as a function"):
+    with pytest.raises(LintError, match="the network's forward calls .* as a function"):
         require_clean(network, X)
 
 

@@ -59,7 +59,7 @@ def test_journey_refuses_what_is_not_there(images: Images) -> None:
     model = tiny_model()
     with pytest.raises(UserError, match="map 5 of layer 'Conv2D_1'.*0 to 4"):
         journey(model, images, 5)
-    with pytest.raises(UserError, match="'Dense_1'.*only layers that give maps"):
+    with pytest.raises(UserError, match="'Dense_1'.*only layers with maps"):
         journey(model, images, 0, ["Dense_1"])
     dense = model_of(
         NetworkSpec.from_dict(
@@ -94,5 +94,5 @@ def test_filters_are_the_kernels() -> None:
     weights = model.network.named_weights()
     assert np.array_equal(found.kernels.transpose(2, 3, 1, 0), weights["Conv2D_2/kernel"])
     assert np.array_equal(found.biases, weights["Conv2D_2/bias"])
-    with pytest.raises(UserError, match="'Dense_1' is no convolution.*Conv2D_1, Conv2D_2"):
+    with pytest.raises(UserError, match="'Dense_1' is not a convolution.*Conv2D_1, Conv2D_2"):
         filters(model.network, "Dense_1")

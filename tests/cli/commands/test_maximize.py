@@ -167,7 +167,7 @@ def test_every_picture_is_drawn(made: MaximizationResult) -> None:
     for format, kind in (("gif", "GIF"), ("apng", "PNG")):
         with Image.open(io.BytesIO(draw.animation(made, [5], format))) as moving:
             assert moving.format == kind and moving.n_frames > 1
-    with pytest.raises(ValueError, match="map 7 was not made"):
+    with pytest.raises(ValueError, match="map 7 was not maximised"):
         draw.evolution(made, [7])
 
 
