@@ -18,7 +18,7 @@ from .explanation import explain, interesting
 from .gradients import GradientShap, InputXGradient, IntegratedGradients, Saliency, SmoothGrad
 from .method import Method
 from .methods import METHODS, make_methods, make_setting
-from .metrics import completeness, infidelity, sensitivity
+from .metrics import completeness, infidelity, sensitivity, settled_sensitivity
 from .perturbation import FeatureAblation, Occlusion
 from .placement import reach
 from .records import Attribution, Explanation, Verdict
@@ -69,4 +69,5 @@ __all__ = [
     "reach",
     "resolve",
     "sensitivity",
+    "settled_sensitivity",
 ]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..network import Network
 from ..spec import CONVOLUTIONS, LayerInfo
+from .gradients import ROUGH_STEPS
 from .method import BaselineMethod, Method, captum, require_relu, score_of, watched
 from .placement import place
 from .rectified import GuidedBackprop
@@ -132,8 +133,8 @@ class Conductance(BaselineMethod):
         return 4 * self.steps  # small batches, whose activations stay in the caches
 
     def rough(self) -> Conductance:
-        """Return the method with at most 50 nodes."""
-        return replace(self, steps=min(50, self.steps))
+        """Return the method with at most 20 nodes."""
+        return replace(self, steps=min(ROUGH_STEPS, self.steps))
 
     def check(self, network: Network, target: Target) -> None:
         _require_maps(network, target, self.layer or last_maps(network, target), self.name)

@@ -14,6 +14,7 @@ from ..network import Network
 from .method import EVALUATIONS, BaselineMethod, Method, captum, fast_score_of, watched
 from .targets import FastScore, Target
 
+ROUGH_STEPS = 20  # nodes of methods that integrate, where many maps are only compared
 _PIECES = (2, 4, 8, 16, 32, 64)
 
 
@@ -63,8 +64,8 @@ class IntegratedGradients(BaselineMethod):
         return 10  # 100 images at a time: Captum goes through their nodes by itself, and works the nodes out anew
 
     def rough(self) -> IntegratedGradients:
-        """Return the method with at most 50 nodes and no second try."""
-        return replace(self, steps=min(50, self.steps), tolerance=None)
+        """Return the method with at most 20 nodes and no second try."""
+        return replace(self, steps=min(ROUGH_STEPS, self.steps), tolerance=None)
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         return self.baseline.mean(images, lambda start: self._from(start, network, images, target))

@@ -19,11 +19,12 @@ from .method import Method
 from .targets import Target
 
 DRAWS = 3
+STAGED = 10  # images on which the stages before the last are measured: they are drawn, nothing is judged by them
 
 
 @dataclass(frozen=True)
 class Randomization:
-    """Signed Spearman correlations with the trained network's map over foreground pixels, each (draws, N).
+    """Signed Spearman correlations with the trained network's map over foreground pixels, each (draws, images).
 
     Stage k has the top k + 1 layers with weights drawn anew, `layers[k]` being the lowest of them; the
     last stage has all. Images without two foreground pixels, and maps that are constant there, count as 0.
@@ -76,16 +77,18 @@ def randomization(
     """Compare the method's maps before and after drawing all weights anew, `draws` times.
 
     `foreground` is bool (N, H, W). With `stage_draws` the stages before, from the top layer down, are
-    measured too, each with so many draws. `original` saves computing the trained network's maps again,
-    `networks` (stage, draw -> network) building the same networks for every method.
+    measured too, on the first ten images, each with so many draws. `original` saves computing the trained
+    network's maps again, `networks` (stage, draw -> network) building the same networks for every method.
     """
     networks = networks or partial(drawn_anew, network, seed)
     layers = weighted_layers(network)
     before = ranks(method(network, images, target) if original is None else original, foreground)
 
     def correlation(stage: int, draw: int) -> np.ndarray:
-        after = ranks(method(networks(stage, draw), images, target), foreground)
-        return np.array([float(a @ b) for a, b in zip(before, after, strict=True)])
+        part = slice(None if stage == len(layers) else STAGED)
+        maps = method(networks(stage, draw), images[part], target.part(part))
+        after = ranks(maps, foreground[part])
+        return np.array([float(a @ b) for a, b in zip(before[part], after, strict=True)])
 
     planned = {stage: stage_draws for stage in range(1, len(layers)) if stage_draws} | {
         len(layers): draws

@@ -17,17 +17,34 @@ from torch import Tensor
 from ..inside.kept import KeptResults, arrays_hash
 from ..network import Network
 from .curves import KINDS, Curve, curve, intensity_ranking, random_ranking, ranking
+from .gradients import ROUGH_STEPS
 from .method import BaselineMethod, Method
-from .metrics import NOISES, RememberedScore, completeness, infidelity, sensitivity
+from .metrics import (
+    FIRST_NOISES,
+    NOISES,
+    RememberedScore,
+    completeness,
+    infidelity,
+    settled_sensitivity,
+)
 from .placement import reach
-from .randomization import DRAWS, Randomization, drawn_anew, randomization, weighted_layers
+from .randomization import (
+    DRAWS,
+    STAGED,
+    Randomization,
+    drawn_anew,
+    randomization,
+    weighted_layers,
+)
 from .records import Judgement, Verdict
 from .targets import Target
 
 RECORD = "verdicts"  # the name under which they are kept
+# how the checks are made: verdicts by other numbers are other verdicts, and are not read
+CHECKS = {"noises": [FIRST_NOISES, NOISES], "staged": STAGED, "rough steps": ROUGH_STEPS}
 RANDOMIZATION = 0.15  # |rho| of a map with itself after all weights are drawn anew
 SENSITIVITY = 1.0  # a map that moves by more than its own length is noise
-_SENSITIVE = 10  # images whose sensitivity is measured: each costs ten further maps
+_SENSITIVE = 10  # images whose sensitivity is measured: each costs three to ten further maps
 _EXPECTED = ("guided_backprop", "deconvolution", "guided_grad_cam")
 
 
@@ -54,8 +71,13 @@ class Sample:
     @property
     def maps(self) -> int:
         """How many maps of single images judging a method takes."""
-        shuffled = self.draws + self.stage_draws * (len(weighted_layers(self.network)) - 1)
-        return len(self.images) * (1 + shuffled) + min(len(self.images), _SENSITIVE) * (1 + NOISES)
+        images = len(self.images)
+        staged = self.stage_draws * (len(weighted_layers(self.network)) - 1)
+        return (
+            images * (1 + self.draws)
+            + min(images, STAGED) * staged
+            + min(images, _SENSITIVE) * (1 + FIRST_NOISES)
+        )
 
     @cached_property
     def foreground(self) -> Tensor:
@@ -140,6 +162,7 @@ class Judge:
             "draws": sample.draws,
             "stage_draws": sample.stage_draws,
             "digits": list(sample.names),
+            "checks": CHECKS,
             "sha256": arrays_hash(sample.images.cpu().numpy()),
         }
         self.record: dict[str, Any] = (kept.read(RECORD, self.settings) if kept else None) or {}
@@ -303,13 +326,14 @@ def _infidelity(method: Method, sample: Sample, attributions: Tensor) -> Verdict
 def _sensitivity(method: Method, sample: Sample) -> Verdict:
     part = slice(0, _SENSITIVE)
     value = float(
-        sensitivity(
+        settled_sensitivity(
             method.rough(),
             sample.network,
             sample.images[part],
             sample.target.part(part),
             sample.radius,
-            seed=sample.seed,
+            SENSITIVITY,
+            sample.seed,
         ).mean()
     )
     return Verdict(

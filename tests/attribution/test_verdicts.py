@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -26,6 +26,7 @@ from lit_mnist.attribution import (
     ranking,
     resolve,
     sensitivity,
+    settled_sensitivity,
 )
 from lit_mnist.attribution.randomization import randomization, randomize, weighted_layers
 from lit_mnist.attribution.verdicts import Sample, judge
@@ -157,6 +158,55 @@ def test_sensitivity_is_the_relative_move(model: Model, images: Tensor) -> None:
     assert (quiet < 0.01 * 28 / images.flatten(1).norm(dim=1).numpy()).all() and (quiet > 0).all()
     loud = sensitivity(Noise(), model.network, images, target, radius=0.01)
     assert (loud > 0.5).all()
+
+
+@dataclass(frozen=True)
+class Jumping(Method):
+    """A method whose map is the image times `jump` wherever the image is not one of `known`."""
+
+    jump: float
+    known: Tensor
+    asked: list[int] = field(default_factory=list)
+    name: ClassVar[str] = "jumping"
+
+    def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
+        self.asked.append(len(images))
+        same = (images[:, None] == self.known).flatten(2).all(2).any(1)
+        return torch.where(same.view(-1, 1, 1, 1), images, images * self.jump)
+
+
+@pytest.mark.parametrize(
+    ("jump", "noises"), [(1.2, 3), (1.7, 13), (2.5, 3)], ids=["quiet", "in doubt", "above"]
+)
+def test_seven_more_noises_are_drawn_only_in_doubt(
+    model: Model, images: Tensor, jump: float, noises: int
+) -> None:
+    target = resolve(model.network, images, "predicted")
+    method = Jumping(jump, images)
+    value = settled_sensitivity(method, model.network, images, target, 1e-6, limit=1.0).mean()
+    assert value == pytest.approx(jump - 1, abs=1e-3)
+    assert sum(method.asked) - len(images) * (1 if noises == 3 else 2) == len(images) * noises
+
+
+def test_stages_before_the_last_take_the_first_ten_images(model: Model, digits: Dataset) -> None:
+    images = model.tensor(digits.test_images[:12])
+    target, foreground = resolve(model.network, images, "predicted"), (images > 0)[:, 0]
+    every = randomization(
+        InputXGradient(), model.network, images, target, foreground, stage_draws=1, draws=2
+    )
+    assert [stage.shape for stage in every.correlations] == [(1, 10), (1, 10), (2, 12)]
+    first = slice(10)
+    alone = randomization(
+        InputXGradient(),
+        model.network,
+        images[first],
+        target.part(first),
+        foreground[first],
+        stage_draws=1,
+        draws=2,
+    )
+    for a, b in zip(every.correlations[:2], alone.correlations[:2], strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
 
 
 def test_randomization_tells_networks_from_images(model: Model, images: Tensor) -> None:
