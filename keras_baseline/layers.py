@@ -76,6 +76,39 @@ def custom_activations(keras: Any) -> dict[str, Callable[[Any], Any]]:
     return {"gelu_tanh": gelu_tanh, "hard_sigmoid_keras2": hard_sigmoid_keras2}
 
 
+def register(keras: Any) -> None:
+    """Make what Keras has no name for known to it, so that it loads saved models that hold it."""
+    custom_activations(keras)
+    distances_layer(keras)
+
+
+@functools.cache
+def distances_layer(keras: Any) -> type[Any]:
+    """Return the class of a layer that Keras has not, registered so that saved models hold it by name."""
+    ops = keras.ops
+
+    @keras.saving.register_keras_serializable("lit_mnist")
+    class Distances(keras.layers.Layer):
+        def __init__(self, units: int, **settings: Any) -> None:
+            super().__init__(**settings)
+            self.units = units
+
+        def build(self, shape: tuple[int, ...]) -> None:
+            self.centres = self.add_weight(name="centres", shape=(shape[-1], self.units))
+
+        def call(self, x: Any) -> Any:
+            lengths = ops.sum(ops.square(x), -1, keepdims=True) + ops.sum(
+                ops.square(self.centres), 0
+            )
+            squares = lengths - 2 * ops.matmul(x, self.centres)
+            return ops.sqrt(ops.maximum(squares, 1e-12))
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "units": self.units}
+
+    return Distances
+
+
 @singledispatch
 def build(layer: s.Layer, make: Factory) -> Any:
     """Return the Keras layer."""
@@ -145,6 +178,12 @@ def _(layer: s.TransposedConv, make: Factory) -> Any:
 @build.register
 def _(layer: s.Dense, make: Factory) -> Any:
     return make("Dense", layer, layer.units, **make.weighted(layer, "kernel_regularizer"))
+
+
+@build.register
+def _(layer: s.Distances, make: Factory) -> Any:
+    kind = distances_layer(make.keras)
+    return kind(layer.units, name=layer.name, dtype=make.dtype, trainable=layer.trainable)
 
 
 # ---- shapes

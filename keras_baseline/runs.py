@@ -19,6 +19,7 @@ from lit_mnist.files import write_bytes, write_json, write_text
 from lit_mnist.runs.folder import claim_version, find_run
 
 from .backend import load_keras
+from .layers import register
 from .model import get_weights
 from .recipe import Recipe, RecipeError
 from .training import compiled_model, predicted_classes, targets, train
@@ -66,6 +67,7 @@ def evaluate(model: Any, recipe: Recipe, part: Part) -> dict[str, Any]:
 def open_run(path: Path) -> tuple[Any, Path]:
     """Return the model of a run folder (the weights that its summary reports) or of a ``.keras`` file, and its run."""
     keras = load_keras()
+    register(keras)
     file = path = find_run(path)
     if path.is_dir():
         names = ["best.keras", "last.keras"]

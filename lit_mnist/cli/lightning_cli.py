@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from ..data.kmeans import ClusterFeatures, with_features
 from ..data.module import MNISTDataModule
 from ..errors import UserError
 from ..files import expand
@@ -180,11 +181,13 @@ class Cli(LightningCLI):
             )
 
     def _resolve_network(self) -> None:
-        """Replace a network that builds on a file by its full description, which is what is
-        recorded.
+        """Replace a network that builds on a file, or reads distances to clusters, by its full
+        description, which is what is recorded.
         """
         model = self.settings.model
         model.network, model.initial_weights = resolve(model.network, model.initial_weights)
+        if features := self.settings.data.get("features"):
+            model.network = with_features(model.network, ClusterFeatures(**vars(features)))
 
     def _may_resume(self) -> bool:
         fitting = self.command == "fit" and not self.dry

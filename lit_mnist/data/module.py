@@ -17,6 +17,7 @@ from .augment import Augmentation
 from .blocks import Batch, Block, EvaluationBlocks, TrainingBlocks
 from .features import Features
 from .idx import DataError
+from .kmeans import ClusterFeatures
 from .options import DataOptions
 from .prepare import Prepared, prepare
 from .resident import Resident, resident
@@ -58,6 +59,9 @@ class MNISTDataModule(L.LightningDataModule):
             elastic (pixels) with elastic_spacing, and, in Keras' terms, width_shift, height_shift, shear_angle
             (degrees), zoom, horizontal_flip, vertical_flip, fill_mode (background, constant with fill_value,
             nearest, reflect, wrap).
+        features: distances to so many k-means clusters in place of the pixels: kmeans (how many), images (train, or
+            all: test images have a part in the centres), scale (each distance standardised, or together), n_init,
+            batch_size, max_iter, seed. `fit` gives the network the layers that measure them.
         seed: seed of the order of batches and of the augmentation.
     """
 
@@ -82,6 +86,7 @@ class MNISTDataModule(L.LightningDataModule):
         memory_fraction: float = 0.25,
         emnist_split: str = "balanced",
         augment: Augmentation | None = None,
+        features: ClusterFeatures | None = None,
         seed: int = 1,
     ) -> None:
         super().__init__()
@@ -108,6 +113,7 @@ class MNISTDataModule(L.LightningDataModule):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.augment = augment or Augmentation()
+        self.features = features
         self.seed = seed
         self._prepared: Prepared | None = None
         self._given: Standardizer | None = None

@@ -17,6 +17,7 @@ _COLORS = {
     "separable_conv": "#dbe9f6",
     "transposed_conv": "#dbe9f6",
     "dense": "#e3dcf2",
+    "distances": "#e3dcf2",
     "pool": "#fdebd3",
     "global_pool": "#fdebd3",
     "batch_norm": "#e2f0d9",

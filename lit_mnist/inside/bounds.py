@@ -23,6 +23,7 @@ from ..network import (
     ChannelRescaling,
     Concatenate,
     Crop,
+    Distances,
     Exponential,
     GaussianDropout,
     GaussianNoise,
@@ -77,6 +78,7 @@ _RISING = (
     nn.Dropout2d,
     nn.AlphaDropout,
     Crop,
+    Distances,
     KerasFlatten,
     Permute,
     Reshape,
@@ -93,6 +95,7 @@ _EXACT = (
     nn.Identity,
     nn.ZeroPad2d,
     Crop,
+    Distances,
     KerasFlatten,
     Permute,
     Reshape,
@@ -258,6 +261,8 @@ def _through(module: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor, Tens
                 largest * factor + by_channel(module.offset.abs(), low),
                 _FEW,
             )
+        case Distances():
+            return _distances(module, centre, radius, largest)
         case Normalization():
             return _normalized(module, centre, radius, largest)
         case LayerNorm() | GroupNorm():
@@ -318,6 +323,20 @@ def _normalized(
     if module.invert:
         return _ball(module(centre), radius * deviation, largest * deviation + mean, _FEW)
     return _ball(module(centre), radius / deviation, (largest + mean) / deviation, _FEW)
+
+
+def _distances(
+    module: Distances, centre: Tensor, radius: Tensor, largest: Tensor
+) -> tuple[Tensor, Tensor]:
+    """A distance moves by no more than its point does."""
+    moved = radius.square().sum(1, keepdim=True).sqrt()
+    centres = module.centres
+    size = largest.square().sum(1, keepdim=True) + centres.square().sum(1)
+    size = size + 2 * largest @ centres.abs().T
+    rounded = 2 * (largest.shape[1] + _FEW) * EPS * size  # of the squared distance
+    distance = module(centre)
+    low = ((distance - moved).clamp_min(0).square() - rounded).clamp_min(0).sqrt()
+    return low, ((distance + moved).square() + rounded).sqrt()
 
 
 def _scaled(module: LayerNorm | GroupNorm, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,8 @@ MOST_LAYERS = 3000
 MODELS = ("Sequential", "Functional", "Model")
 _UNNAMED = "(input)"
 _OWN_MODULES = ("keras", "tf_keras", "tensorflow")
+# classes that Keras has not and keras_baseline registers, by the name that it registers them under
+OWN_CLASSES = ("lit_mnist>Distances",)
 _OPERATIONS = ("keras.src.ops", "keras.src.activations", "keras.ops", "keras.activations")
 
 
@@ -134,7 +136,8 @@ def _layer(entry: object, number: int, path: tuple[str, ...], trainable: bool) -
             f"layer {number + 1} is {str(entry)[:80]!r}; accepted: an object with class_name, config"
         )
     settings = config if isinstance(config, Mapping) else {}
-    kind = entry.get("class_name")
+    registered = entry.get("registered_name")
+    kind = registered if registered in OWN_CLASSES else entry.get("class_name")
     name = settings.get("name", entry.get("name"))
     if not (isinstance(kind, str) and isinstance(name, str) and 0 < len(name) <= 200):
         raise KerasFileError(
@@ -161,6 +164,8 @@ def _layer(entry: object, number: int, path: tuple[str, ...], trainable: bool) -
 def _foreign(entry: Mapping[str, Any]) -> str | None:
     module = entry.get("module")
     registered = entry.get("registered_name")
+    if registered in OWN_CLASSES:
+        return None
     if isinstance(registered, str) and registered != entry.get("class_name"):
         return registered
     if isinstance(module, str) and module.split(".")[0] not in _OWN_MODULES:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import spec as s
+from .graph import OWN_CLASSES
 
 Config = dict[str, Any]
 
@@ -26,6 +27,9 @@ def keras_object(
     """Return an object as Keras 3 writes it: in archives with its module, in HDF5 files without."""
     if not zipped:
         return {"class_name": kind, "config": dict(config)}
+    if kind in OWN_CLASSES:
+        own = {"module": None, "class_name": kind.rpartition(">")[2], "config": dict(config)}
+        return own | {"registered_name": kind}
     return {"module": module, "class_name": kind, "config": dict(config), "registered_name": None}
 
 
@@ -70,6 +74,8 @@ def _kernels(layer: s.Layer, zipped: bool) -> tuple[str, Config] | None:
             }
         case s.Dense():
             return "Dense", {"units": layer.units, **_ending(layer, zipped, "kernel_regularizer")}
+        case s.Distances():
+            return "lit_mnist>Distances", {"units": layer.units}
     return None
 
 

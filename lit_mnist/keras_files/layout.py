@@ -34,6 +34,7 @@ _ON_CHANNELS = (
     "Softmax",
     "Concatenate",
 )
+_READ_VECTORS = ("Dense", "lit_mnist>Distances")
 _VALUE_BY_VALUE = (
     "Activation",
     "ReLU",
@@ -147,13 +148,13 @@ class Turns:
         )
         if image is None:
             return
-        if node.layer.kind in ("Dense", "BatchNormalization"):
+        if node.layer.kind in (*_READ_VECTORS, "BatchNormalization"):
             self.orders[name] = _flattened_order(image)
         elif node.layer.kind not in _VALUE_BY_VALUE:
             raise KerasFileError(
                 f"{node.layer} on an image flattened with its channels first is not supported"
             )
-        if node.layer.kind != "Dense":
+        if node.layer.kind not in _READ_VECTORS:
             self._images[node.name] = image
             self.outputs[name] = _flattened_order(image)
 

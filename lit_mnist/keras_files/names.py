@@ -54,7 +54,7 @@ def group_names(kinds: Iterable[str], present: Iterable[str] | None = None) -> l
     seen: Counter[str] = Counter()
     places: dict[str, list[str]] = {}
     groups = []
-    for key in map(snake_case, kinds):
+    for key in (snake_case(kind.rpartition(">")[2]) for kind in kinds):
         if key not in places and present is not None:
             of_class = [name for name in present if re.fullmatch(rf"{key}(_\d{{1,6}})?", name)]
             places[key] = sorted(of_class, key=lambda name, key=key: int(name[len(key) + 1 :] or 0))

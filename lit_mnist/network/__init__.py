@@ -9,6 +9,7 @@ from .activations import (
     PReLU,
     as_float32,
 )
+from .distances import Distances
 from .merging import Concatenate, Merge, Shared, aligned
 from .network import Network, as_images, predicted_classes
 from .noise import GaussianDropout, GaussianNoise, RandomChange
@@ -31,6 +32,7 @@ __all__ = [
     "ChannelRescaling",
     "Concatenate",
     "Crop",
+    "Distances",
     "Exponential",
     "GaussianDropout",
     "GaussianNoise",

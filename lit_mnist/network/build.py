@@ -14,7 +14,7 @@ from torch import nn
 
 from .. import spec as s
 from ..spec.weights import flattened_image
-from . import activations, merging, noise, reshaping, scaling
+from . import activations, distances, merging, noise, reshaping, scaling
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,11 @@ def _(layer: s.TransposedConv, place: Place) -> nn.Module:
 def _(layer: s.Dense, place: Place) -> nn.Module:
     dense = nn.Linear(place.shape[0], layer.units, layer.use_bias)
     return _named(dense=dense, activation=_activation(layer, place))
+
+
+@build.register
+def _(layer: s.Distances, place: Place) -> nn.Module:
+    return distances.Distances(place.shape[0], layer.units)
 
 
 def _depthwise(

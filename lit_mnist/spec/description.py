@@ -142,7 +142,7 @@ class NetworkSpec:
         for layer, info in zip(self.layers, self.table, strict=True):
             if info.type == "flatten":
                 flattened = flattened or len(info.input_shape) == 3
-            elif info.type in ("dense", "reshape"):
+            elif info.type in ("dense", "distances", "reshape"):
                 flattened = False
             elif flattened and (
                 info.type not in _ORDER_FREE or getattr(layer, "per_channel", False)

@@ -33,7 +33,7 @@ ACTIVATIONS = (
     "mish",
 )
 _LEARNED = frozenset(
-    {"kernel", "depthwise_kernel", "pointwise_kernel", "bias", "gamma", "beta", "alpha"}
+    {"kernel", "depthwise_kernel", "pointwise_kernel", "centres", "bias", "gamma", "beta", "alpha"}
 )
 SEVERAL = ("kernel", "stride", "dilation", "size", "shape")  # keys that take a number for each axis
 ALIASES = {"swish": "silu", "hard_silu": "hard_swish"}

@@ -27,13 +27,15 @@ _TORCH_NAMES = {
     },
     "transposed_conv": {"kernel": "conv.weight", "bias": "conv.bias"},
     "dense": {"kernel": "dense.weight", "bias": "dense.bias"},
+    "distances": {"centres": "centres"},
     "batch_norm": _SCALED | {"moving_mean": "running_mean", "moving_variance": "running_var"},
     "layer_norm": _SCALED,
     "group_norm": _SCALED,
     "normalization": {"mean": "mean", "variance": "variance", "count": "count"},
     "prelu": {"alpha": "activation.alpha"},
 }
-_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel", "centres")
+_READ_VECTORS = ("dense", "distances")  # by weights (values of the vector, units)
 _TO_FRONT = {
     2: (1, 0),
     3: (2, 0, 1),
@@ -177,14 +179,15 @@ def flattened_image(spec: NetworkSpec, layer: str) -> Shape | None:
     for info in spec.table[: spec.names.index(layer)]:
         if info.type == "flatten" and len(info.input_shape) == 3:
             shape = info.input_shape
-        elif info.type in ("dense", "reshape", "global_pool"):
+        elif info.type in (*_READ_VECTORS, "reshape", "global_pool"):
             shape = None
     return shape
 
 
 def _permutation(spec: NetworkSpec, info: LayerInfo) -> np.ndarray | None:
     """Index of each of torch's flattened features (channels first) in Keras' order (channels last)."""
-    image = flattened_image(spec, info.name) if info.type in ("dense", "batch_norm") else None
+    permuted = (*_READ_VECTORS, "batch_norm")
+    image = flattened_image(spec, info.name) if info.type in permuted else None
     if image is None:
         return None
     return np.arange(math.prod(image)).reshape(image).transpose(2, 0, 1).ravel()
@@ -200,12 +203,17 @@ def _axes(spec: NetworkSpec, name: str) -> tuple[int, ...]:
     return _TO_FRONT.get(rank, tuple(range(rank)))
 
 
+def _follows_order(info: LayerInfo, weight: str) -> bool:
+    """Whether a weight's first axis is the input's values."""
+    return weight in ("kernel", "centres") or info.type == "batch_norm"
+
+
 def _to_torch(spec: NetworkSpec, name: str, array: np.ndarray) -> np.ndarray:
     layer, weight = name.split("/")
     info = spec[layer]
     axes = _axes(spec, name)
     order = _permutation(spec, info)
-    if order is not None and (weight == "kernel" or info.type == "batch_norm"):
+    if order is not None and _follows_order(info, weight):
         array = array[order]
     array = array.transpose(axes)
     return array.reshape(-1, 1, *array.shape[2:]) if axes == _DEPTHWISE else array
@@ -219,6 +227,6 @@ def _from_torch(spec: NetworkSpec, name: str, array: np.ndarray) -> np.ndarray:
         array = array.reshape(tuple(info.weights[weight][axis] for axis in axes))
     array = array.transpose(tuple(np.argsort(axes)))
     order = _permutation(spec, info)
-    if order is not None and (weight == "kernel" or info.type == "batch_norm"):
+    if order is not None and _follows_order(info, weight):
         array = array[np.argsort(order)]
     return array

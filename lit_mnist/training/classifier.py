@@ -12,7 +12,9 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
+from ..data.kmeans import ClusterFeatures, fitted_weights
 from ..data.module import Block
+from ..data.prepare import Prepared
 from ..errors import UserError
 from ..network import Network
 from ..network.modes import evaluation_mode
@@ -156,8 +158,19 @@ class LitClassifier(L.LightningModule):
         return [self.rates.plateau] if self.rates.plateau else []
 
     def setup(self, stage: str) -> None:
-        """Refuse what cannot be done, for programs that call a Trainer of their own."""
+        """Refuse what cannot be done, for programs that call a Trainer of their own; find the data's clusters."""
         check_fit(self.trainer, self)
+        data = attributes(self.trainer).datamodule
+        features = getattr(data, "features", None)
+        if stage == "fit" and features is not None and self.trainer.ckpt_path is None:
+            self.start_from_clusters(data.prepared, features)
+
+    def start_from_clusters(self, prepared: Prepared, features: ClusterFeatures) -> None:
+        """Give the layers that measure distances the clusters of these images as weights; raise UserError."""
+        fitted = fitted_weights(self.spec, prepared, features)
+        self.network.load_weights(self.network.named_weights() | fitted)
+        if self.average is not None:
+            self.average = Average(self.network, self.average.decay)
 
     def teardown(self, stage: str) -> None:
         """Leave the Trainer as it was given."""

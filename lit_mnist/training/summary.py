@@ -117,6 +117,7 @@ def _training_metrics(
         "class_names": dataset.class_names,
         "split": options.split,
         "standardize": options.standardize,
+        "features": None if data.features is None else vars(data.features),
         "train_images": len(data.prepared.train),
         "seed": model.seed,
         "epochs": len(history.epochs),

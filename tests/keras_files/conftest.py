@@ -22,9 +22,12 @@ def needs_keras(test: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def keras() -> Any:
-    """Keras itself."""
+    """Keras itself, with what it has no name for."""
     if find_spec("tensorflow") is None:  # not imported here: load_keras minds the order
         pytest.skip("needs the extra `keras`")
     from keras_baseline.backend import load_keras
+    from keras_baseline.layers import register
 
-    return load_keras()
+    loaded = load_keras()
+    register(loaded)
+    return loaded

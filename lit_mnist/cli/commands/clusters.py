@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...outcome import Outcome
@@ -24,17 +22,16 @@ def clusters(
     max_iter: int = 100,
     sample: int = 5000,
     seed: int = 1,
-    distances: bool = False,
+    ckpt_path: str | None = None,
     out: str = "out/clusters",
     svg: bool = False,
 ) -> Outcome:
     """Cluster images by k-means, and draw time, inertia, silhouette and centres by number of
     clusters.
 
-    Example: python -m lit_mnist clusters --k 10 40 70 100 --distances
+    Example: python -m lit_mnist clusters --k 10 40 70 100
 
-    With --distances, the images are also written as distances to the centres: a data set on which
-    `fit --config configs/studies/mlp_clusters.yaml --data.root out/clusters/distances-70` trains.
+    With --ckpt_path, draw the centres of a run that was trained with data.features instead.
 
     Args:
         k: numbers of clusters (default: 70).
@@ -48,17 +45,21 @@ def clusters(
         max_iter: maximum number of passes over the images.
         sample: number of images for the silhouette.
         seed: seed of starts, batches and the sample.
-        distances: write distances-K with x_train.npy, y_train.npy, x_test.npy and y_test.npy.
+        ckpt_path: run or checkpoint trained with data.features; its centres are drawn, and the
+            options of the clustering are not used.
         out: folder for the pictures, clusters.npz (centres) and clusters.json.
         svg: also write every picture as SVG.
     """
     from ...data import DataOptions, prepare
+    from ...data.kmeans import KMeans, images_of
     from ...environment import hardware
     from ...figures.studies import centres, cluster_curves
-    from ...studies.clusters import Settings, clusterings, images_of
+    from ...studies.clusters import clusterings
     from ..progress import progress
 
-    settings = Settings(n_init, batch_size, max_iter, seed, sample)
+    if ckpt_path is not None:
+        return _of_run(ckpt_path, out, svg)
+    settings = KMeans(n_init, batch_size, max_iter, seed)
     results = Results("clusters", out, svg)
     numbers = sorted(set(k or [70]))
     options = DataOptions(
@@ -66,38 +67,38 @@ def clusters(
     )
     prepared = prepare(options)
     images = images_of(prepared, everything)
-    by_number = clusterings(images, numbers, settings)
+    by_number = clusterings(images, numbers, settings, sample)
     records = [*progress(by_number, len(numbers), "clusters")]
     if len(records) > 1:
         results.picture(cluster_curves(records), "curves")
     for record in records:
         results.picture(centres(record.pictures(prepared.standardizer)), f"centres-{record.k}")
-        if distances:
-            _write_distances(results, record, prepared)
     results.arrays(**{f"centres-{record.k}": record.centres for record in records})
     data: dict[str, Any] = {
         "dataset": prepared.dataset.name,
         "images": len(images),
         "clustered": "training and test images" if everything else "training images",
         "standardize": standardize,
-        "settings": vars(settings),
+        "settings": {**vars(settings), "sample": sample},
         "clusterings": [_entry(record) for record in records],
         "hardware": hardware(),
     }
     return results.finish(data, "\n".join(_line(record) for record in records))
 
 
-def _write_distances(results: Results, record: Clustering, prepared: Any) -> None:
-    import numpy as np
+def _of_run(ckpt_path: str, out: str, svg: bool) -> Outcome:
+    """Draw the centres of the layer of distances of a trained network, as pictures."""
+    from ...figures.studies import centres
+    from ...inside.clusters import centres_of
+    from ...runs.model import open_model
 
-    from ...files import write_bytes
-    from ...studies.clusters import distance_arrays
-
-    folder = Path(results.folder) / f"distances-{record.k}"
-    for name, array in distance_arrays(record, prepared).items():
-        buffer = io.BytesIO()
-        np.save(buffer, array)
-        results.files.append(write_bytes(folder / f"{name}.npy", buffer.getvalue()))
+    model = open_model(ckpt_path)
+    pictures = centres_of(model)
+    results = Results("clusters", out, svg)
+    results.picture(centres(pictures), f"centres-{len(pictures)}")
+    results.arrays(**{f"centres-{len(pictures)}": pictures})
+    data = {"checkpoint": str(model.path), "k": len(pictures)}
+    return results.finish(data, f"{len(pictures)} centres of {model.path}")
 
 
 def _entry(record: Clustering) -> dict[str, Any]:

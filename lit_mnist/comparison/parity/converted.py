@@ -120,10 +120,10 @@ def _reference(
 
 def _loaders() -> Iterator[tuple[str, ModuleType]]:
     from keras_baseline.backend import load_keras
-    from keras_baseline.layers import custom_activations
+    from keras_baseline.layers import register
 
     keras = load_keras()
-    custom_activations(keras)  # registered, so that Keras finds them by name
+    register(keras)
     yield f"Keras {keras.__version__}", keras
     if importlib.util.find_spec("tf_keras"):
         older = importlib.import_module("tf_keras")

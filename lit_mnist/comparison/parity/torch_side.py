@@ -205,7 +205,11 @@ def _keras_layout(spec: NetworkSpec, info: LayerInfo, output: Array) -> Array:
     """Bring a torch layer's output into Keras' order: channels last, and flattened likewise."""
     if output.ndim == 4:
         return output.transpose(0, 2, 3, 1)
-    image = None if info.type in ("dense", "global_pool") else flattened_image(spec, info.name)
+    image = (
+        None
+        if info.type in ("dense", "distances", "global_pool")
+        else flattened_image(spec, info.name)
+    )
     if info.type == "flatten" and len(info.input_shape) == 3 and spec.flatten_order_is_free:
         image = info.input_shape
     if image is None:

@@ -78,6 +78,16 @@ def _(layer: s.Dense, call: Call) -> Code:
     return plain_module(call, linear, ("kernel", "bias"), after=activation_steps(layer, call))
 
 
+@code.register
+def _(layer: s.Distances, call: Call) -> Code:
+    centres = call.attribute
+    return Code(
+        (f"torch.cdist({{x}}, self.{centres})",),
+        {centres: f"nn.Parameter(torch.zeros({layer.units}, {call.shape[0]}))"},
+        {centres: call.key("centres")},
+    )
+
+
 def _convolution(layer: s.Conv | s.DepthwiseConv, call: Call, channels: str, groups: int) -> Code:
     pad, arguments = _padding(layer, call)
     scan = _keywords(layer, arguments, groups)

@@ -85,10 +85,15 @@ def _dense(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
     return {"type": "dense", "units": need(layer, "units"), **_ending(layer), **penalty(layer)}
 
 
+def _distances(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
+    return {"type": "distances", "units": need(layer, "units")}
+
+
 READERS: dict[str, Reader] = {
     "Conv2D": _conv,
     "DepthwiseConv2D": _depthwise,
     "SeparableConv2D": _separable,
     "Conv2DTranspose": _transposed,
     "Dense": _dense,
+    "lit_mnist>Distances": _distances,
 }

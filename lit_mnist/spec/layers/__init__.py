@@ -3,6 +3,7 @@
 from ..layer import Layer
 from .activations import Activation, ReLU
 from .convolutions import Conv, Dense, DepthwiseConv, Scanning, SeparableConv, TransposedConv, scan
+from .distances import Distances
 from .merges import Add, Average, Concatenate, Maximum, Merge, Minimum, Multiply, Shared, Subtract
 from .noise import (
     FILL_MODES,
@@ -50,6 +51,7 @@ LAYER_TYPES: dict[str, type[Layer]] = {
         SeparableConv,
         TransposedConv,
         Dense,
+        Distances,
         Pool,
         GlobalPool,
         ZeroPad,
@@ -114,6 +116,7 @@ __all__ = [
     "Conv",
     "Cropping",
     "Dense",
+    "Distances",
     "DepthwiseConv",
     "Dropout",
     "Flatten",

@@ -34,6 +34,19 @@ export function dense(layer, x) {
   return activated(layer, withBias(out, layer.weights.bias));
 }
 
+/** Euclidean distances to centres (features, units). @param {Layer} layer @param {Tensor} x @returns {Tensor} */
+export function distances(layer, x) {
+  const { data: centres } = layer.weights.centres;
+  const out = zeros(layer.shape);
+  const units = layer.shape[0];
+  for (let unit = 0; unit < units; unit++) {
+    let sum = 0;
+    for (let i = 0; i < x.data.length; i++) sum += (x.data[i] - centres[i * units + unit]) ** 2;
+    out.data[unit] = Math.sqrt(Math.max(sum, 1e-12));
+  }
+  return out;
+}
+
 /**
  * The transpose of a convolution: every input value adds its kernel to the output.
  * @param {Layer} layer @param {Tensor} x @returns {Tensor}

@@ -1,7 +1,7 @@
 // The network of a description: every layer's value for one image, logits and probabilities.
 
 import { sigmoid, activated, generalRelu, prelu, softmax } from "./activations.js";
-import { conv, dense, depthwiseConv, separableConv, transposedConv } from "./convolutions.js";
+import { conv, dense, depthwiseConv, distances, separableConv, transposedConv } from "./convolutions.js";
 import { concatenate, merge } from "./merging.js";
 import { batchNorm, groupNorm, layerNorm, normalization, rescaling } from "./scaling.js";
 import { cropping, globalPool, permute, pool, reshaped, unchanged, upsampling, zeroPad } from "./shapes.js";
@@ -16,6 +16,7 @@ const LAYERS = {
   separable_conv: separableConv,
   transposed_conv: transposedConv,
   dense,
+  distances,
   pool,
   global_pool: globalPool,
   zero_pad: zeroPad,

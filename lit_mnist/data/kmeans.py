@@ -1,0 +1,174 @@
+"""Images as distances to clusters: k-means over them, and the layers of a network that measure the distances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import nearest, need_whole
+from ..spec import NetworkSpec, layer_from_dict
+from ..spec.weights import Weights
+from .idx import DataError
+from .prepare import LazyImages, Part, Prepared, channels_last
+
+CENTRES = "Clusters"
+SCALE = "Clusters_scaled"
+_NAMES = (CENTRES, SCALE)
+_CHUNK = 4096  # images whose distances are worked out at a time
+_CHOICES = {"images": ("train", "all"), "scale": ("each", "together")}
+
+
+@dataclass(frozen=True)
+class KMeans:
+    """How k-means runs: random starts, images of a batch, rounds over the images at most, seed."""
+
+    n_init: int = 3
+    batch_size: int = 500
+    max_iter: int = 100
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for key, value in vars(self).items():
+            need_whole(key, value, least=0 if key == "seed" else 1, error=DataError)
+
+    def fit(self, rows: np.ndarray, k: int) -> Any:
+        """Return scikit-learn's MiniBatchKMeans, fitted to `rows` (n, features) with `k` clusters."""
+        from sklearn.cluster import MiniBatchKMeans
+
+        model = MiniBatchKMeans(
+            k,
+            n_init=self.n_init,  # pyright: ignore[reportArgumentType] (a number too)
+            batch_size=self.batch_size,
+            max_iter=self.max_iter,
+            random_state=self.seed,
+        )
+        return model.fit(rows)
+
+
+@dataclass(frozen=True)
+class ClusterFeatures:
+    """`kmeans` clusters of standardised images, whose distances take the pixels' place, and how they are found.
+
+    images: train, or all: validation and test images then have a part in the centres (the source's way). scale: the
+    distances to each centre are standardised, or all together; fitted on the training images. n_init, batch_size,
+    max_iter, seed: of scikit-learn's MiniBatchKMeans.
+    """
+
+    kmeans: int
+    images: str = "train"
+    scale: str = "each"
+    n_init: int = 3
+    batch_size: int = 500
+    max_iter: int = 100
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        need_whole("data.features.kmeans", self.kmeans, least=2, error=DataError)
+        for key, accepted in _CHOICES.items():
+            value = getattr(self, key)
+            if value not in accepted:
+                raise DataError(
+                    f"data.features.{key}: unknown {value!r}; {nearest(value, accepted)}"
+                )
+        _ = self.settings
+
+    @property
+    def settings(self) -> KMeans:
+        """How k-means runs."""
+        return KMeans(self.n_init, self.batch_size, self.max_iter, self.seed)
+
+    @property
+    def layers(self) -> list[dict[str, Any]]:
+        """The layers that measure and scale the distances, as plain values."""
+        axis = {} if self.scale == "each" else {"axis": None}
+        return [
+            {"type": "distances", "name": CENTRES, "units": self.kmeans, "trainable": False},
+            {"type": "normalization", "name": SCALE} | axis,
+        ]
+
+
+def with_features(network: Mapping[str, Any], features: ClusterFeatures) -> dict[str, Any]:
+    """Return a plain description whose first dense layer reads distances: their layers follow the flattened image.
+
+    A network that has them already is left as it is. Raises DataError for a network that does not begin with a
+    flatten layer.
+    """
+    layers = list(network.get("layers") or ())
+    own = [entry for entry in layers if isinstance(entry, Mapping) and entry.get("name") in _NAMES]
+    if own:
+        _check_same(own, features)
+        return dict(network)
+    first = layers[0] if layers else None
+    if not isinstance(first, Mapping) or first.get("type") != "flatten":
+        raise DataError(
+            "data.features turns images into vectors; accepted: a network whose first layer is of the type flatten"
+        )
+    return dict(network) | {"layers": [first, *features.layers, *layers[1:]]}
+
+
+def _check_same(entries: Sequence[object], features: ClusterFeatures) -> None:
+    described, expected = (
+        [layer_from_dict(number, entry) for number, entry in enumerate(part)]
+        for part in (entries, features.layers)
+    )
+    if described != expected:
+        raise DataError(
+            f"data.features, {features.kmeans} clusters: the network has other layers {CENTRES} and {SCALE}; "
+            "accepted: the settings that they were made with, or a network without them"
+        )
+
+
+def fitted_weights(spec: NetworkSpec, prepared: Prepared, features: ClusterFeatures) -> Weights:
+    """Return the weights of the layers that `with_features` adds, fitted to the images; raise DataError."""
+    if CENTRES not in spec.names or SCALE not in spec.names:
+        raise DataError(
+            f"data.features: the network has no layers {CENTRES} and {SCALE}; accepted: a network of with_features"
+        )
+    rows = rows_of(images_of(prepared, features.images == "all"))
+    if features.kmeans >= len(rows):
+        raise DataError(
+            f"data.features.kmeans = {features.kmeans} cannot work; accepted: 2 to {len(rows) - 1} for these images"
+        )
+    centres = np.asarray(features.settings.fit(rows, features.kmeans).cluster_centers_)
+    values = distances(prepared.train.images, centres).astype(np.float64)
+    axis = 0 if features.scale == "each" else None
+    return {
+        f"{CENTRES}/centres": centres.T.astype(np.float32),
+        f"{SCALE}/mean": np.asarray(values.mean(axis), np.float32),
+        f"{SCALE}/variance": np.asarray(values.var(axis), np.float32),
+        f"{SCALE}/count": np.asarray(len(values), np.int32),
+    }
+
+
+def distances(images: np.ndarray | LazyImages, centres: np.ndarray) -> np.ndarray:
+    """Return the Euclidean distance of each standardised image to each centre (k, features), float32 (n, k)."""
+    parts = [_distances(rows, centres) for rows in _chunks(images)]
+    return np.concatenate(parts)
+
+
+def _distances(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    squares = (rows**2).sum(1, keepdims=True) + (centres**2).sum(1) - 2 * rows @ centres.T
+    return np.sqrt(np.maximum(squares, 1e-12)).astype(np.float32)
+
+
+def _chunks(images: np.ndarray | LazyImages) -> Iterator[np.ndarray]:
+    for start in range(0, len(images), _CHUNK):
+        yield rows_of(np.asarray(images[start : start + _CHUNK]))
+
+
+def images_of(prepared: Prepared, everything: bool) -> np.ndarray:
+    """Return the standardised training images, or with `everything` those that validate and test too."""
+    parts: list[Part] = [prepared.train]
+    if everything:
+        parts.append(prepared.test)
+    if everything and prepared.validation is not None and prepared.validation is not prepared.test:
+        parts.append(prepared.validation)
+    return np.concatenate([np.asarray(part.images) for part in parts])
+
+
+def rows_of(images: np.ndarray) -> np.ndarray:
+    """Return images as rows of values (n, H W C), flattened as Keras does, float32."""
+    return np.ascontiguousarray(channels_last(images).reshape(len(images), -1), np.float32)

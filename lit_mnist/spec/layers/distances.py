@@ -1,0 +1,32 @@
+"""A layer that measures how far its input lies from points of the same space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ..layer import Layer, Shape
+
+
+@dataclass(frozen=True)
+class Distances(Layer):
+    """Euclidean distances of a vector to `units` centres: ``sqrt(max(|x - c|^2, 1e-12))``."""
+
+    units: int = field(kw_only=True)
+    type: ClassVar[str] = "distances"
+
+    def check(self) -> None:
+        self._need_positive(units=self.units)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        self._need_vector(shape)
+        return (self.units,)
+
+    def weights(self, shape: Shape) -> dict[str, Shape]:
+        return {"centres": (shape[0], self.units)}
+
+    def macs(self, shape: Shape) -> int:
+        return shape[0] * self.units
+
+    def window(self, shape: Shape) -> None:
+        return None
