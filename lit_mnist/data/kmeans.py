@@ -31,8 +31,7 @@ class KMeans:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for key, value in vars(self).items():
-            need_whole(key, value, least=0 if key == "seed" else 1, error=DataError)
+        _check_numbers(vars(self), "")
 
     def fit(self, rows: np.ndarray, k: int) -> Any:
         """Return scikit-learn's MiniBatchKMeans, fitted to `rows` (n, features) with `k` clusters."""
@@ -73,7 +72,8 @@ class ClusterFeatures:
                 raise DataError(
                     f"data.features.{key}: unknown {value!r}; {nearest(value, accepted)}"
                 )
-        _ = self.settings
+        numbers = {key: getattr(self, key) for key in vars(KMeans())}
+        _check_numbers(numbers, "data.features.")
 
     @property
     def settings(self) -> KMeans:
@@ -88,6 +88,11 @@ class ClusterFeatures:
             {"type": "distances", "name": CENTRES, "units": self.kmeans, "trainable": False},
             {"type": "normalization", "name": SCALE} | axis,
         ]
+
+
+def _check_numbers(values: Mapping[str, object], prefix: str) -> None:
+    for key, value in values.items():
+        need_whole(f"{prefix}{key}", value, least=0 if key == "seed" else 1, error=DataError)
 
 
 def with_features(network: Mapping[str, Any], features: ClusterFeatures) -> dict[str, Any]:

@@ -1,0 +1,122 @@
+"""Images as distances to clusters: the layers, their weights, and what cannot work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lit_mnist.data import DataOptions, Prepared, prepare
+from lit_mnist.data.idx import DataError
+from lit_mnist.data.kmeans import (
+    ClusterFeatures,
+    distances,
+    fitted_weights,
+    images_of,
+    with_features,
+)
+from lit_mnist.network import Network, as_images
+from lit_mnist.spec import NetworkSpec
+
+FEATURES = ClusterFeatures(5, n_init=1)
+PLAIN: dict[str, Any] = {
+    "input_shape": [8, 8, 1],
+    "layers": [
+        {"type": "flatten", "name": "Flatten"},
+        {"type": "dense", "name": "Out", "units": 10, "activation": "softmax"},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    spec = NetworkSpec.from_dict(PLAIN)
+    return prepare(DataOptions("digits", standardize="global"), network=spec)
+
+
+def fitted(prepared: Prepared, features: ClusterFeatures) -> Network:
+    spec = NetworkSpec.from_dict(with_features(PLAIN, features))
+    network = Network(spec, 1).eval()
+    network.load_weights(network.named_weights() | fitted_weights(spec, prepared, features))
+    return network
+
+
+def values(network: Network, images: np.ndarray, name: str) -> np.ndarray:
+    with torch.no_grad():
+        return network.layer_values(as_images(images), name)[name].numpy()
+
+
+def test_the_layers_measure_euclidean_distances_and_standardise_them(prepared: Prepared) -> None:
+    network = fitted(prepared, FEATURES)
+    images = np.asarray(prepared.train.images)
+    centres = network.named_weights()["Clusters/centres"].T
+    differences = images.reshape(len(images), 1, -1).astype(np.float64) - centres
+    expected = np.sqrt((differences**2).sum(2))
+    measured = values(network, images, "Clusters")
+    np.testing.assert_allclose(measured, expected, rtol=1e-4)
+    np.testing.assert_allclose(distances(images, centres), expected, rtol=1e-4)
+    nearest = images.reshape(len(images), -1)[expected.argmin(1) == 0].mean(0)
+    assert np.abs(nearest - centres[0]).max() < 0.5  # a centre is the mean of its images, nearly
+    scaled = values(network, images, "Clusters_scaled")
+    np.testing.assert_allclose(scaled.mean(0), 0, atol=1e-3)
+    np.testing.assert_allclose(scaled.std(0), 1, atol=1e-3)
+
+
+def test_distances_may_be_scaled_together(prepared: Prepared) -> None:
+    network = fitted(prepared, ClusterFeatures(5, scale="together", n_init=1))
+    scaled = values(network, np.asarray(prepared.train.images), "Clusters_scaled")
+    assert scaled.mean() == pytest.approx(0, abs=1e-3)
+    assert scaled.std() == pytest.approx(1, abs=1e-3)
+    assert np.abs(scaled.mean(0)).max() > 0.05
+
+
+def test_other_images_have_a_part_only_where_asked_for(prepared: Prepared) -> None:
+    alone, everything = (
+        fitted(prepared, ClusterFeatures(5, images, n_init=1)).named_weights()["Clusters/centres"]
+        for images in ("train", "all")
+    )
+    assert np.abs(alone - everything).max() > 1e-3
+    total = len(prepared.dataset.train_labels) + len(prepared.dataset.test_labels)
+    assert len(images_of(prepared, False)) == len(prepared.train)
+    assert len(images_of(prepared, True)) == total
+    on_test = prepare(DataOptions("digits", validate_on="test"))
+    count = len(on_test.train) + len(on_test.test)
+    assert len(images_of(on_test, True)) == count  # none twice
+
+
+def test_layers_are_added_once_and_train_never(prepared: Prepared) -> None:
+    network = with_features(PLAIN, FEATURES)
+    assert with_features(network, FEATURES) == network
+    spec = NetworkSpec.from_dict(network)
+    assert spec.names == ("Flatten", "Clusters", "Clusters_scaled", "Out")
+    assert spec.resting_value == "Clusters_scaled"
+    assert spec.trainable_parameters == 5 * 10 + 10
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kmeans": 1}, "data.features.kmeans = 1 cannot work"),
+        ({"kmeans": 5, "images": "tain"}, "data.features.images: unknown 'tain'.*train"),
+        ({"kmeans": 5, "scale": "all"}, "data.features.scale: unknown 'all'.*each"),
+        ({"kmeans": 5, "n_init": 0}, "data.features.n_init = 0 cannot work"),
+    ],
+)
+def test_settings_that_cannot_work(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        ClusterFeatures(**settings)
+
+
+def test_networks_and_images_that_cannot_work(prepared: Prepared) -> None:
+    conv = PLAIN | {"layers": [{"type": "conv", "name": "C", "filters": 2}, *PLAIN["layers"]]}
+    with pytest.raises(DataError, match="first layer is of the type flatten"):
+        with_features(conv, FEATURES)
+    with pytest.raises(DataError, match="has other layers Clusters and Clusters_scaled"):
+        with_features(with_features(PLAIN, FEATURES), ClusterFeatures(6))
+    many = ClusterFeatures(len(prepared.train))
+    with pytest.raises(DataError, match="data.features.kmeans = .*accepted: 2 to"):
+        fitted(prepared, many)
+    with pytest.raises(DataError, match="has no layers Clusters"):
+        fitted_weights(NetworkSpec.from_dict(PLAIN), prepared, FEATURES)
