@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..errors import UserError
-from ..network import ActivationModule, Merge, Network, Normalization
+from ..network import ActivationModule, Distances, Merge, Network, Normalization
 from ..network.modes import evaluation_mode
 
 ACTIVATION_MODULES = (
@@ -40,8 +40,9 @@ ACTIVATION_MODULES = (
     nn.Threshold,
     ActivationModule,
 )
-# these use such functions for a maximum of two inputs or a smallest deviation, not as an activation
-_OTHER_USE = (Merge, Normalization)
+# these use such functions for the larger of two inputs or a smallest deviation or distance, not as
+# an activation
+_OTHER_USE = (Distances, Merge, Normalization)
 _NAMES = (
     "relu",
     "relu6",

@@ -117,7 +117,9 @@ def _flattened(spec: NetworkSpec, info: LayerInfo) -> tuple[int, ...] | None:
     if not spec.flatten_order_is_free:
         return None
     while info.type != "flatten":
-        if info.type in ("dense", "reshape", "global_pool") or info.inputs == ("input",):
+        if info.type in ("dense", "distances", "reshape", "global_pool") or info.inputs == (
+            "input",
+        ):
             return None
         info = spec[info.inputs[0]]
     return info.input_shape if len(info.input_shape) == 3 else None

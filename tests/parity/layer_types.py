@@ -151,7 +151,7 @@ NETWORKS: dict[str, Entry] = {
         layer("flatten", "Early"),
         layer("distances", "Distances", units=5),
         layer("normalization", "Scaled"),
-        layer("distances", "Again", units=4, trainable=False),
+        layer("distances", "Again", units=4),
         layer("dense", "Dense", units=3, activation="softmax", l2=0.01),
         head=False,
     ),

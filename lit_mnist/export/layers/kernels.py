@@ -81,8 +81,9 @@ def _(layer: s.Dense, call: Call) -> Code:
 @code.register
 def _(layer: s.Distances, call: Call) -> Code:
     centres = call.attribute
+    lengths = f"{{x}}.square().sum(1, keepdim=True) + self.{centres}.square().sum(1)"
     return Code(
-        (f"torch.cdist({{x}}, self.{centres})",),
+        (f"({lengths} - 2 * {{x}} @ self.{centres}.T).clamp_min(1e-12).sqrt()",),
         {centres: f"nn.Parameter(torch.zeros({layer.units}, {call.shape[0]}))"},
         {centres: call.key("centres")},
     )
