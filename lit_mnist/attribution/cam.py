@@ -13,7 +13,7 @@ from torch import Tensor
 from ..network import Network
 from ..spec import CONVOLUTIONS, LayerInfo
 from .gradients import ROUGH_STEPS
-from .method import BaselineMethod, Method, captum, require_relu, score_of, watched
+from .method import BaselineMethod, Method, at_a_time, captum, require_relu, score_of, watched
 from .placement import place
 from .rectified import GuidedBackprop
 from .targets import AttributionError, Target
@@ -147,6 +147,8 @@ class Conductance(BaselineMethod):
     def units(self, network: Network, images: Tensor, target: Target, layer: str) -> Tensor:
         """Return the conductance of every unit of `layer` (any layer before the target), in its own shape."""
         method = attr.LayerConductance(score_of(network, target), network.get_submodule(layer))
+        fits = len(images) * self.steps <= at_a_time(network)
+        batch = None if fits else max(at_a_time(network), 2 * len(images))
 
         def conductance(start: Tensor) -> Tensor:
             units = method.attribute(
@@ -155,6 +157,7 @@ class Conductance(BaselineMethod):
                 additional_forward_args=(target.directions,),
                 n_steps=self.steps,
                 method="gausslegendre",
+                internal_batch_size=batch,
             )
             return torch.as_tensor(units).detach()
 

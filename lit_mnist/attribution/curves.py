@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import nearest
 from ..network import Network
-from .method import EVALUATIONS
+from .method import at_a_time
 from .targets import AttributionError, Target
 
 KINDS = ("deletion", "insertion")
@@ -97,6 +97,6 @@ def curve(
 def _probability(network: Network, images: Tensor, classes: Tensor) -> np.ndarray:
     rows = [
         network.probabilities(network.training_logits(part))
-        for part in images.split(EVALUATIONS // 4)
+        for part in images.split(max(1, at_a_time(network) // 4))
     ]
     return torch.cat(rows).gather(1, classes[:, None])[:, 0].double().cpu().numpy()

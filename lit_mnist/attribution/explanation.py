@@ -25,6 +25,10 @@ from .targets import AttributionError, network_logits, resolve
 from .verdicts import Judge, Sample, per_image
 
 VERDICT_DIGITS = 20
+# multiply-accumulates that judging all methods may take by default, some minutes; and, where it would
+# take more, judging one of them
+MOST_WORK = 1e13
+MOST_OF_ONE = 1e12
 Progress = Callable[[str, float, float], None]  # what is at work, work done, all work
 _UNSEEN = (
     0.1  # of SmoothGrad's noise, that is 1.5 % of the range from background to ink: cannot be seen
@@ -40,7 +44,7 @@ def explain(
     dataset: Dataset | None = None,
     baseline: str = "empty",
     layer: str | None = None,
-    verdict_digits: int = VERDICT_DIGITS,
+    verdict_digits: int | None = None,
     seed: int = 0,
     kept: KeptResults | None = None,
     progress: Progress = lambda method, done, total: None,
@@ -49,13 +53,14 @@ def explain(
 
     Wrongly classified images come first. `target` follows `targets.GRAMMAR`; `dataset` is the data set
     that baselines and verdict digits (the first `verdict_digits` test images of a fitting class; 0: no
-    verdicts) are taken from, without it the explained images themselves are judged. With ``all``,
+    verdicts) are taken from, without it the explained images themselves are judged. By default they are 20,
+    and of large networks only quick methods are judged, after one randomisation of all weights. With ``all``,
     methods that the network or target does not allow are skipped, with the reason in the record; a
     method named by itself raises AttributionError. With `kept` (`inside.kept.kept_results(model)`) verdicts are
     computed once for a network and read afterwards. `progress` is called with the method at work, the work
     that is done and all of it.
     """
-    if verdict_digits < 0:
+    if verdict_digits is not None and verdict_digits < 0:
         raise AttributionError(
             f"verdict_digits = {verdict_digits}; accepted: 0 (no verdicts) or more"
         )
@@ -78,11 +83,10 @@ def explain(
         seed,
         stage_draws=1,
     )
-    judge = _judge(model, dataset, target, verdict_digits, sample, setting, kept)
+    chosen = make_methods(methods, setting)
+    judge = _judge(model, dataset, target, verdict_digits, sample, setting, kept, chosen)
     lenient = "all" in ([methods] if isinstance(methods, str) else methods)
-    attributions, skipped = _attributions(
-        make_methods(methods, setting), sample, judge, lenient, progress, target
-    )
+    attributions, skipped = _attributions(chosen, sample, judge, lenient, progress, target)
     probabilities = model.network.probabilities(logits).double().cpu().numpy()
     return Explanation(
         images.names,
@@ -145,15 +149,20 @@ def _judge(
     model: Model,
     dataset: Dataset | None,
     target: str,
-    count: int,
+    count: int | None,
     shown: Sample,
     setting: Setting,
     kept: KeptResults | None,
+    methods: tuple[Method, ...],
 ) -> Judge | None:
-    """Return what judges the methods; without a data set on the explained images, which is not kept."""
+    """Return what judges the methods; without a data set on the explained images, which is not kept.
+
+    By default, that is a `count` of None, it judges less of large networks.
+    """
     if count == 0:
         return None
-    sample = _verdict_sample(model, dataset, target, count, shown)
+    digits_count = VERDICT_DIGITS if count is None else count
+    sample = _verdict_sample(model, dataset, target, digits_count, shown)
     digits = setting.digits and arrays_hash(setting.digits.references.cpu().numpy())
     about = {
         "target": target,
@@ -161,7 +170,11 @@ def _judge(
         "layer": setting.layer,
         "random digits": digits,
     }
-    return Judge(sample, about, kept if sample.names else None)
+    record = kept if sample.names else None
+    judge = Judge(sample, about, record)
+    if count is not None or sum(map(judge.work, methods)) <= MOST_WORK:
+        return judge
+    return Judge(replace(sample, stage_draws=0), about, record, MOST_OF_ONE)
 
 
 def _verdict_sample(
@@ -223,7 +236,7 @@ def _attributions(
 
 def _work(method: Method, images: int, judge: Judge | None) -> float:
     """Estimate the work in passes of single images through the network, for the time left."""
-    if judge is None or judge.knows(method):
+    if judge is None or judge.knows(method) or not judge.judges(method):
         return 1.0 + images * method.passes
     return 1.0 + images * method.passes + judge.sample.maps * method.passes
 
@@ -235,7 +248,9 @@ def _attribution(method: Method, sample: Sample, judge: Judge | None, target: st
     attribution = Attribution(
         method.name, target, maps.float().cpu().numpy(), seconds, per_image(method, sample, maps)
     )
-    return attribution if judge is None else replace(attribution, **vars(judge(method)))
+    if judge is None or not judge.judges(method):
+        return attribution
+    return replace(attribution, **vars(judge(method)))
 
 
 def _contrast(

@@ -11,11 +11,12 @@ from captum import attr
 from torch import Tensor
 
 from ..network import Network
-from .method import EVALUATIONS, BaselineMethod, Method, captum, fast_score_of, watched
+from .method import BaselineMethod, Method, at_a_time, captum, fast_score_of, watched
 from .targets import FastScore, Target
 
 ROUGH_STEPS = 20  # nodes of methods that integrate, where many maps are only compared
 _PIECES = (2, 4, 8, 16, 32, 64)
+MOST_WORK = 1e12  # multiply-accumulates that one image's second tries may take, a minute or two
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class IntegratedGradients(BaselineMethod):
 
     Gauss-Legendre quadrature with `steps` nodes; several baselines are averaged. A ReLU network's
     gradient jumps on the way, so a few images in a thousand close badly: where the completeness error
-    exceeds `tolerance` the way is cut into 2, then 4, up to 64 pieces with as many nodes each.
+    exceeds `tolerance` the way is cut into 2, then 4, up to 64 pieces with as many nodes each; into fewer
+    where the network is large.
     """
 
     steps: int = 200
@@ -72,10 +74,11 @@ class IntegratedGradients(BaselineMethod):
 
     def _from(self, start: Tensor, network: Network, images: Tensor, target: Target) -> Tensor:
         score = fast_score_of(network, target)
-        integral = self._integral(score, images, start, target.directions)
+        size = max(at_a_time(network), len(images))
+        integral = self._integral(score, images, start, target.directions, size)
         if self.tolerance is None:
             return integral
-        for pieces in _PIECES:
+        for pieces in self._pieces(network):
             errors = _errors(score, images, start, target.directions, integral)
             incomplete = errors > self.tolerance
             if not incomplete.any():
@@ -86,21 +89,33 @@ class IntegratedGradients(BaselineMethod):
                 start[incomplete],
                 target.directions[incomplete],
                 pieces,
+                size,
             )
         return integral
 
+    def _pieces(self, network: Network) -> list[int]:
+        """Return the numbers of pieces that are tried, as many as the work allows."""
+        work = self.steps * network.spec.macs
+        return [pieces for pieces in _PIECES if (2 * pieces - 2) * work <= MOST_WORK]
+
     def _in_pieces(
-        self, score: FastScore, images: Tensor, start: Tensor, directions: Tensor, pieces: int
+        self,
+        score: FastScore,
+        images: Tensor,
+        start: Tensor,
+        directions: Tensor,
+        pieces: int,
+        size: int,
     ) -> Tensor:
         """Add up the integrals over equal pieces of the way: a long rule would spend its time on finding its nodes."""
         marks = [torch.lerp(start, images, piece / pieces) for piece in range(pieces + 1)]
         integrals = (
-            self._integral(score, end, begin, directions) for begin, end in pairwise(marks)
+            self._integral(score, end, begin, directions, size) for begin, end in pairwise(marks)
         )
         return cast(Tensor, sum(integrals))
 
     def _integral(
-        self, score: FastScore, images: Tensor, start: Tensor, directions: Tensor
+        self, score: FastScore, images: Tensor, start: Tensor, directions: Tensor, size: int
     ) -> Tensor:
         integral = attr.IntegratedGradients(score).attribute(
             watched(images),
@@ -108,7 +123,7 @@ class IntegratedGradients(BaselineMethod):
             additional_forward_args=(directions,),
             n_steps=self.steps,
             method="gausslegendre",
-            internal_batch_size=max(EVALUATIONS, len(images)),
+            internal_batch_size=size,
         )
         return integral.detach()
 
@@ -157,6 +172,7 @@ class SmoothGrad(Method):
                 watched(images),
                 nt_type="smoothgrad_sq" if self.squared else "smoothgrad",
                 nt_samples=self.samples,
+                nt_samples_batch_size=max(1, at_a_time(network) // len(images)),
                 stdevs=self.noise,
                 abs=True,
                 additional_forward_args=(target.directions,),

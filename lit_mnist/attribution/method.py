@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..inside.lint import ACTIVATION_MODULES
+from ..inside.passes import batch_size
 from ..network import (
     ActivityRegularization,
     BatchNorm,
@@ -33,7 +34,7 @@ from ..spec import SpecError
 from .baselines import Baseline
 from .targets import AttributionError, FastScore, Score, Target, TargetLike, checked_images, resolve
 
-EVALUATIONS = 1000  # images that go through the network at a time
+EVALUATIONS = 1000  # images that go through a small network at a time
 # modules that are affine in evaluation, so that any rule that shares out a sum holds for them
 AFFINE = (
     nn.Conv2d,
@@ -93,7 +94,7 @@ class Method:
         images = checked_images(network, images)
         target = resolve(network, images, target)
         self.check(network, target)
-        size = max(1, EVALUATIONS // self.evaluations)
+        size = max(1, at_a_time(network) // self.evaluations)
         parts = [
             self.attribute(
                 network, images[start : start + size], target.part(slice(start, start + size))
@@ -119,6 +120,11 @@ class BaselineMethod(Method):
     """A method that explains what differs from a baseline."""
 
     baseline: Baseline
+
+
+def at_a_time(network: Network) -> int:
+    """Return how many images go through a network at a time: 1000, of large ones as many as fit half a GiB."""
+    return batch_size(network.spec, EVALUATIONS)
 
 
 def watched(images: Tensor) -> Tensor:

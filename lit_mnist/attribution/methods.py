@@ -25,7 +25,8 @@ class Setting:
 
     `baseline` is the single reference (or the several that are averaged), `digits` the distribution of
     GradientShap and DeepLiftShap, `noise` a standard deviation in input units, `layer` the layer of
-    Grad-CAM and conductance (None: the last convolution with more than one position).
+    Grad-CAM and conductance (None: the last convolution with more than one position). `size` is the shorter
+    side of the images: windows and blocks of pixels grow with it.
     """
 
     baseline: Baseline
@@ -33,6 +34,7 @@ class Setting:
     noise: float
     layer: str | None = None
     seed: int = 0
+    size: int = 28
 
     def distribution(self, method: str) -> Baseline:
         """Return the distribution of baselines; raise AttributionError where no data set is at hand."""
@@ -59,8 +61,8 @@ METHODS: dict[str, Callable[[Setting], Method]] = {
     "grad_cam": lambda s: GradCam(s.layer),
     "guided_grad_cam": lambda s: GuidedGradCam(s.layer),
     "conductance": lambda s: Conductance(s.baseline, s.layer),
-    "occlusion": lambda s: Occlusion(s.baseline),
-    "feature_ablation": lambda s: FeatureAblation(s.baseline),
+    "occlusion": lambda s: Occlusion(s.baseline, max(4, s.size // 7), max(2, s.size // 14)),
+    "feature_ablation": lambda s: FeatureAblation(s.baseline, max(1, s.size // 28)),
 }
 
 
@@ -77,7 +79,12 @@ def make_setting(
     if layer is not None:
         _ = model.spec[layer]  # an unknown name is said at once
     return Setting(
-        make_baseline(baseline, model, dataset, seed), digits, input_noise(model), layer, seed
+        make_baseline(baseline, model, dataset, seed),
+        digits,
+        input_noise(model),
+        layer,
+        seed,
+        min(model.spec.input_shape[:2]),
     )
 
 

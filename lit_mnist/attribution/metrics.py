@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..network import Network
 from .baselines import Baseline
-from .method import EVALUATIONS, Method, captum, fast_score_of
+from .method import Method, at_a_time, captum, fast_score_of
 from .targets import Target
 
 _PATCH = 8  # side of the squares that infidelity covers
@@ -43,14 +43,13 @@ def completeness(
 ) -> Completeness:
     """Compare sums with changes of the score; several baselines count with their mean."""
     score = fast_score_of(network, target)
+    size = at_a_time(network)
 
     def scores(x: Tensor) -> Tensor:
         return torch.cat(
             [
                 score(*part)
-                for part in zip(
-                    x.split(EVALUATIONS), target.directions.split(EVALUATIONS), strict=True
-                )
+                for part in zip(x.split(size), target.directions.split(size), strict=True)
             ]
         ).double()
 
@@ -114,7 +113,9 @@ def infidelity(
                 normalize=normalize,
                 additional_forward_args=(target.directions,),
                 n_perturb_samples=samples,
-                max_examples_per_batch=min(max(EVALUATIONS, len(images)), samples * len(images)),
+                max_examples_per_batch=min(
+                    max(at_a_time(network), len(images)), samples * len(images)
+                ),
             )
 
     left = measured(attributions, True)

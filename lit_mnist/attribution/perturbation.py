@@ -11,7 +11,7 @@ from captum import attr
 from torch import Tensor
 
 from ..network import Network
-from .method import EVALUATIONS, BaselineMethod, fast_score_of
+from .method import BaselineMethod, at_a_time, fast_score_of
 from .placement import reach
 from .targets import AttributionError, Target
 
@@ -24,10 +24,10 @@ class _Even:
     outputs: four fifths of a digit are empty.
     """
 
-    def __init__(self, network: Network, target: Target, images: Tensor, size: int) -> None:
+    def __init__(self, network: Network, target: Target, images: Tensor) -> None:
         self.score = fast_score_of(network, target)
         self.images = images
-        self.size = size
+        self.size = max(1, at_a_time(network) // 4)
         self.reach = torch.from_numpy(reach(network.spec, target.layer)).to(images.device)
         self.original = self._outputs(images)
 
@@ -75,7 +75,7 @@ class Occlusion(BaselineMethod):
         return 10  # images at a time: their windows are tried in turn, a few at a time
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
-        method = attr.Occlusion(_Even(network, target, images, EVALUATIONS // 4))
+        method = attr.Occlusion(_Even(network, target, images))
         window, stride = ((images.shape[1], side, side) for side in (self.window, self.stride))
         return self.baseline.mean(
             images,
@@ -85,7 +85,7 @@ class Occlusion(BaselineMethod):
                 stride,
                 start,
                 additional_forward_args=(target.directions,),
-                perturbations_per_eval=_tries(images),
+                perturbations_per_eval=_tries(network, images),
             ).to(images),  # Captum gives float32 for all
         )
 
@@ -113,7 +113,7 @@ class FeatureAblation(BaselineMethod):
         return 10
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
-        method = attr.FeatureAblation(_Even(network, target, images, EVALUATIONS // 4))
+        method = attr.FeatureAblation(_Even(network, target, images))
         return self.baseline.mean(
             images,
             lambda start: method.attribute(
@@ -121,7 +121,7 @@ class FeatureAblation(BaselineMethod):
                 start,
                 additional_forward_args=(target.directions,),
                 feature_mask=self._features(images, start),
-                perturbations_per_eval=_tries(images),
+                perturbations_per_eval=_tries(network, images),
             ).to(images),
         )
 
@@ -146,5 +146,5 @@ class FeatureAblation(BaselineMethod):
         )
 
 
-def _tries(images: Tensor) -> int:
-    return max(1, EVALUATIONS // len(images))
+def _tries(network: Network, images: Tensor) -> int:
+    return max(1, at_a_time(network) // len(images))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError, nearest
 from ..inside.lint import require_capturable
+from ..inside.passes import batch_size
 from ..network import Network
 
 _MAP = re.compile(r"(?P<layer>\w+)/(?P<map>\d+)(@(?P<row>\d+),(?P<column>\d+))?\Z")
@@ -248,8 +249,9 @@ def _side(
     )
 
 
-def network_logits(network: Network, images: Tensor, batch: int = 1000) -> Tensor:
-    """Return the logits (N, units), without gradient, `batch` images at a time."""
+def network_logits(network: Network, images: Tensor) -> Tensor:
+    """Return the logits (N, units), without gradient, as many images at a time as fit the memory."""
+    batch = batch_size(network.spec, 1000)
     with torch.no_grad():
         return torch.cat([network(part) for part in images.split(batch)])
 

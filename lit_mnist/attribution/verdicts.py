@@ -5,6 +5,7 @@ Definitions and the reasons for the thresholds are in ``docs/explain.md``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -152,9 +153,14 @@ class Judge:
     """
 
     def __init__(
-        self, sample: Sample, settings: Mapping[str, Any], kept: KeptResults | None = None
+        self,
+        sample: Sample,
+        settings: Mapping[str, Any],
+        kept: KeptResults | None = None,
+        most_work: float = math.inf,
     ) -> None:
         self.sample = sample
+        self.most_work = most_work
         self.kept = kept
         self.settings = {
             **settings,
@@ -170,6 +176,16 @@ class Judge:
     def knows(self, method: Method) -> bool:
         """Return whether the method's judgement is on record."""
         return method.name in self.record.get("methods", {})
+
+    def work(self, method: Method) -> float:
+        """Return the multiply-accumulates that judging the method takes, 0 where that is on record."""
+        if self.knows(method):
+            return 0.0
+        return self.sample.maps * method.passes * self.sample.network.spec.macs
+
+    def judges(self, method: Method) -> bool:
+        """Return whether the method is judged: whether it takes at most `most_work`."""
+        return self.work(method) <= self.most_work
 
     def __call__(self, method: Method) -> Judgement:
         """Return the method's judgement, from the record where it is there."""

@@ -20,6 +20,7 @@ _SATURATION = 99.5
 _PASS = "#d5efd5"
 _FAIL = "#f7d4d4"
 _NONE = "#eeeeee"
+_MOST_TICKS = 12  # of the layers whose weights are drawn anew
 _EXPECTED_TO_FAIL = ("guided_backprop", "deconvolution", "guided_grad_cam")
 
 
@@ -270,15 +271,20 @@ def _randomization(
     axes.axhspan(-0.15, 0.15, color=_PASS, zorder=0)
     for attribution in explanation.attributions:
         if attribution.randomization is not None:
+            values = np.asarray(attribution.randomization)
             axes.plot(
-                positions,
-                attribution.randomization,
+                positions[
+                    len(positions) - len(values) :
+                ],  # the last alone where no stage was drawn
+                values,
                 label=attribution.method.replace("_", " "),
+                marker="o" if len(values) == 1 else None,
                 **styles[attribution.method],
             )
+    marked = positions[::-1][:: max(1, -(-len(positions) // _MOST_TICKS))]
     axes.set_xticks(
-        list(positions),
-        [f"down to {layer}" for layer in explanation.layers],
+        list(marked),
+        [f"down to {explanation.layers[number]}" for number in marked],
         rotation=25,
         ha="right",
         fontsize=7,

@@ -22,7 +22,7 @@ from ..spec import NetworkSpec
 from .capture import Captured, capture
 
 BATCH = 250  # images; their activations bound the memory of a pass, and few enough stay in the heap
-_VALUES = (
+VALUES = (
     2**27
 )  # of all layers' outputs at a time, half a GiB in float32: large images come in smaller batches
 PARTS = ("train", "test")
@@ -42,7 +42,7 @@ def batch_size(spec: NetworkSpec, most: int = BATCH) -> int:
     if most < 1:
         raise UserError(f"batch_size = {most!r} cannot work; accepted: a whole number above 0")
     values = sum(math.prod(info.output_shape) for info in spec.table)
-    return max(1, min(most, _VALUES // values))
+    return max(1, min(most, VALUES // values))
 
 
 def batches(model: Model, pixels: np.ndarray, most: int = BATCH) -> Iterator[Tensor]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..attribution.explanation import VERDICT_DIGITS, explain
+from ..attribution.explanation import explain
 from ..attribution.records import Explanation
 from ..data import DataError, Dataset, load_dataset
 from ..data.images import Images, read_images
@@ -53,13 +53,14 @@ Bar = Callable[[str], AbstractContextManager[Callable[[str, float, float], None]
 @dataclass(frozen=True)
 class Options:
     """What a report holds: `k` top images a map, `steps` of each wanted image's ascent, `verdict_digits` on
-    which attribution methods are judged (0: no verdicts), sections to leave out, and the seed of all chance."""
+    which attribution methods are judged (0: no verdicts; None: `explain`'s default), sections to leave
+    out, and the seed of all chance."""
 
     images: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
     k: int = 6
     steps: int = 100
-    verdict_digits: int = VERDICT_DIGITS
+    verdict_digits: int | None = None
     seed: int = 0
     data_root: str | None = None
 
@@ -70,10 +71,9 @@ class Options:
                     f"leave_out = {section!r}: no such section; {nearest(section, SECTIONS)}"
                 )
         for key, least in (("k", 1), ("steps", 1), ("verdict_digits", 0)):
-            if getattr(self, key) < least:
-                raise UserError(
-                    f"{key} = {getattr(self, key)!r} cannot work; accepted: {least} or more"
-                )
+            value = getattr(self, key)
+            if value is not None and value < least:
+                raise UserError(f"{key} = {value!r} cannot work; accepted: {least} or more")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def explain(
     target: str = "predicted",
     baseline: str = "empty",
     layer: str | None = None,
-    verdict_digits: int = 20,
+    verdict_digits: int | None = None,
     count: int = 8,
     out: str = "out/explain",
     tensorboard: str | None = None,
@@ -44,7 +44,8 @@ def explain(
         baseline: image to compare with: empty, blur, mean or digits.
         layer: layer of Grad-CAM and conductance (default: the last convolution before the target
             whose maps have more than one position).
-        verdict_digits: number of test digits on which methods are judged; 0 for no verdicts.
+        verdict_digits: number of test digits on which methods are judged; 0 for no verdicts
+            (default: 20; of large networks only quick methods are judged).
             Verdicts are computed once for a network, and kept in the run folder or the user's
             cache.
         count: number of images, if none are named.
@@ -98,6 +99,11 @@ def explain(
             seed=seed,
             kept=kept_results(model, note),
             progress=progress,
+        )
+    left = [one.method for one in record.attributions if not one.verdicts]
+    if left and verdict_digits is None:
+        note(
+            f"not judged, since it would take long: {', '.join(left)} (--verdict_digits N judges all)"
         )
     return _write(record, results, tensorboard)
 

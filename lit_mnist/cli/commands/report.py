@@ -14,7 +14,7 @@ def report(
     leave_out: list[str] | None = None,
     k: int = 6,
     steps: int = 100,
-    verdict_digits: int = 20,
+    verdict_digits: int | None = None,
     data_root: str | None = None,
     output: str | None = None,
     dataset: str | None = None,
@@ -37,7 +37,7 @@ def report(
         k: top images for each map.
         steps: gradient steps for each map's preferred image.
         verdict_digits: number of test digits on which attribution methods are judged; 0 for no
-            verdicts.
+            verdicts (default: 20; of large networks only quick methods are judged).
         data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
             folder).
         output: name of the output that is the network's answer, where it has several.

@@ -1,0 +1,106 @@
+"""What attribution does less of where networks and images are large."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from lit_mnist.attribution import explanation, gradients
+from lit_mnist.attribution.cam import Conductance
+from lit_mnist.attribution.explanation import explain
+from lit_mnist.attribution.gradients import IntegratedGradients, SmoothGrad
+from lit_mnist.attribution.method import EVALUATIONS, at_a_time
+from lit_mnist.attribution.methods import make_methods, make_setting
+from lit_mnist.attribution.perturbation import FeatureAblation, Occlusion
+from lit_mnist.data.images import Images
+from lit_mnist.figures.attribution import curves_figure
+from lit_mnist.inside import passes
+from lit_mnist.network import Network
+from lit_mnist.spec import NetworkSpec
+from tests.networks import model_of
+
+from .networks import empty
+
+SPEC = {
+    "input_shape": [16, 16, 1],
+    "layers": [
+        {"type": "conv", "name": "A", "filters": 3, "activation": "relu"},
+        {"type": "conv", "name": "B", "filters": 3, "activation": "relu"},
+        {"type": "flatten", "name": "F"},
+        {"type": "dense", "name": "Out", "units": 3, "activation": "softmax"},
+    ],
+}
+QUICK = ("saliency", "input_x_gradient")
+
+
+def images_of(count: int = 2, side: int = 16) -> Images:
+    pixels = np.random.default_rng(0).uniform(0, 255, (count, side, side)).astype(np.float32)
+    return Images(pixels, np.full(count, -1), tuple(f"{number}.png" for number in range(count)))
+
+
+def test_batches_fit_the_memory(cnn_spec: NetworkSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same maps, but for rounding, where only three images go through at a time."""
+    assert at_a_time(Network(cnn_spec)) == EVALUATIONS
+    spec = NetworkSpec.from_dict(SPEC)
+    network = Network(spec, 1).double().eval()
+    images = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(1)).double()
+    methods = (
+        IntegratedGradients(empty(spec)),
+        Conductance(empty(spec)),
+        Occlusion(empty(spec)),
+        FeatureAblation(empty(spec), 4),
+    )
+    whole = [method(network, images, 0) for method in methods]
+    seen = []
+    monkeypatch.setattr(passes, "VALUES", 3 * sum(math.prod(i.output_shape) for i in spec.table))
+    few = at_a_time(network)
+    assert few == 3
+    hook = network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    for method, expected in zip(methods, whole, strict=True):
+        torch.testing.assert_close(method(network, images, 0), expected, rtol=1e-9, atol=1e-12)
+    SmoothGrad(0.1)(network, images, 0)
+    hook.remove()
+    assert seen and max(seen) <= few
+
+
+def test_second_tries_are_as_many_as_the_work_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = NetworkSpec.from_dict(SPEC)
+    network = Network(spec, 1).eval()
+    seen: list[int] = []
+    network.A.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    method = IntegratedGradients(empty(spec), tolerance=0.0)
+    images = torch.rand(1, 1, 16, 16)
+    method(network, images, 0)
+    assert sum(seen) > 200 * (1 + 2 + 4 + 8 + 16 + 32 + 64)
+    seen.clear()
+    monkeypatch.setattr(gradients, "MOST_WORK", 7 * 200 * spec.macs)
+    method(network, images, 0)
+    assert 200 * (1 + 2 + 4) < sum(seen) < 200 * (1 + 2 + 4 + 1)
+
+
+@pytest.mark.parametrize(("side", "window", "block"), [(28, 4, 1), (32, 4, 1), (224, 32, 8)])
+def test_windows_grow_with_the_images(side: int, window: int, block: int) -> None:
+    spec = NetworkSpec.from_dict(SPEC | {"input_shape": [side, side, 1]})
+    setting = make_setting(model_of(spec, 0))
+    occlusion, ablation = make_methods(("occlusion", "feature_ablation"), setting)
+    assert isinstance(occlusion, Occlusion) and isinstance(ablation, FeatureAblation)
+    assert (occlusion.window, occlusion.stride, ablation.block) == (window, window // 2, block)
+
+
+def test_large_networks_are_judged_less_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(NetworkSpec.from_dict(SPEC), 1)
+    methods = (*QUICK, "occlusion")
+    usual = explain(model, images_of(), methods)
+    assert all(one.verdicts and len(one.randomization) == 3 for one in usual.attributions)
+    work = model.spec.macs * 2 * 15  # two images, without draws of single stages
+    monkeypatch.setattr(explanation, "MOST_WORK", work)
+    monkeypatch.setattr(explanation, "MOST_OF_ONE", 2 * work)
+    less = explain(model, images_of(), methods)
+    assert [bool(one.verdicts) for one in less.attributions] == [True, True, False]
+    assert all(len(one.randomization) == 1 for one in less.attributions[:2])
+    curves_figure(less).draw_without_rendering()
+    asked = explain(model, images_of(), methods, verdict_digits=2)
+    assert all(one.verdicts for one in asked.attributions)
