@@ -34,8 +34,9 @@ from lit_mnist.cli.commands.summary import spec_of_config, table_text
 from lit_mnist.figures import evaluation as draw
 from lit_mnist.figures.canvas import to_bytes
 from lit_mnist.runs.model import Model, save_model
-from lit_mnist.training.callbacks import EpochHistory, EpochReport
+from lit_mnist.training.history import EpochHistory
 from lit_mnist.training.optimizers import RMSprop
+from lit_mnist.training.reports import EpochReport
 from lit_mnist.training.schedules import InverseTimeDecay
 
 CONFIG = os.environ.get("LIT_MNIST_CONFIG", "../configs/cnn.yaml")  # whose network is trained

@@ -15,10 +15,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from ..files import expand, write_text
 from ..runs.folder import claim_run
 from ..runs.start import Origin
-from ..training.callbacks import History, RunRecord, StepProgress, run_folder
+from ..training.callbacks import RunRecord, run_folder
 from ..training.checkpoints import CheckedFiles
+from ..training.history import History
 from ..training.lightning_internals import attributes, order_callbacks, steps_between_saves
 from ..training.metrics_file import MetricsFile
+from ..training.reports import StepProgress
 
 _PATHS = ("runs_dir", "ckpt_path")
 

@@ -22,13 +22,15 @@ from ..files import expand
 from ..runs.pretrained import resolve
 from ..runs.resume import find_unfinished
 from ..runs.start import find_origin, unfinished_run
-from ..training import callbacks as cb
+from ..training.callbacks import RunRecord
 from ..training.checkpoints import KeepLast, checkpoints
 from ..training.classifier import LitClassifier, check_fit
 from ..training.devices import automatic_precision
+from ..training.history import Clock, EpochHistory
 from ..training.interruption import Interruption
 from ..training.lightning_internals import attributes
 from ..training.monitors import check_monitors, metric_names
+from ..training.reports import EpochReport, StepProgress, say
 from ..training.summary import warn_of_data
 from .arguments import (
     accept_automatic_precision,
@@ -198,10 +200,10 @@ class Cli(LightningCLI):
         name = self.settings.name
         unfinished, warnings = find_unfinished(runs_dir, name, self.config_dump, self._completed)
         for warning in warnings:
-            cb.say(f"WARNING: {warning}")
+            say(f"WARNING: {warning}")
         if unfinished is not None:
             self.origin = unfinished_run(unfinished)
-            cb.say(
+            say(
                 f"going on with {unfinished.run} at step {self.origin.model.step} "
                 "(--resume false starts anew)"
             )
@@ -264,8 +266,8 @@ class Cli(LightningCLI):
         return trainer
 
     def _program_callbacks(self, trainer: L.Trainer) -> list[Callback]:
-        record = cb.RunRecord(without_places(self.config_dump))
-        callbacks = [record, cb.Clock(), cb.EpochHistory(draw_curves), cb.EpochReport()]
+        record = RunRecord(without_places(self.config_dump))
+        callbacks = [record, Clock(), EpochHistory(draw_curves), EpochReport()]
         if self.keeps_run or (trainer.loggers and not attributes(trainer).fast_dev_run):
             keep_last = KeepLast(
                 self.settings.checkpoint_every_seconds,
@@ -275,7 +277,7 @@ class Cli(LightningCLI):
             validated = self.datamodule.options.validate_on == "validation"
             callbacks += checkpoints(validated, keep_last)
         if self.settings.trainer.enable_progress_bar is not False:
-            callbacks.append(cb.StepProgress())
+            callbacks.append(StepProgress())
         return [*callbacks, *self.watchers]
 
     def after_instantiate_classes(self) -> None:

@@ -19,8 +19,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException  # 
 from ..errors import UserError  # noqa: E402
 from ..outcome import Outcome  # noqa: E402
 from ..runs.model import Model, open_model  # noqa: E402
-from ..training.callbacks import say  # noqa: E402
 from ..training.interruption import Interrupted, Interruption  # noqa: E402
+from ..training.reports import say  # noqa: E402
 from ..training.summary import evaluate_run, finish_fit, predict_test  # noqa: E402
 from .fit_parts import open_run  # noqa: E402
 from .lightning_cli import Cli  # noqa: E402

@@ -25,7 +25,7 @@ from .canvas import (
 
 if TYPE_CHECKING:
     from ..inside.maps import Answer
-    from ..training.callbacks import History
+    from ..training.history import History
 
 Values = np.ndarray | Sequence[float | None]  # None: an epoch without validation
 _GOOD_ACCURACY = 0.992  # the sources' dashed line

@@ -1,4 +1,4 @@
-"""The LightningModule: a network, its optimiser and schedule, and the sums that become its metrics."""
+"""The LightningModule: a network with its optimiser, schedule and metrics."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ..network.modes import evaluation_mode
 from ..runs.pretrained import resolve
 from ..spec import NetworkSpec
 from .averaging import Average
-from .callbacks import say
 from .checkpoints import describe, place_states, portable_states
 from .cuda.copies import HostCopies
 from .cuda.graphs import refuse_without_cuda, runner_for
 from .devices import check_precision, precision_warning
+from .epoch_metrics import EpochMetrics
 from .evaluation import Evaluation
 from .gradients import (
     BatchCollector,
@@ -35,10 +35,12 @@ from .gradients import (
     withhold_settings,
 )
 from .initial import Start, load_initial_weights
+from .lengths import images_per_pass, steps_per_epoch, total_steps
 from .lightning_internals import attributes, bypass_ddp, count_logged_steps, count_steps
 from .nan_watch import FiniteWatch
 from .optimizers import RMSprop
 from .rates import RunRates
+from .reports import say
 from .schedules import Schedule
 from .settings import check_range, check_sharing, optimizer_over
 from .state import ResumeState
@@ -46,35 +48,39 @@ from .steplog import StepLog, write_metrics
 from .steps import BlockRunner, Step
 from .sums import Sums
 
-_LIGHTNING_COUNTS = "16-mixed"  # the precision in which Lightning scales the loss, makes the updates and counts them
+# with this precision Lightning scales the loss, makes the updates and counts them
+_LIGHTNING_COUNTS = "16-mixed"
 
 
 class LitClassifier(L.LightningModule):
     """Trains a network described by a NetworkSpec.
 
-    One `training_step` runs a whole block of optimiser steps (see `lit_mnist.data.module`), so that
-    Lightning's cost per call is paid once a block; `trainer.global_step` counts optimiser steps all
-    the same. A plain ``(images, labels)`` batch from any other loader is a block of one step. The Trainer's
-    `gradient_clip_val`, `gradient_clip_algorithm` and `accumulate_grad_batches` are followed within the step.
+    One `training_step` runs a whole block of optimiser steps (see `lit_mnist.data.module`), so
+    that Lightning's cost per call is paid once a block; `trainer.global_step` still counts
+    optimiser steps. A batch ``(images, labels)`` from any other loader is a block of one step. The
+    step itself applies the Trainer's `gradient_clip_val`, `gradient_clip_algorithm` and
+    `accumulate_grad_batches`.
 
     Args:
-        network: the network: input_shape, initializer and a list of layers (see docs/train.md); or what it builds
-            on: from (a Keras file, a run, a checkpoint), cut, then, frozen (see docs/transfer.md).
+        network: the network: input_shape, initializer and a list of layers (see docs/train.md); or
+            what it builds on: from (a Keras file, a run, a checkpoint), cut, then, frozen (see
+            docs/transfer.md).
         optimizer: one of lit_mnist.training.optimizers (Keras' rules) or any torch.optim class.
-        schedule: learning rate by optimiser step, one of lit_mnist.training.schedules; or a class of
-            torch.optim.lr_scheduler; null keeps the optimiser's own.
-        schedule_interval: when a scheduler of torch steps: epoch (the default) or step. ReduceLROnPlateau steps after
-            each epoch.
-        weight_decay: decoupled decay of kernels (biases excluded), for optimisers that decouple it.
+        schedule: learning rate by optimiser step, one of lit_mnist.training.schedules; or a class
+            of torch.optim.lr_scheduler; null keeps the optimiser's own.
+        schedule_interval: when a scheduler of torch steps: epoch (the default) or step.
+            ReduceLROnPlateau steps after each epoch.
+        weight_decay: decoupled decay of kernels (not biases), for optimisers that decouple it.
         label_smoothing: fraction of the label spread over all classes.
-        average_decay: decay of a moving average of the weights, which evaluation and checkpoints then use.
-        initial_weights: a Keras file, run, checkpoint or .safetensors file whose layers' weights are taken over by
-            name instead of being drawn.
-        run_frozen_once: run the frozen first layers once over images that nothing distorts, and keep what they give;
-            false runs them in every pass.
+        average_decay: decay of a moving average of the weights, which evaluation and checkpoints
+            then use.
+        initial_weights: a Keras file, run, checkpoint or .safetensors file; weights of layers of
+            the same name are loaded from it instead of being drawn.
+        run_frozen_once: run the frozen first layers once over images without augmentation and keep
+            their outputs; false runs them in every pass.
         seed: seed of the initial weights.
-        cuda_graphs: replay blocks of steps as CUDA graphs: auto (on a GPU, saying so where it cannot be), true
-            (an error where it cannot be), false. The weights are the same bits either way.
+        cuda_graphs: replay blocks of steps as CUDA graphs: auto (on a GPU; prints the reason if
+            they cannot be used), true (raises an error then), false. All give the same bits.
     """
 
     def __init__(
@@ -122,7 +128,7 @@ class LitClassifier(L.LightningModule):
         self.resume_state = ResumeState(self.sums, self.step_log)
         self.gradient_settings = GradientSettings()
         self.runner: BlockRunner | None = None
-        self._epoch_metrics: dict[str, float] | None = None
+        self._epoch_metrics = EpochMetrics(self.sums, self.rates, self.resume_state)
 
     @property
     def spec(self) -> NetworkSpec:
@@ -131,14 +137,14 @@ class LitClassifier(L.LightningModule):
 
     @property
     def resting_value(self) -> str | None:
-        """Name of the layer whose values training may keep in place of images; None where there is none."""
+        """Name of the last frozen layer, whose outputs training may keep instead of images, or None."""
         return self.spec.resting_value if self.run_frozen_once else None
 
     def resting_values(self, images: Tensor) -> Tensor:
-        """Return what the layers up to `resting_value` make of images (N, C, H, W): the same in every epoch."""
+        """Return the outputs of layer `resting_value` for images (N, C, H, W), the same every epoch."""
         name = self.resting_value
         if name is None:
-            raise UserError("no layer of this network rests in training")
+            raise UserError("this network has no frozen first layers")
         with evaluation_mode(self.network), torch.no_grad():
             return self.network.layer_values(images, name)[name]
 
@@ -148,7 +154,10 @@ class LitClassifier(L.LightningModule):
     # ---- set-up
 
     def configure_callbacks(self) -> list[Callback]:
-        """Return the callback that the schedule needs; take the Trainer's gradient settings, before it refuses them."""
+        """Return the schedule's callback, and take over the Trainer's gradient settings.
+
+        The Trainer would refuse them with manual optimisation.
+        """
         self.gradient_settings = withhold_settings(self.trainer)
         return self.schedule_callbacks
 
@@ -158,7 +167,10 @@ class LitClassifier(L.LightningModule):
         return [self.rates.plateau] if self.rates.plateau else []
 
     def setup(self, stage: str) -> None:
-        """Refuse what cannot be done, for programs that call a Trainer of their own; find the data's clusters."""
+        """Check the settings, and at the start of a fit load clusters as weights if there are any.
+
+        Programs that make their own Trainer are checked here too.
+        """
         check_fit(self.trainer, self)
         data = attributes(self.trainer).datamodule
         features = getattr(data, "features", None)
@@ -166,23 +178,23 @@ class LitClassifier(L.LightningModule):
             self.start_from_clusters(data.prepared, features)
 
     def start_from_clusters(self, prepared: Prepared, features: ClusterFeatures) -> None:
-        """Give the layers that measure distances the clusters of these images as weights; raise UserError."""
+        """Load the clusters of these images as weights of the distance layers. Raises UserError."""
         fitted = fitted_weights(self.spec, prepared, features)
         self.network.load_weights(self.network.named_weights() | fitted)
         if self.average is not None:
             self.average = Average(self.network, self.average.decay)
 
     def teardown(self, stage: str) -> None:
-        """Leave the Trainer as it was given."""
+        """Give the Trainer its gradient settings back."""
         give_back_settings(self.trainer, self.gradient_settings)
 
     def configure_optimizers(self) -> Any:
-        """Return the optimiser; with weight decay, over two groups: kernels, which decay, and all the rest."""
+        """Return the optimiser; with weight decay it has two groups: kernels, which decay, and the rest."""
         optimizer = optimizer_over(self.network, self.optimizer_callable, self.weight_decay)
         return self.rates.with_scheduler(optimizer)
 
     def on_fit_start(self) -> None:
-        """Bring the average to the network's device; see that several processes can share the work."""
+        """Bring the average to the network's device, and check that several processes can train."""
         if warning := precision_warning(self.device, str(self.trainer.precision)):
             say(warning)
         if self.average is not None:
@@ -192,7 +204,7 @@ class LitClassifier(L.LightningModule):
             bypass_ddp(self.trainer, self)
 
     def on_train_start(self) -> None:
-        """Make ready to run blocks; put the random generators where a resumed run left them."""
+        """Prepare to run blocks, and restore the random generators of a resumed run."""
         self.rates.start(self.total_steps, self.steps_per_epoch)
         self.collector = BatchCollector(self.gradient_settings.accumulate)
         self.runner = self._make_runner()
@@ -217,7 +229,7 @@ class LitClassifier(L.LightningModule):
             self.label_smoothing,
             self.trainer.world_size,
             self.gradient_settings.clipping,
-            self._images_per_pass,
+            images_per_pass(self.trainer, self.gradient_settings.accumulate),
         )
         if precision == _LIGHTNING_COUNTS:
             # Lightning calls `on_before_optimizer_step` once gradients are unscaled
@@ -227,34 +239,19 @@ class LitClassifier(L.LightningModule):
         return runner_for(step, self.rates.at, self.cuda_graphs, precision, say)
 
     @property
-    def _images_per_pass(self) -> int | None:
-        """This process's images of one batch, where several make up a step."""
-        source = attributes(self.trainer).datamodule or self.trainer.train_dataloader
-        batch_size = getattr(source, "batch_size", None)
-        if self.gradient_settings.accumulate == 1 or batch_size is None:
-            return None
-        return -(-batch_size // self.trainer.world_size)
-
-    @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps of one epoch."""
-        per_epoch = getattr(attributes(self.trainer).datamodule, "steps_per_epoch", None)
-        if per_epoch:
-            return per_epoch
-        batches = cast(int, self.trainer.num_training_batches)
-        return -(-batches // self.gradient_settings.accumulate)
+        return steps_per_epoch(self.trainer, self.gradient_settings.accumulate)
 
     @property
     def total_steps(self) -> int:
         """Optimiser steps of the whole fit."""
-        if self.trainer.max_steps > 0:
-            return self.trainer.max_steps
-        return self.steps_per_epoch * max(self.trainer.max_epochs or 1, 1)
+        return total_steps(self.trainer, self.gradient_settings.accumulate)
 
     # ---- training
 
     def training_step(self, batch: Block | tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Run the block's optimiser steps; on a GPU this does not wait for the device."""
+        """Run the block's optimiser steps without waiting for a GPU."""
         block = (
             batch
             if isinstance(batch, Block)
@@ -278,7 +275,7 @@ class LitClassifier(L.LightningModule):
         self.watch.after(result.losses, first)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Limit the gradients where Lightning makes the updates."""
+        """Clip the gradients if Lightning makes the updates."""
         clipping = self.gradient_settings.clipping
         if clipping is not None:
             clipping(self.network.parameters())
@@ -286,36 +283,25 @@ class LitClassifier(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Start the epoch's sums."""
         self.sums.reset()
-        self._epoch_metrics = None
+        self._epoch_metrics.reset()
 
     @property
     def epoch_metrics(self) -> dict[str, float]:
-        """All metrics of the epoch that has just ended: ``train/...``, ``lr``, ``step``, ``val/...`` where validated.
+        """All metrics of the epoch that has just ended; every process must ask.
 
-        Lightning calls callbacks before the module, so they ask here; every process must.
+        Lightning calls callbacks before the module, so callbacks ask here.
         """
-        if self._epoch_metrics is None:
-            trained = {
-                f"train/{key}": value
-                for key, value in self.sums.metrics(self.trainer.world_size).items()
-            }
-            logged = {key: float(value) for key, value in self.trainer.callback_metrics.items()}
-            others = self.resume_state.validated | logged
-            if not self.validated_now:
-                others = {key: value for key, value in others.items() if not key.startswith("val/")}
-            place = {"lr": self.rates.before(self.global_step), "step": float(self.global_step)}
-            self._epoch_metrics = others | trained | place
-        return self._epoch_metrics
+        return self._epoch_metrics.compute(self.trainer)
 
     @property
     def validated_now(self) -> bool:
         """Whether the present epoch was validated."""
-        return self.resume_state.validated_in == self.current_epoch
+        return self._epoch_metrics.validated(self.trainer)
 
     def on_train_epoch_end(self) -> None:
-        """Log the epoch's training metrics; ``train/loss`` includes the regularisers' penalty, as Keras' does.
+        """Log the epoch's training metrics; ``train/loss`` includes the penalty, as Keras' does.
 
-        The loggers are sent them at once, before a checkpoint is saved: a resumed run then lacks no row.
+        They go to the loggers before a checkpoint is saved, so that a resumed run lacks no row.
         """
         self.host_copies.deliver(wait=True)
         metrics = {
@@ -340,7 +326,7 @@ class LitClassifier(L.LightningModule):
         return self.network.probabilities(self.network(images).float())
 
     def on_validation_epoch_start(self) -> None:
-        """Start the metrics, with the averaged weights where there are any."""
+        """Start the metrics; evaluate the averaged weights if there are any."""
         self._start_evaluation()
 
     def on_test_epoch_start(self) -> None:
@@ -369,7 +355,7 @@ class LitClassifier(L.LightningModule):
         return metrics
 
     def _swap_average(self) -> None:
-        """Exchange weights and average while training; checkpoints that are tested hold the average as weights."""
+        """Exchange weights and average during fit; tested checkpoints hold the average already."""
         if self.average is not None and self.trainer.state.fn == "fit":
             self.average.swap()
 
@@ -385,10 +371,11 @@ class LitClassifier(L.LightningModule):
         weights_only: bool | None = None,
         **settings: Any,
     ) -> LitClassifier:
-        """Return a checkpoint's network with the training settings that it holds; `settings` take their places.
+        """Return a checkpoint's network with its training settings, which `settings` override.
 
-        Reads what this program writes, and nothing that carries code. Checkpoints trained from Python hold network
-        and seed alone. With `strict` False, weights may be missing. Raises ModelError naming file and reason.
+        Reads what this program writes, and nothing that carries code. Checkpoints trained from
+        Python hold only network and seed. With `strict` False, weights may be missing. Raises
+        ModelError naming file and reason.
         """
         from .reopen import classifier_from_checkpoint, refuse_options
 
@@ -398,7 +385,7 @@ class LitClassifier(L.LightningModule):
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what resuming takes; put averaged weights, where there are any, in the weights' place and keep both."""
+        """Add the state for resuming; averaged weights take the weights' place, and both are kept."""
         if self.average is not None:
             checkpoint["state_dict"], checkpoint["trained_state"] = self.average.states(
                 checkpoint["state_dict"]
@@ -408,7 +395,7 @@ class LitClassifier(L.LightningModule):
         self.resume_state.save(checkpoint, self.trainer)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Where training is resumed: put weights, averages, sums and positions back in their places."""
+        """Restore weights, averages, sums and positions if training is resumed."""
         place_states(checkpoint.get("callbacks", {}), attributes(self.trainer).callbacks)
         if self.trainer.state.fn != "fit":
             return
@@ -418,7 +405,7 @@ class LitClassifier(L.LightningModule):
 
 
 def check_fit(trainer: L.Trainer, model: LitClassifier) -> None:
-    """Raise UserError where the training cannot be made as it was asked for: known before anything is written."""
+    """Raise UserError for settings that cannot work on the device, before anything is written."""
     device = trainer.strategy.root_device
     check_precision(device, str(trainer.precision))
     _ = settings_of(trainer).clipping
@@ -427,5 +414,5 @@ def check_fit(trainer: L.Trainer, model: LitClassifier) -> None:
 
 
 def _block(batch: Block | tuple[Tensor, Tensor]) -> Block:
-    """Take another loader's batch as a block of one step."""
+    """Return a batch of another loader as a block of one step."""
     return batch if isinstance(batch, Block) else Block(*batch, [(len(batch[1]), len(batch[1]))])

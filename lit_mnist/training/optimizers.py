@@ -1,90 +1,28 @@
 """Optimisers that follow Keras 3.15's rules to the last bits, vectorised with ``torch._foreach_*``.
 
-They differ from torch's namesakes: RMSprop has epsilon inside the square root and the learning rate inside
-the momentum buffer; Adam, Nadam and Adamax place epsilon and the bias corrections differently.
+They differ from torch's namesakes: RMSprop has epsilon inside the square root and the learning
+rate inside the momentum buffer; Adam, Nadam and Adamax place epsilon and the bias corrections
+differently.
 
-Each argument has Keras' name and default, but `learning_rate` becomes the group's ``lr``, so that torch's
-schedulers work. ``lr`` may be a float or a 0-dim tensor on the parameters' device; no step waits for the
-device, so steps can be captured in a CUDA graph. Parameters are float32 or float64.
+Each argument has Keras' name and default, but `learning_rate` becomes the group's ``lr``, so that
+torch's schedulers work. ``lr`` may be a float or a 0-dim tensor on the parameters' device; no step
+waits for the device, so steps can be captured in a CUDA graph. Parameters are float32 or float64.
 
-Keras' TensorFlow backend casts some Python floats to float32 on their way to a float64 variable. These
-constants are rounded likewise (`as_float32`), always: in float32 it changes nothing, and in float64 parity is
-lost at 1e-9 without it. Source of the formulas: ``keras/src/optimizers/{rmsprop,sgd,adam,nadam,adamax}.py``.
+Keras' TensorFlow backend casts some Python floats to float32 before a float64 variable uses them.
+These constants are always rounded likewise (`as_float32`): in float32 this changes nothing, and in
+float64 parity is lost at 1e-9 without it. Source of the formulas:
+``keras/src/optimizers/{rmsprop,sgd,adam,nadam,adamax}.py``.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
-from typing import Any, overload
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from ..errors import UserError
 from ..network import as_float32
-
-Group = dict[str, Any]
-Tensors = list[Tensor] | tuple[Tensor, ...]
-
-
-class OptimizerError(UserError):
-    """An optimiser's setting that cannot work."""
-
-
-class KerasOptimizer(torch.optim.Optimizer):
-    """The parts common to all five: decoupled weight decay first, then the rule, one parameter group after another.
-
-    `weight_decay` follows Keras and torch's AdamW: ``w -= w * weight_decay * lr`` before the update, for the
-    groups whose ``weight_decay`` is above 0.
-    """
-
-    def __init__(
-        self, params: Iterable, learning_rate: float | Tensor, weight_decay: float, **settings: Any
-    ) -> None:
-        _check(self, lr=learning_rate, weight_decay=weight_decay, **settings)
-        super().__init__(params, {"lr": learning_rate, "weight_decay": weight_decay, **settings})
-
-    @overload
-    def step(self, closure: None = None) -> None: ...
-
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Update every parameter that has a gradient; return what `closure` returns."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            params = [p for p in group["params"] if p.grad is not None]
-            if params:
-                _decay(params, group)
-                self._update(group, params, [p.grad for p in params])
-        return loss
-
-    def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
-        raise NotImplementedError
-
-    def slots(self, params: Tensors, name: str) -> Tensors:
-        """Return slot `name` of each parameter, zeros at first."""
-        for p in params:
-            if name not in self.state[p]:
-                self.state[p][name] = torch.zeros_like(p, memory_format=torch.preserve_format)
-        return [self.state[p][name] for p in params]
-
-    def _shared(self, group: Group, name: str, start: float) -> Tensor:
-        """Return a 0-dim tensor that the whole group shares; its first parameter's state carries it."""
-        first = group["params"][0]
-        if name not in self.state[first]:
-            self.state[first][name] = torch.full((), start, dtype=first.dtype, device=first.device)
-        return self.state[first][name]
-
-    def _count(self, group: Group) -> Tensor:
-        """Advance the group's step count and return it: 1 in the first step (Keras' ``iterations + 1``)."""
-        return self._shared(group, "iteration", 0.0).add_(1)
+from .keras_optimizer import Group, KerasOptimizer, Tensors
 
 
 class RMSprop(KerasOptimizer):
@@ -163,7 +101,10 @@ class SGD(KerasOptimizer):
 
 
 class Adam(KerasOptimizer):
-    """``w -= lr sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)`` (Kingma & Ba 2015, section 2, end)."""
+    """``w -= lr sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)``.
+
+    Source: Kingma & Ba 2015, end of section 2.
+    """
 
     def __init__(
         self,
@@ -179,7 +120,7 @@ class Adam(KerasOptimizer):
         )
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
-        count = self._count(group)
+        count = self.count(group)
         beta_1 = as_float32(group["beta_1"])
         beta_2 = as_float32(group["beta_2"])
         alpha = group["lr"] * (1 - beta_2**count).sqrt() / (1 - beta_1**count)
@@ -207,23 +148,25 @@ class Nadam(KerasOptimizer):
         )
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
-        count = self._count(group)
+        count = self.count(group)
         beta_1 = as_float32(group["beta_1"])
         beta_2 = as_float32(group["beta_2"])
         # Keras rounds the constants of the factors to float32, but not those of their running product
-        product = self._shared(group, "u_product", 1.0).mul_(
+        product = self.shared(group, "u_product", 1.0).mul_(
             group["beta_1"] * (1 - 0.5 * 0.96**count)
         )
-        now, following = (beta_1 * (1 - 0.5 * as_float32(0.96) ** t) for t in (count, count + 1))
+        current, following = (
+            beta_1 * (1 - 0.5 * as_float32(0.96) ** t) for t in (count, count + 1)
+        )
         momentum = self.slots(params, "momentum")
         velocity = self.slots(params, "velocity")
         _approach(momentum, grads, 1 - beta_1)
         _approach(velocity, torch._foreach_mul(grads, grads), 1 - beta_2)
         estimate = torch._foreach_mul(momentum, following)
         torch._foreach_div_(estimate, 1 - product * following)
-        fresh = torch._foreach_mul(grads, 1 - now)
-        torch._foreach_div_(fresh, 1 - product)
-        torch._foreach_add_(estimate, fresh)
+        gradient_term = torch._foreach_mul(grads, 1 - current)
+        torch._foreach_div_(gradient_term, 1 - product)
+        torch._foreach_add_(estimate, gradient_term)
         torch._foreach_mul_(estimate, group["lr"])
         _subtract_ratio(
             params, estimate, torch._foreach_div(velocity, 1 - beta_2**count), group["epsilon"]
@@ -231,7 +174,10 @@ class Nadam(KerasOptimizer):
 
 
 class Adamax(KerasOptimizer):
-    """``u = max(beta_2 u, |g|); w -= lr m / ((1 - beta_1^t) (u + epsilon))`` (Kingma & Ba 2015, section 7.1)."""
+    """``u = max(beta_2 u, |g|); w -= lr m / ((1 - beta_1^t) (u + epsilon))``.
+
+    Source: Kingma & Ba 2015, section 7.1.
+    """
 
     def __init__(
         self,
@@ -247,7 +193,7 @@ class Adamax(KerasOptimizer):
         )
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
-        count = self._count(group)
+        count = self.count(group)
         beta_1 = as_float32(group["beta_1"])
         momentum = self.slots(params, "momentum")
         norm = self.slots(params, "norm")
@@ -280,43 +226,3 @@ def _subtract_ratio(params: Tensors, numerator: Tensors, squares: Tensors, epsil
     torch._foreach_add_(root, epsilon)
     torch._foreach_div_(numerator, root)
     torch._foreach_sub_(params, numerator)
-
-
-def _decay(params: Tensors, group: Group) -> None:
-    if group["weight_decay"] > 0:
-        decay = torch._foreach_mul(params, as_float32(group["weight_decay"]))
-        torch._foreach_mul_(decay, group["lr"])
-        torch._foreach_sub_(params, decay)
-
-
-def _check(optimizer: KerasOptimizer, lr: float | Tensor, **settings: Any) -> None:
-    name = type(optimizer).__name__
-    if not isinstance(lr, Tensor) and not _number(lr, 0, math.inf):
-        raise OptimizerError(
-            f"{name}: learning_rate = {lr!r} cannot work; accepted: a finite number, 0 or above"
-        )
-    limits = {
-        "weight_decay": (0, math.inf),
-        "momentum": (0, 1),
-        "rho": (0, 1),
-        "beta_1": (0, 1),
-        "beta_2": (0, 1),
-        "epsilon": (0, math.inf),
-    }
-    for key, value in settings.items():
-        if key in limits:
-            low, high = limits[key]
-            if not _number(value, low, high):
-                within = (
-                    f"{low} to {high}"
-                    if math.isfinite(high)
-                    else f"a finite number, {low} or above"
-                )
-                raise OptimizerError(f"{name}: {key} = {value!r} cannot work; accepted: {within}")
-        elif not isinstance(value, bool):
-            raise OptimizerError(f"{name}: {key} = {value!r} cannot work; accepted: true, false")
-
-
-def _number(value: Any, low: float, high: float) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and low <= value <= high

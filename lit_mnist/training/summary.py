@@ -20,10 +20,12 @@ from ..outcome import Outcome
 from ..runs.checkpoint import LAST
 from ..runs.model import Model
 from ..spec import NetworkSpec
-from .callbacks import Clock, EpochHistory, run_folder, say
+from .callbacks import run_folder
 from .checkpoints import KeepBest
 from .classifier import LitClassifier
+from .history import Clock, EpochHistory
 from .lightning_internals import attributes
+from .reports import say
 
 
 def warn_of_data(prepared: Prepared, spec: NetworkSpec) -> None:

@@ -21,9 +21,9 @@ from ...inside.passes import evaluation
 from ...network import Network, predicted_classes
 from ...network.modes import evaluation_mode
 from ...spec import SAME_VALUES
-from ..callbacks import say
 from ..lightning_internals import attributes
 from ..losses import data_loss, penalty
+from ..reports import say
 from .events import Events, network_graph
 from .projector import write_projector
 

@@ -193,7 +193,7 @@ def test_the_training_loop_never_waits_for_the_gpu(
 
     Logs every 10 steps and the look for NaN every 250 are among them.
     """
-    from lit_mnist.training.callbacks import Clock
+    from lit_mnist.training.history import Clock
 
     def strict(self: Clock, trainer: object, *_: object) -> None:
         torch.cuda.set_sync_debug_mode(
