@@ -1,4 +1,4 @@
-"""lit_mnist: small MNIST networks trained in PyTorch Lightning, seen from inside, and proved equal to Keras.
+"""lit_mnist: small networks trained in PyTorch Lightning, seen from inside, proved equal to Keras.
 
 Names are loaded when first used, so that importing the package stays cheap.
 """

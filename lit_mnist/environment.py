@@ -45,11 +45,12 @@ _KEPT = 2**30  # bytes
 
 
 class _ApartFromTensorFlow:
-    """Hides triton from a process that has loaded TensorFlow; asked by Python's import system for every module.
+    """Hides triton from a process that has loaded TensorFlow; a finder of Python's import system.
 
-    Both carry an LLVM that registers its options in the whole process, and whichever comes second with triton behind
-    torchvision, torchmetrics or Lightning aborts the interpreter without a traceback. Triton compiles GPU kernels for
-    torch.compile and nothing else: without it torch works. Loaded before TensorFlow, it stays.
+    Both contain an LLVM that registers its options for the whole process. If torchvision,
+    torchmetrics or Lightning load triton after TensorFlow, the interpreter aborts without a
+    traceback. Torch works without triton, which only compiles GPU kernels for torch.compile. Triton
+    stays if it was loaded before TensorFlow.
     """
 
     @staticmethod
@@ -60,27 +61,29 @@ class _ApartFromTensorFlow:
             or "triton" in sys.modules
         ):
             return
-        sys.modules["triton"] = None  # type: ignore[assignment] # Python's own mark of a module that is not to be had
+        # None is how Python marks a module that cannot be imported
+        sys.modules["triton"] = None  # type: ignore[assignment]
         if name == "triton":
             raise ModuleNotFoundError(  # what torch, which does without triton, expects
-                "triton cannot be loaded into a process that has loaded TensorFlow: it would be aborted; "
-                "import torchvision, or lit_mnist's training, before TensorFlow",
+                "triton cannot be loaded into a process that has loaded TensorFlow: it would be "
+                "aborted; import torchvision, or lit_mnist's training, before TensorFlow",
                 name=name,
             )
 
 
 def keep_triton_apart() -> None:
-    """Make ``import tensorflow`` before torchvision, torchmetrics and Lightning harmless in this process."""
+    """Make it safe to import TensorFlow before torchvision, torchmetrics and Lightning."""
     if not any(finder is _ApartFromTensorFlow for finder in sys.meta_path):
         sys.meta_path.insert(0, _ApartFromTensorFlow)
 
 
 def wait_without_spinning() -> None:
-    """Have OpenMP's threads sleep instead of spin while they wait, where other processes use the same cores.
+    """Have OpenMP's threads sleep while they wait if other processes use the same cores.
 
-    A spinning thread takes the core from the process that it waits for: beside two busy neighbours a training
-    step took four times as long. Alone nothing is changed. OpenMP reads its variables when torch is loaded, so
-    that later calls do nothing; what the user has set himself stays.
+    A spinning thread takes a core from the processes that it waits for: next to two busy processes
+    a training step took four times as long. On an idle machine nothing changes. OpenMP reads its
+    variables when torch is loaded, so that later calls do nothing. The user's own settings are
+    kept.
     """
     if "torch" in sys.modules or any(name in os.environ for name in _WAITING):
         return
@@ -91,12 +94,15 @@ def wait_without_spinning() -> None:
 
 
 def cores_are_shared(load: float, cores: int, own: int) -> bool:
-    """Whether `load` busy processes of others on a machine of `cores` leave fewer than the `own` ones free."""
+    """Return whether other processes leave fewer than `own` cores free.
+
+    `load` of them are busy on a machine of `cores`.
+    """
     return load > cores - own + 0.5
 
 
 def _busy_elsewhere() -> float:
-    """Return how many other processes want a core now; infinite where the system does not say.
+    """Return how many other processes want a core now; infinity if the system does not say.
 
     The load average alone would count this program's own run of a minute ago.
     """
@@ -108,15 +114,16 @@ def _busy_elsewhere() -> float:
 
 
 def hide_tensorflow_from_tensorboard() -> None:
-    """Have TensorBoard do without TensorFlow, which its writers import where it is installed: that takes 6 s.
+    """Stop TensorBoard from importing TensorFlow, which takes 6 s where it is installed.
 
-    It asks for a module of its own that means "no TensorFlow"; call this before anything imports TensorBoard.
+    TensorBoard looks for a module that means "no TensorFlow". Call this before anything imports
+    TensorBoard.
     """
     sys.modules.setdefault(_NO_TENSORFLOW, types.ModuleType(_NO_TENSORFLOW))
 
 
 def tensorflow_is_hidden() -> bool:
-    """Whether TensorBoard does without TensorFlow in this process; Keras' callback cannot write then."""
+    """Return whether TensorBoard runs without TensorFlow, which Keras' callback needs."""
     return _NO_TENSORFLOW in sys.modules
 
 
@@ -129,7 +136,7 @@ def event_writer(folder: str | Path) -> SummaryWriter:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, this package and those its figures depend on, where installed."""
+    """Return the versions of Python, this package and the packages that its results depend on."""
     installed = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -140,7 +147,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """Return processor, cores in use, memory in GiB, and the GPU where torch is loaded and finds one."""
+    """Return processor, cores in use, memory in GiB, and the GPU that torch, if loaded, finds."""
     machine = {"cpu": _processor(), "cores": _cores(), "memory_gib": _memory_gib()}
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
@@ -163,7 +170,7 @@ def _processor() -> str:
 
 
 def memory_bytes(unknown: int = 8 * 2**30) -> int:
-    """Return the machine's memory in bytes, `unknown` where the system does not say."""
+    """Return the machine's memory in bytes, or `unknown` if the system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
@@ -176,9 +183,11 @@ def _memory_gib() -> float | None:
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep up to 1 GiB of freed memory, in blocks of up to 32 MiB; return whether it does.
+    """Let glibc keep up to 1 GiB of freed memory, in blocks of up to 32 MiB.
 
-    By default it hands a tensor's memory back to the system once it is freed, and every step pays for fresh
+    Returns whether it does.
+
+    By default glibc returns a freed tensor's memory to the system, and every step pays for new
     pages: half of the time of a gradient over 1,000 digits. Without glibc nothing changes.
     """
     try:

@@ -1,4 +1,4 @@
-"""The one error that a user's own input can cause, the checks of numbers, and the wording of their messages."""
+"""The error for a user's input, checks of numbers, and the wording of error messages."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def nearest(name: str, accepted: Iterable[str]) -> str:
 
 
 def _closest(name: str, accepted: list[str]) -> str | None:
-    """The choice that `name` abbreviates or spells out, else the one that it is spelled most like."""
+    """Return the choice that `name` abbreviates or extends, else the one spelled most like it."""
     folded = {choice.lower(): choice for choice in accepted}
     kin = [
         choice

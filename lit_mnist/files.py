@@ -1,4 +1,4 @@
-"""Files: written whole or not at all (beside, flushed, then moved into place), and YAML with YAML 1.2's floats."""
+"""Files written completely or not at all, and YAML with the floats of YAML 1.2."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from .errors import UserError, nearest
 
-_FAILED = (errno.EIO, errno.ENOSPC, errno.EDQUOT)  # the content may not have reached the disk
+_FAILED = (errno.EIO, errno.ENOSPC, errno.EDQUOT)  # the content may not be on the disk
 _SLUG = re.compile(r"[^A-Za-z0-9_.-]+")
 _KNOWN = re.compile(
     r"(?:train|test):\d+|\w+:pre", re.ASCII
@@ -27,12 +27,15 @@ _LONGEST = 100  # characters of a name, an ending not counted; file systems take
 
 
 def expand(path: str | Path) -> Path:
-    """Return a path that a user gave, with ``~`` and environment variables expanded as a shell does."""
+    """Return a path that a user gave, with ``~`` and environment variables expanded."""
     return Path(_expanded(str(path)))
 
 
 def expand_argument(argument: str) -> str:
-    """Return a command line's word with the path in it expanded: shells leave quoted ones and ``--out=~/x`` alone."""
+    """Return a command-line argument with ``~`` and variables expanded.
+
+    Shells leave quoted arguments and ``--out=~/x`` as they are.
+    """
     option, equals, value = argument.partition("=")
     return (
         f"{option}={_expanded(value)}" if equals and option.startswith("-") else _expanded(argument)
@@ -48,10 +51,12 @@ class WriteError(UserError):
 
 
 def file_name(*parts: object) -> str:
-    """Return a name for a file: ``("features", "test:19", "Conv2D_1:pre")`` -> ``features_test-19_Conv2D_1-pre``.
+    """Return a file name, such as ``features_test-19_Conv2D_1-pre``.
 
-    Letters outside ASCII and separators become ``-``. A part that loses something thereby, and a whole that is too
-    long, ends in a digest of what it was, so that different parts give different names.
+    It joins parts such as ``("features", "test:19", "Conv2D_1:pre")``.
+
+    Separators and characters outside ASCII become ``-``. A part that is changed, and a name that is
+    cut, end in a digest, so that different parts give different names.
     """
     whole = "_".join(_slug(str(part)) for part in parts)
     if len(whole) <= _LONGEST:
@@ -69,7 +74,10 @@ def _digest(text: str) -> str:
 
 
 def write_bytes(path: str | Path, content: bytes) -> Path:
-    """Write `content` to `path` (folders are made) and return it; raise WriteError naming file and reason."""
+    """Write `content` to `path`, making its folders, and return it.
+
+    Raises WriteError naming file and reason.
+    """
     path = expand(path)
     beside = path.with_name(f".{path.name[:40]}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
@@ -98,7 +106,10 @@ def write_json(path: str | Path, content: Any) -> Path:
 
 
 def to_json(content: Any) -> str:
-    """Return strict JSON of plain values, arrays, paths and NumPy numbers; NaN and infinity become null."""
+    """Return strict JSON of plain values, arrays, paths and NumPy numbers.
+
+    NaN and infinity become null.
+    """
     return json.dumps(_plain(content), indent=1, allow_nan=False)
 
 
@@ -118,7 +129,7 @@ def _plain(value: Any) -> Any:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring a folder's new entry to the disk, on systems that can: Windows and some file systems sync no folders."""
+    """Bring a folder's new entry to the disk. Windows and some file systems cannot sync folders."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -149,10 +160,12 @@ def read_yaml(path: str | Path) -> Any:
 
 
 def read_config(path: str | Path) -> Any:
-    """Return the content of a configuration, over that of the file that its key ``base`` names; raise UserError.
+    """Return the content of a configuration, merged over the file that its key ``base`` names.
 
-    The base's path is relative to the file. Mappings are merged key by key, a class with other arguments of its own
-    and any other value replace the base's.
+    Raises UserError.
+
+    The base's path is relative to the file. Mappings are merged key by key; a different class, and
+    any other value, replaces the base's.
     """
     return with_base(read_yaml(path), path)
 
@@ -178,7 +191,7 @@ def with_base(content: Any, path: str | Path, above: tuple[Path, ...] = ()) -> A
 
 
 def _merged(base: Any, own: Any) -> Any:
-    """Return `own` over `base`: mappings key by key, unless they name different classes."""
+    """Return `own` merged over `base`, key by key unless they name different classes."""
     if not isinstance(base, Mapping) or not isinstance(own, Mapping):
         return own
     if "class_path" in own and own["class_path"] != base.get("class_path"):
@@ -187,7 +200,10 @@ def _merged(base: Any, own: Any) -> Any:
 
 
 def parse_yaml(text: str, source: str) -> Any:
-    """Return the value of YAML `text`, such as a flag's; raise UserError naming its `source` and the reason."""
+    """Return the value of YAML `text`, such as an option's.
+
+    Raises UserError naming its `source` and the reason.
+    """
     import yaml
 
     try:
@@ -200,7 +216,10 @@ def parse_yaml(text: str, source: str) -> Any:
 
 @functools.cache
 def _yaml_loader() -> type:
-    """Return PyYAML's safe loader with YAML 1.2's floats: PyYAML alone takes ``1e-6`` for a string."""
+    """Return PyYAML's safe loader with YAML 1.2's floats.
+
+    PyYAML itself reads ``1e-6`` as a string.
+    """
     import yaml
 
     class Loader(yaml.SafeLoader):
@@ -212,7 +231,7 @@ def _yaml_loader() -> type:
 
 
 def shipped_configurations() -> dict[str, Path]:
-    """Return the configurations that come with the package by name: ``cnn`` is ``configs/cnn.yaml``."""
+    """Return name -> path of the configurations in the package: ``cnn`` is ``configs/cnn.yaml``."""
     package = Path(__file__).parent
     installed = package / "configs"
     checkout = package.parent / "configs"
@@ -221,7 +240,7 @@ def shipped_configurations() -> dict[str, Path]:
 
 
 def configuration_path(name: str) -> str:
-    """Return the path that ``--config NAME`` means: a file's own, or that of a shipped configuration.
+    """Return the path that ``--config NAME`` means: a file, or a shipped configuration.
 
     Raises UserError where `name` is neither and cannot be a path, with the nearest shipped name.
     """
@@ -236,7 +255,7 @@ def configuration_path(name: str) -> str:
 
 
 def with_configuration_paths(argv: Sequence[str]) -> list[str]:
-    """Return `argv` with the names of shipped configurations after ``--config`` and ``-c`` as paths."""
+    """Return `argv` with shipped configurations' names after ``--config`` and ``-c`` as paths."""
     options = ("--config", "-c")
     result: list[str] = []
     for argument in argv:

@@ -24,7 +24,7 @@ class Records(tuple[Record, ...]):
 class Outcome:
     """`data` is printed as one JSON object with ``--json``, `text` otherwise.
 
-    `code` is the program's exit code: 0, or 1 where the command worked and what it checked did not hold.
+    `code` is the program's exit code: 0, or 1 if a check that the command made has failed.
     """
 
     data: dict[str, Any]

@@ -204,7 +204,7 @@ class Cli(LightningCLI):
         if unfinished is not None:
             self.origin = unfinished_run(unfinished)
             say(
-                f"going on with {unfinished.run} at step {self.origin.model.step} "
+                f"resuming {unfinished.run} at step {self.origin.model.step} "
                 "(--resume false starts anew)"
             )
 

@@ -30,7 +30,7 @@ def add_options(parser: LightningArgumentParser, command: str) -> None:
             "--resume",
             type=bool,
             default=True,
-            help="go on with the newest unfinished run of the same settings; false: start anew",
+            help="resume the newest unfinished run of the same settings; false: start a new one",
         )
         parser.add_argument(
             "--test",

@@ -1,4 +1,4 @@
-"""Activations as modules: one for each use, never in place, which is what hooks and attribution methods need."""
+"""Activations as modules: one per use and never in place, as hooks and attribution require."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ class ActivationModule(nn.Module):
 
 
 def activation(layer: s.Activated | s.Activation, is_answer: bool) -> nn.Module:
-    """Return a layer's activation; softmax and sigmoid of the network's answer are left to the loss."""
+    """Return a layer's activation.
+
+    Softmax and sigmoid of the network's output are left to the loss.
+    """
     match layer.activation:
         case "elu":
             return nn.ELU(1.0 if layer.alpha is None else layer.alpha)
@@ -29,7 +32,7 @@ def activation(layer: s.Activated | s.Activation, is_answer: bool) -> nn.Module:
 
 
 def as_float32(value: float) -> float:
-    """Round as Keras' TensorFlow backend does: it passes Python floats through float32, in float64 mode too.
+    """Round to float32, as Keras' TensorFlow backend does with Python floats, in float64 mode too.
 
     Without a tensor, which a step captured in a CUDA graph could not read.
     """
@@ -58,7 +61,7 @@ class HardSigmoidKeras2(ActivationModule):
 
 
 class GeneralReLU(ActivationModule):
-    """``min(x, maximum)`` from `threshold` on, below it ``slope * (x - threshold)``; rounded as Keras does."""
+    """``min(x, maximum)`` above `threshold`, ``slope * (x - threshold)`` below."""
 
     def __init__(self, slope: float, threshold: float, maximum: float | None) -> None:
         super().__init__()
@@ -74,7 +77,7 @@ class GeneralReLU(ActivationModule):
 
 
 class PReLU(ActivationModule):
-    """``x`` above zero and ``alpha * x`` below, with a learned slope for each value (1 where shared)."""
+    """``x`` above zero and ``alpha * x`` below, with a learned slope per value (1 where shared)."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """The module of each layer type: one function a type, chosen by the layer's class.
 
-Each layer's value is what Keras' layer of that name gives; modules inside are named for the state dict's keys
-(`lit_mnist.spec.weights`), and ``activation`` for capture.
+Each layer's value is what Keras' layer of that name gives; modules inside are named for the state
+dict's keys (`lit_mnist.spec.weights`), and ``activation`` for capture.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ def build(layer: s.Layer, place: Place) -> nn.Module:
 
 
 def _named(**modules: nn.Module) -> nn.Sequential:
-    """Even single modules are wrapped: torchvision's feature extractor mistakes a bare `Max_Pool_2` for another."""
+    """Wrap even single modules.
+
+    Torchvision's feature extractor mistakes a bare `Max_Pool_2` for another layer.
+    """
     return nn.Sequential(OrderedDict(modules))
 
 
@@ -142,7 +145,7 @@ def _depthwise(
 
 
 def _padding(layer: s.Scanning, shape: s.Shape) -> tuple[tuple[int, int], dict[str, nn.Module]]:
-    """Split 'same' padding into what the convolution does itself and, where uneven, a module before it."""
+    """Split 'same' padding into the convolution's own part and, if uneven, a module before it."""
     if layer.padding == "valid":
         return (0, 0), {}
     rows, columns = s.same_padding(shape, layer.reach, layer.stride)

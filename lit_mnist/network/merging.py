@@ -12,7 +12,7 @@ from .. import spec as s
 
 
 class Merge(nn.Module):
-    """Inputs combined value by value, two at a time from the left; a vector meets an image as one pixel."""
+    """Combines inputs value by value, two at a time from the left; a vector counts as one pixel."""
 
     def __init__(self, layer: s.Merge) -> None:
         super().__init__()
@@ -38,8 +38,8 @@ class Concatenate(nn.Module):
 class Shared(nn.Module):
     """Another call of `owner`, a layer's module, with its weights and statistics.
 
-    `twin` is a module of the same build whose own weights are taken away: hooks on it see this call alone. The
-    owner is kept in a tuple, so that its weights are not counted, moved or saved twice.
+    `twin` is a module of the same build whose own weights are taken away: hooks on it see this call
+    alone. The owner is kept in a tuple, so that its weights are not counted, moved or saved twice.
     """
 
     def __init__(self, twin: nn.Module, owner: nn.Module) -> None:
@@ -64,7 +64,7 @@ class Shared(nn.Module):
 
 
 def aligned(inputs: tuple[Tensor, ...]) -> list[Tensor]:
-    """Return inputs of which vectors (N, units) are images of one pixel, where others are images."""
+    """Return the inputs, with vectors (N, units) as images of one pixel beside images."""
     if all(x.dim() == inputs[0].dim() for x in inputs):
         return list(inputs)
     return [x if x.dim() == 4 else x[:, :, None, None] for x in inputs]

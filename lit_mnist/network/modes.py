@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside the block; every module's own mode is back afterwards, whatever happens."""
+    """Run the block in evaluation mode; afterwards every module has its own mode again."""
     modes = {module: module.training for module in network.modules()}
     try:
         network.eval()

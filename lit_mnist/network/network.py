@@ -1,8 +1,8 @@
 """The PyTorch network of a NetworkSpec.
 
 Every layer is a submodule of the spec's name whose output is what Keras' layer of that name gives:
-``network.Conv2D_1`` ends in its activation, ``network.Conv2D_1.conv`` stands before it. Softmax or
-sigmoid of the answer is left to the loss and to `probabilities`: networks return logits.
+``network.Conv2D_1`` ends in its activation, ``network.Conv2D_1.conv`` stands before it. Networks
+return logits: softmax or sigmoid of the answer is left to the loss and `probabilities`.
 """
 
 from __future__ import annotations
@@ -52,22 +52,28 @@ class Network(nn.Module):
         return x if self.spec.inner_probabilities is None else self._logits(x)
 
     def __prepare_scriptable__(self) -> Network:
-        """Raise UserError: `torch.jit.script`, which asks here, compiles no network that a description drives."""
+        """Raise UserError when `torch.jit.script` calls this.
+
+        It cannot compile a network that is built from a description.
+        """
         raise UserError(
-            "torch.jit.script cannot compile this network: which layers run is read from its description, "
-            "not from code; accepted: torch.jit.trace(network, images), or "
+            "torch.jit.script cannot compile this network: which layers run is read from its "
+            "description, not from code; accepted: torch.jit.trace(network, images), or "
             "torch.export.export(network, (images,))"
         )
 
     def logits_from(self, start: str, x: Tensor) -> Tensor:
-        """Return the logits for the value `x` of layer `start`; of the network's input: those of images."""
+        """Return the logits for the value `x` of layer `start`, or of the network's input."""
         if start == s.INPUT:
             return self(x)
         logits = self.layer_values(x, self.spec.output, start=start)[self.spec.output]
         return logits if self.spec.inner_probabilities is None else self._logits(logits)
 
     def layer_values(self, x: Tensor, *names: str, start: str = s.INPUT) -> dict[str, Tensor]:
-        """Return the named layers' values, by one pass from `start`'s value `x` through the layers that they need."""
+        """Return the named layers' values.
+
+        One pass from `start`'s value `x` runs only the layers that they need.
+        """
         values = {start: x}
         for step in self.spec.plan(*names, start=start):
             values[step.name] = getattr(self, step.name)(
@@ -78,11 +84,11 @@ class Network(nn.Module):
         return values
 
     def training_logits(self, x: Tensor, start: str = s.INPUT) -> Tensor:
-        """Return the same logits as `forward`, with each max-pool moved before its convolution's activation.
+        """Return the logits of `forward`, with max-pools moved before activations.
 
         Maximum and a rising activation commute, so the activation works on a quarter of the values.
-        For training steps only: named layers are not called as modules, so hooks do not fire. `x` is the
-        value of `start`.
+        For training steps only: named layers are not called as modules, so hooks do not fire. `x`
+        is the value of `start`.
         """
         values = {start: x}
         for step, modules in self._training_steps(start):
@@ -95,13 +101,13 @@ class Network(nn.Module):
         return x if self.spec.inner_probabilities is None else self._logits(x)
 
     def _logits(self, probabilities: Tensor) -> Tensor:
-        """Return logits of what a network gives that already ends in probabilities, clipped as Keras' losses do."""
+        """Return the logits of probabilities, clipped as Keras' losses do."""
         if self.spec.inner_probabilities == "sigmoid":
             return probabilities.logit(eps=1e-7)
         return probabilities.clamp(1e-7, 1 - 1e-7).log()
 
     def _training_steps(self, start: str) -> Iterator[tuple[s.Step, Sequence[nn.Module]]]:
-        deferred: dict[str, nn.Module] = {}
+        deferred: dict[str, nn.Module] = {}  # max-pool -> the activation to run after it
         for step in self.spec.plan(self.spec.output, start=start):
             module = getattr(self, step.name)
             follower = self.pool_after.get(step.name)
@@ -116,7 +122,10 @@ class Network(nn.Module):
 
     @cached_property
     def pool_after(self) -> dict[str, str]:
-        """Convolution -> the max-pool that alone reads it, where its activation commutes with the maximum."""
+        """Convolution -> the max-pool that can run before its activation.
+
+        The pool must be its only reader, and the activation must commute with the maximum.
+        """
         return {
             name: readers[0]
             for name, readers in self.spec.readers.items()
@@ -126,7 +135,7 @@ class Network(nn.Module):
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return class probabilities (N, classes): the answer's sigmoid, else softmax.
 
-        One unit is the logit of class 1 of two, whether or not a sigmoid follows it.
+        A single unit is the logit of class 1 of two, with or without a sigmoid.
         """
         if self.spec.units == 1:
             return torch.cat([-logits, logits], -1).sigmoid()
@@ -140,12 +149,12 @@ class Network(nn.Module):
         )
 
     def module_of(self, name: str) -> nn.Module:
-        """Return layer `name`'s module; of one that shares another's weights, that other layer's."""
+        """Return the module that holds layer `name`'s weights; layers may share it."""
         module = getattr(self, name)
         return module.owner if isinstance(module, Shared) else module
 
     def load_weights(self, weights: Weights) -> None:
-        """Load weights in Keras' names and layout; raise SpecError where they do not fit the spec."""
+        """Load weights in Keras' names and layout. Raises SpecError if they do not fit the spec."""
         state = {
             key: torch.from_numpy(array.copy())
             for key, array in to_torch(self.spec, weights).items()

@@ -72,9 +72,10 @@ class Permute(nn.Module):
 
 
 class Reshape(nn.Module):
-    """Reshape rows first, channels last, as Keras does, whatever comes in: an image, one flattened, or a vector.
+    """Reshapes as Keras does, rows first, channels last: an image, a flattened one, or a vector.
 
-    `image` is the (H, W, C) of the image that comes in, flattened channels first or not; None for a vector.
+    `image` is the (H, W, C) of the image that comes in, flattened channels first or not; None for a
+    vector.
     """
 
     def __init__(self, image: s.Shape | None, shape: s.Shape) -> None:

@@ -13,7 +13,9 @@ from .activations import as_float32
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation by Keras' rule: running statistics move by 1 - momentum, with the biased variance.
+    """Batch normalisation by Keras' rule.
+
+    Running statistics move by 1 - momentum, with the biased variance.
 
     With `trainable` false they rest, and training works with them too.
     """
@@ -53,7 +55,7 @@ class BatchNorm(nn.Module):
 
 
 class LayerNorm(nn.Module):
-    """Each image normalised by itself: over the channels of each position, or over all its values."""
+    """Normalises each image by itself: over the channels of each position, or over all values."""
 
     def __init__(self, shape: tuple[int, ...], epsilon: float, center: bool, scale: bool) -> None:
         super().__init__()
@@ -144,7 +146,10 @@ class ChannelRescaling(nn.Module):
 
 
 class ActivityRegularization(nn.Module):
-    """Passes values on; `penalty` is then ``l1 sum(|x|) + l2 sum(x^2)`` of the last pass, a mean over its images."""
+    """Passes values on and keeps ``l1 sum(|x|) + l2 sum(x^2)`` as `penalty`.
+
+    It is a mean over the images of the last pass.
+    """
 
     def __init__(self, l1: float, l2: float) -> None:
         super().__init__()

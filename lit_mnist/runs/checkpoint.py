@@ -1,7 +1,8 @@
-"""Checkpoint files that say whether they are whole: torch's archive with its SHA-256 in the archive's comment.
+"""Checkpoint files with a checksum: torch's archive with its SHA-256 in the archive's comment.
 
-Any tool that reads torch's files reads these too. They are written beside, synced and moved into place;
-the file that stood there before is kept under another name, so that one damaged file loses nothing.
+Any tool that reads torch's files reads these too. They are written to a temporary file, synced and
+moved into place; the previous file is kept under another name, so that one damaged file loses
+nothing.
 """
 
 from __future__ import annotations
@@ -26,15 +27,18 @@ PREVIOUS = "previous.ckpt"
 BEST = "best.ckpt"
 _LABEL = b"sha256:"
 _COMMENT = len(_LABEL) + 64  # the digest in hexadecimal
-_END = b"PK\x05\x06"  # an archive's end record: 22 bytes, the last two the length of the comment after it
+# an archive's end record: 22 bytes, of which the last two are the length of the comment after it
+_END = b"PK\x05\x06"
 
 
 class CheckpointError(UserError):
-    """A checkpoint that cannot be read, or must not be."""
+    """A checkpoint that cannot be read, or is refused."""
 
 
 def write_checkpoint(path: str | Path, content: Mapping[str, Any], keep: str | None = None) -> Path:
-    """Write `content` sealed, whole or not at all; what `path` held before stays as `keep` beside it.
+    """Write `content` with its checksum, completely or not at all.
+
+    The file's previous content is kept as `keep` in the same folder.
 
     Raises WriteError naming file and reason; `path` and `keep` are then as they were.
     """
@@ -56,7 +60,7 @@ def write_checkpoint(path: str | Path, content: Mapping[str, Any], keep: str | N
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Return what a checkpoint holds, checked and without executing anything in it.
 
-    Files without a seal (written by torch or Lightning) are read all the same. Raises CheckpointError
+    Files without a checksum (written by torch or Lightning) are read too. Raises CheckpointError
     naming file and reason.
     """
     content = read_tensors(path)
@@ -66,9 +70,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def read_tensors(path: str | Path) -> Mapping[Any, Any]:
-    """Return the mapping that a file of torch.save holds, checked and without executing anything in it.
+    """Return the mapping in a file of torch.save. It is checked, and nothing in it is executed.
 
-    Raises CheckpointError that says what the file is instead, where its content tells.
+    Raises CheckpointError naming the kind of file if it is another one.
     """
     try:
         archive = Path(path).read_bytes()
@@ -91,36 +95,39 @@ def read_tensors(path: str | Path) -> Mapping[Any, Any]:
 
 
 def _what_it_is(path: Path) -> str | None:
-    from ..keras_files.content import what_it_is  # h5py is needed for other files alone
+    from ..keras_files.content import what_it_is  # h5py is needed for other files only
 
     known = what_it_is(path)
     return None if known == "a file of torch.save" else known
 
 
 def _refused(path: Path, error: Exception) -> str:
-    """Say why a file is not opened: what it is, or that it is a pickle of more than weights."""
+    """Return why a file is refused: its kind, or that its pickle holds more than weights."""
     known = _what_it_is(path)
     if known and not known.startswith("a pickle"):
         return known
     return (
-        f"refused, it carries code or objects beyond plain weights ({first_line(error)}), as a whole module does; "
-        "accepted: torch.save(model.state_dict(), FILE), and convert FILE OUT --config NETWORK"
+        f"refused, it carries code or objects beyond plain weights ({first_line(error)}), as a "
+        "whole module does; accepted: torch.save(model.state_dict(), FILE), and convert FILE OUT "
+        "--config NETWORK"
     )
 
 
 def _bare(content: Mapping[Any, Any]) -> str:
     if content and all(isinstance(value, torch.Tensor) for value in content.values()):
         return (
-            f"a bare state dict ({len(content)} arrays: {', '.join(map(str, list(content)[:3]))}, ...) without its "
-            "network; accepted: convert FILE OUT --config NETWORK, where NETWORK describes it in YAML"
+            f"a bare state dict ({len(content)} arrays: {', '.join(map(str, list(content)[:3]))}, "
+            "...) without its network; accepted: convert FILE OUT --config NETWORK, where "
+            "NETWORK describes it in YAML"
         )
     return "not a checkpoint of this program (no 'state_dict')"
 
 
 def read_newest(folder: Path) -> tuple[Path, dict[str, Any], CheckpointError | None]:
-    """Return path and content of a folder's ``last.ckpt``, or of ``previous.ckpt`` where that one is damaged.
+    """Return path and content of ``last.ckpt``, or of ``previous.ckpt`` if that is damaged.
 
-    The third value says what was wrong with ``last.ckpt``. Raises CheckpointError where neither can be read.
+    The third value is the error of a damaged ``last.ckpt``. Raises CheckpointError if neither can
+    be read.
     """
     try:
         return folder / LAST, read_checkpoint(folder / LAST), None
@@ -131,7 +138,10 @@ def read_newest(folder: Path) -> tuple[Path, dict[str, Any], CheckpointError | N
 
 
 def seal(archive: bytes) -> bytes:
-    """Return a zip archive without a comment as one whose comment holds the digest of all that precedes it."""
+    """Return a zip archive with the SHA-256 of its content as its comment.
+
+    The archive must not have a comment.
+    """
     if archive[-22:-18] != _END:
         raise ValueError("not a zip archive that ends without a comment")
     body = archive[:-2] + struct.pack("<H", _COMMENT)
@@ -139,7 +149,10 @@ def seal(archive: bytes) -> bytes:
 
 
 def check_seal(archive: bytes) -> None:
-    """Raise BadZipFile where an archive is not what was written; those without a comment hold no digest to check."""
+    """Raise BadZipFile if an archive does not match its checksum.
+
+    Archives without a comment have none.
+    """
     end = archive.rfind(_END, -2 * _COMMENT - 22)
     if end < 0 or len(archive) == end + 22:
         return
@@ -150,7 +163,7 @@ def check_seal(archive: bytes) -> None:
 
 
 def _link(path: Path, link: Path) -> Path | None:
-    """Give `path`'s present content a second name, so that it outlives its replacement."""
+    """Give the content of `path` a second name, so that it survives its replacement."""
     if not path.is_file():
         return None
     link.unlink(missing_ok=True)

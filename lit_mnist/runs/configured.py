@@ -11,7 +11,10 @@ from .pretrained import resolve
 
 
 def spec_of_config(path: Path) -> NetworkSpec:
-    """Return the network of a configuration file; raise UserError naming file and reason. Imports no torch."""
+    """Return the network of a configuration file.
+
+    Raises UserError naming file and reason. Imports no torch.
+    """
     content = read_config(path)
     try:
         network = content["model"]["network"]

@@ -1,4 +1,4 @@
-"""Run folders: ``<runs_dir>/<name>/version_N``, how a new one is claimed, and what lies in one; needs no torch."""
+"""Run folders ``<runs_dir>/<name>/version_N``: how one is claimed, and what is in it; no torch."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def versions(folder: Path) -> list[Path]:
 
 
 def find_run(path: str | Path) -> Path:
-    """Return `path`, expanded; where it is a folder of versions, the newest finished one in it, which is said.
+    """Return the expanded `path`; for a folder of versions, its newest finished run, and say so.
 
-    Where none is finished, it is the newest one that holds a checkpoint.
+    If none is finished, it is the newest one with a checkpoint.
     """
     folder = expand(path)
     if not folder.is_dir() or (folder / CHECKPOINTS).is_dir():
@@ -39,12 +39,12 @@ def find_run(path: str | Path) -> Path:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Return the names of the configurations whose runs lie in `folder`."""
+    """Return the names of the configurations with runs in `folder`."""
     return sorted({path.parent.name for path in folder.glob(f"*/{_PREFIX}*")})
 
 
 def run_of(checkpoint: Path) -> Path | None:
-    """Return the run folder that a checkpoint lies in, None where it lies in none."""
+    """Return the run folder of a checkpoint, or None."""
     folder = checkpoint.parent if checkpoint.parent.name else checkpoint.absolute().parent
     run = folder.parent
     return run if folder.name == CHECKPOINTS and (run / CONFIG).is_file() else None
@@ -72,7 +72,7 @@ def claim_version(folder: Path) -> Path:
 def claim_run(folder: Path) -> tuple[Path, Lock]:
     """Return a run folder for a new training, and the lock that holds it.
 
-    It is the newest one where a process died in it before it had saved anything, else a new one.
+    It is the newest folder if its process died before the first save, else a new one.
     """
     if (abandoned := take_abandoned(folder)) is not None:
         return abandoned
@@ -85,7 +85,10 @@ def claim_run(folder: Path) -> tuple[Path, Lock]:
 
 
 def take_abandoned(folder: Path) -> tuple[Path, Lock] | None:
-    """Return the newest run in `folder`, emptied, and its lock, where a process died in it before its first save."""
+    """Return the newest run, emptied, and its lock, if it was abandoned.
+
+    A run is abandoned if its process died before the first save.
+    """
     runs = versions(folder)
     if not runs or not (runs[-1] / LOCK).is_file():
         return None

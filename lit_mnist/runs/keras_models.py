@@ -31,7 +31,7 @@ def keras_model(
     root: str | Path | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> Model:
-    """Build the model of a Keras file's network and weights; `standardize` and `root` as in `open_model`.
+    """Build the model of a Keras file's network and weights.
 
     A file that this program wrote states its scaling in `metadata`. Raises ModelError if
     `standardize` is another one.
@@ -80,5 +80,5 @@ def keras_metadata(model: Model) -> dict[str, Any]:
 
 
 def _default_dataset(spec: NetworkSpec) -> str:
-    """Return ``mnist``; for colour images of other than ten classes, which MNIST lacks, ``folder``."""
+    """Return ``mnist``; for colour images with other than ten classes, ``folder``."""
     return "mnist" if spec.input_shape[2] == 1 or spec.classes == 10 else "folder"

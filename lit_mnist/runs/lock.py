@@ -20,10 +20,10 @@ class LockedError(UserError):
 
 
 class Lock:
-    """Holds a run folder for this process; the system releases it however the process ends.
+    """Holds a run folder for this process; the system releases it when the process ends.
 
-    Where the file system has no locks, `held` is False, and that is said once. Raises LockedError where another
-    process holds the folder, OSError where the lock file cannot be made.
+    If the file system has no locks, `held` is False, with one warning. Raises LockedError if
+    another process holds the folder, OSError if the lock file cannot be created.
     """
 
     def __init__(self, run: Path) -> None:
@@ -34,8 +34,8 @@ class Lock:
             self._lock.acquire()
         except filelock.Timeout as error:
             raise LockedError(
-                f"{run}: another process is training in this folder; wait for it, or start a run of "
-                "your own with --resume false"
+                f"{run}: another process is training in this folder; wait for it, or start a run "
+                "of your own with --resume false"
             ) from error
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
@@ -49,7 +49,7 @@ class Lock:
 
 
 def is_locked(run: Path) -> bool:
-    """Return whether a process is training in the folder; False where the file system has no locks."""
+    """Return whether a process is training in the folder; False if the file system has no locks."""
     if not (run / LOCK).is_file():
         return False
     lock = _native_lock(run)
@@ -64,7 +64,10 @@ def is_locked(run: Path) -> bool:
 
 
 def _native_lock(run: Path) -> filelock.BaseFileLock:
-    """Return the system's own lock, never filelock's lock by a file's existence: a killed process would leave it."""
+    """Return the operating system's lock.
+
+    Filelock's lock by a file's existence would outlive a killed process.
+    """
     return filelock.FileLock(
         run / LOCK,
         blocking=False,
@@ -77,8 +80,8 @@ def _native_lock(run: Path) -> filelock.BaseFileLock:
 @functools.cache
 def _warn_once(run: Path, reason: str) -> None:
     print(
-        f"WARNING: {run}: this file system has no locks ({reason}); training goes on without one, so do not train in "
-        "this folder from a second process",
+        f"WARNING: {run}: this file system has no locks ({reason}); training continues without "
+        "one, so do not train in this folder from a second process",
         file=sys.stderr,
         flush=True,
     )

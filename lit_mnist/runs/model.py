@@ -1,4 +1,4 @@
-"""A trained network with all it needs to see an image: opened from a run folder, a checkpoint or a Keras file."""
+"""A trained network with its preprocessing, opened from a run, a checkpoint or a Keras file."""
 
 from __future__ import annotations
 
@@ -54,14 +54,15 @@ class Model:
     epoch: int | None = None
     step: int | None = None
     stored_names: tuple[str, ...] = ()
-    scaling_assumed: bool = False  # a Keras file's, which does not say how its images were scaled
-    data_root: Path | None = (
-        None  # where its data lie, for all that reads them; None: the default place
-    )
+    scaling_assumed: bool = False  # True for Keras files that do not state the scaling
+    data_root: Path | None = None  # folder of the data; None: the default one
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes: those that the file carries, the data set's, ImageNet's for 1000, or numbers."""
+        """Names of the classes.
+
+        They come from the file, the data set, ImageNet for 1000 classes, or are numbers.
+        """
         colour = self.spec.input_shape[2] == 3
         imagenet = colour and self.spec.classes == _IMAGENET_CLASSES
         if imagenet and not self.stored_names and self.dataset == "folder":
@@ -75,24 +76,26 @@ class Model:
 
     @property
     def run(self) -> Path | None:
-        """The run folder that the network was opened from, None where it comes from a file of its own."""
+        """The run folder that the network was opened from; None for a single file."""
         return run_of(self.path)
 
     def tensor(self, pixels: np.ndarray) -> Tensor:
-        """Return pixels 0 to 255, (n, H, W) or (n, H, W, C), as the network's input (n, C, H, W)."""
+        """Return pixels 0 to 255, (n, H, W) or (n, H, W, C), as network input (n, C, H, W)."""
         return as_images(self.standardizer.apply(pixels))
 
     def with_output(self, name: str) -> Model:
-        """Return the same network with another of its outputs as its answer; raise SpecError where there is none.
+        """Return the same network with its output `name` as the answer.
 
-        Classes of an output that the data set does not name are numbers.
+        Raises SpecError if there is no such output.
+
+        Classes of such an output are numbers.
         """
         network = Network(self.spec.with_output(name))
         like = next(self.network.parameters(), torch.zeros(()))
         network.load_weights(self.network.named_weights())
         return replace(self, network=network.to(like.device, like.dtype).eval(), stored_names=())
 
-    # ---- looking inside; what it takes is loaded when it is first asked for
+    # ---- looking inside; modules are imported when first needed
 
     def predict(self, *images: str | Path, data_root: str | Path | None = None) -> Records[Answer]:
         """Return the network's answer to each image: ids such as ``test:19``, or image files."""
@@ -103,7 +106,7 @@ class Model:
     def feature_maps(
         self, layers: str | Sequence[str], *images: str | Path, data_root: str | Path | None = None
     ) -> Records[FeatureMaps]:
-        """Return what the maps of `layers` (names or globs) show for each image; images as in `predict`."""
+        """Return the maps of `layers` (names or globs) for each image; images as in `predict`."""
         from ..inside.maps import feature_maps
 
         return feature_maps(self, self._images(images, data_root), layers)
@@ -115,9 +118,9 @@ class Model:
         part: str = "test",
         data_root: str | Path | None = None,
     ) -> Records[TopImages]:
-        """Return the `k` images of the network's data set (``test`` or ``train``) that raise each map most.
+        """Return the `k` images of ``test`` or ``train`` that activate each map most.
 
-        What is kept of a layer is read (`lit_mnist.inside.kept`); what is computed is kept.
+        Stored results are read, and new ones stored (`lit_mnist.inside.kept`).
         """
         from ..inside.capture import select
         from ..inside.kept import kept_results
@@ -134,8 +137,8 @@ class Model:
     ) -> MaximizationResult:
         """Return the images that raise `maps` (default: all maps or units) of `layer` most.
 
-        `settings` are those of `lit_mnist.maximize.Settings`: preset, restarts, steps, seed, ... What is kept
-        is read; what is computed is kept.
+        `settings` are those of `lit_mnist.maximize.Settings`: preset, restarts, steps, seed, ...
+        Stored results are read, and new ones stored.
         """
         from ..inside.kept import kept_results
         from ..maximize.maximization import Settings, default_preset, maximize_maps, target_kind
@@ -151,10 +154,12 @@ class Model:
         data_root: str | Path | None = None,
         **options: Any,
     ) -> Explanation:
-        """Return which pixels made the network decide, by `methods`; `options` as in `lit_mnist.attribution.explain`.
+        """Return which pixels decided the answer, by `methods`.
 
-        Methods are judged on the network's data set where it is at hand, else on the given images. Verdicts that
-        are kept are read; those that are computed are kept.
+        `options` are those of `lit_mnist.attribution.explain`.
+
+        Methods are judged on the network's data set if it is available, else on the given images.
+        Stored verdicts are read, and new ones stored.
         """
         from ..attribution.explanation import explain
         from ..inside.kept import kept_results
@@ -175,7 +180,9 @@ class Model:
 def save_model(
     model: Model, path: Path, optimizer_states: Sequence[Mapping[str, Any]] = ()
 ) -> None:
-    """Write a checkpoint without a trainer's state, which every command accepts; whole or not at all.
+    """Write a checkpoint without a trainer's state, completely or not at all.
+
+    Every command accepts it.
 
     `optimizer_states` are state dicts of torch optimisers, kept as Lightning keeps them.
     """
@@ -200,11 +207,11 @@ def open_model(
 ) -> Model:
     """Open the network of a run folder, a checkpoint, or a Keras file (.h5, .hdf5, .keras).
 
-    A run folder gives the weights that its summary reports. Keras files do not say how their images
-    were scaled: `standardize` does (default: ``none`` where the network starts with a Rescaling layer,
-    else ``unit``); kinds that are fitted need MNIST. Data lie under `root`, else where the run that the
-    file belongs to had them, if that place exists, else in the default place. Raises ModelError, naming
-    the file and the reason; nothing from the file is executed.
+    A run folder gives the weights that its summary reports. Keras files do not state the scaling of
+    images: `standardize` does (default: ``none`` if the network starts with a Rescaling layer, else
+    ``unit``); fitted kinds need MNIST. Data are read from `root`, else from the run's own data
+    folder if it exists, else from the default one. Nothing from the file is executed. Raises
+    ModelError naming the file and the reason.
     """
     path = find_run(path)
     if not path.exists():
@@ -228,7 +235,7 @@ def open_model(
 
 
 def run_checkpoint(run: Path) -> Path:
-    """Return the checkpoint of a run folder whose weights its summary reports, else the best, else the last."""
+    """Return the checkpoint that a run's summary reports, else the best, else the last."""
     names = [BEST, LAST, PREVIOUS]
     with suppress(OSError, ValueError, KeyError, TypeError):  # an unfinished run has no summary
         names.insert(0, json.loads((run / SUMMARY).read_text(encoding="utf-8"))["checkpoint"])
@@ -252,7 +259,10 @@ def _folder_kind(folder: Path) -> str | None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint without executing anything in it; raise ModelError naming file and reason."""
+    """Read a checkpoint without executing anything in it.
+
+    Raises ModelError naming file and reason.
+    """
     try:
         return read_checkpoint(path)
     except CheckpointError as error:
@@ -333,7 +343,7 @@ def data_root(root: str | Path | None, record: Mapping[str, Any]) -> Path | None
 
 
 def _is_keras(path: Path) -> bool:
-    """Return whether a file is a Keras file by its ending or, except for ``.ckpt``, by its content."""
+    """Return whether a file is a Keras file, by its ending or content."""
     if path.suffix.lower() in KERAS_SUFFIXES:
         return True
     if path.suffix.lower() == ".ckpt":  # never opened with h5py

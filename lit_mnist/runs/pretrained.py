@@ -1,4 +1,4 @@
-"""Networks and weights to start from: a Keras file, a run, a checkpoint, safetensors, or an application of Keras."""
+"""Networks and weights to start from: files, runs, checkpoints, and Keras' applications."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..spec.building import built_on, check_keys, is_built_on
 from ..spec.weights import Weights
 
 KINDS = (
-    "a Keras file (.keras, .h5), a run folder, a checkpoint (.ckpt), a .safetensors file, or one of "
-    f"{', '.join(APPLICATIONS)}"
+    "a Keras file (.keras, .h5), a run folder, a checkpoint (.ckpt), a .safetensors file, or one "
+    f"of {', '.join(APPLICATIONS)}"
 )
 
 
@@ -26,8 +26,8 @@ class PretrainedError(UserError):
 def resolve(network: Any, initial_weights: str | None = None) -> tuple[Any, str | None]:
     """Return a plain description without ``from``, and where its initial weights come from.
 
-    ``{from: FILE, cut: LAYER, then: [...]}`` becomes the whole network, which needs the file no more, and the file
-    is the source of weights where `initial_weights` names no other. Raises UserError naming file or layer.
+    ``{from: FILE, cut: LAYER, then: [...]}`` becomes the whole network. The file is the source of
+    weights unless `initial_weights` names another. Raises UserError naming file or layer.
     """
     if not is_built_on(network):
         return network, initial_weights
@@ -45,7 +45,10 @@ def source_spec(source: str) -> NetworkSpec:
 
 
 def source_weights(source: str | Path) -> Weights:
-    """Return a source's weights by Keras' names and layout; published ones are downloaded. Raises UserError."""
+    """Return a source's weights in Keras' names and layout, downloading published ones.
+
+    Raises UserError.
+    """
     if str(source) in APPLICATIONS:
         return _published(APPLICATIONS[str(source)])
     return _opened(str(source))[1]
@@ -84,7 +87,8 @@ def _safetensors(path: Path) -> tuple[NetworkSpec, Weights]:
         raise PretrainedError(f"{path}: not a safetensors file ({error})") from error
     if described is None:
         raise PretrainedError(
-            f"{path}: does not say which network it belongs to; accepted: initial_weights.safetensors of a run"
+            f"{path}: does not say which network it belongs to; accepted: "
+            "initial_weights.safetensors of a run"
         )
     try:
         return NetworkSpec.from_dict(json.loads(described)), weights

@@ -24,7 +24,7 @@ _TORCH = "https://download.pytorch.org/models"
 
 @dataclass(frozen=True)
 class PublishedNetwork:
-    """A network's description, and the files that hold its weights, each with the scaling that it was trained on."""
+    """A network's description and the files with its weights, each with its scaling of pixels."""
 
     build: Callable[[], NetworkSpec]
     files: tuple[tuple[Published, str], ...]
@@ -63,7 +63,9 @@ PUBLISHED = {
 
 
 def open_published(name: str, download: bool = True, progress: Progress | None = None) -> Model:
-    """Open the network called `name` in `PUBLISHED`; its weights come from a cache, else they are downloaded.
+    """Open the network `name` of `PUBLISHED`.
+
+    Its weights come from a cache, else they are downloaded.
 
     Raises WeightsError naming the ways out, ModelError for a file that lacks a layer.
     """
@@ -72,7 +74,7 @@ def open_published(name: str, download: bool = True, progress: Progress | None =
 
 
 def open_published_file(path: Path) -> Model | None:
-    """Open a file called as one of the published ones, wherever it lies; None for any other name."""
+    """Open a file with the name of a published one; return None for other names."""
     return next(
         (
             _opened(network, file, path)
@@ -102,7 +104,7 @@ def keras_weights(path: Path, spec: NetworkSpec) -> Weights:
 
 
 def torchvision_weights(path: Path, spec: NetworkSpec) -> Weights:
-    """Read the convolutions of `spec` from a state dict of torchvision's network, in the order of both.
+    """Read the convolutions of `spec` from a state dict of torchvision's network, in order.
 
     Convolutions stand in the order of computation; raises ModelError naming the file and the
     layer that it lacks or has in another shape.
@@ -111,8 +113,9 @@ def torchvision_weights(path: Path, spec: NetworkSpec) -> Weights:
     convolutions = [layer.name for layer in spec.layers if isinstance(layer, Conv)]
     if len(stored) < len(convolutions):
         raise ModelError(
-            f"{path}: {len(stored)} convolutions; lacks layer {convolutions[len(stored)]!r}; accepted: "
-            f"a state dict of torchvision's network, with {len(convolutions)} convolutions"
+            f"{path}: {len(stored)} convolutions; lacks layer {convolutions[len(stored)]!r}; "
+            f"accepted: a state dict of torchvision's network, with {len(convolutions)} "
+            "convolutions"
         )
     state = {}
     for layer, (weight, bias) in zip(convolutions, stored, strict=False):

@@ -34,6 +34,6 @@ def checkpoint_record(
 
 
 def lacks_scaling(content: Mapping[str, Any]) -> bool:
-    """Return whether a checkpoint was trained with a data module that does not state the scaling."""
+    """Return whether the data module that trained a checkpoint did not state its scaling."""
     record = content.get(RECORD)
     return isinstance(record, Mapping) and record.get("standardizer", "") is None

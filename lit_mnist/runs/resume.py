@@ -14,8 +14,8 @@ from .folder import CHECKPOINTS, SUMMARY, versions
 from .lock import is_locked
 from .record import RECORD
 
-# What may differ between the two commands: where things lie and what is shown, not what is computed.
-_ASIDE = {
+# Settings that may differ between the two commands, since they do not change the results.
+_NOT_COMPARED = {
     "resume",
     "test",
     "runs_dir",
@@ -25,7 +25,7 @@ _ASIDE = {
     "checkpoint_every_seconds",
     "checkpoint_every_steps",
 }
-_ASIDE_OF = {
+_NOT_COMPARED_IN = {
     "trainer": {"enable_progress_bar", "default_root_dir", "profiler", "enable_model_summary"},
     "data": {"root", "download", "mirror", "memory_fraction"},
     "model": {"cuda_graphs"},
@@ -34,7 +34,7 @@ _ASIDE_OF = {
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A run that was cut off: its folder, and its newest readable checkpoint."""
+    """An interrupted run: its folder, and its newest readable checkpoint."""
 
     run: Path
     checkpoint: Path
@@ -42,13 +42,13 @@ class Unfinished:
 
 
 def configuration_hash(config: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of all settings that decide what is computed."""
+    """Return the SHA-256 of all settings that change the results."""
     kept = {
-        key: {k: v for k, v in value.items() if k not in _ASIDE_OF.get(key, ())}
+        key: {k: v for k, v in value.items() if k not in _NOT_COMPARED_IN.get(key, ())}
         if isinstance(value, Mapping)
         else value
         for key, value in config.items()
-        if key not in _ASIDE
+        if key not in _NOT_COMPARED
     }
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -59,11 +59,11 @@ def find_unfinished(
     config: Mapping[str, Any],
     complete: Callable[[Mapping[str, Any]], Mapping[str, Any]],
 ) -> tuple[Unfinished | None, list[str]]:
-    """Return the newest unfinished run of configuration `name` whose settings equal `config`, and remarks to show.
+    """Return the newest unfinished run of `name` with the settings `config`, and remarks to print.
 
-    A run is unfinished while it has no ``summary.json``. `complete` adds to a run's settings the defaults
-    of those that an older release did not have. Runs that another process trains, and runs whose checkpoints are all
-    damaged, are skipped with a remark.
+    A run is unfinished while it has no ``summary.json``. `complete` adds to a run's settings the
+    defaults of those that an older release did not have. Runs that another process trains, and runs
+    whose checkpoints are all damaged, are skipped with a remark.
     """
     expected = configuration_hash(config)
     remarks: list[str] = []
@@ -84,7 +84,7 @@ def find_unfinished(
         kept = complete(content.get(RECORD, {}).get("config") or {})
         if configuration_hash(kept) == expected:
             remarks += (
-                [f"{damage}; going on with {path.name}, the state before it"] if damage else []
+                [f"{damage}; resuming from {path.name}, the state before it"] if damage else []
             )
             return Unfinished(run, path, content), remarks
     return None, remarks

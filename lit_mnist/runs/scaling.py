@@ -15,7 +15,7 @@ from ..spec import NetworkSpec
 
 
 def default_scaling(spec: NetworkSpec) -> str:
-    """Return ``none`` for a network that rescales pixels before its first weights, else ``unit``."""
+    """Return ``none`` if the network rescales pixels before its first weights, else ``unit``."""
     return "unit" if spec.rescaling is None else "none"
 
 

@@ -1,4 +1,4 @@
-"""What a command line starts from: the checkpoint or Keras file behind ``--ckpt_path``, and what it fixes."""
+"""What ``--ckpt_path`` names: the network to start from, and the settings that it fixes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .record import RECORD
 from .resume import Unfinished
 
 _NETWORK = "model.network"
-_FREE = {
+_MAY_CHANGE = {
     "data.root",
     "data.download",
     "data.fallback",
@@ -41,18 +41,18 @@ _FREE = {
     "model.run_frozen_once",
 }
 _PRECISION = "trainer.precision"
-_PLACES = ("default_root_dir", "logger")
+_NOT_KEPT = ("default_root_dir", "logger")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A network to start from: where it lies, its configuration, and the keys that nobody may contradict."""
+    """A network to start from, its configuration, and what options may not change."""
 
     path: Path
     model: Model
     config: dict[str, Any]
     fixed: tuple[str, ...]
-    scaled: bool = True  # whether it says how its images are scaled, which Keras' own files do not
+    scaled: bool = True  # whether the file states the scaling of its images
 
     @property
     def run(self) -> Path | None:
@@ -61,7 +61,7 @@ class Origin:
 
     @property
     def name(self) -> str:
-        """Name for runs that go on from here."""
+        """Name for runs that start from here."""
         return self.config.get("name") or self.path.stem
 
     def refuse_contradictions(self, settings: Mapping[str, Any]) -> None:
@@ -72,24 +72,24 @@ class Origin:
             if (
                 key in here
                 and key.startswith(self.fixed)
-                and not key.startswith(tuple(_FREE))
+                and not key.startswith(tuple(_MAY_CHANGE))
                 and _differ(key, here[key], there[key])
             ):
-                mine, its = (
+                given, stored = (
                     _first_difference(here[key], there[key])
                     if key == _NETWORK
                     else (here[key], there[key])
                 )
                 raise UserError(
-                    f"--{key} = {mine!r} contradicts the checkpoint {self.path}, which was trained with "
-                    f"{its!r}; leave the option out, or train a new network"
+                    f"--{key} = {given!r} contradicts the checkpoint {self.path}, which was "
+                    f"trained with {stored!r}; leave the option out, or train a new network"
                 )
 
 
 def find_origin(
     command: str, ckpt_path: str | None, runs_dir: str, name: str | None
 ) -> Origin | None:
-    """Open what ``--ckpt_path`` names: a run folder, a checkpoint, a Keras file, or the word ``last``.
+    """Open what ``--ckpt_path`` names: a run folder, a checkpoint, a Keras file, or ``last``.
 
     Raises ModelError, naming the path and what is accepted.
     """
@@ -109,8 +109,8 @@ def find_origin(
         return _from_keras(path, command)
     if not path.exists():
         raise ModelError(
-            f"{path}: no such checkpoint; accepted: a run folder, a checkpoint (.ckpt), a Keras file "
-            f"({', '.join(KERAS_SUFFIXES)}), or last"
+            f"{path}: no such checkpoint; accepted: a run folder, a checkpoint (.ckpt), a Keras "
+            f"file ({', '.join(KERAS_SUFFIXES)}), or last"
         )
     return _from_checkpoint(load_checkpoint(path), path, command)
 
@@ -126,7 +126,7 @@ def _newest(folder: Path) -> Origin:
     except CheckpointError as error:
         raise ModelError(str(error)) from error
     if damage:
-        print(f"WARNING: {damage}; going on with {path.name}, the state before it", file=sys.stderr)
+        print(f"WARNING: {damage}; resuming from {path.name}, the state before it", file=sys.stderr)
     return _from_checkpoint(content, path, "fit")
 
 
@@ -135,12 +135,13 @@ def _from_checkpoint(content: dict[str, Any], path: Path, command: str) -> Origi
     config = content[RECORD].get("config") or {}
     if "loops" in content and not config and command == "fit":
         raise ModelError(
-            f"{path}: was trained from Python, so its optimiser and data are not known here; accepted: "
-            f"lightning.Trainer.fit(module, data, ckpt_path={str(path)!r}) with the same module and data"
+            f"{path}: was trained from Python, so its optimiser and data are not known here; "
+            f"accepted: lightning.Trainer.fit(module, data, ckpt_path={str(path)!r}) with the "
+            "same module and data"
         )
     if (not config or "loops" not in content) and command == "fit":
         raise ModelError(
-            f"{path}: holds a network, but no training to go on with; accepted: a run's last.ckpt, "
+            f"{path}: holds a network, but no training to resume; accepted: a run's last.ckpt, "
             "or --model.initial_weights with a .safetensors file"
         )
     network = {"network": model.spec.to_dict()}
@@ -165,7 +166,9 @@ def _from_checkpoint(content: dict[str, Any], path: Path, command: str) -> Origi
         }
     if command == "fit":
         kept["trainer"] = {
-            key: value for key, value in (config.get("trainer") or {}).items() if key not in _PLACES
+            key: value
+            for key, value in (config.get("trainer") or {}).items()
+            if key not in _NOT_KEPT
         }
     return Origin(path, model, kept, ("model.", "data.", _PRECISION))
 
@@ -188,7 +191,7 @@ def _from_keras(path: Path, command: str) -> Origin:
 
     if command == "fit":
         raise ModelError(
-            f"{path}: a Keras file holds no training of ours to go on with; "
+            f"{path}: a Keras file holds no training that fit can resume; "
             "convert it, or start anew with a configuration"
         )
     file = read_keras(path)
@@ -220,7 +223,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _differ(key: str, here: Any, there: Any) -> bool:
-    """Networks and precisions differ where their meaning does, however they are spelled."""
+    """Return whether two values differ in meaning; networks and precisions have several spellings."""
     if key == _NETWORK:
         return NetworkSpec.from_dict(here) != NetworkSpec.from_dict(there)
     if key == _PRECISION:
@@ -242,8 +245,8 @@ def _precision(value: Any) -> str:
 
 def _first_difference(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return the first layers in which two networks differ, else the networks' other values."""
-    mine, its = (NetworkSpec.from_dict(network).to_dict() for network in (here, there))
-    for one, other in zip_longest(mine.pop("layers"), its.pop("layers")):
-        if one != other:
-            return one, other
-    return mine, its
+    given, stored = (NetworkSpec.from_dict(network).to_dict() for network in (here, there))
+    for layer, stored_layer in zip_longest(given.pop("layers"), stored.pop("layers")):
+        if layer != stored_layer:
+            return layer, stored_layer
+    return given, stored

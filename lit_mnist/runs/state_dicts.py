@@ -21,10 +21,10 @@ class StateDictError(UserError):
 
 
 def named_weights(path: Path, spec: NetworkSpec) -> Weights:
-    """Return the weights of a file of ``torch.save(model.state_dict(), ...)``, or of a safetensors file.
+    """Return the weights of ``torch.save(model.state_dict(), ...)`` or of a safetensors file.
 
-    Keys are those of this program's networks, with or without ``network.`` before them. Raises StateDictError
-    naming the first key that is missing, unknown or of another shape.
+    Keys are those of this program's networks, with or without ``network.`` before them. Raises
+    StateDictError naming the first key that is missing, unknown or of another shape.
     """
     state = {key.removeprefix(WEIGHTS_PREFIX): value for key, value in _state(path).items()}
     network = Network(spec)

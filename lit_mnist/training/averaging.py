@@ -11,8 +11,9 @@ from torch import Tensor, nn
 class Average:
     """``average += (1 - decay) (weights - average)`` after each step, bias-corrected at the start.
 
-    The decay in force is ``min(decay, (1 + n) / (10 + n))`` after n updates (the rule of TensorFlow's
-    ExponentialMovingAverage with `num_updates`), so that early averages forget the initial weights.
+    The decay is ``min(decay, (1 + n) / (10 + n))`` after n updates (the rule of
+    TensorFlow's ExponentialMovingAverage with `num_updates`), so that early averages forget the
+    initial weights.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -28,12 +29,12 @@ class Average:
         ]
 
     def ema_weight(self, step: int) -> float:
-        """Return the weight of the new values in the update that follows `step` updates: one less the decay."""
+        """Return the weight of the new values after `step` updates: 1 - decay."""
         return 1 - min(self.decay, (1 + step) / (10 + step))
 
     @torch.no_grad()
     def update(self, ema_weight: float | Tensor) -> None:
-        """Take in the network's present weights; `ema_weight` may be a 0-dim tensor on their device."""
+        """Add the network's present weights; `ema_weight` may be a 0-dim tensor on their device."""
         differences = torch._foreach_sub(self._weights(), self.values)
         torch._foreach_mul_(differences, ema_weight)
         torch._foreach_add_(self.values, differences)
@@ -47,7 +48,7 @@ class Average:
         torch._foreach_copy_(self.values, kept)
 
     def states(self, trained: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return a state dict with the averaged weights, and what `restore` needs to go on training."""
+        """Return a state dict with the averaged weights, and the state for `restore`."""
         averaged = {
             f"network.{name}": value.clone()
             for name, value in zip(self.names, self.values, strict=True)
@@ -55,7 +56,7 @@ class Average:
         return trained | averaged, {"weights": {key: trained[key] for key in averaged}}
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
-        """Take the average out of a checkpoint and put the trained weights in its place."""
+        """Read the average from a checkpoint, and put the trained weights in its place."""
         state = checkpoint["state_dict"]
         trained = checkpoint["trained_state"]
         self.values = [

@@ -22,7 +22,8 @@ class StopAtAccuracy(Callback):
     def __init__(self, threshold: float, monitor: str = "train/acc") -> None:
         if not 0 < threshold <= 1:
             raise UserError(
-                f"StopAtAccuracy: threshold = {threshold!r} cannot work; accepted: a fraction up to 1"
+                f"StopAtAccuracy: threshold = {threshold!r} cannot work; accepted: a fraction up "
+                "to 1"
             )
         self.threshold = threshold
         self.monitor = monitor
@@ -47,7 +48,7 @@ class StopAtAccuracy(Callback):
 
 
 class RunRecord(Callback):
-    """Locks the run folder, writes the initial weights, and puts the configuration into every checkpoint."""
+    """Locks the run folder, writes initial weights, adds the configuration to checkpoints."""
 
     def __init__(self, config: dict[str, Any] | None = None) -> None:
         self.config = config
@@ -74,5 +75,8 @@ class RunRecord(Callback):
 
 
 def run_folder(trainer: L.Trainer) -> Path | None:
-    """Return the run's folder, None where nothing is logged; every process must ask (the first one tells)."""
+    """Return the run's folder, None without loggers.
+
+    Every process must call this: the first one broadcasts the folder.
+    """
     return Path(trainer.log_dir) if trainer.loggers and trainer.log_dir else None

@@ -1,4 +1,4 @@
-"""Checkpoints while training: the newest state, from which a run goes on, and the best on validation."""
+"""Checkpoints during training: the newest state, for resuming, and the best on validation."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ _EPOCH_SECONDS = 5.0  # epochs shorter than this do not all save at their end
 
 
 class CheckedFiles(CheckpointIO):
-    """Reads and writes Lightning's checkpoints as `lit_mnist.runs.checkpoint` does: sealed, safe, whole."""
+    """Reads and writes Lightning's checkpoints by `lit_mnist.runs.checkpoint`: checked and safe."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Write; the newest state's predecessor is kept."""
+        """Write a checkpoint; the predecessor of the newest state is kept."""
         write_checkpoint(path, checkpoint, PREVIOUS if Path(path).name == LAST else None)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Read, onto the CPU, plain values and tensors only."""
+        """Read plain values and tensors onto the CPU."""
         return read_checkpoint(path)
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Remove a file that may have gone already."""
+        """Remove a file if it still exists."""
         Path(path).unlink(missing_ok=True)
 
 
 class KeepLast(Checkpoint):
-    """Saves the newest state as ``last.ckpt``, so that a run that is cut off goes on from there.
+    """Saves the newest state as ``last.ckpt``, from which an interrupted run resumes.
 
-    Saved are: the start; between blocks of steps, the state after `every_seconds` or `every_steps`; the ends of
-    epochs (of very short ones, not all); the end of training; and the last block before an interruption.
+    It saves at the start; between blocks of steps, after `every_seconds` or `every_steps`; at the
+    ends of epochs, though not of all very short ones; at the end of training; and when interrupted.
     """
 
     def __init__(
@@ -57,35 +57,35 @@ class KeepLast(Checkpoint):
         self.every_seconds = every_seconds
         self.every_steps = every_steps
         self.interruption = interruption or Interruption()
-        self._own = interruption is None
+        self._owns_signals = interruption is None
         self.path = Path()
         self.step = 0
-        self._at = 0.0
+        self._saved_at = 0.0
 
     def setup(self, *_: Any, **__: Any) -> None:
-        """Take the signals before Lightning does, so that they can be given back."""
-        if self._own:
+        """Install the signal handlers before Lightning does, so that they can be restored."""
+        if self._owns_signals:
             self.interruption.listen()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Listen to signals and save the start, so that every run folder can be gone on from."""
+        """Listen to signals and save the start, so that every run can be resumed."""
         self.path = Path(trainer.strategy.broadcast(trainer.log_dir or ".")) / "checkpoints" / LAST
-        self.interruption.listen()  # Lightning has put its own handler there
+        self.interruption.listen()  # Lightning has installed its own handler
         self.interruption.waits = True
         self.step = trainer.global_step
-        self._at = time.monotonic()
+        self._saved_at = time.monotonic()
         if trainer.is_global_zero:
-            for left in self.path.parent.glob(
+            for partial_file in self.path.parent.glob(
                 ".*.part"
-            ):  # by a process that was killed while it saved
-                left.unlink(missing_ok=True)
+            ):  # left by a process that was killed while saving
+                partial_file.unlink(missing_ok=True)
         if trainer.ckpt_path is None:
             self._save(trainer, pl_module)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save where it is time to; where validation comes next, the end of the epoch saves."""
+        """Save if it is time; before a validation the end of the epoch saves instead."""
         interval = trainer.val_check_batch
         if is_last_block(trainer) or (interval is not None and (batch_idx + 1) % interval == 0):
             return
@@ -104,7 +104,7 @@ class KeepLast(Checkpoint):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Break off a validation that would keep a signal waiting; the last saved state stands."""
+        """Interrupt a validation that delays a signal; the last saved state is kept."""
         if trainer.world_size == 1 and self.interruption.overdue:
             self._stop(self.interruption.noted)
 
@@ -115,9 +115,9 @@ class KeepLast(Checkpoint):
             or epochs_processed(trainer) == trainer.max_epochs
             or trainer.global_step == trainer.max_steps
         )
-        waited = time.monotonic() - self._at >= min(_EPOCH_SECONDS, self.every_seconds)
+        elapsed = time.monotonic() - self._saved_at >= min(_EPOCH_SECONDS, self.every_seconds)
         signum, due = self.interruption.asked(
-            trainer.world_size, ends or waited or self._due(trainer)
+            trainer.world_size, ends or elapsed or self._due(trainer)
         )
         if signum or due:
             self._save(trainer, pl_module)
@@ -125,19 +125,19 @@ class KeepLast(Checkpoint):
             self._stop(signum)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """From here on signals are obeyed at once: all is saved."""
+        """Obey signals at once from here on, since everything is saved."""
         self.interruption.waits = False
         if self.interruption.noted:
             self._stop(self.interruption.noted)
 
     def teardown(self, *_: Any, **__: Any) -> None:
-        """Give back signals that were not handed in by a program."""
-        if self._own:
+        """Restore the signal handlers, unless the program installed them itself."""
+        if self._owns_signals:
             self.interruption.release()
 
     def _due(self, trainer: L.Trainer) -> bool:
         steps = self.every_steps is not None and trainer.global_step - self.step >= self.every_steps
-        return steps or time.monotonic() - self._at >= self.every_seconds
+        return steps or time.monotonic() - self._saved_at >= self.every_seconds
 
     def _save(self, trainer: L.Trainer, pl_module: Any) -> None:
         pl_module.watch.check()
@@ -145,13 +145,12 @@ class KeepLast(Checkpoint):
             logger.save()
         trainer.save_checkpoint(self.path)
         self.step = trainer.global_step
-        self._at = time.monotonic()
+        self._saved_at = time.monotonic()
 
     def _stop(self, signum: int) -> None:
         raise Interrupted(
             signum,
-            f"interrupted; step {self.step} is saved in {self.path}; the same command goes on "
-            "from there",
+            f"interrupted; step {self.step} is saved in {self.path}; the same command resumes it",
         )
 
 
@@ -169,14 +168,14 @@ class KeepBest(ModelCheckpoint):
         )
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Save where the epoch was validated and is the best so far."""
+        """Save if the epoch was validated and is the best so far."""
         if self.monitor in trainer.callback_metrics:
             pl_module.watch.check()
             super().on_train_epoch_end(trainer, pl_module)
 
 
 def describe(checkpoint: dict[str, Any], trainer: L.Trainer, module: Any) -> None:
-    """Put into a checkpoint what opening it later takes: network, scaling, data set, seed."""
+    """Add to a checkpoint what opening it needs: network, scaling, data set, seed."""
     prepared = getattr(attributes(trainer).datamodule, "prepared", None)
     known: tuple[Any, ...] = (None, None, module.seed)
     if prepared is not None:
@@ -189,20 +188,20 @@ def describe(checkpoint: dict[str, Any], trainer: L.Trainer, module: Any) -> Non
     checkpoint[RECORD] = checkpoint_record(module.spec, *known) | checkpoint.get(RECORD, {})
 
 
-_PLACES = ("best_model_path", "kth_best_model_path", "last_model_path")
+_PATH_KEYS = ("best_model_path", "kth_best_model_path", "last_model_path")
 
 
 def portable_states(states: dict[str, Any]) -> None:
-    """Replace the paths that checkpoint callbacks put into their states by paths relative to the callback's folder."""
+    """Make the paths in checkpoint callbacks' states relative to the callback's folder."""
     for state in states.values():
         if isinstance(state, dict) and "dirpath" in state:
             _replace_paths(state, partial(_within, state["dirpath"]), ".")
 
 
 def place_states(states: dict[str, Any], callbacks: Iterable[Callback]) -> None:
-    """Replace the paths in the states of checkpoint callbacks by paths in the folder that the callback has now.
+    """Make the paths in checkpoint callbacks' states point into the callback's present folder.
 
-    States of older runs hold the folder that they were written in, which may have been moved or named otherwise.
+    States of older runs hold the folder that they were written in, which may since have moved.
     """
     for callback in callbacks:
         state = states.get(callback.state_key)
@@ -220,7 +219,7 @@ def place_states(states: dict[str, Any], callbacks: Iterable[Callback]) -> None:
 
 def _replace_paths(state: dict[str, Any], replace: Callable[[str], str], folder: str) -> None:
     state["dirpath"] = folder
-    for key in _PLACES:
+    for key in _PATH_KEYS:
         state[key] = replace(state[key]) if state.get(key) else ""
     state["best_k_models"] = {
         replace(path): score for path, score in state.get("best_k_models", {}).items()
@@ -240,6 +239,6 @@ def _within(folder: str | None, path: str) -> str:
 
 
 def checkpoints(validates: bool, keep_last: KeepLast) -> list[Checkpoint]:
-    """Return the callbacks in their order: the last one's file must know of the best one's."""
+    """Return the callbacks in order: ``last.ckpt`` must record the path of ``best.ckpt``."""
     best: list[Callable] = [KeepBest] if validates else []
     return [*(make() for make in best), keep_last]

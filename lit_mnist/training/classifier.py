@@ -137,11 +137,11 @@ class LitClassifier(L.LightningModule):
 
     @property
     def resting_value(self) -> str | None:
-        """Name of the last frozen layer, whose outputs training may keep instead of images, or None."""
+        """Name of the last frozen layer, whose outputs training may keep; or None."""
         return self.spec.resting_value if self.run_frozen_once else None
 
     def resting_values(self, images: Tensor) -> Tensor:
-        """Return the outputs of layer `resting_value` for images (N, C, H, W), the same every epoch."""
+        """Return the outputs of layer `resting_value` for images (N, C, H, W)."""
         name = self.resting_value
         if name is None:
             raise UserError("this network has no frozen first layers")
@@ -189,7 +189,10 @@ class LitClassifier(L.LightningModule):
         give_back_settings(self.trainer, self.gradient_settings)
 
     def configure_optimizers(self) -> Any:
-        """Return the optimiser; with weight decay it has two groups: kernels, which decay, and the rest."""
+        """Return the optimiser.
+
+        With weight decay it has two groups: kernels, which decay, and the rest.
+        """
         optimizer = optimizer_over(self.network, self.optimizer_callable, self.weight_decay)
         return self.rates.with_scheduler(optimizer)
 
@@ -385,7 +388,7 @@ class LitClassifier(L.LightningModule):
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the state for resuming; averaged weights take the weights' place, and both are kept."""
+        """Add the state for resuming. Averaged weights take the weights' place; both are kept."""
         if self.average is not None:
             checkpoint["state_dict"], checkpoint["trained_state"] = self.average.states(
                 checkpoint["state_dict"]

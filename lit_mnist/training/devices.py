@@ -1,4 +1,4 @@
-"""What devices can do: whether they compute in float64, and whether bfloat16 is worth its while there."""
+"""What devices can do: whether they compute in float64, and whether bfloat16 is faster."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ def has_float64(device: torch.device) -> bool:
 
 
 def exact_sum(values: Tensor) -> float:
-    """Return the sum in float64: on the device, or on the host where the device has no float64."""
+    """Return the sum in float64, on the host if the device has no float64."""
     if has_float64(values.device):
         return float(values.sum(dtype=torch.float64))
     return float(values.cpu().numpy().sum(dtype="float64"))
 
 
 def gains_by_bfloat16(kind: str) -> bool:
-    """Whether a device of that kind (cpu, cuda, ...) has instructions for bfloat16; without, it is slower than float32.
+    """Return whether devices of `kind` (cpu, cuda, ...) have instructions for bfloat16.
 
-    Where torch cannot tell (before 2.11, and devices of other kinds) the answer is no.
+    Without them bfloat16 is slower than float32.
+
+    Returns False if torch cannot tell (before 2.11, and for other devices).
     """
     if kind == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -45,7 +47,7 @@ def _cpu_capabilities() -> Mapping[str, Any]:
 
 
 def automatic_precision(accelerator: str) -> str:
-    """Return what ``precision: auto`` stands for: bf16-mixed where it gains on that accelerator, else 32-true."""
+    """Return the precision of ``auto``: bf16-mixed if faster on the accelerator, else 32-true."""
     return "bf16-mixed" if gains_by_bfloat16(_kind_of(accelerator)) else "32-true"
 
 
@@ -58,7 +60,7 @@ def _kind_of(accelerator: str) -> str:
 
 
 def precision_warning(device: torch.device, precision: str) -> str | None:
-    """Return one line where `precision` computes in bfloat16 and the device has no instructions for it."""
+    """Return a warning if `precision` is bfloat16 and the device has no instructions for it."""
     if (
         not precision.startswith("bf16")
         or device.type not in ("cpu", "cuda")
@@ -66,13 +68,14 @@ def precision_warning(device: torch.device, precision: str) -> str | None:
     ):
         return None
     return (
-        f"WARNING: this {device.type} has no instructions for bfloat16: trainer.precision {precision} takes about "
+        f"WARNING: this {device.type} has no instructions for bfloat16: trainer.precision "
+        f"{precision} takes about "
         "twice as long as float32 here; use --trainer.precision 32-true, or auto"
     )
 
 
 def check_precision(device: torch.device, precision: str) -> None:
-    """Raise DeviceError where `precision` (Lightning's name) needs float64 and `device` has none."""
+    """Raise DeviceError if `precision` (Lightning's name) needs float64 and `device` has none."""
     if precision == "64-true" and not has_float64(device):
         raise DeviceError(
             f"trainer.precision = '64-true' cannot work on {device.type}, which has no float64; "

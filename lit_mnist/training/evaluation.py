@@ -1,4 +1,4 @@
-"""What validation and test count: loss, accuracy by class, and the confusion matrix."""
+"""The metrics of validation and test: loss, accuracy by class, confusion matrix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .sums import StepResult, Sums, summed
 
 
 class Evaluation(nn.Module):
-    """The metrics of one pass over validation or test images; nothing is read from the device before its end."""
+    """The metrics of one pass over validation or test images, read from the device at its end."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Evaluation(nn.Module):
         self.reset()
 
     def reset(self) -> None:
-        """Start again from nothing."""
+        """Start a new pass."""
         self.metrics.reset()
         self._results: list[StepResult] = []
         self._sizes: list[tuple[int, int]] = []
@@ -51,7 +51,7 @@ class Evaluation(nn.Module):
             self._sizes.append(size)
 
     def compute(self, stage: str, world: int) -> tuple[dict[str, float], Tensor]:
-        """Return the pass's metrics as ``{stage}/...``, over all processes, and the confusion matrix."""
+        """Return the metrics as ``{stage}/...``, over all processes, and the confusion matrix."""
         sums = Sums()
         if self._results:
             sums.add(summed(self._results, tuple(self._sizes)).sums)

@@ -17,10 +17,13 @@ from .slots import load_slots, named_scalars, named_slots, trainable_names
 
 
 def to_state_dict(network: Network, state: OptimizerState) -> dict[str, Any] | str:
-    """Return the state dict of our optimiser of that name in that state, or in words why there is none."""
+    """Return Keras' optimiser state as a state dict of ours, or the reason why it cannot be."""
     cls = getattr(optimizers, {"AdamW": "Adam"}.get(state.name, state.name), None)
     if cls is None or state.settings.get("amsgrad"):
-        return f"{state.name}{' with amsgrad' if cls is not None else ''} is no optimiser of this project"
+        return (
+            f"{state.name}{' with amsgrad' if cls is not None else ''} is no optimiser of this "
+            "project"
+        )
     names = trainable_names(network.spec)
     if not names:
         return "all layers are frozen"
@@ -57,7 +60,7 @@ def _rate(value: object) -> float | None:
 def from_state_dict(
     network: Network, content: Mapping[str, Any], step: int
 ) -> OptimizerState | str:
-    """Return a checkpoint's optimiser state after `step` steps in Keras' terms, or in words why it has none."""
+    """Return a checkpoint's optimiser state in Keras' terms, or the reason why there is none."""
     groups = content["param_groups"]
     name = _name(groups[0], [entry for entry in content["state"].values() if entry])
     if name is None:
@@ -88,7 +91,7 @@ def from_state_dict(
 
 
 def _name(settings: Mapping[str, Any], states: list[Mapping[str, Any]]) -> str | None:
-    """Tell the optimiser by its settings, and those of Adam's family by the slots that each keeps."""
+    """Return the optimiser's name by its settings, and within Adam's family by its slots."""
     slots = {slot for state in states for slot in state}
     if "rho" in settings:
         return "RMSprop"

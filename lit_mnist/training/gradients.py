@@ -1,4 +1,4 @@
-"""What happens to gradients between the backward pass and the update: adding up over processes, clipping."""
+"""Gradients between the backward pass and the update: sums over processes, clipping."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ class GradientError(UserError):
 
 @dataclass(frozen=True)
 class Clipping:
-    """Limits gradients in place; neither way waits for the device, so steps with it can be captured in a CUDA graph.
+    """Clips gradients in place.
 
-    norm: all gradients are scaled by ``min(1, value / norm)``, `norm` being that of all of them together. This is
-    Keras' ``global_clipnorm``; torch's `clip_grad_norm_` adds 1e-6 to the norm. value: each element is limited to
-    +-value, as by Keras' ``clipvalue`` and torch's `clip_grad_value_`.
+    Neither algorithm waits for the device, so steps with it can be captured in a CUDA graph.
+
+    norm: all gradients are scaled by ``min(1, value / norm)``, `norm` being that of all of them
+    together. This is Keras' ``global_clipnorm``; torch's `clip_grad_norm_` adds 1e-6 to the norm.
+    value: each element is limited to +-value, as by Keras' ``clipvalue`` and torch's
+    `clip_grad_value_`.
     """
 
     value: float
@@ -36,13 +39,13 @@ class Clipping:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and self.value > 0):
             raise GradientError(
-                f"trainer.gradient_clip_val = {self.value!r} cannot work; accepted: a number above 0, "
-                "or null (no clipping)"
+                f"trainer.gradient_clip_val = {self.value!r} cannot work; accepted: a number "
+                "above 0, or null (no clipping)"
             )
 
     @torch.no_grad()
     def __call__(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Limit the gradients of `parameters`."""
+        """Clip the gradients of `parameters`."""
         gradients = [p.grad for p in parameters if p.grad is not None]
         if self.algorithm == "value":
             torch._foreach_clamp_min_(gradients, -self.value)
@@ -53,7 +56,10 @@ class Clipping:
 
 
 def reduce_gradients(network: nn.Module) -> None:
-    """Add up all processes' gradients (each is already divided by the whole batch's size), in one message."""
+    """Add up all processes' gradients in one message.
+
+    Each is already divided by the whole batch's size.
+    """
     gradients: list[Tensor] = [p.grad for p in network.parameters() if p.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(flat)
@@ -65,7 +71,7 @@ def reduce_gradients(network: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class GradientSettings:
-    """What a Trainer was asked to do with gradients; our own step does it."""
+    """A Trainer's gradient settings, which our own step applies."""
 
     clip_val: float | None = None
     clip_algorithm: GradClipAlgorithmType | None = None
@@ -73,7 +79,7 @@ class GradientSettings:
 
     @property
     def clipping(self) -> Clipping | None:
-        """What limits the gradients; None where nothing does."""
+        """What clips the gradients, or None."""
         if not self.clip_val:
             return None
         by_value = self.clip_algorithm == GradClipAlgorithmType.VALUE
@@ -88,28 +94,28 @@ def settings_of(trainer: L.Trainer) -> GradientSettings:
 
 
 def withhold_settings(trainer: L.Trainer) -> GradientSettings:
-    """Take clipping and accumulation out of a Trainer, which refuses them under manual optimisation."""
+    """Take clipping and accumulation from a Trainer; manual optimisation forbids them."""
     settings = settings_of(trainer)
     give_back_settings(trainer, GradientSettings())
     return settings
 
 
 def give_back_settings(trainer: L.Trainer, settings: GradientSettings) -> None:
-    """Put a Trainer's settings back into it."""
+    """Give a Trainer its settings back."""
     trainer.gradient_clip_val = settings.clip_val
     trainer.gradient_clip_algorithm = settings.clip_algorithm
     trainer.accumulate_grad_batches = settings.accumulate
 
 
 class BatchCollector:
-    """Collects batches (images, labels) until they make up an optimiser step: `count` of them, or an epoch's last."""
+    """Collects `count` batches (images, labels) for an optimiser step; fewer at an epoch's end."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self._batches: list[tuple[Tensor, Tensor]] = []
 
     def add(self, batch: tuple[Tensor, Tensor], last: bool) -> Block | None:
-        """Take in a batch; return the block of one step that is due now, or None."""
+        """Add a batch; return a block of one step once it is complete, else None."""
         self._batches.append(batch)
         if len(self._batches) < self.count and not last:
             return None

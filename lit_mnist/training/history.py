@@ -19,7 +19,7 @@ from .callbacks import run_folder
 class History:
     """Metrics by epoch, each list one value an epoch.
 
-    Validation lists hold None for epochs that were not validated, and are empty where none was.
+    Validation lists hold None for epochs without validation, and are empty if there was none at all.
     """
 
     epochs: list[int] = field(default_factory=list)
@@ -29,7 +29,9 @@ class History:
     val_loss: list[float | None] = field(default_factory=list)
 
     def add(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Add an epoch's ``train/acc``, ``train/loss`` and, where it was validated, ``val/acc`` and ``val/loss``."""
+        """Add an epoch's ``train/acc``, ``train/loss`` and, if present, ``val/acc``,
+        ``val/loss``.
+        """
         before = len(self.epochs)
         self.epochs.append(epoch)
         for key in ("train/acc", "train/loss", "val/acc", "val/loss"):
@@ -39,10 +41,11 @@ class History:
 
 
 class EpochHistory(Callback):
-    """Keeps the metrics of every epoch, through interruptions too, and hands them to `draw` after each.
+    """Keeps the metrics of every epoch, across interruptions, and draws them as curves.
 
-    `draw(history, path)` writes the training curves; it is handed in, so that training imports no figures. Where
-    epochs are so short that drawing would take more than a twentieth of the time, not all of them are drawn.
+    `draw(history, path)` writes the training curves; it is an argument, so that training imports no
+    figures. If epochs are so short that drawing would take more than a twentieth of the time, some
+    are not drawn.
     """
 
     def __init__(self, draw: Callable[[History, Path], None] | None = None) -> None:
@@ -53,11 +56,11 @@ class EpochHistory(Callback):
         self._undrawn = False
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Learn where to draw: every process must ask at the same time."""
+        """Ask for the run's folder, which every process must do at the same time."""
         self._folder = run_folder(trainer) if self.draw is not None else None
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Take the epoch's metrics; validation has already run."""
+        """Add the epoch's metrics; validation has already run."""
         self.history.add(trainer.current_epoch + 1, pl_module.epoch_metrics)
         self._undrawn = True
         if time.monotonic() >= self._next:
@@ -79,15 +82,15 @@ class EpochHistory(Callback):
         return {key: list(values) for key, values in vars(self.history).items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint's history."""
+        """Restore a checkpoint's history."""
         self.history = History(**{key: list(values) for key, values in state_dict.items()})
 
 
 class Clock(Callback):
-    """Seconds spent in training epochs (validation excluded) and images trained on, through interruptions too.
+    """Counts images and seconds of training, without validation, across interruptions.
 
-    `sessions` counts the processes that have trained: 1 plus the number of interruptions. `epoch_seconds` are the
-    seconds of each epoch.
+    `sessions` counts the processes that have trained: 1 plus the number of interruptions.
+    `epoch_seconds` are the seconds of each epoch.
     """
 
     def __init__(self) -> None:
@@ -98,7 +101,7 @@ class Clock(Callback):
         self.epoch_seconds: list[float] = []
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Start counting within an epoch that goes on."""
+        """Start counting within a resumed epoch."""
         self._last = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
@@ -108,7 +111,7 @@ class Clock(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count the block's images and the time since the last one; a GPU's work counts once it is done."""
+        """Count the block's images and its time, once a GPU has finished it."""
         if trainer.is_last_batch and pl_module.device.type == "cuda":
             torch.cuda.synchronize(pl_module.device)
         now = time.perf_counter()
@@ -117,15 +120,15 @@ class Clock(Callback):
         self.images += getattr(batch, "total", 0) or len(batch[1])
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Note the epoch's seconds."""
+        """Store the epoch's seconds."""
         self.epoch_seconds.append(self.seconds - sum(self.epoch_seconds))
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Leave out the validation's time."""
+        """Skip the time of the validation."""
         self._last = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was counted."""
+        """Return the counts."""
         return {
             "seconds": self.seconds,
             "images": self.images,
@@ -134,7 +137,7 @@ class Clock(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on counting."""
+        """Restore the counts."""
         self.seconds = state_dict["seconds"]
         self.images = state_dict["images"]
         self.sessions = state_dict.get("sessions", 1) + 1

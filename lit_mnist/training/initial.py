@@ -1,4 +1,4 @@
-"""Initial weights as a file: written with every run, and taken over by layer name to start another."""
+"""Initial weights as a file: written by every run, and loaded by layer name to start another."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ class WeightsError(UserError):
 
 @dataclass(frozen=True)
 class LayerStart:
-    """What became of one layer: taken over, drawn anew, or left in the file; `why` says the last two's reason."""
+    """What happened to one layer: taken from the source, drawn, or left in it.
+
+    `why` gives the reason.
+    """
 
     layer: str
     parameters: int
@@ -41,11 +44,11 @@ class Start:
     layers: tuple[LayerStart, ...]
 
     def of(self, outcome: str) -> list[LayerStart]:
-        """Return the layers of one outcome."""
+        """Return the layers with this outcome."""
         return [layer for layer in self.layers if layer.outcome == outcome]
 
     def text(self, listed: int | None = _LISTED) -> str:
-        """Return the table; of each outcome at most `listed` layers by name (None: all)."""
+        """Return a table with at most `listed` layers (None: all) of each outcome."""
         lines = [f"initial weights from {self.source}:"]
         for outcome in ("taken", "drawn", "left"):
             layers = self.of(outcome)
@@ -68,10 +71,10 @@ def save_initial_weights(network: Network, path: Path) -> None:
 
 
 def load_initial_weights(network: Network, source: str | Path) -> Start:
-    """Take weights over by layer name from a Keras file, a run, a checkpoint, safetensors or an application.
+    """Load weights by layer name from a file, a run, a checkpoint or an application.
 
-    Layers that the source lacks keep the weights that were drawn. Raises UserError where a layer's shapes differ,
-    where it lacks a layer that is frozen, and where no layer is taken.
+    Layers that the source lacks keep their drawn weights. Raises UserError if a layer's shapes
+    differ, if the source lacks a frozen layer, and if no layer is taken.
     """
     weights = _by_layer(source_weights(source))
     own = _by_layer(network.named_weights())
@@ -82,8 +85,8 @@ def load_initial_weights(network: Network, source: str | Path) -> Start:
             f"{', '.join(weights) or 'none with weights'}"
         )
     names = [layer.layer for layer in start.of("taken")]
-    taken = {f"{name}/{key}": array for name in names for key, array in weights[name].items()}
-    network.load_weights(network.named_weights() | taken)
+    loaded = {f"{name}/{key}": array for name in names for key, array in weights[name].items()}
+    network.load_weights(network.named_weights() | loaded)
     return start
 
 
@@ -101,20 +104,22 @@ def _layers(
             yield LayerStart(name, _size(arrays), "drawn", "the source has no layer of that name")
         else:
             raise WeightsError(
-                f"{source}: lacks layer {name!r}, which is frozen (trainable = False) and would stay as drawn; "
-                f"it has {', '.join(weights)}; accepted: a source that has it, or trainable: true"
+                f"{source}: lacks layer {name!r}, which is frozen (trainable = False) and would "
+                f"stay as drawn; it has {', '.join(weights)}; accepted: a source that has it, or "
+                "trainable: true"
             )
     for name, arrays in weights.items():
         if name not in own:
             yield LayerStart(name, _size(arrays), "left", "this network has no layer of that name")
 
 
-def _check_shapes(name: str, own: Weights, given: Weights, source: str) -> None:
-    here = {key: array.shape for key, array in own.items()}
-    there = {key: array.shape for key, array in given.items()}
-    if here != there:
+def _check_shapes(name: str, own: Weights, stored: Weights, source: str) -> None:
+    own_shapes = {key: array.shape for key, array in own.items()}
+    stored_shapes = {key: array.shape for key, array in stored.items()}
+    if own_shapes != stored_shapes:
         raise WeightsError(
-            f"{source}: layer {name!r} has weights {_shapes(there)}, this network's has {_shapes(here)}; "
+            f"{source}: layer {name!r} has weights {_shapes(stored_shapes)}, this network's has "
+            f"{_shapes(own_shapes)}; "
             "accepted: the same shapes, or another name for the layer, which is then drawn anew"
         )
 

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: noted while a block of steps runs, obeyed between blocks."""
+"""SIGTERM and Ctrl-C, obeyed between blocks of steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interrupted(BaseException):  # as KeyboardInterrupt: what catches errors must not catch this
-    """Training was asked to stop; `code` is the exit code by the shells' custom, 128 + the signal's number."""
+    """Training was asked to stop; `code` is the exit code, 128 + the signal's number."""
 
     def __init__(self, signum: int, message: str) -> None:
         super().__init__(message)
@@ -26,8 +26,9 @@ class Interrupted(BaseException):  # as KeyboardInterrupt: what catches errors m
 class Interruption:
     """Listens to SIGTERM and SIGINT as a context manager; a second signal does not wait.
 
-    Outside of training (`waits` is False) a signal raises Interrupted at once. While `waits` is True it is
-    noted, and whoever trains asks for it with `asked`, which all processes of a run answer alike.
+    Outside of training (`waits` is False) a signal raises Interrupted at once. While `waits` is
+    True it is noted, and training asks for it with `asked`, which returns the same in all
+    processes.
     """
 
     def __init__(self) -> None:
@@ -46,7 +47,7 @@ class Interruption:
         self.release()
 
     def release(self) -> None:
-        """Give the signals back."""
+        """Restore the signal handlers."""
         self.waits = False
         for signum, handler in self._before.items():
             # None: a handler set by C code, which Python cannot put back
@@ -54,7 +55,7 @@ class Interruption:
         self._before = {}
 
     def listen(self) -> None:
-        """Take over the signals (again, after others did)."""
+        """Install the signal handlers, again if others have replaced them."""
         if threading.current_thread() is not threading.main_thread():
             return
         for signum in _SIGNALS:
@@ -62,7 +63,7 @@ class Interruption:
             self._before.setdefault(signum, before)
 
     def asked(self, world: int = 1, also: bool = False) -> tuple[int, bool]:
-        """Return the signal noted (0: none) and `also`, each as the largest among all `world` processes'."""
+        """Return the noted signal (0: none) and `also`, as maxima over all processes."""
         if world == 1:
             return self.noted, also
         flags = torch.tensor([self.noted, int(also)])

@@ -80,7 +80,7 @@ class KerasOptimizer(torch.optim.Optimizer):
         return self.state[first][name]
 
     def count(self, group: Group) -> Tensor:
-        """Increment and return the group's step count: 1 in the first step (Keras' iterations + 1)."""
+        """Increment and return the group's step count: 1 in the first step."""
         return self.shared(group, "iteration", 0.0).add_(1)
 
 

@@ -10,7 +10,10 @@ from .lightning_internals import attributes
 
 
 def steps_per_epoch(trainer: L.Trainer, accumulate: int) -> int:
-    """Return the optimiser steps of one epoch; a step takes `accumulate` batches of other loaders."""
+    """Return the optimiser steps of one epoch.
+
+    `accumulate` batches of other loaders make one step.
+    """
     per_epoch = getattr(attributes(trainer).datamodule, "steps_per_epoch", None)
     if per_epoch:
         return per_epoch

@@ -1,4 +1,4 @@
-"""Parts of Lightning that its classes keep private or do not declare: an upgrade of Lightning breaks only this."""
+"""Parts of Lightning that are private or undeclared, so that an upgrade breaks one module."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lightning.pytorch.trainer.connectors.callback_connector import _CallbackCon
 
 
 class TrainerAttributes(Protocol):
-    """Public attributes of a Trainer that its connectors set, so that its class does not declare them."""
+    """Public attributes of a Trainer that its connectors set and its class does not declare."""
 
     callbacks: list[Callback]
     datamodule: Any
@@ -33,12 +33,12 @@ def order_callbacks(callbacks: Iterable[Callback]) -> list[Callback]:
 
 
 def starts_processes_itself(trainer: L.Trainer) -> bool:
-    """Whether the trainer spawns or forks its processes out of this one (ddp_spawn, ddp_fork, ddp_notebook)."""
+    """Return whether the trainer itself starts processes (ddp_spawn, ddp_fork, ddp_notebook)."""
     return isinstance(trainer.strategy.launcher, _MultiProcessingLauncher)
 
 
 def steps_between_saves(callback: Callback) -> int:
-    """Return after how many optimiser steps a ModelCheckpoint saves, 0 for any that does not count steps."""
+    """Return after how many steps a ModelCheckpoint saves; 0 if it does not count steps."""
     return int(getattr(callback, "_every_n_train_steps", 0) or 0)
 
 
@@ -52,17 +52,17 @@ def count_steps(trainer: L.Trainer, steps: int) -> None:
 
 
 def count_logged_steps(trainer: L.Trainer, steps: int) -> None:
-    """Advance the loggers' step by the steps of one `training_step`, for which Lightning itself adds one."""
+    """Advance the loggers' step by the steps of one `training_step`; Lightning itself adds one."""
     trainer.fit_loop.epoch_loop._batches_that_stepped += steps - 1
 
 
 def bypass_ddp(trainer: L.Trainer, model: L.LightningModule) -> None:
-    """Leave DDP's wrapper out: our step adds up the processes' gradients itself."""
+    """Remove DDP's wrapper, since our step adds up the processes' gradients itself."""
     trainer.strategy.model = model
 
 
 def start_next_epoch(trainer: L.Trainer) -> None:
-    """Have a resumed fit start a new epoch: nothing of the epoch that has ended is left to do."""
+    """Have a resumed fit start a new epoch, since the last one has ended."""
     trainer.fit_loop.restarting = False
 
 
@@ -80,6 +80,7 @@ def epochs_processed(trainer: L.Trainer) -> int:
 def event_file(logger: TensorBoardLogger) -> Any:
     """Return torch's writer of the logger's event file.
 
-    The public `file_writer` is None once Lightning has closed it after fit; this opens the next file.
+    The public `file_writer` is None once Lightning has closed it after fit; this opens the next
+    file.
     """
     return logger.experiment._get_file_writer()

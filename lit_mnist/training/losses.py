@@ -1,4 +1,4 @@
-"""What training minimises: the data loss, from logits, and the penalty of the layers' L1/L2 regularisers."""
+"""What training minimises: the data loss, from logits, and the penalty of the regularisers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def data_loss(
 ) -> Tensor:
     """Return the mean loss of logits (N, classes) against labels (N,), as a scalar.
 
-    Softmax and linear outputs: cross-entropy from logits, unclipped. Sigmoid outputs, and a single unit
-    of two classes: binary cross-entropy averaged over units (Keras' BinaryCrossentropy).
+    Softmax and linear outputs: cross-entropy from logits, unclipped. Sigmoid outputs, and a single
+    unit of two classes: binary cross-entropy averaged over units (Keras' BinaryCrossentropy).
     `total` replaces N as the divisor where the batch is one process's part of a larger one.
     """
     logits = logits if logits.dtype == torch.float64 else logits.float()
@@ -34,7 +34,7 @@ def data_loss(
 
 
 def penalty(network: Network) -> Tensor | None:
-    """Return the sum of ``l1 * sum(|w|) + l2 * sum(w^2)`` over the layers' kernels (Keras' rule), or None.
+    """Return the sum of ``l1 * sum(|w|) + l2 * sum(w^2)`` over kernels (Keras' rule), or None.
 
     Activity regularisation adds what its layers gave in the last pass.
     """
@@ -48,5 +48,5 @@ def penalty(network: Network) -> Tensor | None:
 
 
 def activity_penalties(network: Network) -> list[Tensor]:
-    """Return what each activity-regularising layer penalises in the last pass, a mean over its images."""
+    """Return the penalties of activity-regularising layers in the last pass."""
     return [layer.penalty for layer in network.activity_layers]

@@ -1,4 +1,4 @@
-"""``metrics.csv``: a logger whose file survives interruptions, each row once."""
+"""``metrics.csv``: a logger that resumes its file, each row once."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..files import write_text
 
 
 class MetricsFile(Logger):
-    """Writes rows of metrics, one for each call of `log_metrics`, with a column for every metric ever seen.
+    """Writes a row per call of `log_metrics`, with a column for every metric seen so far.
 
-    A run that goes on from optimiser step `resumed_at` keeps the rows up to that step and drops later ones,
-    which will be written again. Rows reach the file when `save` is called: before every checkpoint, so that
-    the file never lacks a row that the checkpoint has passed.
+    A run that resumes at optimiser step `resumed_at` keeps the rows up to that step and drops later
+    ones, which will be written again. Rows reach the file when `save` is called: before every
+    checkpoint, so that the file has every row up to the checkpoint.
     """
 
     def __init__(self, folder: Path, resumed_at: int | None = None) -> None:
@@ -56,7 +56,7 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Take a row."""
+        """Add a row."""
         self._load()
         row = {"step": step} | {
             key: float(value) if key != "epoch" else int(value)
@@ -71,7 +71,7 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Bring the file up to date."""
+        """Write the rows that the file lacks."""
         self._load()
         if len(self._rows) == self._written:
             return
@@ -87,7 +87,7 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Write what is left."""
+        """Write the remaining rows."""
         self.save()
 
     def _write(self, file: Any, rows: list[dict[str, Any]]) -> None:
@@ -110,7 +110,10 @@ class MetricsFile(Logger):
 
 
 def _kept(row: Mapping[str, str | None], last: int) -> bool:
-    """Whether a row is whole (a killed process may leave half a line), not after step `last`, and no test's."""
+    """Return whether a row is complete, not after step `last`, and not a test's.
+
+    A killed process may leave half a line.
+    """
     step = row.get("step")
     if None in row or None in row.values() or step is None or not step.isdigit():
         return False

@@ -1,4 +1,4 @@
-"""The metrics that a training logs, and the callbacks that wait for one of them."""
+"""The metrics that training logs, and checks of the callbacks that monitor them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..spec import NetworkSpec
 
 
 def metric_names(spec: NetworkSpec, validated: bool) -> list[str]:
-    """Return the names of all metrics that exist at the end of an epoch, for callbacks and schedules to monitor."""
+    """Return the names of all metrics at the end of an epoch, which may be monitored."""
     regularised = any(getattr(layer, "l1", 0) or getattr(layer, "l2", 0) for layer in spec.layers)
     training = ["loss", "acc", "correct", "images"]
     training += ["data_loss", "penalty", "penalty_share"] if regularised else []
@@ -22,7 +22,7 @@ def metric_names(spec: NetworkSpec, validated: bool) -> list[str]:
 def check_monitors(callbacks: Iterable[Callback], names: list[str]) -> None:
     """Raise UserError where a callback monitors a metric that is not among `names`.
 
-    A callback of the user's own may log metrics of its own: then every name is accepted.
+    With a callback that is not Lightning's or ours, every name is accepted: it may log its own.
     """
     callbacks = list(callbacks)
     if not all(

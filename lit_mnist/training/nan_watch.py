@@ -1,4 +1,4 @@
-"""The watch over NaN and infinity: cheap while all is well, exact about where trouble began."""
+"""Detection of NaN and infinity: cheap during training, exact about where they first arose."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEVER = 2**62
 
 
 class Saved(NamedTuple):
-    """Network, optimiser and random generators at one moment."""
+    """A copy of network, optimiser and random generators."""
 
     weights: list[Tensor]
     optimizer: dict[str, Any]
@@ -33,10 +33,10 @@ class NonFiniteError(UserError):
 
 
 class FiniteWatch:
-    """Keeps, on the device, the first step whose loss is not finite, and reads it every `every` steps at least.
+    """Keeps the first step with a non-finite loss on the device, and reads it every `every` steps.
 
-    Network and optimiser are copied as often (a few megabytes at most), whenever the flag was read and all was well,
-    so that the steps since can be made again, slowly, to name the first place where a value went wrong.
+    Network and optimiser are copied whenever all losses were finite (a few megabytes at most). The
+    steps since the copy can then be repeated, slowly, to name the first bad value.
     """
 
     def __init__(self, every: int = 250) -> None:
@@ -46,44 +46,44 @@ class FiniteWatch:
     def start(
         self, runner: BlockRunner, optimizer: torch.optim.Optimizer, copies: HostCopies
     ) -> None:
-        """Watch the blocks that `runner` will run; the flag is copied to the host by `copies`."""
+        """Watch the blocks of `runner`; `copies` brings the first bad step to the host."""
         self._runner = runner
         self._optimizer = optimizer
         self._host_copies = copies
         self.forget()
 
     def forget(self) -> None:
-        """Start anew."""
+        """Drop all blocks and copies."""
         self._first: Tensor | None = None
         self._blocks: list[tuple[Block, int]] = []
         self._saved: Saved | None = None
-        self._asked: tuple[Saved, int] | None = (
+        self._pending: tuple[Saved, int] | None = (
             None  # what was saved when the flag was read, and blocks before
         )
         self._steps = 0
 
     def before(self, block: Block, first: int) -> None:
-        """Take in a block of steps, the first of which is number `first`, before it runs."""
+        """Remember a block before it runs; `first` is the number of its first step."""
         if self._saved is None:
             self._saved = self._save()
         self._blocks.append((block, first))
 
     def after(self, losses: Tensor, first: int) -> None:
-        """Take in the block's losses (k,); on a GPU this does not wait for the device.
+        """Check the block's losses (k,), without waiting for a GPU.
 
-        Raises NonFiniteError where a loss is known to have become NaN or infinite.
+        Raises NonFiniteError once a loss is known to be NaN or infinite.
         """
-        self._note(losses, first)
+        self._count_bad(losses, first)
         if self._world > 1:  # all processes read it after the same step
             if self._steps >= self.every or losses.device.type == "cpu":
                 self._raise_for(self._first_bad(weights_too=False))
         elif losses.device.type == "cpu":  # costs nothing
             self._raise_for(self._first_bad(weights_too=False))
         elif self._steps >= self.every:
-            self._host_copies.start(self.ask(), lambda flag: self._raise_for(self._answer(flag)))
+            self._host_copies.start(self.ask(), lambda flag: self._raise_for(self._read_flag(flag)))
 
     def check(self) -> None:
-        """Raise NonFiniteError, naming step and place, where a loss or a weight has become NaN or infinite.
+        """Raise NonFiniteError, naming step and place, if a loss or a weight is NaN or infinite.
 
         Waits for the device.
         """
@@ -93,11 +93,11 @@ class FiniteWatch:
         self._raise_for(self._first_bad(weights_too=True))
 
     def ask(self) -> Tensor:
-        """Return, on the device, the first step (from 0) with a bad loss in this process, else NEVER.
+        """Return, on the device, the first step (from 0) with a non-finite loss here, else NEVER.
 
-        Network and optimiser are saved: they are good if the answer, when it is read, is NEVER.
+        Network and optimiser are copied; the copy is good if the value turns out to be NEVER.
         """
-        self._asked = (self._save(), len(self._blocks))
+        self._pending = (self._save(), len(self._blocks))
         self._steps = 0
         return self._flag()
 
@@ -109,7 +109,7 @@ class FiniteWatch:
     def _world(self) -> int:
         return self._runner.step.world
 
-    def _note(self, losses: Tensor, first: int) -> None:
+    def _count_bad(self, losses: Tensor, first: int) -> None:
         bad = ~losses.isfinite()
         steps = torch.arange(first, first + len(losses), device=bad.device)
         lowest = torch.where(bad, steps, NEVER).min()
@@ -117,28 +117,31 @@ class FiniteWatch:
         self._steps += len(losses)
 
     def _flag(self) -> Tensor:
-        """Return the first step with a bad loss; weights count too, which a step may spoil with a finite loss."""
+        """Return the first bad step by losses and weights.
+
+        A step may spoil weights although its loss is finite.
+        """
         assert self._first is not None
-        spoilt = ~torch.stack(
+        bad_weights = ~torch.stack(
             [p.detach().isfinite().all() for p in self._network.parameters()]
         ).all()
         block, first = self._blocks[-1]
-        return torch.minimum(self._first, torch.where(spoilt, first + len(block) - 1, NEVER))
+        return torch.minimum(self._first, torch.where(bad_weights, first + len(block) - 1, NEVER))
 
-    def _answer(self, flag: Tensor) -> int | None:
-        """Return the first bad step that the flag names, or None; then what `ask` saved is good."""
+    def _read_flag(self, flag: Tensor) -> int | None:
+        """Return the first bad step, or None; then the copy that `ask` made is good."""
         if (step := int(flag)) < NEVER:
             return step
-        if self._asked is not None:
-            self._saved, before = self._asked
+        if self._pending is not None:
+            self._saved, before = self._pending
             self._blocks = self._blocks[before:]
-            self._asked = None
+            self._pending = None
         return None
 
     def _first_bad(self, weights_too: bool) -> int | None:
-        """Return the first step with a bad loss in any process, or None; waits for the device.
+        """Return the first bad step of any process, or None; waits for the device.
 
-        Where weights are not looked at, the next step's loss will tell.
+        Without `weights_too`, bad weights show in the next step's loss.
         """
         if self._first is None:
             return None
@@ -154,38 +157,38 @@ class FiniteWatch:
     def _raise_for(self, step: int | None) -> None:
         if step is not None:
             raise NonFiniteError(
-                f"training met NaN or infinity at step {step + 1}; first seen at {self._find()}. "
+                f"training met NaN or infinity at step {step + 1}; first seen at {self._first_problem()}. "
                 "Nothing later than the last good state was saved; a smaller learning rate may help"
             )
 
-    def _find(self) -> str:
-        """Make the steps since the last good state again; say what went wrong first, and where.
+    def _first_problem(self) -> str:
+        """Repeat the steps since the last good copy, and return the first bad value's place.
 
-        Afterwards network and optimiser are as they were in that state.
+        Network and optimiser are then restored from the copy.
         """
         blocks = self._blocks
         saved = self._saved
         assert saved is not None
         _restore(saved, self._network, self._optimizer)
-        place = self._repeat(blocks) or "nothing went wrong when the steps were made again"
+        place = self._repeat_steps(blocks) or "all values were finite when the steps were repeated"
         _restore(saved, self._network, self._optimizer)
         self.forget()
         return place
 
-    def _repeat(self, blocks: list[tuple[Block, int]]) -> str | None:
-        with _listening(self._network) as heard:
+    def _repeat_steps(self, blocks: list[tuple[Block, int]]) -> str | None:
+        with _recording_problems(self._network) as problems:
             for block, first in blocks:
                 for offset, batch in enumerate(block):
                     if not batch.images.isfinite().all():
-                        heard.append("an input image")
+                        problems.append("an input image")
                     self._runner.repeat(batch, first + offset)
-                    heard += [
+                    problems += [
                         f"the updated weights {name}"
                         for name, p in self._network.named_parameters()
                         if not p.detach().isfinite().all()
                     ]
-                    if heard:
-                        return f"step {first + offset + 1}: {heard[0]}"
+                    if problems:
+                        return f"step {first + offset + 1}: {problems[0]}"
         return None
 
     def _save(self) -> Saved:
@@ -197,20 +200,20 @@ class FiniteWatch:
 
 
 @contextmanager
-def _listening(network: nn.Module) -> Iterator[list[str]]:
-    """Hear of every output and gradient that is not finite, in the order in which they arise."""
-    heard: list[str] = []
+def _recording_problems(network: nn.Module) -> Iterator[list[str]]:
+    """Yield a list of all outputs and gradients that are not finite, in order."""
+    problems: list[str] = []
 
     def output(name: str) -> Callable:
-        return lambda module, given, result: (
+        return lambda module, inputs, result: (
             None
             if result.detach().isfinite().all()
-            else heard.append(f"the output of layer {name}")
+            else problems.append(f"the output of layer {name}")
         )
 
     def gradient(name: str) -> Callable:
         return lambda grad: (
-            None if grad.isfinite().all() else heard.append(f"the gradient of {name}")
+            None if grad.isfinite().all() else problems.append(f"the gradient of {name}")
         )
 
     leaves = [
@@ -219,7 +222,7 @@ def _listening(network: nn.Module) -> Iterator[list[str]]:
     handles = [module.register_forward_hook(output(name)) for name, module in leaves]
     handles += [p.register_hook(gradient(name)) for name, p in network.named_parameters()]
     try:
-        yield heard
+        yield problems
     finally:
         for handle in handles:
             handle.remove()
@@ -227,7 +230,7 @@ def _listening(network: nn.Module) -> Iterator[list[str]]:
 
 @torch.no_grad()
 def _restore(saved: Saved, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    for tensor, kept in zip(network.state_dict().values(), saved.weights, strict=True):
-        tensor.copy_(kept)
+    for tensor, saved_tensor in zip(network.state_dict().values(), saved.weights, strict=True):
+        tensor.copy_(saved_tensor)
     optimizer.load_state_dict(copy.deepcopy(saved.optimizer))
     restore_random_states(saved.random)

@@ -132,7 +132,7 @@ class Adam(KerasOptimizer):
 
 
 class Nadam(KerasOptimizer):
-    """Adam with Nesterov momentum and the schedule ``u_t = beta_1 (1 - 0.96^t / 2)`` (Dozat 2016)."""
+    """Adam with Nesterov momentum, ``u_t = beta_1 (1 - 0.96^t / 2)`` (Dozat 2016)."""
 
     def __init__(
         self,
@@ -151,7 +151,8 @@ class Nadam(KerasOptimizer):
         count = self.count(group)
         beta_1 = as_float32(group["beta_1"])
         beta_2 = as_float32(group["beta_2"])
-        # Keras rounds the constants of the factors to float32, but not those of their running product
+        # Keras rounds the constants of the factors to float32, but not those of their running
+        # product
         product = self.shared(group, "u_product", 1.0).mul_(
             group["beta_1"] * (1 - 0.5 * 0.96**count)
         )

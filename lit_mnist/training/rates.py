@@ -1,4 +1,4 @@
-"""The learning rate of every update of a run, whichever kind of schedule gives it."""
+"""The learning rate of every update of a run, for all kinds of schedules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .torch_schedules import Interval, Make, plateau_callback, scheduled_rates, 
 class RunRates:
     """Rates by optimiser step: of a Schedule, of a scheduler of torch, or the optimiser's own.
 
-    Raises ScheduleError for an interval that the schedule cannot have, and for settings that it refuses.
+    Raises ScheduleError for an interval or settings that the schedule cannot have.
     """
 
     def __init__(
@@ -41,7 +41,10 @@ class RunRates:
         self._rates: list[float] | None = None
 
     def with_scheduler(self, optimizer: torch.optim.Optimizer) -> Any:
-        """Return what `configure_optimizers` returns: with ReduceLROnPlateau, whose state Lightning then keeps."""
+        """Return what `configure_optimizers` returns, with ReduceLROnPlateau if it is the schedule.
+
+        Lightning then keeps its state.
+        """
         self._optimizer = optimizer
         self._first_rate = float(optimizer.param_groups[0]["lr"])
         if self.plateau is None or self._make_scheduler is None:
@@ -49,7 +52,7 @@ class RunRates:
         return {"optimizer": optimizer, "lr_scheduler": self._make_scheduler(optimizer)}
 
     def start(self, total_steps: int, steps_per_epoch: int) -> None:
-        """Work out every step's rate once."""
+        """Compute every step's rate once."""
         if self._schedule is not None:
             self._rates = learning_rates(self._schedule, total_steps)
         elif self._make_scheduler is None or self.plateau:
@@ -62,13 +65,13 @@ class RunRates:
             self._rates = [by_epoch[step // steps_per_epoch] for step in range(total_steps + 1)]
 
     def at(self, step: int) -> float | None:
-        """Return the rate of the update that follows `step` updates; None where the optimiser's own stays."""
+        """Return the rate after `step` updates, or None if the optimiser's own is used."""
         if self._rates is not None:
             return self._rates[min(step, len(self._rates) - 1)]
         return self._current if self.plateau else None
 
     def before(self, step: int) -> float:
-        """Return the rate of the update that follows `step` updates, the optimiser's own included."""
+        """Return the rate after `step` updates, the optimiser's own included."""
         rate = self.at(step)
         return self._current if rate is None else rate
 

@@ -1,4 +1,4 @@
-"""A checkpoint's network as a LitClassifier again, with the optimiser and schedule that its configuration names."""
+"""A checkpoint's network as a LitClassifier, with its optimiser and schedule."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def classifier_from_checkpoint(
     settings: Mapping[str, Any],
     strict: bool = True,
 ) -> LitClassifier:
-    """Return a `kind` with the weights of a checkpoint (or of a run folder) on `device`, as `settings` change it."""
+    """Return a `kind` with a checkpoint's weights on `device`.
+
+    `settings` override the checkpoint's own.
+    """
     path = find_run(path)
     path = run_checkpoint(path) if path.is_dir() else path
     content = load_checkpoint(path)
@@ -37,17 +40,17 @@ def classifier_from_checkpoint(
 
 
 def refuse_options(**options: Any) -> None:
-    """Raise UserError for an option of Lightning's `load_from_checkpoint` that has no meaning here."""
+    """Raise UserError for an option of Lightning's `load_from_checkpoint` without meaning here."""
     for name, value in options.items():
         if value is not None and value is not True:
             raise UserError(
-                f"load_from_checkpoint: {name} = {value!r} cannot work; accepted: settings by their "
-                "names; the file's own are read, and nothing that carries code"
+                f"load_from_checkpoint: {name} = {value!r} cannot work; accepted: settings by "
+                "their names; the file's own are read, and nothing that carries code"
             )
 
 
 def _settings(kind: type[LitClassifier], config: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Return the arguments that a configuration's ``model`` stands for, without files and network."""
+    """Return the arguments in a configuration's ``model``, without files and network."""
     from jsonargparse import ArgumentError
     from lightning.pytorch.cli import LightningArgumentParser
 

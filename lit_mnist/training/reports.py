@@ -11,13 +11,13 @@ from lightning.pytorch.callbacks import Callback, ProgressBar
 
 
 class EpochReport(Callback):
-    """Prints one line an epoch: steps, learning rate, metrics; and the time that the whole run will take."""
+    """Prints one line an epoch: steps, learning rate, metrics, and the time left."""
 
     def __init__(self) -> None:
         self._started = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Start the clock of an epoch that goes on."""
+        """Start the clock of a resumed epoch."""
         self._started = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
@@ -45,7 +45,7 @@ class EpochReport(Callback):
 
 
 class StepProgress(ProgressBar):
-    """A rich progress bar of optimiser steps on standard error, with running metrics and the time left."""
+    """A progress bar of optimiser steps on standard error, with running metrics."""
 
     def __init__(self, refresh_seconds: float = 0.5) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class StepProgress(ProgressBar):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the bar, at most every `refresh_seconds`: only then are metrics read from the device."""
+        """Move the bar every `refresh_seconds`, since it reads metrics from the device."""
         if self._bar is None or (now := time.perf_counter()) < self._next:
             return
         self._next = now + self._refresh
@@ -109,19 +109,19 @@ class StepProgress(ProgressBar):
         )
 
     def teardown(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
-        """Close the bar, whatever ended the run."""
+        """Close the bar, also after an error."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
 
 def say(text: str) -> None:
-    """Print a line for people, on standard error."""
+    """Print a line on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:
-    """Spell seconds as ``45 s``, ``12 min`` or ``2 h 5 min``."""
+    """Write seconds as ``45 s``, ``12 min`` or ``2 h 5 min``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

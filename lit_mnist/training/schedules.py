@@ -1,10 +1,11 @@
-"""Learning rates as functions of the step: ``schedule(step)``, where `step` counts the updates already made.
+"""Learning rates as functions of the step: ``schedule(step)``, after `step` updates.
 
-The first update uses ``schedule(0)``, as Keras' optimisers do. `Schedule.table` gives the whole run's rates
-at once. The inverse-time and exponential decays compute in float32, as Keras does even in float64 mode, and
-equal the rates of Keras' schedules bit for bit. (Inside a compiled ``fit``, TensorFlow replaces the division
-by ``decay_steps`` with a product by its reciprocal, which can move the last bit unless ``decay_steps`` is a
-power of two; 1, the sources' value, is.) Cosine and one-cycle follow torch's schedulers.
+The first update uses ``schedule(0)``, as Keras' optimisers do. `Schedule.table` gives the whole
+run's rates at once. The inverse-time and exponential decays compute in float32, as Keras does even
+in float64 mode, and equal the rates of Keras' schedules bit for bit. (Inside a compiled ``fit``,
+TensorFlow replaces the division by ``decay_steps`` with a product by its reciprocal, which can move
+the last bit unless ``decay_steps`` is a power of two; 1, the sources' value, is.) Cosine and
+one-cycle follow torch's schedulers.
 """
 
 from __future__ import annotations
@@ -119,17 +120,18 @@ class ExponentialDecay(_Decay):
 
     def _decayed(self, p: np.ndarray) -> np.ndarray:
         rate = _F(self.decay_rate)
-        # one by one: NumPy's vectorised float32 power may differ from the C library's in the last bit
-        powers = np.fromiter((rate**one for one in p), _F, len(p))
+        # one at a time: NumPy's vectorised float32 power may differ from the C library's in the last
+        # bit
+        powers = np.fromiter((rate**exponent for exponent in p), _F, len(p))
         return _F(self.initial_learning_rate) * powers
 
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """``end + (lr0 - end) (1 + cos(pi step / total)) / 2``, as torch's CosineAnnealingLR; `end` after `total_steps`.
+    """``end + (lr0 - end) (1 + cos(pi step / total)) / 2``, as torch's CosineAnnealingLR.
 
-    The first `warmup_steps` rise linearly to `initial_learning_rate`. `total_steps` counts both; null takes
-    the run's length.
+    The first `warmup_steps` rise linearly to `initial_learning_rate`. `total_steps` counts both;
+    null takes the run's length.
     """
 
     initial_learning_rate: float = 0.001
@@ -165,10 +167,12 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up from ``max_lr / div_factor`` to `max_lr`, then down to ``max_lr / div_factor / final_div_factor``.
+    """One cycle: from ``max_lr / div_factor`` up to `max_lr`, then down.
 
-    The rates of torch's OneCycleLR with two phases (Smith & Topin 2018); the peak lies at update number
-    ``pct_start * total_steps``. `total_steps`: null takes the run's length.
+    It ends at ``max_lr / div_factor / final_div_factor``.
+
+    The rates of torch's OneCycleLR with two phases (Smith & Topin 2018); the peak lies at update
+    number ``pct_start * total_steps``. `total_steps`: null takes the run's length.
     """
 
     max_lr: float

@@ -1,4 +1,4 @@
-"""The optimiser over a network's weights (kernels decay, all the rest does not), and settings that cannot work."""
+"""The optimiser over a network's weights, of which only kernels decay, and checks of settings."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .optimizers import KerasOptimizer
 
 
 class TrainingError(UserError):
-    """Settings that cannot be trained with."""
+    """Training settings that cannot work."""
 
 
 def trained_parameters(network: Network) -> list[nn.Parameter]:
-    """Return the parameters that are not frozen; raise TrainingError where there is none."""
+    """Return the parameters that are not frozen. Raises TrainingError if there are none."""
     parameters = [p for p in network.parameters() if p.requires_grad]
     if not parameters:
         raise TrainingError(
-            "model.network: all layers with weights have trainable = False, so there is nothing to train; "
-            "accepted: at least one that is trained"
+            "model.network: all layers with weights have trainable = False, so there is nothing "
+            "to train; accepted: at least one that is trained"
         )
     return parameters
 
@@ -37,7 +37,7 @@ def optimizer_over(
 ) -> torch.optim.Optimizer:
     """Return the optimiser, over two groups where `weight_decay` is above 0.
 
-    Raises TrainingError where the optimiser would add the decay to the gradient.
+    Raises TrainingError if the optimiser would add the decay to the gradient.
     """
     if not weight_decay:
         return make(trained_parameters(network))
@@ -55,7 +55,7 @@ def optimizer_over(
 
 
 def check_range(**values: tuple[float, float, float]) -> None:
-    """Raise TrainingError where a value, given with its limits ``(value, low, high)``, is not in [low, high)."""
+    """Raise TrainingError if a value of ``(value, low, high)`` is not in [low, high)."""
     for key, (value, low, high) in values.items():
         if not low <= value < high:
             raise TrainingError(
@@ -64,7 +64,7 @@ def check_range(**values: tuple[float, float, float]) -> None:
 
 
 def check_sharing(network: Network, processes: int) -> None:
-    """Raise TrainingError where the network cannot be trained by several processes."""
+    """Raise TrainingError if several processes cannot train the network."""
     if any(isinstance(module, BatchNorm) for module in network.modules()):
         raise TrainingError(
             f"trainer.devices: {processes} processes cannot train batch_norm layers, each would "

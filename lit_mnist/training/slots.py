@@ -1,4 +1,4 @@
-"""An optimiser's slots by name, in Keras' layout: what Keras keeps in its optimiser, and what its files hold."""
+"""An optimiser's slots by name, in the layout of Keras' optimisers and files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def trainable_names(spec: NetworkSpec) -> tuple[str, ...]:
 
 
 def named_slots(network: Network, optimizer: torch.optim.Optimizer) -> Slots:
-    """Return a copy of every slot that the optimiser keeps by weight; empty before the first step."""
+    """Return a copy of the optimiser's slots of every weight; empty before the first step."""
     parameters = dict(network.named_parameters())
     state = {
         name: optimizer.state.get(parameters[torch_name(network.spec, name)], {})
@@ -44,7 +44,7 @@ def named_slots(network: Network, optimizer: torch.optim.Optimizer) -> Slots:
 
 
 def named_scalars(optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """Return what the first group shares: ``iteration`` (steps made) and, for Nadam, ``u_product``."""
+    """Return the first group's ``iteration`` (steps made) and, for Nadam, ``u_product``."""
     state = optimizer.state.get(optimizer.param_groups[0]["params"][0], {})
     return {name: float(state[name]) for name in SHARED if name in state}
 
@@ -55,7 +55,7 @@ def load_slots(
     slots: Mapping[str, Weights],
     scalars: Mapping[str, float],
 ) -> None:
-    """Put slots and shared values in the place of the optimiser's own; raise SpecError where they do not fit."""
+    """Replace the optimiser's slots and shared values. Raises SpecError if they do not fit."""
     parameters = dict(network.named_parameters())
     for slot, arrays in slots.items():
         for name, array in _to_torch(network.spec, arrays).items():
@@ -71,7 +71,7 @@ def load_slots(
 
 
 def _from_torch(spec: NetworkSpec, tensors: Mapping[str, torch.Tensor]) -> Weights:
-    state = to_torch(spec, _zeros(spec))  # `from_torch` wants the whole network
+    state = to_torch(spec, _zeros(spec))  # `from_torch` needs the whole network
     state |= {
         torch_name(spec, name): tensor.detach().cpu().numpy() for name, tensor in tensors.items()
     }

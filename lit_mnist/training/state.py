@@ -1,4 +1,4 @@
-"""What a checkpoint must hold beside weights and optimiser, so that training goes on as if never interrupted."""
+"""The state that a checkpoint needs beside weights and optimiser for an exact resumption."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from .sums import Sums
 
 
 def random_states() -> dict[str, Any]:
-    """Return the states of Python's, NumPy's, torch's and every GPU's generator as plain values and tensors."""
-    kind, keys, position, has_gauss, gauss = cast(tuple[Any, ...], np.random.get_state())  # noqa: NPY002 (libraries draw from it)
+    """Return the states of Python's, NumPy's, torch's and every GPU's generator as plain values."""
+    legacy = np.random.get_state()  # noqa: NPY002 - libraries draw from it
+    kind, keys, position, has_gauss, gauss = cast(tuple[Any, ...], legacy)
     version, internal, spare = random.getstate()
     return {
         "python": [version, list(internal), spare],
@@ -30,7 +31,7 @@ def random_states() -> dict[str, Any]:
 
 
 def restore_random_states(states: Mapping[str, Any]) -> None:
-    """Put generators into the `states` that `random_states` returned."""
+    """Set generators to the `states` that `random_states` returned."""
     version, internal, spare = states["python"]
     random.setstate((version, tuple(internal), spare))
     kind, keys, *rest = states["numpy"]
@@ -46,16 +47,16 @@ def gather(own: dict[str, Any], world: int) -> list[dict[str, Any]]:
     """Return every process's `own`, in the order of their ranks."""
     if world == 1:
         return [own]
-    everyone: list[dict[str, Any]] = [{}] * world
-    dist.all_gather_object(everyone, own)
-    return everyone
+    all_states: list[dict[str, Any]] = [{}] * world
+    dist.all_gather_object(all_states, own)
+    return all_states
 
 
 def fit_epoch_end(loops: dict[str, Any]) -> bool:
-    """Make a checkpoint saved at an epoch's end start the next epoch; return whether it was saved there.
+    """Make a checkpoint of an epoch's end start the next epoch. Returns whether it is one.
 
-    Lightning saves in the hooks of an epoch's end before it counts the epoch as completed; counted here, the
-    state does not depend on how it reads such half-counted epochs. Others are left as they are.
+    Lightning saves at an epoch's end before it counts the epoch as completed. Counting it here
+    makes the state independent of how Lightning reads such epochs. Other checkpoints are unchanged.
     """
     epoch = loops["epoch_progress"]
     if epoch["current"]["processed"] < epoch["current"]["started"]:
@@ -66,7 +67,10 @@ def fit_epoch_end(loops: dict[str, Any]) -> bool:
 
 
 def plain_groups(states: list[dict[str, Any]]) -> None:
-    """Take out of optimisers' state dicts what holds on a GPU alone; training puts it back where it goes on there."""
+    """Remove what is true only on a GPU from optimisers' state dicts.
+
+    Training on a GPU sets it again.
+    """
     for state in states:
         for group in state["param_groups"]:
             if "capturable" in group:
@@ -74,9 +78,9 @@ def plain_groups(states: list[dict[str, Any]]) -> None:
 
 
 class ResumeState:
-    """The part of a checkpoint that goes beyond weights and optimiser: sums, generators, positions.
+    """The part of a checkpoint beside weights and optimiser: sums, generators, positions.
 
-    `random` and `fresh_epoch` wait between the loading of a checkpoint and the first step of training.
+    `random` and `fresh_epoch` are kept from loading a checkpoint to the first step of training.
     """
 
     def __init__(self, sums: Sums, step_log: StepLog) -> None:
@@ -88,7 +92,7 @@ class ResumeState:
         self.fresh_epoch = False  # whether training starts with a new epoch
 
     def save(self, checkpoint: dict[str, Any], trainer: L.Trainer) -> None:
-        """Put the state of all processes into a checkpoint; every process must call."""
+        """Add the state of all processes to a checkpoint; every process must call this."""
         plain_groups(checkpoint.get("optimizer_states", []))
         own = {"sums": self._sums.state(), "random": random_states()}
         checkpoint["training"] = {
@@ -100,15 +104,16 @@ class ResumeState:
         }
 
     def load(self, checkpoint: dict[str, Any], trainer: L.Trainer, device: torch.device) -> None:
-        """Take the state out of a checkpoint; those of other programs may lack it."""
+        """Read the state of a checkpoint; checkpoints of other programs may lack it."""
         self.fresh_epoch = fit_epoch_end(checkpoint["loops"]["fit_loop"])
-        if (kept := checkpoint.get("training")) is None:
+        state = checkpoint.get("training")
+        if state is None:
             return
-        processes = kept["processes"]
-        self._step_log.unlogged = kept["unlogged"]
-        self.validated = kept["validated"]
-        self.validated_in = kept.get("validated_in")
-        trainer.should_stop = kept["stopped"]
+        processes = state["processes"]
+        self._step_log.unlogged = state["unlogged"]
+        self.validated = state["validated"]
+        self.validated_in = state.get("validated_in")
+        trainer.should_stop = state["stopped"]
         if len(processes) == trainer.world_size:
             self.random = processes[trainer.global_rank]["random"]
         if not self.fresh_epoch:
@@ -116,7 +121,10 @@ class ResumeState:
             self._sums.restore(sums, trainer.global_rank, trainer.world_size, device)
 
     def start(self, trainer: L.Trainer) -> None:
-        """Put a resumed run's generators where they stood: nothing may draw from here to the next step."""
+        """Restore the generators of a resumed run.
+
+        Nothing may draw between this and the next step.
+        """
         if self.fresh_epoch:
             start_next_epoch(trainer)
         if self.random is not None:

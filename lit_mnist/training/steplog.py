@@ -13,7 +13,10 @@ from .sums import Sums, metrics_of
 
 
 class StepLog:
-    """Sends running metrics to the loggers; from a GPU once they have been copied, so that no step waits for them."""
+    """Sends running metrics to the loggers.
+
+    From a GPU they are copied first, so that no step waits.
+    """
 
     def __init__(self, sums: Sums, copies: HostCopies) -> None:
         self.sums = sums

@@ -27,9 +27,10 @@ Rate = Callable[
 class Step:
     """One optimiser step on one batch.
 
-    All that it works on are its fields, so that a deep copy is a rehearsal that leaves the real thing alone.
-    Where rates and weights of the average are tensors on the device, it neither waits for the device nor depends on
-    the host. A batch of more than `images_per_pass` images takes several passes, whose gradients are accumulated.
+    All its state is in its fields, so that a deep copy can rehearse without side effects. With
+    rates and weights of the average as tensors on the device, it does not wait for the device. A
+    batch of more than `images_per_pass` images takes
+    several passes, whose gradients are accumulated.
     """
 
     network: Network
@@ -57,7 +58,8 @@ class Step:
         self.optimizer.step()
         self.optimizer.zero_grad()
         if torch.is_autocast_enabled(batch.images.device.type):
-            torch.clear_autocast_cache()  # else the next step would see this step's weights in low precision
+            # else the next step would see this step's weights in low precision
+            torch.clear_autocast_cache()
         if self.average is not None and ema_weight is not None:
             self.average.update(ema_weight)
         return result
@@ -83,12 +85,15 @@ class Step:
         """Forward and backward of some of a batch's images."""
         logits = self.network.training_logits(images, batch.start)
         loss = self.loss(self.network, logits, labels, self.label_smoothing, batch.total)
-        extra = self._penalty(len(labels), len(batch.labels), first)
-        self.backward(loss if extra is None else loss + extra / self.world)
-        return loss.detach(), None if extra is None else extra.detach(), logits.detach()
+        penalty = self._pass_penalty(len(labels), len(batch.labels), first)
+        self.backward(loss if penalty is None else loss + penalty / self.world)
+        return loss.detach(), None if penalty is None else penalty.detach(), logits.detach()
 
-    def _penalty(self, images: int, batch_size: int, first: bool) -> Tensor | None:
-        """The penalty of a pass: weights count in the `first` one, activities by the fraction of the batch."""
+    def _pass_penalty(self, images: int, batch_size: int, first: bool) -> Tensor | None:
+        """Return the penalty of a pass.
+
+        Weights count in the `first` pass, activities by the fraction of the batch.
+        """
         if images == batch_size:
             return self.penalty(self.network)
         for layer in self.network.activity_layers:
@@ -106,7 +111,7 @@ def _sum(values: tuple[Tensor, ...] | list[Tensor]) -> Tensor:
 def run_steps(
     step: Step, batches: Iterable[Batch], sizes: Sizes, rates: Scalars, ema_weights: Scalars
 ) -> BlockResult:
-    """Make one step a batch and sum up what they gave."""
+    """Run one step per batch and sum up the results."""
     results = [step(*arguments) for arguments in zip(batches, rates, ema_weights, strict=True)]
     return summed(results, sizes)
 
@@ -114,8 +119,9 @@ def run_steps(
 class BlockRunner:
     """Runs blocks of steps, one step after another.
 
-    `rate(step)` is the learning rate after `step` updates, or None for the optimiser's own. `on_device`: rates and
-    weights of the average are tensors on the device, as in a CUDA graph, so that both ways give the same bits.
+    `rate(step)` is the learning rate after `step` updates, or None for the optimiser's own.
+    `on_device`: rates and weights of the average are tensors on the device, as in a CUDA graph, so
+    that both ways give the same bits.
     """
 
     prepare_seconds = 0.0
@@ -126,7 +132,7 @@ class BlockRunner:
         self.on_device = on_device
 
     def __call__(self, block: Block, first: int) -> BlockResult:
-        """Make the block's steps, of which the first follows `first` updates."""
+        """Run the block's steps; `first` updates came before them."""
         rates = self._rates(first, len(block))
         ema_weights = self._ema_weights(first, len(block))
         table = None
@@ -140,10 +146,10 @@ class BlockRunner:
             self._keep_rate(rates)
 
     def prepare(self, blocks: Sequence[Block]) -> None:
-        """Make ready for blocks of these forms."""
+        """Prepare for blocks of these forms."""
 
     def repeat(self, batch: Batch, number: int) -> None:
-        """Make step `number` (from 0) again, on this batch."""
+        """Repeat step `number` (from 0) on this batch."""
         self.step(batch, self._rates(number, 1)[0], self._ema_weights(number, 1)[0])
 
     def _rates(self, first: int, count: int) -> list[float | None]:
@@ -157,12 +163,12 @@ class BlockRunner:
         ]
 
     def _table(self, rates: Sequence[float | None], ema_weights: Sequence[float | None]) -> Tensor:
-        """Return both on the host, (2, k), rounded as the parameters' arithmetic would."""
+        """Return both on the host, (2, k), in the parameters' precision."""
         rows = [[0.0 if value is None else value for value in row] for row in (rates, ema_weights)]
         return torch.tensor(rows, dtype=precision_of(self.step))
 
     def _keep_rate(self, rates: Sequence[float | None]) -> None:
-        """Leave a plain number in the optimiser: what is saved must not depend on the device."""
+        """Leave a plain number in the optimiser, so that checkpoints do not depend on the device."""
         if rates[-1] is not None:
             set_rate(self.step.optimizer, rates[-1])
 
@@ -179,7 +185,7 @@ def device_of(step: Step) -> torch.device:
 
 
 def precision_of(step: Step) -> torch.dtype:
-    """Return the losses' precision, and that of rates: float64 where the parameters have it, else float32."""
+    """Return the precision of losses and rates: float64 if the parameters have it, else float32."""
     return (
         torch.float64 if next(step.network.parameters()).dtype == torch.float64 else torch.float32
     )

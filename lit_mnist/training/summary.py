@@ -29,7 +29,7 @@ from .reports import say
 
 
 def warn_of_data(prepared: Prepared, spec: NetworkSpec) -> None:
-    """Say loudly what was done to the images, and where other images or another scaling are used than one may think."""
+    """Warn of changes to the images, and of a data set or scaling that may not be expected."""
     dataset = prepared.dataset
     kind = prepared.standardizer.kind
     for remark in (dataset.note, dataset.adapted):
@@ -37,7 +37,8 @@ def warn_of_data(prepared: Prepared, spec: NetworkSpec) -> None:
             say(f"WARNING: {remark}")
     if spec.rescaling is not None and kind != "none":
         say(
-            f"WARNING: the network scales its pixels itself (layer {spec.rescaling!r}), and data.standardize {kind} "
+            f"WARNING: the network scales its pixels itself (layer {spec.rescaling!r}), and "
+            f"data.standardize {kind} "
             "scales them before it; --data.standardize none leaves it to the network"
         )
 
@@ -50,7 +51,10 @@ def finish_fit(
     fit_seconds: float,
     test: bool = True,
 ) -> Outcome:
-    """Test the run's weights once, write ``summary.json`` and return it; without `test`, no test image is seen."""
+    """Test the run's weights once, write ``summary.json`` and return it.
+
+    Without `test`, no test image is used.
+    """
     if trainer.interrupted or attributes(trainer).fast_dev_run:
         return Outcome(
             {"interrupted": trainer.interrupted, "steps": trainer.global_step}, "no test was made"
@@ -82,7 +86,7 @@ def finish_fit(
 def _chosen(
     trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule, folder: Path | None
 ) -> tuple[str, str | None]:
-    """Return which weights are reported, and their checkpoint: best on validation, else the last."""
+    """Return which weights are reported, and their checkpoint: the best, else the last."""
     averaged = "averaged, " if model.average is not None else ""
     best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, KeepBest)), None)
     score = None if best is None else best.best_model_score
@@ -174,8 +178,9 @@ def _text(summary: dict[str, Any]) -> str:
             f"{summary['train/loss']:.4f} after {summary['epochs']} epochs{where}"
         )
     return (
-        f"test accuracy {100 * summary['test/acc']:.2f} % ({summary['test/correct']} of {summary['images']} "
-        f"{summary['dataset']} images), loss {summary['test/loss']:.4f}; weights: {summary['weights']}{where}"
+        f"test accuracy {100 * summary['test/acc']:.2f} % ({summary['test/correct']} of "
+        f"{summary['images']} {summary['dataset']} images), loss {summary['test/loss']:.4f}; "
+        f"weights: {summary['weights']}{where}"
     )
 
 
@@ -211,7 +216,7 @@ def _log_hyperparameters(
 
 
 def _optimizer_settings(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Return name and momentum; for Adam and its kin, whose momentum is an average, its decay beta_1."""
+    """Return name and momentum; for Adam's family its decay beta_1."""
     group = optimizer.param_groups[0]
     beta_1 = group.get("beta_1", group.get("betas", (0.0,))[0])
     momentum = group.get("momentum", beta_1)
@@ -264,13 +269,13 @@ def raise_without_validation(opened: Model) -> None:
     from ..errors import UserError
 
     raise UserError(
-        f"validate: {opened.path} was trained with data.validate_on none, so there are no validation "
-        "images; accepted: the command test"
+        f"validate: {opened.path} was trained with data.validate_on none, so there are no "
+        "validation images; accepted: the command test"
     )
 
 
 def predict_test(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule) -> Outcome:
-    """Predict the whole test set and return classes, probabilities of the predicted class, and how many are right."""
+    """Predict the test set and return classes, their probabilities, and the number correct."""
     probabilities = torch.cat(cast(list[torch.Tensor], trainer.predict(model, data))).numpy()
     predicted = probabilities.argmax(1)
     labels = data.prepared.test.labels

@@ -1,7 +1,7 @@
 """Sums of loss, penalty and correct answers over steps, from which all metrics are computed.
 
-They are float64 and stay on the device until they are read. A device without float64 keeps each step's values, which
-are added up in float64 on the host when they are read.
+They are float64 and stay on the device until they are read. A device without float64 keeps each
+step's values, which are added up in float64 on the host when they are read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Sizes = tuple[tuple[int, int], ...]  # this process's and all processes' images,
 
 
 class StepResult(NamedTuple):
-    """What one step gave, detached: mean data loss over `total` images, penalty, this process's logits and labels."""
+    """One step's results, detached: mean loss over `total` images, penalty, logits, labels."""
 
     loss: Tensor
     penalty: Tensor | None
@@ -32,7 +32,7 @@ class StepResult(NamedTuple):
 
 
 class StepValues(NamedTuple):
-    """The values of k steps on a device without float64: losses (k,), penalties (k,) or None, correct answers ()."""
+    """The values of k steps on a device without float64: losses and penalties (k,), correct ()."""
 
     losses: Tensor
     penalties: Tensor | None
@@ -48,9 +48,9 @@ class StepValues(NamedTuple):
 
 
 class BlockResult(NamedTuple):
-    """What k steps gave: losses (k,), and sums (4,) of loss, penalty, correct answers and images.
+    """The results of k steps: losses (k,), and sums (4,) of loss, penalty, correct answers and images.
 
-    On a device without float64 `sums` holds what the host adds up later.
+    On a device without float64, the host adds `sums` up later.
     """
 
     losses: Tensor
@@ -76,20 +76,20 @@ def summed(results: Sequence[StepResult], sizes: Sizes) -> BlockResult:
 
 @functools.lru_cache(64)
 def step_weights(sizes: Sizes, device: torch.device) -> Tensor:
-    """Return what each step counts, float64 (2, k): all processes' images, and this one's; kept on the device."""
+    """Return the weights of each step, float64 (2, k): images of all processes, and of this one."""
     return torch.tensor(
         [[total, own] for own, total in sizes], dtype=torch.float64, device=device
     ).T
 
 
 class Sums:
-    """Sums of loss, penalty and correct answers, which are read when asked for."""
+    """Sums of loss, penalty and correct answers, which stay on the device until read."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Start again from nothing."""
+        """Set all sums to zero."""
         self._sums: Tensor | None = None  # loss, penalty, correct, images
         self._before: Tensor | None = None  # the sums when `interval` was last asked
         self._pending: list[StepValues] = []  # not added up yet: only on a device without float64
@@ -102,7 +102,7 @@ class Sums:
             self._sums = sums.clone() if self._sums is None else self._sums + sums
 
     def metrics(self, world: int = 1) -> dict[str, float]:
-        """Return loss (with penalty), data_loss, acc, correct, images, and the penalty with its fraction of the loss.
+        """Return loss (with penalty), data_loss, acc, correct, images, penalty, penalty_share.
 
         Empty before the first `add`.
         """
@@ -110,7 +110,10 @@ class Sums:
         return {} if sums is None else metrics_of(_over_processes(sums, world))
 
     def interval(self, world: int = 1) -> Tensor:
-        """Return the sums (4,) since the last call, over all processes; something must have been added."""
+        """Return the sums (4,) since the last call, over all processes.
+
+        Something must have been added.
+        """
         sums = self._so_far()
         assert sums is not None
         since = sums if self._before is None else sums - self._before
@@ -118,13 +121,16 @@ class Sums:
         return _over_processes(since, world)
 
     def state(self) -> list[Tensor | None]:
-        """Return what `restore` takes."""
+        """Return the state for `restore`."""
         return [self._so_far(), self._before]
 
     def restore(
         self, states: Sequence[Sequence[Tensor | None]], rank: int, world: int, device: torch.device
     ) -> None:
-        """Continue from the `states` of all processes; the first takes all where their number has changed."""
+        """Continue from the `states` of all processes.
+
+        If their number has changed, the first process takes all.
+        """
         if len(states) == world:
             kept = states[rank]
         else:

@@ -1,7 +1,8 @@
 """torch's learning-rate schedulers (``torch.optim.lr_scheduler``) as this package's schedules.
 
-All of them but ReduceLROnPlateau follow from their number of steps alone, so that the whole run's rates are computed
-beforehand, on an optimiser made for it. ReduceLROnPlateau follows a metric: it is stepped after each epoch.
+All but ReduceLROnPlateau depend only on the number of steps, so that the whole run's rates are
+computed beforehand with a dummy optimiser. ReduceLROnPlateau follows a metric and steps after each
+epoch.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ _MOMENTUM = 0.9  # of the optimiser made for computing rates
 
 
 def scheduler_name(make: Make) -> str:
-    """Return the name of the scheduler's class; raise ScheduleError where its settings cannot work."""
+    """Return the scheduler's class name. Raises ScheduleError if its settings cannot work."""
     return type(_built(make, 1.0)[1]).__name__
 
 
 def plateau_callback(make: Make) -> StepOnPlateau | None:
-    """Return what steps the scheduler where it is a ReduceLROnPlateau, else None."""
+    """Return a callback that steps a ReduceLROnPlateau; None for other schedulers."""
     scheduler = _built(make, 1.0)[1]
     return (
         StepOnPlateau(getattr(scheduler, "monitor", None))
@@ -39,9 +40,9 @@ def plateau_callback(make: Make) -> StepOnPlateau | None:
 
 
 def scheduled_rates(make: Make, rate: float, updates: int) -> list[float]:
-    """Return the rates of `updates` steps (or epochs) of the scheduler, and the one after, starting from `rate`.
+    """Return the scheduler's rates for `updates` steps or epochs from `rate`, and the next rate.
 
-    Raises ScheduleError where the scheduler ends before, or would change more than the learning rate.
+    Raises ScheduleError if the scheduler ends too early or changes more than the learning rate.
     """
     optimizer, scheduler = _built(make, rate)
     group = optimizer.param_groups[0]
@@ -53,16 +54,16 @@ def scheduled_rates(make: Make, rate: float, updates: int) -> list[float]:
             rates.append(float(group["lr"]))
             if group["momentum"] != _MOMENTUM:
                 raise ScheduleError(
-                    f"model.schedule: {type(scheduler).__name__} changes the momentum too, which is "
-                    "not followed; accepted: cycle_momentum: false"
+                    f"model.schedule: {type(scheduler).__name__} changes the momentum too, which "
+                    "is not followed; accepted: cycle_momentum: false"
                 )
             try:
                 scheduler.step()
             except ValueError as error:  # OneCycleLR after its last step
                 if number + 1 < updates:
                     raise ScheduleError(
-                        f"model.schedule: {type(scheduler).__name__} ends after {number} steps, but "
-                        f"the run makes {updates}; {error}"
+                        f"model.schedule: {type(scheduler).__name__} ends after {number} steps, "
+                        f"but the run makes {updates}; {error}"
                     ) from error
                 return rates + [rates[-1]] * (updates - number)
     return rates
@@ -71,15 +72,15 @@ def scheduled_rates(make: Make, rate: float, updates: int) -> list[float]:
 class StepOnPlateau(Callback):
     """Steps ReduceLROnPlateau after each epoch by the metric `monitor`.
 
-    None: the validation loss, or the training loss where nothing is validated. A callback, because checkpoints are
-    saved by callbacks: the step must be made before.
+    None means the validation loss, or the training loss without validation. A callback, so that it
+    steps before checkpoints are saved.
     """
 
     def __init__(self, monitor: str | None = None) -> None:
         self.monitor = monitor
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Step where the epoch has the metric: an epoch without validation has none of ``val/...``."""
+        """Step if the epoch has the metric; an epoch without validation has no ``val/...``."""
         metrics = pl_module.epoch_metrics
         monitor = self.monitor or ("val/loss" if trainer.enable_validation else "train/loss")
         if monitor in metrics:
@@ -94,7 +95,7 @@ class StepOnPlateau(Callback):
 
 
 def _built(make: Make, rate: float) -> tuple[torch.optim.Optimizer, LRScheduler]:
-    """Return a scheduler over an optimiser of its own, which has what schedulers ask for."""
+    """Return a scheduler and a dummy optimiser with the settings that schedulers need."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(()))], lr=rate, momentum=_MOMENTUM)
     try:
         with warnings.catch_warnings(action="ignore"):

@@ -170,6 +170,6 @@ def test_a_run_of_an_older_release_goes_on_with_the_same_command(
         2,
     )
     code, _, err = run_cli(*command, "--model.label_smoothing", 0.1)
-    assert code == 0 and "going on" not in err, err
+    assert code == 0 and "resuming" not in err, err
     code, _, err = run_cli(*command)
-    assert code == 0 and f"going on with {run}" in err, err
+    assert code == 0 and f"resuming {run}" in err, err

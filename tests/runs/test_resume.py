@@ -105,7 +105,7 @@ def killed_run(
     steps = {
         line.split(" step ")[1].split()[0]
         for line in log.read_text().splitlines()
-        if "going on with" in line
+        if line.startswith("resuming ")
     }
     return code, steps
 
@@ -183,7 +183,7 @@ def test_a_finished_run_and_other_settings_start_anew(
         )
         assert code == 0
         assert (runs / "tiny" / f"version_{number}" / "summary.json").is_file()
-        assert "going on" not in (runs / f"log{number}").read_text()
+        assert "resuming" not in (runs / f"log{number}").read_text()
 
 
 def test_damaged_newest_state_falls_back_to_the_one_before(
@@ -209,7 +209,7 @@ def test_damaged_newest_state_falls_back_to_the_one_before(
     (folder / "last.ckpt").write_bytes(content)
     code, _ = server.run("fit", "--config", config, "--runs_dir", tmp_path, log=tmp_path / "log2")
     said = (tmp_path / "log2").read_text()
-    assert code == 0 and "damaged" in said and "going on with previous.ckpt" in said, said
+    assert code == 0 and "damaged" in said and "resuming from previous.ckpt" in said, said
     assert_equal_runs(tmp_path / "tiny/version_0", whole)
 
 

@@ -33,10 +33,10 @@ def test_signals_save_say_and_end(server: Server, tmp_path: Path, signum: int, c
     assert (
         step > 0
         and f"step {step} is saved in {last}" in said
-        and "the same command goes on" in said
+        and "the same command resumes it" in said
     )
     assert server.run(*command, log=tmp_path / "log2")[0] == 0
-    assert f"going on with {last.parent.parent} at step {step}" in (tmp_path / "log2").read_text()
+    assert f"resuming {last.parent.parent} at step {step}" in (tmp_path / "log2").read_text()
 
 
 def test_a_signal_before_training_ends_the_program(server: Server, tmp_path: Path) -> None:

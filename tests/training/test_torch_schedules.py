@@ -144,7 +144,7 @@ def test_reduce_on_plateau_reduces_and_resumes_where_it_stood(
             patch.setattr(f"lit_mnist.{place}.Lock", lambda run: None)
         with pytest.raises(KeyError, match="cut off"):
             fit(run_cli, tmp_path / "halves", *PLATEAU, "--checkpoint_every_seconds", 0)
-    assert "going on with" in fit(
+    assert "resuming " in fit(
         run_cli, tmp_path / "halves", *PLATEAU, "--checkpoint_every_seconds", 0
     )
     assert rates_by_epoch(tmp_path / "halves") == rates_by_epoch(tmp_path / "whole")

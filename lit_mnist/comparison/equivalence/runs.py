@@ -147,7 +147,7 @@ def train(plan: Plan, side: str, seed: int) -> dict[str, Any]:
     summary = _run(plan.command(side, seed))
     if "test/acc" not in summary:
         raise TrainingError(
-            f"{side}, seed {seed}: interrupted before its test; the same command goes on with it"
+            f"{side}, seed {seed}: interrupted before its test; the same command resumes it"
         )
     run = Path(summary["run"])
     record = {key: summary.get(key) for key in _KEPT} | {

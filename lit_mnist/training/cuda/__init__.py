@@ -1,1 +1,1 @@
-"""What only a GPU needs: CUDA graphs of optimizer steps, and copies that nobody waits for."""
+"""What only a GPU needs: CUDA graphs of optimiser steps, and asynchronous copies."""

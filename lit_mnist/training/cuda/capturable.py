@@ -1,4 +1,4 @@
-"""What a CUDA graph can capture: which devices and optimisers, how they are made ready, and the capture itself."""
+"""What a CUDA graph can capture: devices, optimisers and their preparation, and the capture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..optimizers import KerasOptimizer
 
-# optimisers whose first step finds zeros, or these values
+# initial values of optimisers' states that are not 0
 _STARTS = {"u_product": 1.0, "mu_product": 1.0}
 _START_KNOWN = (
     KerasOptimizer,
@@ -24,13 +24,13 @@ _START_KNOWN = (
 
 
 class CudaGraphs:
-    """Captures functions as CUDA graphs, which share their memory: they never run at the same time."""
+    """Captures functions as CUDA graphs that share memory, since only one runs at a time."""
 
     def __init__(self) -> None:
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, run: Callable[[], None]) -> Callable[[], None]:
-        """Record what `run` launches, without executing it; return what launches it."""
+        """Record the kernels that `run` launches, and return a function that launches them."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
             run()
@@ -38,7 +38,7 @@ class CudaGraphs:
 
 
 def obstacle(device: torch.device, world: int, precision: str) -> str | None:
-    """Return in words why steps cannot be captured on this device and in this precision, or None."""
+    """Return why steps cannot be captured on this device and in this precision, or None."""
     if device.type != "cuda":
         return f"training runs on {device.type}, and graphs need a CUDA device"
     if world > 1:
@@ -49,15 +49,16 @@ def obstacle(device: torch.device, world: int, precision: str) -> str | None:
 
 
 def not_capturable(optimizer: torch.optim.Optimizer) -> str:
-    """Return in words that the optimiser cannot be captured, and which can."""
+    """Return the message that the optimiser cannot be captured, and which can."""
     return (
-        f"{type(optimizer).__name__} cannot be captured; the optimisers of lit_mnist.training.optimizers can, and "
+        f"{type(optimizer).__name__} cannot be captured; the optimisers of "
+        "lit_mnist.training.optimizers can, and "
         "those of torch.optim that have an argument `capturable`"
     )
 
 
 def make_capturable(optimizer: torch.optim.Optimizer) -> bool:
-    """Have the optimiser keep all that it counts on the device; return whether it can."""
+    """Have the optimiser keep its counters on the device; return whether it can."""
     if isinstance(optimizer, KerasOptimizer):
         return True
     if not all("capturable" in group for group in getattr(optimizer, "param_groups", [{}])):
@@ -72,12 +73,15 @@ def make_capturable(optimizer: torch.optim.Optimizer) -> bool:
 
 
 def silence(optimizer: torch.optim.Optimizer) -> None:
-    """Have torch not warn of capturable steps that run outside of graphs: some do."""
+    """Suppress torch's warning about capturable steps outside of graphs."""
     optimizer._warned_capturable_if_run_uncaptured = True
 
 
 def adopt_state(optimizer: torch.optim.Optimizer, rehearsed: torch.optim.Optimizer) -> bool:
-    """Give a fresh optimiser the state that its first step would find; return whether it has state now."""
+    """Give a new optimiser the state that its first step would create.
+
+    Returns whether it has a state now.
+    """
     if optimizer.state:
         return True
     kept = [value for state in rehearsed.state.values() for value in state.values()]

@@ -1,4 +1,4 @@
-"""Asynchronous copies from a GPU to the host, with callbacks: nobody waits for the device."""
+"""Asynchronous copies from a GPU to the host, with callbacks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Callback = Callable[[Tensor], None]
 
 
 class Event(Protocol):
-    """What tells that a copy is complete: `torch.cuda.Event`, or a stand-in."""
+    """Signals that a copy is complete: `torch.cuda.Event`, or a stand-in."""
 
     def query(self) -> bool: ...
 
@@ -27,10 +27,11 @@ class _Copy(NamedTuple):
 
 
 class HostCopies:
-    """Copies tensors to the host in the order of `start` and calls back when they are complete.
+    """Copies tensors to the host in the order of `start`, and calls back when a copy is complete.
 
-    Only CUDA has the events and the pinned memory that this takes: from other devices a copy is made at once.
-    `start_copy(tensor)` starts a copy and returns it with its event; tests hand in a stand-in.
+    Only CUDA has the events and the pinned memory that this takes: from other devices a copy is
+    made at once. `start_copy(tensor)` starts a copy and returns it with its event; tests hand in a
+    stand-in.
     """
 
     def __init__(self, start_copy: Callable[[Tensor], tuple[Tensor, Event]] | None = None) -> None:
@@ -38,7 +39,7 @@ class HostCopies:
         self._copies = deque[_Copy]()
 
     def start(self, values: Tensor, callback: Callback) -> None:
-        """Have ``callback(values on the host)`` called: at once, or by a later `deliver`."""
+        """Copy `values`, and call `callback` with the copy at once or in a later `deliver`."""
         start_copy = self._start_copy or (_copy_from_cuda if values.device.type == "cuda" else None)
         if start_copy is None:
             callback(values.cpu())
@@ -46,7 +47,7 @@ class HostCopies:
             self._copies.append(_Copy(*start_copy(values), callback))
 
     def deliver(self, wait: bool = False) -> None:
-        """Call back for the copies that are complete, or for all, waiting for them."""
+        """Call the callbacks of complete copies; with `wait`, of all copies."""
         while self._copies and (wait or self._copies[0].event.query()):
             copy = self._copies.popleft()
             copy.event.synchronize()

@@ -1,9 +1,10 @@
 """Blocks of optimiser steps, recorded once and replayed as one CUDA graph.
 
-On a GPU a small network is bound by the launching of kernels: a step launches about a hundred, which takes the
-host longer than the device. A graph launches all kernels of a block of steps at once. It always reads the same
-memory, so images, labels, learning rates and weights of the average are first copied to fixed places; what the
-steps give is written to fixed places too. A graph's steps are those of `Step`, the same that run without it.
+On a GPU a small network is bound by the launching of kernels: a step launches about a hundred,
+which takes the host longer than the device. A graph launches all kernels of a block of steps at
+once. It always reads the same memory, so images, labels, learning rates and weights of the average
+are first copied to fixed places; what the steps give is written to fixed places too. A graph's
+steps are those of `Step`, the same that run without it.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ _MOST = 8  # graphs kept; blocks of further forms run without
 
 
 class GraphError(UserError):
-    """Steps that cannot be captured although the configuration asks for it."""
+    """Steps that cannot be captured although the configuration requires it."""
 
 
 class GraphRunner(BlockRunner):
-    """Replays blocks as graphs: those of the forms that `prepare` was given, and any form seen before.
+    """Replays blocks as graphs: of the forms that `prepare` was given, and of any form seen before.
 
-    `capture` is a CudaGraphs; in tests a stand-in that runs the steps again. Where a capture fails, `give_up(why)`
-    is called once and all blocks run without.
+    `capture` is a CudaGraphs; in tests a stand-in that runs the steps again. Where a capture fails,
+    `give_up(why)` is called once and all blocks run without.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class GraphRunner(BlockRunner):
         self._seen: Counter[Any] = Counter()
 
     def __call__(self, block: Block, first: int) -> BlockResult:
-        """Make the block's steps, by replaying them where their form is known."""
+        """Run the block's steps, replayed if their form is known."""
         recording = self.recording(block)
         if recording is None:
             return super().__call__(block, first)
@@ -63,7 +64,10 @@ class GraphRunner(BlockRunner):
         return recording.result
 
     def prepare(self, blocks: Sequence[Block]) -> None:
-        """Record blocks of these forms, after a rehearsal on copies; weights and random states stay as they are."""
+        """Record blocks of these forms, after a rehearsal on copies.
+
+        Weights and random states are left unchanged.
+        """
         start = time.perf_counter()
         if adopt_state(self.step.optimizer, self._rehearse(blocks)):
             for block in blocks:
@@ -78,18 +82,22 @@ class GraphRunner(BlockRunner):
         return len(self._recordings)
 
     def recording(self, block: Block) -> Recording | None:
-        """Return what replays blocks of this form, made at the second of them; None where it runs without."""
+        """Return what replays blocks of this form, or None.
+
+        A form is recorded at its second block.
+        """
         form = self._form(block)
         if form in self._recordings:
             return self._recordings[form]
         self._seen[form] += 1
-        # a form's first block runs without: state that a first step makes must be there before a capture
+        # a form's first block runs without: state that a first step makes must be there before a
+        # capture
         return (
             self._record(form, block) if self._seen[form] > 1 and self.recordings < _MOST else None
         )
 
     def _form(self, block: Block) -> Any:
-        """What a recording is good for: sizes, and the settings that stand in it as constants."""
+        """What a recording depends on: sizes, and the settings that are constants in it."""
         leave_out = {"params"} if self.rate(0) is None else {"params", "lr"}
         settings = tuple(
             tuple(
@@ -114,7 +122,10 @@ class GraphRunner(BlockRunner):
         return self._recordings.get(form)
 
     def _rehearse(self, blocks: Sequence[Block]) -> torch.optim.Optimizer:
-        """Make steps of every batch size on copies, so that libraries are loaded; return the copies' optimiser."""
+        """Run steps of every batch size on copies, so that libraries are loaded.
+
+        Returns the copies' optimiser.
+        """
         step = copy.deepcopy(self.step)
         device = device_of(self.step)
         silence(step.optimizer)
@@ -130,7 +141,7 @@ class GraphRunner(BlockRunner):
 
 
 class Recording:
-    """The steps of one form of block, recorded; `result` is overwritten by each replay."""
+    """The recorded steps of one form of block; each replay overwrites `result`."""
 
     def __init__(self, step: Step, block: Block, scheduled: bool, capture: Capture) -> None:
         device = device_of(step)
@@ -151,7 +162,7 @@ class Recording:
         self.replay = capture(self._run)
 
     def fill(self, block: Block, table: Tensor) -> None:
-        """Put a block's images, labels, rates and weights in their places; does not wait for the device."""
+        """Copy a block's images, labels, rates and weights to the fixed places, without waiting."""
         block.gather(self._images, self._labels)
         self._table.copy_(table, non_blocking=True)
 
@@ -170,9 +181,9 @@ class Recording:
 def runner_for(
     step: Step, rate: Rate, graphs: bool | str, precision: str, say: Callable[[str], None]
 ) -> BlockRunner:
-    """Return what runs the blocks: CUDA graphs where `graphs` ("auto", True, False) asks for them and they can be.
+    """Return what runs the blocks: CUDA graphs if `graphs` allows them and they work.
 
-    Says why not where "auto" finds a GPU that it cannot use so; raises GraphError where True cannot be had.
+    Prints the reason if "auto" cannot use them on a GPU; raises GraphError if True cannot.
     """
     device = device_of(step)
     on_device = device.type == "cuda" and make_capturable(step.optimizer)
@@ -193,7 +204,7 @@ def runner_for(
 
 
 def refuse_without_cuda(device: torch.device) -> None:
-    """Raise GraphError where `device` is no GPU: known before anything is written."""
+    """Raise GraphError if `device` is not a GPU, before anything is written."""
     if device.type != "cuda":
         raise _refused(cast(str, obstacle(device, 1, "32-true")))
 
@@ -208,7 +219,7 @@ def _warning(why: str) -> str:
 
 @contextlib.contextmanager
 def _aside(device: torch.device) -> Iterator[None]:
-    """Run on a stream of its own, as a capture will."""
+    """Run the block on a stream of its own, as a capture does."""
     if device.type != "cuda":
         yield
         return

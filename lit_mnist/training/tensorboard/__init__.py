@@ -1,4 +1,4 @@
-"""What forms inside a network while it trains, for TensorBoard: maps, filters, histograms, mistakes, embedding."""
+"""A network's inside during training, for TensorBoard: maps, filters, histograms, mistakes."""
 
 from __future__ import annotations
 
@@ -54,15 +54,16 @@ class Drawings(Protocol):
 
 
 class InsideView(Callback):
-    """Logs to TensorBoard, before training, after the steps in `step_marks`, then after every epoch.
+    """Logs to TensorBoard before training, after the steps in `step_marks`, and after every epoch.
 
-    For a fixed set of validation digits (training digits where nothing is validated): every layer's maps
-    for the first `digits` of them, all of different classes; over `statistics_digits` of them each layer's
-    histogram and fraction of zeros, and the gradient of the loss for each weight; histograms of the weights and
-    the first layer's filters. After each validation, and after the test, the confusion matrix and the most
-    confident mistakes; after training, the last hidden layer's values for `projector_digits` of them.
-    Drawing is handed in: pictures are made where `draw` has been set (the program sets it). Random numbers
-    and weights are left alone, so training gives the same bits with and without this callback.
+    For a fixed set of validation digits (training digits where nothing is validated): every layer's
+    maps for the first `digits` of them, all of different classes; over `statistics_digits` of them
+    each layer's histogram and fraction of zeros, and the gradient of the loss for each weight;
+    histograms of the weights and the first layer's filters. After each validation, and after the
+    test, the confusion matrix and the most confident mistakes; after training, the last hidden
+    layer's values for `projector_digits` of them. Drawing is handed in: pictures are made where
+    `draw` has been set (the program sets it). Random numbers and weights are left alone, so
+    training gives the same bits with and without this callback.
 
     Args:
         digits: digits whose maps are drawn.
@@ -101,7 +102,7 @@ class InsideView(Callback):
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Choose the digits, where there is a TensorBoard to write to."""
-        logger = next((one for one in trainer.loggers if isinstance(one, TensorBoardLogger)), None)
+        logger = next((x for x in trainer.loggers if isinstance(x, TensorBoardLogger)), None)
         if logger is None or not trainer.is_global_zero or attributes(trainer).fast_dev_run:
             return
         prepared = _prepared(trainer)
@@ -150,7 +151,7 @@ class InsideView(Callback):
         chosen = range(min(self.projector_digits, len(part)))
         with evaluation(pl_module.network), capture(pl_module.network, hidden[-1:]) as values:
             logits = pl_module.network(_inputs(part, chosen, pl_module))
-        folder = next(one.log_dir for one in trainer.loggers if isinstance(one, TensorBoardLogger))
+        folder = next(x.log_dir for x in trainer.loggers if isinstance(x, TensorBoardLogger))
         write_projector(
             Path(folder),
             hidden[-1],
@@ -207,10 +208,10 @@ class InsideView(Callback):
             torch.enable_grad(),
         ):
             logits = network(self._seen.inputs)
-            extra = penalty(network)
+            regularisation = penalty(network)
             loss = data_loss(network, logits, self._seen.labels)
             gradients = torch.autograd.grad(
-                loss if extra is None else loss + extra, list(weights.values())
+                loss if regularisation is None else loss + regularisation, list(weights.values())
             )
         values = {name: captured[name].detach() for name in layers}
         for (name, weight), gradient in zip(weights.items(), gradients, strict=True):

@@ -1,4 +1,4 @@
-"""TensorBoard events built directly: cheap histograms, finished PNGs, and the network's graph without tracing it."""
+"""TensorBoard events built directly: fast histograms, finished PNGs, the graph without tracing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BINS = 50  # TensorBoard shows 30
 
 
 class Events:
-    """Gathers what belongs to one step and hands it to a logger's own file as one event."""
+    """Collects the values of one step and writes them to a logger's file as one event."""
 
     def __init__(self, logger: TensorBoardLogger) -> None:
         self._logger = logger
@@ -35,7 +35,10 @@ class Events:
         self._values.append(Summary.Value(tag=tag, simple_value=value))
 
     def picture(self, tag: str, picture) -> None:  # noqa: ANN001 - training.tensorboard.Picture
-        """Add a picture as the PNG that it is; the logger's own way would encode it anew, ten times slower."""
+        """Add a picture as its PNG.
+
+        The logger's own way would encode it again, ten times slower.
+        """
         height, width = picture.shape
         image = Summary.Image(
             height=height, width=width, colorspace=3, encoded_image_string=picture.png()
@@ -43,7 +46,7 @@ class Events:
         self._values.append(Summary.Value(tag=tag, image=image))
 
     def histogram(self, tag: str, values: Tensor) -> None:
-        """Add a histogram of 50 equal bins, of the finite values; nothing where there are none."""
+        """Add a histogram of the finite values in 50 equal bins; nothing if there are none."""
         values = values.flatten().float()
         low, high = torch.aminmax(values)
         if not (low.isfinite() and high.isfinite()):
@@ -78,7 +81,7 @@ class Events:
         self._file.add_graph((graph, RunMetadata()))
 
     def flush(self, step: int) -> None:
-        """Write what was gathered as step `step`."""
+        """Write the collected values as step `step`."""
         self._file.add_summary(Summary(value=self._values), step)
         self._values = []
 
@@ -88,9 +91,10 @@ class Events:
 
 
 def network_graph(network: Network) -> GraphDef:
-    """Return the network as TensorBoard draws it: a box a layer, holding its operations and weights.
+    """Return the network as TensorBoard's graph: a box per layer with operations and weights.
 
-    Built from the description: `add_graph` of torch traces the network, which takes seconds and is deprecated.
+    Built from the description: `add_graph` of torch traces the network, which takes seconds and is
+    deprecated.
     """
     nodes = [_node("image", "Placeholder", [], (*network.spec.input_shape,))]
     ends = {INPUT: "image"}  # layer -> the node that gives its value

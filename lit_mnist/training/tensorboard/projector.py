@@ -1,4 +1,4 @@
-"""A layer's values for many digits as files of TensorBoard's embedding projector, with the digits as sprites."""
+"""A layer's values for many digits as files of TensorBoard's embedding projector, with sprites."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ def write_projector(
     pixels: np.ndarray,
     columns: Mapping[str, Sequence[str]],
 ) -> None:
-    """Write `values` (n, units), images `pixels` (n, H, W), 0 to 255, and `columns` of text for each image.
+    """Write `values` (n, units), `pixels` (n, H, W), 0 to 255, and text `columns` for each image.
 
-    TensorBoard finds ``projector_config.pbtxt`` beside the run's events; the rest lies in ``projector/``.
+    TensorBoard finds ``projector_config.pbtxt`` beside the run's events; the rest lies in
+    ``projector/``.
     """
     lines = ("\t".join(f"{value:.5g}" for value in row) for row in values.tolist())
     write_text(run / _FOLDER / "tensors.tsv", "\n".join(lines) + "\n")
