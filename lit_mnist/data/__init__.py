@@ -1,4 +1,7 @@
-"""Files to arrays (checked), standardisation and its inverse, splits, permutations; NumPy only but for `module`."""
+"""Data as checked arrays: standardisation and its inverse, splits, permutations.
+
+Only `module` needs more than NumPy.
+"""
 
 from .dataset import Dataset, default_root
 from .datasets import load_dataset

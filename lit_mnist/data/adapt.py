@@ -1,4 +1,4 @@
-"""Pictures brought to the size and the colours that a network takes, by one stated rule; classes compared with it."""
+"""Pictures in the size and colours that a network takes, and a comparison of classes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode L
 
 
 def adapt(images: np.ndarray, shape: Shape) -> np.ndarray:
-    """Return uint8 images (n, H, W) or (n, H, W, 3) in `shape`, (n, H, W) where it has one channel.
+    """Return uint8 images in `shape`: (n, H, W) for one channel, else (n, H, W, 3).
 
-    28 x 28 goes into 32 x 32 by two rows and columns of zeros around it (LeNet's rule); every other size is
-    resized, with antialiasing. Grey becomes colour by repetition, colour grey by ITU-R BT.601's weights.
-    Raises DataError for another number of channels.
+    28 x 28 is padded with zeros to 32 x 32 (LeNet's rule); other sizes are resized with
+    antialiasing. Grey becomes colour by repetition, colour grey by ITU-R
+    BT.601's weights. Raises DataError for another number of channels.
     """
     height, width, channels = shape
     if channels not in (1, 3):
         raise DataError(
-            f"this network takes {_text(shape)}; accepted for pictures: 1 channel (grey) or 3 (colour)"
+            f"this network takes {_text(shape)}; accepted for pictures: 1 channel (grey) or 3 "
+            "(colour)"
         )
     needed = len(images) * height * width * channels
     memory = memory_bytes()
@@ -42,37 +43,37 @@ def adapt(images: np.ndarray, shape: Shape) -> np.ndarray:
     return np.repeat(images[..., None], 3, axis=3) if images.ndim == 3 and channels == 3 else images
 
 
-def adaptation(given: Shape, shape: Shape) -> str | None:
-    """Say what `adapt` does to images of shape `given`; None where it does nothing."""
-    if given == shape:
+def adaptation(source: Shape, shape: Shape) -> str | None:
+    """Describe what `adapt` does to images of shape `source`; None if nothing."""
+    if source == shape:
         return None
-    steps = ["turned grey"] if given[2] > shape[2] else []
-    if given[:2] != shape[:2]:
-        padded = given[:2] == (28, 28) and shape[:2] == (32, 32)
+    steps = ["turned grey"] if source[2] > shape[2] else []
+    if source[:2] != shape[:2]:
+        padded = source[:2] == (28, 28) and shape[:2] == (32, 32)
         steps.append(f"{'padded with zeros' if padded else 'resized'} to {shape[0]} x {shape[1]}")
-    steps += ["repeated in three channels"] if given[2] < shape[2] else []
-    return f"images of {_text(given)} {', '.join(steps)}"
+    steps += ["repeated in three channels"] if source[2] < shape[2] else []
+    return f"images of {_text(source)} {', '.join(steps)}"
 
 
 def adapted(dataset: Dataset, shape: Shape) -> Dataset:
-    """Return the data set with images of `shape`, and what was done to them in `Dataset.adapted`."""
-    done = adaptation(dataset.image_shape, shape)
-    if done is None:
+    """Return the data set with images of `shape`; `Dataset.adapted` describes the change."""
+    description = adaptation(dataset.image_shape, shape)
+    if description is None:
         return dataset
     return replace(
         dataset,
         train_images=adapt(dataset.train_images, shape),
         test_images=adapt(dataset.test_images, shape),
-        adapted=done,
+        adapted=description,
     )
 
 
 def check_classes(dataset: Dataset, spec: NetworkSpec) -> None:
-    """Raise DataError where a network cannot tell this data set's classes apart, or has others."""
+    """Raise DataError if the network's classes are not those of the data set."""
     if spec.units == 1 and spec.output_activation == "softmax":
         raise DataError(
-            f"layer {spec.output!r}: a softmax over one unit is always 1; accepted: one sigmoid unit "
-            "for two classes, or one unit a class"
+            f"layer {spec.output!r}: a softmax over one unit is always 1; accepted: one sigmoid "
+            "unit for two classes, or one unit a class"
         )
     classes = len(dataset.class_names)
     if spec.classes != classes:
@@ -81,8 +82,9 @@ def check_classes(dataset: Dataset, spec: NetworkSpec) -> None:
             "a network with 1 or 2 units" if classes == 2 else f"a network with {classes} units"
         )
         raise DataError(
-            f"the network's last layer {spec.output!r} has {unit}, but the data set {dataset.name} has "
-            f"{classes} classes; accepted: {accepted}, or another data set (--data.dataset, --data.root)"
+            f"the network's last layer {spec.output!r} has {unit}, but the data set "
+            f"{dataset.name} has {classes} classes; accepted: {accepted}, or another data set "
+            "(--data.dataset, --data.root)"
         )
 
 

@@ -1,6 +1,7 @@
-"""Random affine and elastic distortion of pictures, batched, with all of an epoch's random numbers drawn at once.
+"""Random affine and elastic distortion of batches; an epoch's random numbers are drawn at once.
 
-Drawn by NumPy from (seed, epoch), so that every device and any number of processes see the same images.
+NumPy draws them from (seed, epoch), so that images are the same on every device and for any number
+of processes.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Half widths of uniform distributions, and what fills the places that move in.
+    """Half widths of uniform distributions, and how borders are filled.
 
-    rotation in degrees, scale and shear as fractions, shift in pixels. elastic is no half width but the standard
-    deviation, in pixels, of smooth displacements (`elastic`); their control points are elastic_spacing pixels
-    apart, 1 or more. In the terms of Keras'
-    ImageDataGenerator: width_shift and height_shift as a fraction of the side below 1, in pixels from 1;
-    shear_angle in degrees (Keras' shear_range); zoom as a fraction, each axis on its own; horizontal_flip
-    and vertical_flip with probability one half; fill_mode nearest, reflect, wrap, or constant with
+    rotation in degrees, scale and shear as fractions, shift in pixels. elastic is no half width but
+    the standard deviation, in pixels, of smooth displacements (`elastic`); their control points are
+    elastic_spacing pixels apart, 1 or more. In the terms of Keras' ImageDataGenerator: width_shift
+    and height_shift as a fraction of the side below 1, in pixels from 1; shear_angle in degrees
+    (Keras' shear_range); zoom as a fraction, each axis on its own; horizontal_flip and
+    vertical_flip with probability one half; fill_mode nearest, reflect, wrap, or constant with
     fill_value (0 to 255). The fill_mode background blends into the empty picture.
     """
 
@@ -73,7 +74,8 @@ class Augmentation:
         spacing = self.elastic_spacing
         if not (isinstance(spacing, int | float) and 1 <= spacing < math.inf):
             raise DataError(
-                f"data.augment.elastic_spacing = {spacing!r} cannot work; accepted: 1 or more pixels"
+                f"data.augment.elastic_spacing = {spacing!r} cannot work; accepted: 1 or more "
+                "pixels"
             )
         if self.fill_mode not in FILL_MODES:
             raise DataError(
@@ -82,8 +84,8 @@ class Augmentation:
             )
 
     def __bool__(self) -> bool:
-        ours = (self.rotation, self.scale, self.shear, self.shift, self.elastic)
-        return any(ours) or self._in_keras_terms
+        affine = (self.rotation, self.scale, self.shear, self.shift, self.elastic)
+        return any(affine) or self._in_keras_terms
 
     @property
     def _in_keras_terms(self) -> bool:
@@ -118,7 +120,7 @@ class Augmentation:
             ],
             axis=1,
         ).reshape(n, 2, 3)
-        if width != height:  # turned and sheared in pixels, not in fractions of two unequal sides
+        if width != height:  # rotation and shear are in pixels, and the sides differ
             matrix[:, 0, 1] *= height / width
             matrix[:, 1, 0] *= width / height
         if self._in_keras_terms:
@@ -126,7 +128,7 @@ class Augmentation:
         return torch.from_numpy(matrix.astype(np.float32))
 
     def draw_elastic(self, seed: int, epoch: int, n: int, height: int, width: int) -> Tensor | None:
-        """Return each image's control points (n, 2, rows, columns) in pixels, x before y; None without `elastic`."""
+        """Return each image's control points (n, 2, rows, columns) in pixels, x first, or None."""
         if not self.elastic:
             return None
         points = control_points(seed, epoch, n, (height, width), self.elastic_spacing)
@@ -161,10 +163,12 @@ def keras_matrices(
     flip_y: np.ndarray,
     size: tuple[int, int],
 ) -> np.ndarray:
-    """Return matrices (n, 2, 3) for `affine_grid` as Keras' ImageDataGenerator composes them: shift, shear, zoom, flip.
+    """Return matrices (n, 2, 3) for `affine_grid`.
 
-    Shifts in pixels, `shear` in degrees, flips -1 or 1, `size` (rows, columns). Keras' rule: an output pixel's place
-    from the centre goes through flip, zoom, ``[[1, -sin], [0, cos]]`` and shift to a place in the input.
+    They compose shift, shear, zoom and flip as Keras' ImageDataGenerator does. Shifts in pixels,
+    `shear` in degrees, flips -1 or 1, `size` (rows, columns). Keras' rule: an output pixel's place
+    from the centre goes through flip, zoom, ``[[1, -sin], [0, cos]]`` and shift to a place in the
+    input.
     """
     shear = np.deg2rad(shear)
     x = flip_x * zoom_x
@@ -202,13 +206,14 @@ def distort(
     fill_mode: str = "background",
     points: Tensor | None = None,
 ) -> Tensor:
-    """Return images (n, C, H, W) moved by `matrices` (n, 2, 3), bilinear; `fill_mode` says what moves in.
+    """Return images (n, C, H, W) moved by `matrices` (n, 2, 3), bilinear.
 
-    `points` are the control points of `Augmentation.draw_elastic`: each place in the input is displaced by them.
-    `background` (1, C, H, W) is the standardised empty image, or that of the constant. In the mode
-    ``background`` it is taken off before and put back after, so that with per-pixel standardisation the
-    distortion acts on ink, not on the scaler's pattern. The others are Keras' modes, by SciPy's rules: ``constant``
-    begins right beyond the outermost pixels, ``wrap`` lets first and last pixel coincide.
+    `fill_mode` fills the borders. `points` are the control points of `Augmentation.draw_elastic`:
+    each place in the input is displaced by them. `background` (1, C, H, W) is the standardised
+    empty image, or that of the constant. In the mode ``background`` it is taken off before and put
+    back after, so that with per-pixel standardisation the distortion acts on ink, not on the
+    scaler's pattern. The others are Keras' modes, by SciPy's rules: ``constant`` begins right
+    beyond the outermost pixels, ``wrap`` lets first and last pixel coincide.
     """
     grid = F.affine_grid(matrices.to(images.dtype), list(images.shape), align_corners=False)
     if points is not None:

@@ -1,4 +1,4 @@
-"""Batches as blocks of successive optimiser steps: shuffled and distorted for training, in order for evaluation."""
+"""Batches in blocks of optimiser steps: shuffled for training, in order for evaluation."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class Batch(NamedTuple):
-    """One optimiser step's images (n, C, H, W) and labels (n,); `total` counts all processes' images.
+    """Images (n, C, H, W) and labels (n,) of one step; `total` counts all processes' images.
 
-    Where `start` names a layer, `images` are its values for the images.
+    If `start` names a layer, `images` are that layer's outputs.
     """
 
     images: Tensor
@@ -31,7 +31,10 @@ class Batch(NamedTuple):
 
 
 class Block:
-    """The batches of some successive steps, on the device; `first` is the first one's number in its epoch."""
+    """The batches of successive steps, on the device.
+
+    `first` is the first one's number in its epoch.
+    """
 
     def __init__(
         self,
@@ -68,14 +71,14 @@ class Block:
         return sum(total for _, total in self._sizes)
 
     def gather(self, images: Tensor, labels: Tensor) -> None:
-        """Write the images (n, C, H, W) and labels (n,) into the given tensors, on the same device."""
+        """Write the images (n, C, H, W) and labels (n,) into tensors on the same device."""
         images.copy_(self.images)
         labels.copy_(self.labels)
 
 
 @dataclass(frozen=True)
 class Distortion:
-    """How each image of a block is moved: `matrices` (n, 2, 3), elastic `points` over `background`; see `distort`."""
+    """How images of a block are moved: `matrices` (n, 2, 3) and elastic `points`; see `distort`."""
 
     matrices: Tensor
     points: Tensor | None
@@ -92,7 +95,7 @@ class Distortion:
 
 
 class ShuffledBlock(Block):
-    """A block that knows which images it takes and gathers them when asked: kept blocks take hardly any memory."""
+    """A block that gathers its images when asked, so that stored blocks take little memory."""
 
     def __init__(
         self,
@@ -124,7 +127,7 @@ class ShuffledBlock(Block):
         return iter(Block(self.images, self.labels, self._sizes, self.first, self.start))
 
     def gather(self, images: Tensor, labels: Tensor) -> None:
-        """Write the images and labels into the given tensors, without a copy between."""
+        """Write the images and labels into tensors without an intermediate copy."""
         if self.distortion is not None:
             images.copy_(self.images)
         else:
@@ -135,8 +138,8 @@ class ShuffledBlock(Block):
 class TrainingBlocks:
     """An epoch's batches, shuffled by (seed, epoch), in blocks that end at the steps in `marks`.
 
-    A state dict holds the position, so that a resumed run continues with the very next batch; the length
-    always counts the whole epoch's blocks, as Lightning counts those that a resumed run has already made.
+    A state dict holds the position, so that a resumed run continues with the very next batch; the
+    length always counts the whole epoch's blocks, since Lightning counts those already done.
     """
 
     def __init__(
@@ -180,7 +183,7 @@ class TrainingBlocks:
         self._done = 0
 
     def samples(self) -> list[Block]:
-        """Return a block of each form that every epoch has: a whole one and, where it differs, the epoch's last."""
+        """Return a block of each form in an epoch: a full one and, if it differs, the last."""
         order = torch.arange(len(self.data.part), device=self.data.device)
         starts = range(0, self.steps, self.block)
         blocks = [
@@ -194,7 +197,7 @@ class TrainingBlocks:
         return {"epoch": self.epoch, "step": self._done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from a position in this epoch; another epoch's says nothing."""
+        """Resume at a position in this epoch; ignore that of another epoch."""
         if state["epoch"] == self.epoch:
             self._done = state["step"]
 
@@ -203,13 +206,13 @@ class TrainingBlocks:
         data = self.data
         if not augment:
             return None
-        drawn = (self.module.seed, self.epoch, n, *data.size)
-        points = augment.draw_elastic(*drawn)
+        arguments = (self.module.seed, self.epoch, n, *data.size)
+        points = augment.draw_elastic(*arguments)
         background = self.module.empty_image(
             augment.fill_value if augment.fill_mode == "constant" else 0
         )
         return Distortion(
-            augment.draw(*drawn).to(data.device),
+            augment.draw(*arguments).to(data.device),
             None if points is None else points.to(data.device),
             background.to(data.device, data.dtype),
             augment.fill_mode,

@@ -1,4 +1,4 @@
-"""Decoded pictures: in memory, or in a memory-mapped file of the cache folder where they would take too much of it."""
+"""Decoded pictures, in memory or, if they take too much of it, in a memory-mapped file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHUNK = 2**24  # bytes hashed at a time
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pictures uint8 (n, H, W) or (n, H, W, 3), which of the files they are, and what was wrong with the others."""
+    """Pictures uint8 (n, H, W) or (n, H, W, 3), which files they are, and damaged files."""
 
     pictures: np.ndarray
     kept: list[int]
@@ -35,10 +35,10 @@ class Decoded:
 def decode_or_map(
     paths: Sequence[Path], shape: Shape, pictures: Pictures, fraction: float
 ) -> Decoded:
-    """Return what `pictures` yields, one a path: in memory, or mapped beyond `fraction` of the machine's memory.
+    """Return the `pictures` of the paths in memory, or mapped beyond `fraction` of the memory.
 
-    A mapped file lies in the cache folder, with its SHA-256 beside it, and serves every later run on the same
-    files (names, sizes, times of change) and shape; where its SHA-256 differs, it is made anew.
+    A mapped file is kept in the cache folder with its SHA-256. Later runs on the same files (names,
+    sizes, modification times) and shape reuse it; it is rebuilt if its SHA-256 differs.
     """
     whole = (len(paths), *shape[:2], *shape[2:][shape[2] == 1 :])
     if math.prod(whole) <= fraction * memory_bytes():

@@ -1,4 +1,4 @@
-"""A data set as arrays, whatever it was read from."""
+"""A data set as arrays, from any source."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ DIGITS = tuple(str(digit) for digit in range(10))
 class Dataset:
     """A data set in its official order: images uint8 (n, H, W) or (n, H, W, C), labels int64 (n,).
 
-    The last `validation_size` training images are the data set's own validation images. `note` says in one
-    line what the user must know: other images than those asked for, files left out. `adapted` says how the
-    images were brought to the network's size, None where they were not changed.
+    The last `validation_size` training images are the data set's own validation images. `note`
+    warns in one line of replaced images or skipped files. `adapted` describes how the images were
+    adapted to the network's size; None if they were not.
     """
 
     name: str
@@ -46,5 +46,5 @@ def cache_folder() -> Path:
 
 
 def default_root() -> Path:
-    """Return where data lies when nothing is said: ``$LIT_MNIST_DATA``, else the user's cache folder."""
+    """Return the default folder of data: ``$LIT_MNIST_DATA``, else the user's cache folder."""
     return expand(os.environ.get("LIT_MNIST_DATA") or cache_folder())

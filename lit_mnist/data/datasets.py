@@ -1,4 +1,4 @@
-"""The data sets by name: one function from options to arrays, whatever the source."""
+"""The data sets by name: one function from options to arrays."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def load_dataset(
 ) -> Dataset:
     """Return data set `name` from `root`, with the other fields of DataOptions in `more`.
 
-    As `load_for` where `network` is given, else as `load`.
+    Calls `load_for` if `network` is given, else `load`.
     """
     options = DataOptions(name, root, fallback, download, **more)
     return load(options, shape) if network is None else load_for(options, network)
 
 
 def load_for(options: DataOptions, network: NetworkSpec) -> Dataset:
-    """Return the data set as a network takes it: classes compared, images brought to its size; as `load`."""
+    """Return the data set for a network: classes are compared, images adapted to its size."""
     dataset = load(options, network.input_shape)
     check_classes(dataset, network)
     return adapted(dataset, network.input_shape)
@@ -41,10 +41,10 @@ def load_for(options: DataOptions, network: NetworkSpec) -> Dataset:
 def load(options: DataOptions, shape: Shape | None = None) -> Dataset:
     """Return the data set of `options`, downloading it where it is missing.
 
-    `shape` is that of a network's input, to which a folder's pictures are read. With ``fallback="digits"``
-    a data set that is missing and cannot be downloaded is replaced by scikit-learn's embedded digits, and
-    `Dataset.note` says so. A file that is there but damaged is always an error. Raises DataError naming
-    the place, the reason and the ways out.
+    A folder's pictures are resized to `shape`, a network's input. With ``fallback="digits"``,
+    scikit-learn's embedded digits replace a data set that cannot be downloaded, and `Dataset.note`
+    says so. A damaged file is always an error. Raises DataError naming the place, the reason and
+    the ways out.
     """
     try:
         return _read(options, shape)
@@ -59,7 +59,7 @@ def load(options: DataOptions, shape: Shape | None = None) -> Dataset:
 
 
 def class_names(name: str, classes: int, stored: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the names of `classes` classes: those `stored` with a network, those of data set `name`, else numbers."""
+    """Return the class names: those `stored` with a network, the data set's, or numbers."""
     known = [tuple(stored)] + ([mnist.OFFICIAL[name].class_names] if name in mnist.OFFICIAL else [])
     return next(
         (names for names in known if len(names) == classes), tuple(map(str, range(classes)))
@@ -67,7 +67,7 @@ def class_names(name: str, classes: int, stored: Sequence[str] = ()) -> tuple[st
 
 
 def imagenet_names() -> tuple[str, ...]:
-    """Return the names of ImageNet's 1000 classes, in the order that networks for it answer in."""
+    """Return the names of ImageNet's 1000 classes, in the order of the networks' outputs."""
 
     from torchvision.models import SqueezeNet1_1_Weights  # two seconds of imports
 

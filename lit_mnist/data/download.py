@@ -1,4 +1,4 @@
-"""Files from the network: each is checked, written beside its place and moved there whole."""
+"""Downloads: files are checked, written to a temporary file and moved into place."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class DownloadError(DataError):
 
 
 def open_address(address: str) -> Any:
-    """Return the open answer of a server."""
+    """Return a server's open response."""
     request = urllib.request.Request(address, headers={"User-Agent": "lit_mnist"})
     return urllib.request.urlopen(request, timeout=_SECONDS)
 
 
 def fetch_gzipped(name: str, mirrors: Sequence[str], md5: str, target: Path) -> None:
-    """Fetch ``name.gz`` from the first of `mirrors` that has it and write it, unpacked, to `target`.
+    """Fetch ``name.gz`` from the first of `mirrors` that has it, and write it unpacked to `target`.
 
-    Several processes may do so at once: each moves a whole file into place. Raises DownloadError naming
-    every address and its reason.
+    Several processes may do so at once, since each moves a complete file into place. Raises
+    DownloadError naming every address and its reason.
     """
     failures = []
     for mirror in mirrors:
@@ -65,7 +65,10 @@ def fetch_gzipped(name: str, mirrors: Sequence[str], md5: str, target: Path) -> 
 
 
 def fetch(address: str, md5: str) -> bytes:
-    """Return what lies at `address`; raise DownloadError where it cannot be had or its MD5 is another."""
+    """Return the content of `address`.
+
+    Raises DownloadError if it is unavailable or has another MD5.
+    """
     try:
         with open_address(address) as answer:
             length = answer.headers.get("Content-Length")
@@ -73,16 +76,16 @@ def fetch(address: str, md5: str) -> bytes:
     except Exception as error:
         raise DownloadError(f"{address}: {_reason(error)}") from error
     digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    _check_arrived(address, content, len(content), length, digest, Digest("md5", md5))
+    _check_received(address, content, len(content), length, digest, Digest("md5", md5))
     return content
 
 
 def fetch_file(
     address: str, digest: Digest, target: Path, progress: Progress | None = None
 ) -> Path:
-    """Fetch a large file piece by piece into `target` and return it; whole or not at all.
+    """Fetch a large file in chunks into `target` and return it; completely or not at all.
 
-    `progress` is called with the bytes that came and all (0 where the server does not say). Raises DownloadError.
+    `progress` is called with the bytes received and the total (0 if unknown). Raises DownloadError.
     """
     beside = target.with_name(f".{target.name[:40]}.{os.getpid()}.{secrets.token_hex(4)}.part")
     created = [folder for folder in target.parents if not folder.exists()]
@@ -98,7 +101,7 @@ def fetch_file(
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
             for folder in created:
-                folder.rmdir()  # only an empty one goes
+                folder.rmdir()  # removes empty ones only
     return target
 
 
@@ -114,13 +117,13 @@ def _stream(address: str, digest: Digest, beside: Path, progress: Progress | Non
             if progress:
                 progress(file.tell(), int(length or 0))
         size = file.tell()
-    _check_arrived(address, start, size, length, sums.hexdigest(), digest)
+    _check_received(address, start, size, length, sums.hexdigest(), digest)
 
 
-def _check_arrived(
+def _check_received(
     address: str, start: bytes, size: int, length: str | None, digest: str, accepted: Digest
 ) -> None:
-    """Raise DownloadError unless all of the file came, and the right one."""
+    """Raise DownloadError unless the complete and right file was received."""
     if length is not None and size < int(length):
         raise DownloadError(f"{address}: only {size} of {length} bytes came")
     if start[:2] != _GZIP and start.lstrip()[:1] == b"<":

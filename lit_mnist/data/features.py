@@ -1,4 +1,4 @@
-"""What a network's resting part makes of a part of the data: worked out once, kept in memory or in a mapped file."""
+"""Outputs of a network's frozen first layers, computed once and kept in memory or a mapped file."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Compute = Callable[[Tensor], Tensor]  # images (n, C, H, W) -> values (n, ...)
 class Features(Resident):
     """Values (n, ...) of layer `start` for all images of a part, in place of the images.
 
-    They lie on the device; where they take more than `fraction` of the machine's memory, in a file of the cache folder
-    that is mapped into memory and disappears with the process.
+    They are kept on the device; if they take more than `fraction` of the memory, in a memory-mapped
+    temporary file of the cache folder.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class Features(Resident):
         values: Tensor | None = None
         for place in range(0, count, batch_size):
             part = slice(place, min(place + batch_size, count))
-            given = compute(images.take(part))
+            outputs = compute(images.take(part))
             if values is None:
-                values = _empty(given, count, fraction)
-            values[part] = given
+                values = _empty(outputs, count, fraction)
+            values[part] = outputs
         assert values is not None  # no part of the data is empty
         return values
 
@@ -61,7 +61,7 @@ class Features(Resident):
 
 
 def _empty(like: Tensor, count: int, fraction: float) -> Tensor:
-    """Return room for `count` values, in their order in memory, on the device or in a mapped file."""
+    """Return storage for `count` values: in memory, on the device, or in a mapped file."""
     size = count * math.prod(like.shape[1:]) * like.element_size()
     if like.device.type == "cpu" and size <= fraction * memory_bytes():
         return _in_order(torch.empty(count, *like.shape[1:], dtype=like.dtype), like)
@@ -72,7 +72,7 @@ def _empty(like: Tensor, count: int, fraction: float) -> Tensor:
     folder = cache_folder() / "features"
     folder.mkdir(parents=True, exist_ok=True)
     kind = torch.empty(0, dtype=like.dtype).numpy().dtype
-    with tempfile.TemporaryFile(dir=folder) as file:  # the mapping keeps what it needs of it
+    with tempfile.TemporaryFile(dir=folder) as file:  # the mapping keeps the file open
         return torch.from_numpy(np.memmap(file, kind, "w+", shape=(count, *like.shape[1:])))
 
 

@@ -1,4 +1,4 @@
-"""IDX files (LeCun's format for MNIST), plain or gzipped, with every header field and the length checked."""
+"""IDX files (LeCun's format for MNIST), plain or gzipped, with every header field checked."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ LABELS = 2049
 
 
 class DataError(UserError):
-    """A data set, or an image, that is missing or not what it should be."""
+    """A data set or image that is missing or invalid."""
 
 
 def find_idx(path: Path) -> Path | None:
-    """Return `path`, or the gzipped file beside it, whichever is there."""
+    """Return `path` or ``path.gz``, whichever exists, or None."""
     return next(
         (file for file in (path, path.with_name(f"{path.name}.gz")) if file.is_file()), None
     )
 
 
 def read_images(path: Path, count: int | None, sha256: str | None = None) -> np.ndarray:
-    """Return uint8 images (count, 28, 28), any count where None; raise DataError, naming the file, on a difference."""
+    """Return uint8 images (count, 28, 28); any count if None.
+
+    Raises DataError naming the file if it differs.
+    """
     return _read(path, IMAGES, (count, 28, 28), sha256)
 
 

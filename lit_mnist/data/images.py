@@ -1,4 +1,4 @@
-"""Images named on a command line: ``test:19``, ``train:31727``, image files or folders, in the form of the data set."""
+"""Images named on a command line: ``test:19``, ``train:31727``, image files or folders."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from .reader import read_digit
 
 _ID = re.compile(r"(train|test):(\d+)\Z")
 _MNIST = (28, 28, 1)
-HANDWRITTEN = ("mnist", "emnist")  # one character a picture, centred: `read_digit` makes it so
+HANDWRITTEN = ("mnist", "emnist")  # one centred character a picture, as `read_digit` returns it
 
 
 @dataclass(frozen=True)
 class Images:
-    """Pixels 0 to 255 as float32 (n, H, W) or (n, H, W, C), labels (-1: unknown), and each image's name.
+    """Pixels 0 to 255 as float32 (n, H, W) or (n, H, W, C), labels (-1: unknown), and names.
 
-    `adapted` says what was done to files and data set images, None for a data set's own images of the right size.
+    `adapted` describes changes to the images; None if there were none.
     """
 
     pixels: np.ndarray
@@ -44,24 +44,25 @@ def read_images(
     root: str | Path | None = None,
     input_shape: Shape = _MNIST,
 ) -> Images:
-    """Read images by id (``test:19``, from `dataset` under `root`), by file or by folder, in the given order.
+    """Read images in order by id (``test:19`` of `dataset` under `root`), by file or by folder.
 
-    A folder stands for the pictures in it. Files are brought to the form of `dataset` (`image_file`), ids to the
-    network's size (`adapt`); `Images.adapted` says what was done. Raises DataError naming the image that cannot
-    be had and what is accepted.
+    A folder means all pictures in it. `image_file` reads files in the form of `dataset`, `adapt`
+    resizes images of ids; `Images.adapted` describes the changes. Raises DataError naming the image
+    and what is accepted.
     """
     if not names:
         raise DataError(
-            "no image named; accepted: ids such as test:19 or train:31727, image files, or folders of them"
+            "no image named; accepted: ids such as test:19 or train:31727, image files, or "
+            "folders of them"
         )
-    names = [each for name in names for each in expanded(name)]
+    names = [file for name in names for file in expanded(name)]
     source = (
         load_dataset(dataset, root, shape=input_shape)
         if any(_ID.match(name) for name in names)
         else None
     )
     with quiet():
-        read = [_one(name, source, input_shape, dataset) for name in names]
+        read = [_read_one(name, source, input_shape, dataset) for name in names]
     return Images(
         np.stack([pixels for pixels, _ in read]).astype(np.float32),
         np.array([label for _, label in read], np.int64),
@@ -71,25 +72,29 @@ def read_images(
 
 
 def is_id(name: str) -> bool:
-    """Whether `name` is an image's number in its data set, such as ``test:19``."""
+    """Return whether `name` is an image's id, such as ``test:19``."""
     return _ID.match(name) is not None
 
 
 def is_flat_folder(place: str | Path) -> bool:
-    """Whether a place is a folder of pictures, without folders of classes in it."""
+    """Return whether `place` is a folder of pictures without folders of classes."""
     folder = expand(place)
     return folder.is_dir() and not any(path.is_dir() for path in folder.iterdir())
 
 
 def expanded(name: str) -> list[str]:
-    """Return the pictures in a folder, else `name` itself; raises DataError for a folder without pictures."""
+    """Return the pictures of a folder, else `name`.
+
+    Raises DataError for a folder without pictures.
+    """
     folder = expand(name)
     if _ID.match(name) or not folder.is_dir():
         return [name]
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not files:
         raise DataError(
-            f"image {name!r}: a folder without pictures; accepted: files that end in {', '.join(SUFFIXES)}"
+            f"image {name!r}: a folder without pictures; accepted: files that end in "
+            f"{', '.join(SUFFIXES)}"
         )
     return [str(path) for path in files]
 
@@ -104,7 +109,7 @@ def _adapted(
 
 
 def file_adaptation(shape: Shape, dataset: str) -> str:
-    """Say how image files are brought to a network's input of `shape`."""
+    """Describe how image files are adapted to a network's input of `shape`."""
     if shape[2] != 1 or dataset == "folder":
         return f"image files resized to {shape[0]} x {shape[1]}"
     if dataset in HANDWRITTEN:
@@ -115,7 +120,9 @@ def file_adaptation(shape: Shape, dataset: str) -> str:
     return f"image files laid light on dark into {shape[0]} x {shape[1]}, aspect kept"
 
 
-def _one(name: str, source: Dataset | None, shape: Shape, dataset: str) -> tuple[np.ndarray, int]:
+def _read_one(
+    name: str, source: Dataset | None, shape: Shape, dataset: str
+) -> tuple[np.ndarray, int]:
     match = _ID.match(name)
     if match is None or source is None:
         return image_file(expand(name), shape, dataset), -1
@@ -135,11 +142,11 @@ def _one(name: str, source: Dataset | None, shape: Shape, dataset: str) -> tuple
 
 
 def image_file(path: Path, shape: Shape = _MNIST, dataset: str = "mnist") -> np.ndarray:
-    """Return an image file as pixels 0 to 255 in the form of `dataset`: (H, W) for one channel, else (H, W, C).
+    """Return an image file as pixels 0 to 255 in the form of `dataset`: (H, W), or (H, W, C).
 
-    In colour, and for a ``folder``, the picture is resized. For MNIST and its relatives the picture's character
-    is read and centred in 28 x 28 (`reader.read_digit`), then brought to the network's size as the data set's
-    images are; for other grey data sets the picture is laid light on dark into the frame. Raises DataError.
+    Colour pictures, and those for a ``folder``, are resized. For MNIST and its relatives the
+    character is read and centred in 28 x 28 (`reader.read_digit`), then adapted to the network's
+    size. For other grey data sets the picture is framed, light on dark. Raises DataError.
     """
     if shape[2] != 1 or dataset == "folder":
         return picture(path, shape)
@@ -154,12 +161,18 @@ def image_file(path: Path, shape: Shape = _MNIST, dataset: str = "mnist") -> np.
 
 
 def in_shape(digit: np.ndarray, shape: Shape) -> np.ndarray:
-    """Return a digit (28, 28) in a grey network's `shape`; one of MNIST's shape keeps its fractions."""
+    """Return a digit (28, 28) in a grey network's `shape`.
+
+    MNIST's own shape keeps its fractions.
+    """
     return digit if shape == _MNIST else adapt(np.rint(digit).astype(np.uint8)[None], shape)[0]
 
 
 def _framed(grey: np.ndarray, shape: Shape) -> np.ndarray:
-    """Return a grey picture (H, W) in the middle of a black frame (rows, columns), aspect kept, light on dark."""
+    """Return a grey picture (H, W) centred in a black frame (rows, columns), light on dark.
+
+    The aspect ratio is kept.
+    """
     from PIL import Image
 
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])

@@ -1,4 +1,4 @@
-"""The LightningDataModule: reads the data when they are needed and gives Lightning blocks of batches."""
+"""The LightningDataModule, which reads the data when needed and yields blocks of batches."""
 
 from __future__ import annotations
 
@@ -24,26 +24,28 @@ from .resident import Resident, resident
 from .standardize import Standardizer
 
 __all__ = ["Batch", "Block", "EvaluationBlocks", "MNISTDataModule", "TrainingBlocks"]
-BLOCK = (
-    25  # optimiser steps handed to Lightning at once: its cost per call is then spread over them
-)
+# optimiser steps in one call by Lightning, which spreads the cost of the call over them
+BLOCK = 25
 
 
 class MNISTDataModule(L.LightningDataModule):
     """Pictures of classes, standardised and, where they fit, resident on the training device.
 
     Args:
-        dataset: mnist, fashion_mnist, kmnist, emnist, cifar10, cifar100, digits (embedded in scikit-learn, nothing
-            to download), or one's own: folder (CLASS/*.jpg), csv, arrays (.npz, .npy).
-        root: folder in torchvision's layout; default $LIT_MNIST_DATA, else the user's cache folder. Of one's own
-            data set: its folder or file.
-        fallback: digits: where the data set cannot be had, use the embedded digits, loudly; null: an error.
+        dataset: mnist, fashion_mnist, kmnist, emnist, cifar10, cifar100, digits (embedded in
+            scikit-learn, nothing to download), or your own: folder (CLASS/*.jpg), csv, arrays
+            (.npz, .npy).
+        root: folder in torchvision's layout; default $LIT_MNIST_DATA, else the user's cache folder.
+            For your own data set: its folder or file.
+        fallback: digits: use the embedded digits if the data set is unavailable, with a warning;
+            null: raise an error.
         download: whether missing files may be fetched.
-        batch_size: images of one batch, over all processes; `trainer.accumulate_grad_batches` make up a step.
+        batch_size: images of one batch, over all processes; `trainer.accumulate_grad_batches` make
+            up a step.
         eval_batch_size: images of one evaluation batch.
-        standardize: per_pixel (fitted on the training split), per_pixel_all (on all images: leaks test
-            statistics), per_channel, global, unit (x/255), mean_removed (x/255 less each pixel's mean), tf (-1 to
-            1), imagenet, caffe (fixed, for colour), or none.
+        standardize: per_pixel (fitted on the training split), per_pixel_all (on all images: leaks
+            test statistics), per_channel, global, unit (x/255), mean_removed (x/255 less each
+            pixel's mean), tf (-1 to 1), imagenet, caffe (fixed, for colour), or none.
         clip: bound of the standardised values in standard deviations, or null.
         split: official, or reshuffled (training and test images pooled, permuted, split anew).
         split_seed: seed of reshuffled splits and of seeded validation.
@@ -51,17 +53,20 @@ class MNISTDataModule(L.LightningDataModule):
         validation: tail (the last images, Keras' rule) or seeded (drawn).
         validate_on: validation, test (the sources' habit), or none.
         mirror: address to download from instead of the data set's own.
-        test_fraction: fraction of each class that is the test part of a folder, CSV or arrays without one.
+        test_fraction: fraction of each class that is the test part of a folder, CSV or arrays
+            without one.
         on_damaged: files of a folder that cannot be read: skip (named in a warning) or error.
-        memory_fraction: fraction of the memory beyond which a folder's pictures are kept in a memory-mapped file.
+        memory_fraction: fraction of the memory beyond which a folder's pictures are kept in a
+            memory-mapped file.
         emnist_split: byclass, bymerge, balanced, letters, digits or mnist.
-        augment: random distortion of the training images: rotation (degrees), scale, shear, shift (pixels),
-            elastic (pixels) with elastic_spacing, and, in Keras' terms, width_shift, height_shift, shear_angle
-            (degrees), zoom, horizontal_flip, vertical_flip, fill_mode (background, constant with fill_value,
-            nearest, reflect, wrap).
-        features: distances to so many k-means clusters in place of the pixels: kmeans (how many), images (train, or
-            all: test images have a part in the centres), scale (each distance standardised, or together), n_init,
-            batch_size, max_iter, seed. `fit` gives the network the layers that measure them.
+        augment: random distortion of the training images: rotation (degrees), scale, shear, shift
+            (pixels), elastic (pixels) with elastic_spacing, and, in Keras' terms, width_shift,
+            height_shift, shear_angle (degrees), zoom, horizontal_flip, vertical_flip, fill_mode
+            (background, constant with fill_value, nearest, reflect, wrap).
+        features: distances to k-means clusters instead of the pixels: kmeans (their number), images
+            (train, or all: then test images take part in the centres), scale (each distance
+            standardised, or together), n_init, batch_size, max_iter, seed. `fit` gives the network
+            the layers that measure them.
         seed: seed of the order of batches and of the augmentation.
     """
 
@@ -116,30 +121,30 @@ class MNISTDataModule(L.LightningDataModule):
         self.features = features
         self.seed = seed
         self._prepared: Prepared | None = None
-        self._given: Standardizer | None = None
+        self._standardizer: Standardizer | None = None
         self._network: NetworkSpec | None = None
         self._resident: dict[str, Resident] = {}
 
     @property
     def prepared(self) -> Prepared:
-        """The arrays, read when first asked for. Raises DataError."""
+        """The arrays, read when first needed. Raises DataError."""
         if self._prepared is None:
-            self._prepared = prepare(self.options, self._given, self._network)
+            self._prepared = prepare(self.options, self._standardizer, self._network)
         return self._prepared
 
     def for_network(self, network: NetworkSpec) -> None:
-        """Bring images to the size that `network` takes and compare classes, when the arrays are read."""
+        """Adapt images to the size of `network` and compare classes when the arrays are read."""
         if network != self._network:
             self._network = network
             self._prepared = None
             self._resident.clear()
 
     def use(self, standardizer: Standardizer) -> None:
-        """Scale images as a trained network's data were, instead of fitting anew."""
-        self._given = standardizer
+        """Scale images as a trained network requires, instead of fitting a new scaling."""
+        self._standardizer = standardizer
 
     def empty_image(self, level: float = 0.0) -> Tensor:
-        """Return the standardised image of one `level` (0 to 255) throughout, (1, C, H, W)."""
+        """Return the standardised image (1, C, H, W) of constant `level` (0 to 255)."""
         shape = self.prepared.train.images.shape[1:]
         return as_images(self.prepared.standardizer.apply(np.full((1, *shape), level)))
 
@@ -150,14 +155,14 @@ class MNISTDataModule(L.LightningDataModule):
 
     @property
     def step_size(self) -> int:
-        """Images of one optimiser step, over all processes: `batch_size`, times the batches that are accumulated."""
+        """Images of one optimiser step, over all processes and accumulated batches."""
         module = None if self.trainer is None else self.trainer.lightning_module
         settings = getattr(module, "gradient_settings", None)
         return self.batch_size * (1 if settings is None else settings.accumulate)
 
     @property
     def _attached(self) -> Any:
-        """The trainer, of which this module reads attributes that Lightning does not declare."""
+        """The trainer, typed Any, since Lightning does not declare all its attributes."""
         return self.trainer
 
     def setup(self, stage: str | None = None) -> None:
@@ -189,7 +194,7 @@ class MNISTDataModule(L.LightningDataModule):
         )
 
     def _block_size(self) -> int:
-        """One step where Lightning was asked to count batches, else BLOCK, or less to log more often."""
+        """Return 1 if Lightning counts batches, else BLOCK, or fewer steps to log more often."""
         trainer = self._attached
         counted = (trainer.limit_train_batches, trainer.val_check_interval, trainer.overfit_batches)
         if trainer.fast_dev_run or any(type(value) is int and value for value in counted):
@@ -197,7 +202,7 @@ class MNISTDataModule(L.LightningDataModule):
         return min(BLOCK, trainer.log_every_n_steps or BLOCK)
 
     def val_dataloader(self) -> EvaluationBlocks | list:
-        """Return the validation batches; none where the configuration validates on nothing."""
+        """Return the validation batches, none without validation."""
         part = {"test": "test", "none": None}.get(self.options.validate_on, "validation")
         return self._evaluation(part) if part else []
 
@@ -212,7 +217,7 @@ class MNISTDataModule(L.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: object, device: torch.device, dataloader_idx: int
     ) -> object:
-        """Return blocks as they are: they lie on the device already."""
+        """Return blocks unchanged, since they are on the device already."""
         return (
             batch
             if isinstance(batch, Block)
@@ -232,7 +237,7 @@ class MNISTDataModule(L.LightningDataModule):
         return torch.float32 if parameter is None else parameter.dtype
 
     def _on_device(self, part: str) -> Resident:
-        """Return a part's images on the device, or, in a fit, what the network's resting layers make of them."""
+        """Return a part's images on the device; in a fit, outputs of frozen layers instead."""
         device = self._attached.strategy.root_device
         start = self._resting(part)
         key = f"{part}/{start}"
@@ -242,7 +247,10 @@ class MNISTDataModule(L.LightningDataModule):
         return self._resident[key]
 
     def _resting(self, part: str) -> str | None:
-        """Return the layer whose values take the images' place; None where images are distorted or nothing rests."""
+        """Return the layer whose outputs replace the images.
+
+        None if images are distorted or no layer is frozen.
+        """
         fitting = self._attached.state.fn == "fit"
         distorted = part == "train" and bool(self.augment)
         return (

@@ -1,4 +1,4 @@
-"""The options that decide which pictures are read, what each is used for, and how it is scaled."""
+"""The options of a data set: which pictures are read, how they are split and scaled."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CHOICES = {
 
 
 def check_dataset(name: str) -> str:
-    """Return the name of a data set; raise DataError where there is none of it."""
+    """Return `name`. Raises DataError if there is no such data set."""
     if name not in DATASETS:
         raise DataError(f"data.dataset: unknown {name!r}; {nearest(name, DATASETS)}")
     return name
@@ -42,22 +42,23 @@ def check_dataset(name: str) -> str:
 
 @dataclass(frozen=True)
 class DataOptions:
-    """Which data set, what decides which image is used for what, and how it is scaled.
+    """Which data set is read, and how it is split and scaled.
 
-    `root` is the folder that holds the data sets; for ``folder``, ``csv`` and ``arrays`` it is the data
-    set's own folder or file. `mirror` is an address to download from instead of the data set's own.
+    `root` is the folder that holds the data sets; for ``folder``, ``csv`` and ``arrays`` it is the
+    data set's own folder or file. `mirror` is an address to download from instead of the data set's
+    own.
 
-    `validation_fraction` of the training images is set aside: the last ones (``tail``, Keras' rule) or
-    drawn by `split_seed` (``seeded``); a data set's own validation images take their place. A data set
-    of one's own without test images gives `test_fraction` of each class, drawn by `split_seed`.
-    ``split="reshuffled"`` pools training and test images, permutes them by `split_seed` and splits anew
-    (the sources' habit). ``validate_on="test"`` validates on the test images (the sources' habit);
-    ``none`` does not validate. ``per_pixel_all`` and ``mean_removed`` are fitted on all 70,000 and on
-    all 60,000 images, the others on the training split alone.
+    `validation_fraction` of the training images is set aside: the last ones (``tail``, Keras' rule)
+    or drawn by `split_seed` (``seeded``). A data set's own validation images are used instead if
+    there are any. For your own data set without test images, `test_fraction` of each class is drawn
+    by `split_seed`. ``split="reshuffled"`` pools training and test images, permutes them by
+    `split_seed` and splits anew (the sources' habit). ``validate_on="test"`` validates on the test
+    images (the sources' habit); ``none`` does not validate. ``per_pixel_all`` and ``mean_removed``
+    are fitted on all 70,000 and on all 60,000 images, the others on the training split alone.
 
-    `on_damaged` says what becomes of a ``folder``'s files that cannot be read: ``skip`` names them and
-    goes on, ``error`` stops. Pictures of a ``folder`` that take more than `memory_fraction` of the
-    machine's memory are kept in a memory-mapped file of the cache folder.
+    `on_damaged`: ``skip`` warns of files of a ``folder`` that cannot be read, ``error`` stops.
+    Pictures of a ``folder`` that take more than `memory_fraction` of
+    the machine's memory are kept in a memory-mapped file of the cache folder.
     """
 
     dataset: str = "mnist"

@@ -1,4 +1,4 @@
-"""Picture files of any common kind, opened as 8 bits: deep pixels scaled, laid on paper, turned upright."""
+"""Picture files of any common kind as 8 bits: deep pixels scaled, transparency filled, upright."""
 
 from __future__ import annotations
 
@@ -38,14 +38,17 @@ _DEPTHS = (8, 10, 12, 14, 16, 24, 32)  # bits that cameras and scanners give
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence Pillow's warnings about sizes, which `open_picture` checks, and about broken metadata; not in threads."""
+    """Silence Pillow's warnings about sizes, which `open_picture` checks, and metadata.
+
+    Not thread-safe.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def picture(path: Path, shape: Shape) -> np.ndarray:
-    """Return a picture file as uint8, resized with antialiasing to `shape`: (H, W) grey, or (H, W, 3).
+    """Return a picture file as uint8, resized with antialiasing to (H, W) grey or (H, W, 3).
 
     Raises DataError naming the file and what is wrong with it.
     """
@@ -58,11 +61,12 @@ def picture(path: Path, shape: Shape) -> np.ndarray:
 
 
 def open_picture(path: Path, mode: str, smallest: tuple[int, int] | None = None) -> Picture:
-    """Return a picture in `mode`, ``L`` or ``RGB``, upright, on paper where it is transparent.
+    """Return a picture in `mode`, ``L`` or ``RGB``, upright and opaque.
 
-    With `smallest`, a JPEG may be decoded at a lower resolution that is not below it. Pixels of more than 8 bits
-    are scaled by the smallest of 8, 10, 12, 14, 16, ... bits that holds them, fractions up to 1 by 255. Ink that is
-    light stands on black paper, other ink on white. Raises DataError naming the file.
+    With `smallest`, a JPEG may be decoded at a lower resolution, but not below it. Deeper pixels
+    are scaled from the smallest of 8, 10, 12, 14, 16, ... bits that holds them, fractions up to 1
+    by 255. Transparent pictures get a black background if their ink is light, else a white one.
+    Raises DataError naming the file.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -91,17 +95,21 @@ def open_picture(path: Path, mode: str, smallest: tuple[int, int] | None = None)
 
 def _register_heic() -> None:
     try:
-        from pillow_heif import register_heif_opener  # pyright: ignore[reportMissingImports] - only where wanted
+        # an optional package
+        from pillow_heif import register_heif_opener  # pyright: ignore[reportMissingImports]
     except ImportError:
         return
     register_heif_opener()
 
 
 def _kind(path: Path) -> str:
-    """Say what a file is that Pillow does not know."""
+    """Describe a file that Pillow cannot open."""
     start = path.read_bytes()[:12]
     if start[4:8] == b"ftyp" and start[8:12] in _HEIC:
-        return "HEIC, a telephone's format; ways out: pip install pillow-heif, or save it as JPEG or PNG"
+        return (
+            "HEIC, a telephone's format; ways out: pip install pillow-heif, or save it as JPEG or "
+            "PNG"
+        )
     return "an empty file" if not start else "of no format that Pillow knows"
 
 
@@ -132,6 +140,6 @@ def _on_paper(opened: Picture) -> Picture:
     rgba = opened.convert("RGBA")
     opacity = np.asarray(rgba.getchannel("A"), np.float64)
     grey = np.asarray(rgba.convert("RGB").convert("L"))
-    # dark ink may come with a white sheet of its own: ink is light only where hardly anything is dark
+    # dark ink may come with white paper, so ink is light only if hardly anything is dark
     light = opacity.min() < 255 and opacity[grey < 128].sum() <= 0.02 * opacity.sum()
     return Image.alpha_composite(Image.new("RGBA", rgba.size, "black" if light else "white"), rgba)

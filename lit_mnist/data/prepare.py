@@ -1,4 +1,4 @@
-"""From options to the arrays that training sees: data set, split, standardisation, order of batches."""
+"""From options to arrays for training: data set, split, standardisation, order of batches."""
 
 from __future__ import annotations
 
@@ -15,19 +15,17 @@ from .idx import DataError
 from .options import DataOptions
 from .standardize import Standardizer
 
-LARGE = (
-    2**30
-)  # bytes of float32 images beyond which the bytes are kept and standardised batch by batch
-_SORTED = (
-    10  # images: of so many in a mixed order, at most half of the classes would hardly ever be seen
-)
-_FEW = 20_000  # images that a standardiser is fitted on at most where they are large
+# bytes of float32 images above which bytes are stored and standardised batch by batch
+LARGE = 2**30
+# as many shuffled images hardly ever show only half of the classes
+_SORTED = 10
+_FEW = 20_000  # most images that a standardiser is fitted on if they are large
 
 
 class LazyImages:
-    """Images of some places of a data set, kept as bytes and standardised to float32 when they are indexed.
+    """Some images of a data set, stored as bytes and standardised to float32 when indexed.
 
-    Has the shape, type, length and indexing by numbers, slices and arrays of an array (n, H, W) or (n, H, W, C).
+    It has the shape, type, length and indexing of an array (n, H, W) or (n, H, W, C).
     """
 
     dtype = np.dtype(np.float32)
@@ -58,14 +56,14 @@ class LazyImages:
 
     def pixels(self, places: slice | Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the images at `places` as they were read, uint8."""
-        return taken(self._parts, self._index[places])
+        return rows_at(self._parts, self._index[places])
 
 
 @dataclass(frozen=True)
 class Part:
-    """Images of one use: float32 (n, H, W) or (n, H, W, C) standardised, labels int64 (n,), where each came from.
+    """Images of one use: float32 (n, H, W) or (n, H, W, C), labels int64 (n,), and positions.
 
-    `index` counts through the training file, then the test file; `ids` spells it ``train:31727``.
+    `index` counts through the training file, then the test file; `id` writes it ``train:31727``.
     """
 
     images: np.ndarray | LazyImages
@@ -77,13 +75,13 @@ class Part:
         return len(self.labels)
 
     def id(self, position: int) -> str:
-        """Return the image's id: the index in its source file, whatever the split."""
+        """Return the image's id, which is its index in its source file."""
         return image_id(int(self.index[position]), self.train_size)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything training and evaluation read. `validation` is None where nothing is validated on."""
+    """Everything that training and evaluation read; `validation` may be None."""
 
     dataset: Dataset
     standardizer: Standardizer
@@ -93,17 +91,17 @@ class Prepared:
 
 
 def channels_last(images: np.ndarray | LazyImages) -> np.ndarray:
-    """Return images (n, H, W) or (n, H, W, C) as an array (n, H, W, C), the form that Keras takes."""
+    """Return images (n, H, W) or (n, H, W, C) as (n, H, W, C), Keras' form."""
     array = np.asarray(images)
     return array[..., None] if array.ndim == 3 else array
 
 
 def image_id(index: int, train_size: int) -> str:
-    """Spell an index through both files as ``train:31727`` or ``test:19``."""
+    """Write an index through both files as ``train:31727`` or ``test:19``."""
     return f"train:{index}" if index < train_size else f"test:{index - train_size}"
 
 
-def taken(parts: Sequence[np.ndarray], index: np.ndarray) -> np.ndarray:
+def rows_at(parts: Sequence[np.ndarray], index: np.ndarray) -> np.ndarray:
     """Return the rows at `index`, which counts through the first of two arrays, then the second."""
     first, second = parts
     inside = index < len(first)
@@ -120,9 +118,9 @@ def prepare(
     standardizer: Standardizer | None = None,
     network: NetworkSpec | None = None,
 ) -> Prepared:
-    """Load, split and standardise (by `standardizer` where given, else fitted); raise DataError.
+    """Load, split and standardise, by `standardizer` or a fitted one. Raises DataError.
 
-    With `network` the images are brought to its size, and the classes of the two compared.
+    With `network` the images are adapted to its size, and the classes compared.
     """
     dataset = load(options) if network is None else load_for(options, network)
     parts = dataset.train_images, dataset.test_images
@@ -141,26 +139,27 @@ def prepare(
     def part(index: np.ndarray) -> Part:
         return Part(_standardized(parts, index, standardizer), labels[index], index, size)
 
-    tested = part(test)
-    validated = {"test": tested, "none": None}.get(options.validate_on)
+    test_part = part(test)
+    validated = {"test": test_part, "none": None}.get(options.validate_on)
     if options.validate_on == "validation":
         validated = part(validation)
-    return Prepared(dataset, standardizer, part(train), validated, tested)
+    return Prepared(dataset, standardizer, part(train), validated, test_part)
 
 
 def _refuse_sorted(validation: np.ndarray, classes: int) -> None:
     present = len(np.unique(validation))
     if len(validation) >= _SORTED and 2 * present <= classes:
         raise DataError(
-            f"the {len(validation)} images set aside for validation are of {present} of the {classes} "
-            "classes, as if the data set were sorted by class; accepted: --data.validation seeded"
+            f"the {len(validation)} images set aside for validation are of {present} of the "
+            f"{classes} classes, as if the data set were sorted by class; accepted: "
+            "--data.validation seeded"
         )
 
 
 def _fit(options: DataOptions, parts: Sequence[np.ndarray], index: np.ndarray) -> Standardizer:
     if len(index) > _FEW and _float_bytes(parts, index) > LARGE:
         index = index[np.linspace(0, len(index) - 1, _FEW).astype(np.int64)]
-    return Standardizer.fit(options.standardize, taken(parts, index), options.clip)
+    return Standardizer.fit(options.standardize, rows_at(parts, index), options.clip)
 
 
 def _standardized(
@@ -179,7 +178,8 @@ def split_indices(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the indices, through both files, of training, validation and test images.
 
-    `own_validation` counts the last training images, which are the data set's own validation images.
+    `own_validation` counts the last training images, which are the data set's own validation
+    images.
     """
     order = np.arange(total)
     if options.split == "reshuffled":
@@ -188,20 +188,21 @@ def split_indices(
     test = order[train_size:]
     if own_validation and options.split == "official":
         return train[:-own_validation], train[-own_validation:], test
-    # Keras' rule: the split point is int(n (1 - fraction)); rounding first keeps 1 - 0.9 from losing an image
+    # Keras' rule: the split point is int(n (1 - fraction)); without the rounding, 1 - 0.9 would
+    # lose an image
     keep = int(round(train_size * (1 - options.validation_fraction), 6))
     if options.validation == "seeded":
         train = train[_generator(options.split_seed, 1).permutation(train_size)]
     if keep < 1 or (options.validate_on == "validation" and keep == train_size):
         raise DataError(
-            f"data.validation_fraction = {options.validation_fraction!r} leaves no image on one side "
-            f"of {train_size}"
+            f"data.validation_fraction = {options.validation_fraction!r} leaves no image on one "
+            f"side of {train_size}"
         )
     return train[:keep], train[keep:], test
 
 
 def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
-    """Return the order of the `n` training images in `epoch` (from 0): one for each (seed, epoch), everywhere."""
+    """Return the order of `n` training images, the same for equal seed and epoch (from 0)."""
     return _generator(seed, epoch + 2).permutation(n)
 
 

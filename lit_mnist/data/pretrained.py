@@ -1,4 +1,4 @@
-"""Published weights: found in the caches of Keras and torch, else downloaded from their makers' address and checked."""
+"""Published weights, from the caches of Keras and torch or downloaded, and checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Library = Literal["keras", "torch"]
 
 @dataclass(frozen=True)
 class Published:
-    """A file of weights: its address, its digest, and the library in whose cache it usually lies.
+    """A file of weights: its address, its digest, and the library whose cache may hold it.
 
     The name is the last part of the address.
     """
@@ -32,21 +32,21 @@ class Published:
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """Where the file may lie: its library's cache, and ours, where downloads go."""
+        """Possible paths: in its library's cache, and in ours, which receives downloads."""
         return tuple(folder / self.name for folder in (_caches()[self.library], weights_folder()))
 
 
 class WeightsError(DownloadError):
-    """Published weights that are not at hand and could not be fetched, or a damaged file of them."""
+    """Published weights that are neither available nor downloadable, or damaged."""
 
 
 def weights_folder() -> Path:
-    """Return the folder that downloaded weights are kept in."""
+    """Return the folder of downloaded weights."""
     return cache_folder() / "weights"
 
 
 def _caches() -> dict[str, Path]:
-    """Return the folders in which Keras and torch keep downloaded weights, by the rules of both."""
+    """Return the cache folders of Keras and torch, by the rules of both."""
     home = Path.home()
     keras = Path(os.environ.get("KERAS_HOME") or home / ".keras")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
@@ -57,23 +57,23 @@ def _caches() -> dict[str, Path]:
     }
 
 
-def located(files: Sequence[Published]) -> tuple[Published, Path] | None:
-    """Return the first of `files` that lies in a cache, and where, None where none does."""
+def find_cached(files: Sequence[Published]) -> tuple[Published, Path] | None:
+    """Return the first of `files` in a cache, and its path; None if there is none."""
     return next(((file, place) for file in files for place in file.places if place.is_file()), None)
 
 
 def obtain(
     files: Sequence[Published], download: bool = True, progress: Progress | None = None
 ) -> tuple[Published, Path]:
-    """Return the first of `files` that is at hand, checked, and where it lies; else download the first that comes.
+    """Return the first of `files` that is cached, and its path; else download one.
 
-    `files` are equivalent: any of them will do. `progress` is called with bytes done and in all. Raises
-    WeightsError naming every address, the reason and the ways out, or the damaged file.
+    `files` are equivalent. `progress` is called with the bytes received and the total.
+    Raises WeightsError naming every address, the reason and the ways out, or the damaged file.
     """
-    at_hand = located(files)
-    if at_hand is not None:
-        _check(*at_hand)
-        return at_hand
+    cached = find_cached(files)
+    if cached is not None:
+        _check(*cached)
+        return cached
     if not download:
         raise WeightsError(_missing(files, "download is off"))
     failures = []
@@ -98,7 +98,7 @@ def _check(file: Published, place: Path) -> None:
 def _missing(files: Sequence[Published], reason: str) -> str:
     folders = {str(place.parent): None for file in files for place in file.places}
     return (
-        f"weights {' or '.join(file.name for file in files)} not found ({reason}); ways out: a machine with a "
-        f"connection, or the file by hand from {' or '.join(file.address for file in files)} into "
-        f"{' or '.join(folders)}"
+        f"weights {' or '.join(file.name for file in files)} not found ({reason}); ways out: a "
+        "machine with a connection, or the file by hand from "
+        f"{' or '.join(file.address for file in files)} into {' or '.join(folders)}"
     )

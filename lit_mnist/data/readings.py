@@ -1,4 +1,4 @@
-"""Named pictures, each read for itself: one that cannot be read stops no other."""
+"""Named pictures, read one by one: an unreadable one does not stop the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .reader import Digit, read_digit, read_digits
 
 @dataclass(frozen=True)
 class Source:
-    """The data set that a network was trained on, its files' `root`, and the network's input `shape`."""
+    """The data set of a trained network, its `root`, and the network's input `shape`."""
 
     dataset: str
     root: str | Path | None
@@ -32,8 +32,8 @@ class Source:
 class Reading:
     """`pixels` in the network's shape, and `label` (-1: unknown).
 
-    `digit` says how a handwritten one was read from `picture` (H, W), grey; both are None for others.
-    `line` counts a page's lines from 0; `adapted` says how the picture was brought to the shape.
+    `digit` is how a handwritten one was read from the grey `picture` (H, W); both are None for
+    others. `line` counts a page's lines from 0; `adapted` describes the change of size.
     """
 
     name: str
@@ -56,15 +56,16 @@ class Unread:
 def read_each(
     names: Sequence[str], source: Source, many: bool = False
 ) -> list[list[Reading] | Unread]:
-    """Return what each name stands for, in order: one reading, with `many` one for each digit of a file.
+    """Return a reading of each name, in order; with `many`, one for each digit of a file.
 
-    `names` are ids (``test:19``), files and folders. Raises DataError where `many` is asked of a network
-    whose pictures hold no handwriting.
+    `names` are ids (``test:19``), files and folders. Raises DataError for `many` with a network
+    that does not read handwriting.
     """
     if many and not source.is_handwritten:
         raise DataError(
             f"--many: finds digits, this network takes pictures of {source.dataset}, "
-            f"{source.shape}; accepted: a network of grey handwritten ones ({', '.join(HANDWRITTEN)})"
+            f"{source.shape}; accepted: a network of grey handwritten ones "
+            f"({', '.join(HANDWRITTEN)})"
         )
     with quiet():
         return [_read(file, source, many) for name in names for file in _files(name)]

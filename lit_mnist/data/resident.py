@@ -1,4 +1,4 @@
-"""One part of the data on a device: standardised, as bytes that are looked up, or from the host batch by batch."""
+"""A part of the data on a device: standardised, as bytes, or from the host by batches."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .prepare import LazyImages, Part
 
 
 class Resident:
-    """One part of the data, standardised, on one device, in the network's precision."""
+    """One part of the data, standardised, on a device and in the network's precision."""
 
-    start = INPUT  # of what `take` gives the values: the network's input
+    start = INPUT  # the layer whose values `take` returns
 
     def __init__(
         self, part: Part, device: torch.device, dtype: torch.dtype = torch.float32
@@ -36,7 +36,7 @@ class Resident:
         return as_images(self.part.images[_on_host(places)]).to(self.device, self.dtype)
 
     def gather(self, places: Tensor, images: Tensor) -> None:
-        """Write the images at `places` into `images`, without a copy between where they lie on the device."""
+        """Write the images at `places` into `images` without an intermediate copy."""
         if self.images is not None:
             torch.index_select(self.images, 0, places, out=images)
         else:
@@ -49,10 +49,10 @@ class Resident:
 
 
 class ResidentBytes(Resident):
-    """Images too large to be kept standardised: bytes on the device, each value looked up when a batch is taken.
+    """Images that are too large to be standardised at once: bytes, looked up when a batch is read.
 
-    For scalings that treat all pixels of a channel alike: `table` (256, channels) holds what each byte becomes,
-    the same bits as `Standardizer.apply` gives.
+    For scalings that treat all pixels of a channel alike. `table` (256, channels) holds the result
+    for each byte, with the bits of `Standardizer.apply`.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ def _on_host(places: Tensor | slice) -> np.ndarray | slice:
 
 
 def resident(part: Part, device: torch.device, dtype: torch.dtype) -> Resident:
-    """Return a part of the data for a device: standardised, as bytes on a GPU that has the room, or batch by batch."""
+    """Return a part of the data for a device: standardised, as bytes on a GPU, or by batches."""
     lazy = part.images
     if (
         isinstance(lazy, LazyImages)

@@ -26,7 +26,8 @@ STANDARDIZATIONS = (
 )
 _CHUNK = 4096 * 784  # values converted at a time, to bound the float64 copy
 FIXED = ("unit", "none", "imagenet", "caffe", "tf")  # the same for all pictures
-# of ImageNet's training images, red, green, blue, in units of 255 (as torchvision's models take them) ...
+# of ImageNet's training images, red, green, blue, in units of 255 (as torchvision's models take
+# them) ...
 _IMAGENET_MEAN = np.array([0.485, 0.456, 0.406]) * 255
 _IMAGENET_SCALE = np.array([0.229, 0.224, 0.225]) * 255
 _CAFFE_MEAN = np.array(
@@ -38,10 +39,10 @@ _CAFFE_MEAN = np.array(
 class Standardizer:
     """``(pixels - mean) / scale`` on pixels 0 to 255.
 
-    `mean` and `scale` are float64: of an image's shape, (channels,), or scalar; `clip` bounds the result to
-    +-clip standard deviations where given; `bgr` turns red, green, blue round beforehand. With per-pixel
-    scaling, a pixel that is almost always empty has a tiny deviation, so single test pixels reach hundreds
-    of standard deviations.
+    `mean` and `scale` are float64: of an image's shape, (channels,), or scalar; `clip` bounds the
+    result to +-clip standard deviations; `bgr` first reverses the channels.
+    With per-pixel scaling, a pixel that is almost always empty has a tiny deviation, so single test
+    pixels reach hundreds of standard deviations.
     """
 
     kind: str
@@ -52,11 +53,12 @@ class Standardizer:
 
     @classmethod
     def fit(cls, kind: str, images: np.ndarray, clip: float | None = None) -> Standardizer:
-        """Fit on `images` (n, H, W) or (n, H, W, C) uint8; pixels that never vary keep scale 1. Raises DataError.
+        """Fit on uint8 `images` (n, H, W) or (n, H, W, C).
 
-        ``per_pixel`` and ``per_pixel_all`` differ only in the images that the caller hands in. ``unit`` divides
-        by 255, ``tf`` maps 0 to 255 onto -1 to 1; ``imagenet`` and ``caffe`` are the fixed scalings of colour
-        networks (Keras' modes tf, torch and caffe).
+        Constant pixels keep scale 1. ``per_pixel`` and ``per_pixel_all`` differ only in the images
+        that the caller passes. ``unit`` divides by 255, ``tf`` maps 0 to 255 onto -1 to 1;
+        ``imagenet`` and ``caffe`` are the fixed scalings of colour networks (Keras' modes tf, torch
+        and caffe). Raises DataError.
         """
         if kind not in STANDARDIZATIONS:
             raise DataError(
@@ -68,8 +70,8 @@ class Standardizer:
             )
         if kind in ("imagenet", "caffe") and images.shape[3:] != (3,):
             raise DataError(
-                f"data.standardize = {kind!r} is for pictures in red, green and blue; these have one "
-                "channel; accepted: tf, unit, global, per_pixel, none"
+                f"data.standardize = {kind!r} is for pictures in red, green and blue; these have "
+                "one channel; accepted: tf, unit, global, per_pixel, none"
             )
         zero = np.float64(0)
         one = np.float64(1)
@@ -108,15 +110,15 @@ class Standardizer:
         step = max(1, _CHUNK // max(1, math.prod(pixels.shape[1:])))
         for start in range(0, len(pixels), step):
             part = slice(start, start + step)
-            values = self._turned(pixels[part]).astype(np.float64)
+            values = self._reordered(pixels[part]).astype(np.float64)
             result[part] = self._bounded((values - self.mean) / self.scale)
         return result
 
     def invert(self, values: np.ndarray) -> np.ndarray:
-        """Return pixels, float64, 0 to 255 for values that came from images (others are not clipped)."""
-        return self._turned(np.asarray(values, np.float64) * self.scale + self.mean)
+        """Return pixels, float64: 0 to 255 for values of images; others are not clipped."""
+        return self._reordered(np.asarray(values, np.float64) * self.scale + self.mean)
 
-    def _turned(self, values: np.ndarray) -> np.ndarray:
+    def _reordered(self, values: np.ndarray) -> np.ndarray:
         return values[..., ::-1] if self.bgr else values
 
     def _bounded(self, values: np.ndarray) -> np.ndarray:
@@ -145,7 +147,10 @@ class Standardizer:
 
 
 def channels_first(moment: np.ndarray) -> np.ndarray:
-    """Return a mean or scale, () or (H, W) or (H, W, C) or (channels,), so that it broadcasts over (C, H, W)."""
+    """Return a mean or scale in a shape that broadcasts over (C, H, W).
+
+    It is (), (H, W), (H, W, C) or (channels,).
+    """
     if moment.ndim == 3:
         return moment.transpose(2, 0, 1)
     return moment[:, None, None] if moment.ndim == 1 else moment
@@ -160,12 +165,13 @@ def _moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         for start in range(0, len(images), step)
     )
     n = len(images)
-    # n * squares - total^2 is exact in int64 up to 11 million images, so a constant pixel gives exactly 0
+    # n * squares - total^2 is exact in int64 up to 11 million images, so a constant pixel gives
+    # exactly 0
     return total / n, np.sqrt((n * squares - total**2).astype(np.float64)) / n
 
 
 def _channel_moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and population deviation of each channel, from the per-pixel ones; of grey images, one number each."""
+    """Return mean and deviation of each channel from the per-pixel ones; one number for grey."""
     mean, scale = _moments(images)
     axes = tuple(range(mean.ndim)) if mean.ndim < 3 else (0, 1)
     overall = mean.mean(axes)

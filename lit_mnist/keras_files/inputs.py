@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .entries import KerasLayer
 from .errors import KerasFileError
-from .graph import Graph, KerasLayer
+from .graph import Graph
 from .vocabulary.shapes import target_shape
 
 Shape = tuple[int, ...]

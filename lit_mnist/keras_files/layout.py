@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..spec import Shape
+from .entries import KerasLayer
 from .errors import KerasFileError
-from .graph import Graph, KerasLayer, Node
+from .graph import Graph, Node
 
 _FORMATTED = (
     "Conv2D",

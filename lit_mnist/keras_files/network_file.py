@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .entries import MODELS
 from .errors import KerasFileError
-from .graph import MODELS
 
 _LARGEST = 2**24  # bytes
 _MOST_FILES = 200

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import h5py
 
+from .entries import KerasLayer
 from .errors import KerasFileError
-from .graph import KerasLayer
 from .hdf5 import find, group_at, names, text
 from .names import group_names
 

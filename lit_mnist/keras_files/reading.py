@@ -15,8 +15,9 @@ import numpy as np
 from ..spec import NetworkSpec, Shape, Shared, SpecError
 from ..spec.weights import Weights, trainable_shapes
 from .container import Container, open_container
+from .entries import KerasLayer
 from .errors import KerasFileError, reading
-from .graph import KerasLayer, read_graph
+from .graph import read_graph
 from .hdf5 import array_at, find, group_at, names, text
 from .layer_configs import class_and_config
 from .network_file import beside, keras_config, network_config, same_name

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..spec import INPUT, Activation, Flatten, Layer, NetworkSpec, Shape, layer_from_dict
+from .entries import KerasLayer
 from .errors import KerasFileError
-from .graph import Graph, KerasLayer, Node
+from .graph import Graph, Node
 from .inputs import input_image
 from .layout import Turns, channels_last, image_shape, is_channels_first
 from .names import layer_names

@@ -5,7 +5,8 @@ Shapes are written as Keras writes them: ``(height, width, channels)`` for image
 """
 
 from . import layers
-from .description import INITIALIZER_SCALE, INITIALIZERS, NetworkSpec
+from .checks import INITIALIZERS
+from .description import INITIALIZER_SCALE, NetworkSpec
 from .layer import (
     ACTIVATIONS,
     ALIASES,

@@ -1,4 +1,4 @@
-"""A network built on another: its layers up to a cut, for another size of input, and new layers after them."""
+"""A network built on another one: its layers up to a cut, another input size, new layers."""
 
 from __future__ import annotations
 
@@ -29,16 +29,19 @@ def check_keys(network: Mapping[str, Any]) -> None:
             )
     if not isinstance(network["from"], str) or not network["from"]:
         raise SpecError(
-            f"network: from = {network['from']!r} cannot work; accepted: a Keras file, a run, a checkpoint"
+            f"network: from = {network['from']!r} cannot work; accepted: a Keras file, a run, a "
+            "checkpoint"
         )
 
 
 def built_on(base: NetworkSpec, network: Mapping[str, Any]) -> NetworkSpec:
-    """Return the network that ``{cut, then, frozen, input_shape, initializer ...}`` makes of `base`.
+    """Return the network that a description builds on `base`.
 
-    Layers up to `cut` stay (without it: all), those that match `frozen` with trainable false; the layers of `then`
-    follow. Raises SpecError for a cut that is no layer, a pattern that matches none, and an input shape
-    that a layer's weights do not fit.
+    Its keys are cut, then, frozen, input_shape, initializer ...
+
+    Layers up to `cut` (default: all) are kept, those that match `frozen` with trainable false, and
+    the layers of `then` follow. Raises SpecError for an unknown cut, a pattern without a match, and
+    an input shape that a layer's weights do not fit.
     """
     check_keys(network)
     kept = _up_to(base, network.get("cut"), network.get("then"))
@@ -63,7 +66,7 @@ def built_on(base: NetworkSpec, network: Mapping[str, Any]) -> NetworkSpec:
 
 
 def _initializer(base: NetworkSpec, network: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the initialiser's keys: the base's where the new description names neither."""
+    """Return the initialiser's keys, the base's if the new description names neither."""
     keys = ("initializer", "initializer_scale")
     new = {key: network[key] for key in keys if network.get(key) is not None}
     if "initializer" in new:
@@ -76,7 +79,8 @@ def _up_to(base: NetworkSpec, cut: object, then: object) -> list[Any]:
     if cut is None:
         if then:
             raise SpecError(
-                f"network: then needs cut, the layer that it follows; accepted: one of {', '.join(base.names)}"
+                "network: then needs cut, the layer that it follows; accepted: one of "
+                f"{', '.join(base.names)}"
             )
         cut = base.output
     if cut not in base.names:
@@ -98,6 +102,7 @@ def _check_shapes(base: NetworkSpec, built: NetworkSpec, names: set[str]) -> Non
         layer = name.split("/")[0]
         if layer in names and here[name] != shape:
             raise SpecError(
-                f"network: input_shape = {list(built.input_shape)} does not fit: {name!r} has shape {shape} "
-                f"in the file, {here[name]} here; accepted: {list(base.input_shape)}, or a cut before {layer!r}"
+                f"network: input_shape = {list(built.input_shape)} does not fit: {name!r} has "
+                f"shape {shape} in the file, {here[name]} here; accepted: "
+                f"{list(base.input_shape)}, or a cut before {layer!r}"
             )

@@ -11,16 +11,15 @@ from typing import Any
 
 from ..errors import nearest
 from . import wiring
+from .checks import check_whole
 from .freezing import freeze
 from .layer import INPUT, Layer, Shape, SpecError
 from .layers import SAME_VALUES, Shared
-from .names import is_layer_name
 from .resting import resting_value
 from .serialize import frozen, layer_from_dict, without_defaults
 from .table import LayerInfo, walk
 from .wiring import Step
 
-INITIALIZERS = ("glorot_uniform", "inverse_sqrt_uniform")
 INITIALIZER_SCALE = 2.0
 # layers that treat all values of a vector alike, or are permuted with them
 _ORDER_FREE = (
@@ -40,11 +39,11 @@ _ORDER_FREE = (
 class NetworkSpec:
     """A checked, immutable description of a feed-forward network.
 
-    `input_shape` is ``(height, width, channels)``. Layers stand in the order of computation; each reads what
-    it names (``inputs``; ``input`` is the network's own), else the layer before it. `outputs` are kept, the first
-    is the network's answer; without them it is the last layer's. `initializer_scale` is the range of
-    ``inverse_sqrt_uniform`` in 1 / sqrt(fan_in) (None: 2). Raises SpecError, naming layer, value
-    and what is accepted, where the layers do not fit together.
+    `input_shape` is ``(height, width, channels)``. Layers are in the order of computation; each
+    reads its ``inputs`` (``input`` is the network's), by default the layer before it. The first of
+    `outputs` is the network's answer, by default the last layer.
+    `initializer_scale` is the range of ``inverse_sqrt_uniform`` in 1 / sqrt(fan_in) (None: 2).
+    Raises SpecError, naming layer, value and what is accepted, if the layers do not fit together.
     """
 
     layers: tuple[Layer, ...]
@@ -54,14 +53,14 @@ class NetworkSpec:
     initializer_scale: float | None = None
 
     def __post_init__(self) -> None:
-        _check_whole(self)
-        _ = self.table  # shapes are worked out once, and their errors raised here
+        check_whole(self)
+        _ = self.table  # computes shapes, which raises their errors here
 
     @classmethod
     def from_dict(cls, description: Mapping[str, Any]) -> NetworkSpec:
-        """Build from plain YAML/JSON values: ``{input_shape, initializer, layers: [{type, name, ...}]}``.
+        """Build from plain values ``{input_shape, initializer, layers: [{type, name, ...}]}``.
 
-        ``frozen``, a pattern or a list of them, gives all layers that it matches ``trainable: false``.
+        ``frozen`` is a pattern, or a list of them, for layers with ``trainable: false``.
         """
         if not isinstance(description, Mapping):
             raise SpecError(
@@ -83,7 +82,7 @@ class NetworkSpec:
         return cls(layers=freeze(built, values.pop("frozen", ())), **values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values from which `from_dict` builds an equal description (defaults left out)."""
+        """Return plain values, without defaults, from which `from_dict` builds an equal spec."""
         layers = [{"type": layer.type} | without_defaults(layer) for layer in self.layers]
         plain = {
             "input_shape": list(self.input_shape),
@@ -104,7 +103,10 @@ class NetworkSpec:
         return {info.name: info for info in self.table}
 
     def __getitem__(self, name: str) -> LayerInfo:
-        """Return the row of layer `name`; raise SpecError naming the nearest where there is none."""
+        """Return the row of layer `name`.
+
+        Raises SpecError with the nearest name if there is none.
+        """
         if name not in self._by_name:
             raise SpecError(f"no layer {name!r} in this network; {nearest(name, self.names)}")
         return self._by_name[name]
@@ -133,10 +135,10 @@ class NetworkSpec:
 
     @cached_property
     def flatten_order_is_free(self) -> bool:
-        """Whether it makes no difference in which order images are flattened, as long as dense kernels follow it.
+        """Whether images may be flattened in any order if dense kernels are permuted with it.
 
-        So it is in a chain whose flattened values meet, up to the next dense or reshape layer, only layers
-        that treat all alike.
+        This holds in a chain if only layers that treat all values alike stand between a flatten
+        layer and the next dense or reshape layer.
         """
         flattened = False
         for layer, info in zip(self.layers, self.table, strict=True):
@@ -161,13 +163,19 @@ class NetworkSpec:
         return self.outputs or (self.output,)
 
     def with_output(self, name: str) -> NetworkSpec:
-        """Return the description with output `name` as the answer; raise SpecError where it is none of the outputs."""
+        """Return the description with output `name` as the answer.
+
+        Raises SpecError if it is not an output.
+        """
         if name not in self.kept:
             raise SpecError(f"no output {name!r} in this network; {nearest(name, self.kept)}")
         return replace(self, outputs=(name, *(other for other in self.kept if other != name)))
 
     def plan(self, *names: str, start: str = INPUT) -> tuple[Step, ...]:
-        """Return the steps of a pass from `start`'s value to the named layers'; raise SpecError for an unknown one."""
+        """Return the steps from `start`'s value to the named layers'.
+
+        Raises SpecError for unknown layers.
+        """
         key = (start, *names)
         if key not in self._plans:
             targets = [self[name].name for name in names]
@@ -184,18 +192,21 @@ class NetworkSpec:
         return {}
 
     def chain(self, until: str | None = None) -> tuple[str, ...]:
-        """Return the layers up to `until` (default: the answer); raise SpecError, by name, where they branch."""
+        """Return the layers up to `until` (default: the answer).
+
+        Raises SpecError if they branch.
+        """
         return tuple(
             wiring.chain_of(self.sources, self.output if until is None else self[until].name)
         )
 
     def layer(self, name: str) -> Layer:
-        """Return layer `name`; of one that shares another's weights, that other layer under this name and inputs."""
+        """Return layer `name`; if it shares weights, the other layer under this name and inputs."""
         return self.definitions[self[name].name]
 
     @cached_property
     def definitions(self) -> dict[str, Layer]:
-        """Layer -> whose rules hold for it: itself, or the one whose weights it shares under its name and inputs."""
+        """Layer -> its definition; a layer that shares weights has the other layer's."""
         by_name = {layer.name: layer for layer in self.layers}
         return {
             name: replace(by_name[layer.shares], name=name, inputs=layer.inputs)
@@ -221,25 +232,26 @@ class NetworkSpec:
 
     @property
     def classes(self) -> int:
-        """Number of classes: one a unit, and two where one unit gives the probability or logit of class 1."""
+        """Number of classes: one per unit, but two for one unit, which gives class 1."""
         return 2 if self.units == 1 else self.units
 
     @property
     def rescaling(self) -> str | None:
-        """Name of the rescaling layer that stands before the first weights, where the network scales pixels itself."""
+        """Name of the rescaling layer before the first weights, or None."""
         before = itertools.takewhile(lambda info: not info.weights, self.table)
         return next((info.name for info in before if info.type == "rescaling"), None)
 
     @property
     def output_activation(self) -> str:
-        """The answer's softmax, sigmoid or linear; networks return logits and leave it to loss and predict."""
+        """The answer's softmax, sigmoid or linear, which networks leave to loss and predictions."""
         return self[self.output].activation or self.inner_probabilities or "linear"
 
     @cached_property
     def inner_probabilities(self) -> str | None:
-        """The softmax or sigmoid of an earlier layer whose probabilities reach the answer as they are, None for none.
+        """The softmax or sigmoid of an earlier layer whose probabilities are the answer, or None.
 
-        They are passed on by averages over positions, by flattening one position, and by what rests in evaluation.
+        Averages over positions, flattening of one position and layers without effect in evaluation
+        keep them probabilities.
         """
         info = self[self.output]
         while self._passes_on(info) and info.inputs != (INPUT,):
@@ -271,82 +283,3 @@ class NetworkSpec:
     def macs(self) -> int:
         """Multiply-accumulates of one image's forward pass."""
         return sum(info.macs for info in self.table)
-
-
-def _check_whole(spec: NetworkSpec) -> None:
-    shape = spec.input_shape
-    if not (
-        isinstance(shape, tuple)
-        and len(shape) == 3
-        and all(type(n) is int and n > 0 for n in shape)
-    ):
-        raise SpecError(
-            f"network: input_shape = {shape!r} cannot work; accepted: [height, width, channels]"
-        )
-    if spec.initializer not in INITIALIZERS:
-        raise SpecError(
-            f"network: unknown initializer {spec.initializer!r}; {nearest(spec.initializer, INITIALIZERS)}"
-        )
-    _check_initializer_scale(spec)
-    seen: set[str] = set()
-    for layer in spec.layers:
-        if not is_layer_name(layer.name):
-            raise SpecError(
-                f"layer name {layer.name!r} cannot work; accepted: letters, digits and _, "
-                "starting with a letter, and none that a torch module has already (train, forward, ...)"
-            )
-        if layer.name in seen:
-            raise SpecError(
-                f"layer {layer.name!r} appears twice; accepted: every layer has a name of its own"
-            )
-        seen.add(layer.name)
-        if not isinstance(layer.trainable, bool):
-            raise layer.fail("trainable", layer.trainable, "accepted: true, false")
-        layer.check()
-    _check_shared(spec)
-    _check_outputs(spec)
-
-
-def _check_initializer_scale(spec: NetworkSpec) -> None:
-    scale = spec.initializer_scale
-    if scale is None:
-        return
-    if spec.initializer != "inverse_sqrt_uniform":
-        raise SpecError(
-            f"network: initializer_scale = {scale!r} has no meaning for {spec.initializer}; "
-            "accepted with: initializer: inverse_sqrt_uniform"
-        )
-    if type(scale) not in (int, float) or not 0 < scale < math.inf:
-        raise SpecError(
-            f"network: initializer_scale = {scale!r} cannot work; accepted: a number above 0"
-        )
-
-
-def _check_shared(spec: NetworkSpec) -> None:
-    earlier: list[str] = []
-    for layer in spec.layers:
-        if not isinstance(layer, Shared):
-            earlier.append(layer.name)
-        elif not layer.trainable:
-            raise layer.fail(
-                "trainable", False, f"its weights are those of {layer.shares!r}: freeze that layer"
-            )
-        elif layer.shares not in earlier:
-            raise SpecError(
-                f"layer {layer.name!r}: shares = {layer.shares!r} is no layer before it that has weights "
-                f"of its own; {nearest(str(layer.shares), earlier)}"
-            )
-
-
-def _check_outputs(spec: NetworkSpec) -> None:
-    outputs = (spec.output,) if spec.outputs is None else spec.outputs
-    if not isinstance(outputs, tuple) or not outputs or len(set(outputs)) < len(outputs):
-        raise SpecError(
-            f"network: outputs = {outputs!r} cannot work; accepted: a list of layers, each once"
-        )
-    for name in outputs:
-        if name not in spec.names:
-            raise SpecError(
-                f"network: no layer {name!r} to be an output; {nearest(str(name), spec.names)}"
-            )
-    wiring.check_used(spec.sources, outputs)

@@ -1,4 +1,4 @@
-"""Layers that training leaves alone, chosen by patterns of their names."""
+"""Layers that training does not change, chosen by patterns of their names."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from .layer import Layer, SpecError
 
 
 def freeze(layers: Sequence[Layer], patterns: object) -> tuple[Layer, ...]:
-    """Return `layers`, those with weights whose names match one of `patterns` (``block1_*``) with trainable false.
+    """Return `layers` with trainable false for those that match `patterns` (``block1_*``).
+
+    Layers without weights are unchanged.
 
     Raises SpecError for a pattern that matches no layer with weights.
     """
     patterns = (patterns,) if isinstance(patterns, str) else patterns
     if not isinstance(patterns, tuple) or not all(isinstance(text, str) for text in patterns):
         raise SpecError(
-            f"network: frozen = {patterns!r} cannot work; accepted: a pattern of layer names, such as "
-            "block1_*, or a list of patterns"
+            f"network: frozen = {patterns!r} cannot work; accepted: a pattern of layer names, "
+            "such as block1_*, or a list of patterns"
         )
     names = [layer.name for layer in layers if has_weights(layer)]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise SpecError(
-                f"network: frozen = {pattern!r} matches no layer with weights; {nearest(pattern, names)}"
+                f"network: frozen = {pattern!r} matches no layer with weights; "
+                f"{nearest(pattern, names)}"
             )
     chosen = {name for name in names for pattern in patterns if fnmatchcase(name, pattern)}
     return tuple(
@@ -34,5 +37,5 @@ def freeze(layers: Sequence[Layer], patterns: object) -> tuple[Layer, ...]:
 
 
 def has_weights(layer: Layer) -> bool:
-    """Whether layers of this type have weights, whatever their input."""
+    """Return whether layers of this type have weights."""
     return type(layer).weights is not Layer.weights

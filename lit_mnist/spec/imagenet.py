@@ -1,4 +1,4 @@
-"""Networks that are published with ImageNet weights, as descriptions with the layer names of their publishers."""
+"""Networks with published ImageNet weights, under their publishers' layer names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _POOLED_AFTER = (3, 5)  # the fire modules before SqueezeNet's second and third 
 
 
 def vgg19(input_shape: Shape = (224, 224, 3), width: float = 1.0) -> NetworkSpec:
-    """Return VGG19 without its dense layers: ``keras.applications.VGG19(include_top=False, pooling="avg")``.
+    """Return VGG19 without its dense layers (``include_top=False, pooling="avg"``).
 
     `width` multiplies the filters. Simonyan, Zisserman 2015 (arXiv:1409.1556).
     """
@@ -29,10 +29,12 @@ def vgg19(input_shape: Shape = (224, 224, 3), width: float = 1.0) -> NetworkSpec
 
 
 def squeezenet(input_shape: Shape = (227, 227, 3), width: float = 1.0) -> NetworkSpec:
-    """Return SqueezeNet 1.1 with Caffe's layer names, slashes as ``_``; `width` multiplies the filters but the classes.
+    """Return SqueezeNet 1.1 with Caffe's layer names, slashes as ``_``.
 
-    Its pooling rounds up, as Caffe's does: a row and a column of zeros come before it. Iandola et al. 2016
-    (arXiv:1602.07360).
+    `width` multiplies the filters except the classes'.
+
+    Its pooling rounds up, as Caffe's does: a row and a column of zeros come before it. Iandola et
+    al. 2016 (arXiv:1602.07360).
     """
     first = _conv("conv1", round(width * 64), 3) | {"stride": 2, "padding": "valid"}
     layers = [first, *_pooling("pool1")]

@@ -16,8 +16,8 @@ from .windows import Window
 
 Shape = tuple[int, ...]
 
-INPUT = "input"  # the network's input, where a layer names its inputs
-# rising, so that they commute with a maximum; and never equal for different inputs but where they are flat
+INPUT = "input"  # the network's input in a layer's `inputs`
+# increasing, so that they commute with a maximum; equal for different inputs only where flat
 MONOTONE = ("relu", "elu", "leaky_relu", "tanh", "sigmoid", "linear", "relu6", "selu")
 ACTIVATIONS = (
     *MONOTONE,
@@ -46,10 +46,10 @@ class SpecError(UserError):
 
 @dataclass(frozen=True)
 class Layer:
-    """What every layer has: a name, its inputs' names (None: the layer before it), and answers about its sizes.
+    """What every layer has: a name, its inputs' names (None: the layer before), its sizes.
 
-    With `trainable` false training leaves its weights alone, and batch normalisation works with its moving statistics
-    in training too (Keras' rule).
+    With `trainable` false, training does not change its weights, and batch normalisation uses its
+    moving statistics in training too (Keras' rule).
     """
 
     name: str
@@ -60,14 +60,14 @@ class Layer:
     most_inputs: ClassVar[int | None] = 1  # None: any number
 
     def check(self) -> None:
-        """Raise SpecError where the layer's own values cannot work, whatever its input."""
+        """Raise SpecError if the layer's own values cannot work, for any input."""
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Return the output shape for an input `shape`; raise SpecError where the two do not fit."""
+        """Return the output shape for an input `shape`. Raises SpecError if they do not fit."""
         return shape
 
     def merged_shape(self, shapes: Sequence[Shape]) -> Shape:
-        """Return the output shape for all inputs' shapes; raise SpecError where they do not fit."""
+        """Return the output shape for all inputs' shapes. Raises SpecError if they do not fit."""
         return self.output_shape(shapes[0])
 
     def weights(self, shape: Shape) -> dict[str, Shape]:
@@ -79,21 +79,24 @@ class Layer:
         return 0
 
     def window(self, shape: Shape) -> Window | None:
-        """Return how the input is scanned, or None where every unit sees the whole input."""
+        """Return how the input is scanned, or None if every unit sees the whole input."""
         return Window()
 
     def mixes_positions(self, shape: Shape) -> bool:
-        """Whether every position's value depends on all positions, beside what `window` says (by statistics)."""
+        """Return whether each value depends on all positions, beyond `window` (by statistics)."""
         return False
 
     @property
     def trainable_weights(self) -> frozenset[str]:
-        """Names of the weights that the optimiser moves (the others are statistics); none of a frozen layer."""
+        """Names of the weights that the optimiser updates; others are statistics.
+
+        Frozen layers have none.
+        """
         return _LEARNED if self.trainable else frozenset()
 
     @property
     def regularized(self) -> tuple[str, ...]:
-        """Names of the weights that the layer's `l1` and `l2` are about."""
+        """Names of the weights that `l1` and `l2` regularise."""
         return ("kernel",)
 
     def fail(self, key: str, value: object, accepted: str) -> SpecError:
@@ -123,7 +126,9 @@ class Layer:
             )
 
     def _need_positive(self, **values: object) -> None:
-        """Raise SpecError for what is no whole number above 0, or, where a layer takes several, no tuple of them."""
+        """Raise SpecError unless values are whole numbers above 0, or tuples of them where
+        allowed.
+        """
         for key, value in values.items():
             several = isinstance(value, tuple) and key in SEVERAL
             numbers = value if isinstance(value, tuple) and several else (value,)
@@ -153,7 +158,7 @@ class Layer:
                 raise self.fail(key, value, "accepted: true, false")
 
     def _need_channels(self, key: str, values: object, shape: Shape) -> None:
-        """Raise SpecError for a list that has not one number for each channel of `shape`."""
+        """Raise SpecError unless values are whole numbers above 0, or tuples where allowed."""
         if isinstance(values, tuple) and len(values) not in (1, shape[-1]):
             raise self.fail(
                 key, list(values), f"accepted: one number, or {shape[-1]}, one for each channel"
@@ -161,13 +166,13 @@ class Layer:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether `value` is a finite number, and no truth value."""
+    """Return whether `value` is a finite number, and not a bool."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
 class Activated(Layer):
-    """A layer that ends in an activation and may regularise its kernel (L1, L2 as Keras defines them)."""
+    """A layer with an activation and a regularised kernel (L1, L2 as Keras defines them)."""
 
     activation: str = field(default="linear", kw_only=True)
     alpha: float | None = field(
@@ -184,7 +189,7 @@ class Activated(Layer):
         self._need_flags(use_bias=self.use_bias)
 
     def with_bias(self, kernels: dict[str, Shape], units: int) -> dict[str, Shape]:
-        """Return the kernels' shapes, followed by that of a bias of `units` where there is one."""
+        """Return the kernels' shapes, followed by that of the bias (`units`) if there is one."""
         return kernels | ({"bias": (units,)} if self.use_bias else {})
 
 

@@ -1,4 +1,4 @@
-"""One value of one layer changed by the layer's name, in a network's plain description."""
+"""Changes of single values of layers, by name, in a network's plain description."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ class LayerValue(NamedTuple):
 
 
 def parse_layer_key(dotted: str) -> tuple[str, str]:
-    """Return layer and key of ``model.network.layers.LAYER.KEY``; raise SpecError for any other form."""
+    """Return layer and key of ``model.network.layers.LAYER.KEY``.
+
+    Raises SpecError for other forms.
+    """
     layer, dot, key = dotted.removeprefix(LAYERS).partition(".")
     if not (layer and dot and key):
         raise SpecError(
@@ -34,10 +37,10 @@ def parse_layer_key(dotted: str) -> tuple[str, str]:
 def override_layers(network: Any, changes: Iterable[LayerValue]) -> dict[str, Any]:
     """Return `network` with `changes` made.
 
-    Raises SpecError, naming the layers or the keys that exist, where there is no such layer or key, and where
-    the changed network cannot work.
+    Raises SpecError for an unknown layer or key, naming those that exist, and if the changed
+    network cannot work.
     """
-    NetworkSpec.from_dict(network)  # what is wrong without the changes is said first
+    NetworkSpec.from_dict(network)  # errors of the unchanged network come first
     network = dict(network) | {"layers": [dict(layer) for layer in network["layers"]]}
     for change in changes:
         _named(network["layers"], change)[change.key] = change.value

@@ -1,4 +1,4 @@
-"""The part of a network that training leaves as it is, so that it need run only once over the same images."""
+"""The first part of a network, which training leaves unchanged and need run only once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 def resting_value(spec: NetworkSpec) -> str | None:
-    """Return the layer up to which all rests in training, and through which alone the answer sees images; else None.
+    """Return the last layer of the unchanged first part through which all data pass, or None.
 
-    A layer rests where all that it reads does, its weights are frozen, and it does in training what it does in
-    evaluation: no dropout, noise, augmentation or activity penalty. None as well where no weights rest.
+    A layer is unchanged if its inputs are, its weights are frozen, and it acts in training as in
+    evaluation: no dropout, noise, augmentation or activity penalty. Returns None also if the
+    unchanged part has no weights.
     """
     steps = spec.plan(spec.output)
     resting = {INPUT}

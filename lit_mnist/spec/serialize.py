@@ -15,7 +15,10 @@ _TUPLES = ("inputs", "shared_axes")  # one value stands for a list of it
 
 
 def layer_from_dict(index: int, entry: object) -> Layer:
-    """Build the layer number `index` (from 0) from plain values; raise SpecError naming key and layer."""
+    """Build layer number `index` (from 0) from plain values.
+
+    Raises SpecError naming key and layer.
+    """
     if not isinstance(entry, Mapping):
         raise SpecError(
             f"layer {index + 1} = {entry!r} cannot work; accepted: a mapping with 'type' and 'name'"
@@ -40,12 +43,13 @@ def _check_keys(cls: type[Layer], name: object, values: Mapping[str, Any]) -> No
     for f in fields(cls):
         if f.default is MISSING and f.default_factory is MISSING and f.name not in values:
             raise SpecError(
-                f"layer {name!r}: the key {f.name!r} is missing; {cls.type} takes {', '.join(accepted)}"
+                f"layer {name!r}: the key {f.name!r} is missing; {cls.type} takes "
+                f"{', '.join(accepted)}"
             )
 
 
 def _completed(cls: type[Layer], name: object, values: dict[str, Any]) -> dict[str, Any]:
-    """Return values with their short spellings written out."""
+    """Return values with short forms expanded."""
     values = dict(values)
     for key in _PAIRS:
         if values.get(key) is not None:
@@ -79,7 +83,7 @@ def _pair(name: object, key: str, value: object) -> tuple[object, ...]:
 
 
 def _sides(name: object, key: str, value: object) -> tuple[tuple[int, int], ...]:
-    """Accept Keras' three spellings: one number, (rows, columns), ((top, bottom), (left, right))."""
+    """Read Keras' three forms: one number, (rows, columns), ((top, bottom), (left, right))."""
     pair = (value, value) if type(value) is int else value
     if isinstance(pair, tuple) and len(pair) == 2:
         sides = tuple((side, side) if type(side) is int else side for side in pair)
@@ -101,6 +105,6 @@ def _thawed(value: Any) -> Any:
 
 
 def without_defaults(layer: Layer) -> dict[str, Any]:
-    """Return a layer's plain values, those left out that are the default."""
+    """Return a layer's plain values without defaults."""
     defaults = {f.name: f.default for f in fields(layer)}
     return {key: _thawed(value) for key, value in asdict(layer).items() if value != defaults[key]}

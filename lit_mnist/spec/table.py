@@ -1,4 +1,4 @@
-"""The layer table of a network: shapes, weights, work and receptive fields, worked out from the input on."""
+"""The layer table of a network: shapes, weights, operations and receptive fields."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ class LayerInfo:
 
     `receptive_field`, `jump` and `start` are (rows, columns) in input pixels: size of the patch one
     unit sees, distance between neighbouring units' patches, and the first patch's top left corner
-    (negative where padding is seen). After layers that enlarge, these are of the smallest patch of whole
-    pixels that holds what any unit sees. What reaches all positions alike (an image's statistics, what
-    squeeze-and-excitation multiplies by) is not counted. `inputs` are the names of what the layer reads,
-    `input_shape` is the first one's shape. `maps` is the number of feature maps, None for vectors.
+    (negative if padding is seen). After enlarging layers, these describe the smallest patch of
+    whole pixels around what any unit sees. Values common to all positions (an image's statistics,
+    the factors of squeeze-and-excitation) are not counted. `inputs` are the names of the layers
+    read, `input_shape` is the first one's shape. `maps` is the number of feature
+    maps, None for vectors.
     """
 
     name: str
@@ -44,12 +45,15 @@ class LayerInfo:
 
     @property
     def maps(self) -> int | None:
-        """Number of feature maps, None where the output is a vector."""
+        """Number of feature maps, None for a vector."""
         return self.output_shape[2] if len(self.output_shape) == 3 else None
 
 
 def walk(spec: NetworkSpec) -> Iterator[LayerInfo]:
-    """Yield the layers' rows in order; raise SpecError where shapes do not fit or the answer is no vector."""
+    """Yield the layers' rows in order.
+
+    Raises SpecError if shapes do not fit or the answer is no vector.
+    """
     image = spec.input_shape[:2]
     shapes = {INPUT: spec.input_shape}
     patches = {INPUT: Patch((1, 1), (1, 1), (0, 0))}
@@ -96,7 +100,7 @@ def walk(spec: NetworkSpec) -> Iterator[LayerInfo]:
 def _shared_weights(
     layer: Shared, weights: Mapping[str, Shape], rows: Mapping[str, LayerInfo]
 ) -> dict[str, Shape]:
-    """Return no weights: they are the other layer's, of which the shapes must be those that this input needs."""
+    """Return no weights, after checking that the other layer's weights fit this input."""
     original = dict(rows[layer.shares].weights)
     if original != weights:
         raise layer.fail(
@@ -118,7 +122,7 @@ def _check_answer(spec: NetworkSpec, info: LayerInfo) -> None:
         raise layer.fail(
             "activation",
             info.activation,
-            "it gives the network's answer, whose activation is left to "
-            f"the loss, but {spec.readers[info.name][0]!r} reads it; accepted: an activation layer of "
-            "its own for the answer",
+            "it gives the network's answer, whose activation is left to the loss, but "
+            f"{spec.readers[info.name][0]!r} reads it; accepted: an activation layer of its own "
+            "for the answer",
         )

@@ -1,8 +1,9 @@
-"""Named weights in Keras' layout: their initial values, and the way to torch's layout and back (NumPy only).
+"""Named weights in Keras' layout: initial values, and conversion to torch's layout and back.
 
 Weights are a ``dict`` from ``"<layer>/<weight>"`` (``"Conv2D_1/kernel"``) to an array. Keras keeps
-convolution kernels as (rows, columns, in, out) and dense kernels as (in, out), and flattens an image
-rows first, channels last; torch keeps (out, in, rows, columns) and (out, in), and flattens channels first.
+convolution kernels as (rows, columns, in, out) and dense kernels as (in, out), and flattens an
+image rows first, channels last; torch keeps (out, in, rows, columns) and (out, in), and flattens
+channels first.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def weight_shapes(spec: NetworkSpec) -> dict[str, Shape]:
 
 
 def trainable_shapes(spec: NetworkSpec) -> dict[str, Shape]:
-    """Return ``"<layer>/<weight>" -> shape`` of the weights that the optimiser moves, in Keras' order."""
+    """Return ``"<layer>/<weight>" -> shape`` of the trainable weights, in Keras' order."""
     return {
         f"{layer.name}/{name}": shape
         for layer in spec.layers
@@ -62,16 +63,19 @@ def trainable_shapes(spec: NetworkSpec) -> dict[str, Shape]:
 
 
 def penalties(spec: NetworkSpec) -> Iterator[tuple[str, float, float]]:
-    """Yield ``("<layer>/<weight>", l1, l2)`` of every weight that a layer regularises; frozen ones give no penalty."""
+    """Yield ``("<layer>/<weight>", l1, l2)`` of every regularised weight.
+
+    Frozen ones give no penalty.
+    """
     for layer in spec.layers:
         l1 = getattr(layer, "l1", 0.0)
         l2 = getattr(layer, "l2", 0.0)
-        if (l1 or l2) and layer.trainable:  # all else costs a step nothing
+        if (l1 or l2) and layer.trainable:  # so that others cost no time
             yield from ((f"{layer.name}/{name}", l1, l2) for name in layer.regularized)
 
 
 def torch_name(spec: NetworkSpec, name: str) -> str:
-    """Return the state-dict key of weight `name`: ``"Conv2D_1/kernel"`` -> ``"Conv2D_1.conv.weight"``."""
+    """Return a weight's state-dict key: ``"Conv2D_1/kernel"`` -> ``"Conv2D_1.conv.weight"``."""
     layer, weight = name.split("/")
     return f"{layer}.{_TORCH_NAMES[spec[layer].type][weight]}"
 
@@ -79,10 +83,10 @@ def torch_name(spec: NetworkSpec, name: str) -> str:
 def initial_weights(spec: NetworkSpec, seed: int) -> Weights:
     """Draw the initial weights, float32, the same for both frameworks.
 
-    ``glorot_uniform``: kernels uniform in +-sqrt(6 / (fan_in + fan_out)), biases zero (Keras' default;
-    Glorot & Bengio 2010). ``inverse_sqrt_uniform``: kernels and biases uniform in +-scale / sqrt(fan_in),
-    where scale is the description's `initializer_scale`, 2 without it.
-    Each weight has a generator of its own, so that adding a layer does not change the others' start.
+    ``glorot_uniform``: kernels uniform in +-sqrt(6 / (fan_in + fan_out)), biases zero (Keras'
+    default; Glorot & Bengio 2010). ``inverse_sqrt_uniform``: kernels and biases uniform in +-scale
+    / sqrt(fan_in), where scale is the description's `initializer_scale`, 2 without it. Each weight
+    has a generator of its own, so that adding a layer does not change the others' initial weights.
     """
     shapes = weight_shapes(spec).items()
     return {
@@ -123,7 +127,7 @@ def _limit(spec: NetworkSpec, kernel: Shape) -> float:
 def to_torch(spec: NetworkSpec, weights: Weights) -> Weights:
     """Return the weights under torch's state-dict keys and in torch's layout.
 
-    Raises SpecError where a weight is missing, unknown or of another shape.
+    Raises SpecError if a weight is missing, unknown or of another shape.
     """
     check_weights(spec, weights)
     return {
@@ -133,7 +137,7 @@ def to_torch(spec: NetworkSpec, weights: Weights) -> Weights:
 
 
 def from_torch(spec: NetworkSpec, state: Weights) -> Weights:
-    """Return the weights of a torch state dict (as arrays) under Keras' names and in Keras' layout."""
+    """Return the weights of a torch state dict (as arrays) in Keras' names and layout."""
     missing = [
         key
         for key in map(lambda name: torch_name(spec, name), weight_shapes(spec))
@@ -154,7 +158,7 @@ def from_torch(spec: NetworkSpec, state: Weights) -> Weights:
 
 
 def check_weights(spec: NetworkSpec, weights: Weights) -> None:
-    """Raise SpecError where `weights` are not exactly those that `spec` needs."""
+    """Raise SpecError unless `weights` are exactly those that `spec` needs."""
     expected = weight_shapes(spec)
     for name in (*expected, *weights):
         if name not in weights or name not in expected:
@@ -162,16 +166,17 @@ def check_weights(spec: NetworkSpec, weights: Weights) -> None:
             raise SpecError(f"weight {name!r} {problem}; this network has: {', '.join(expected)}")
         if tuple(weights[name].shape) != tuple(expected[name]):
             raise SpecError(
-                f"weight {name!r} has shape {tuple(weights[name].shape)}; accepted: {expected[name]}"
+                f"weight {name!r} has shape {tuple(weights[name].shape)}; accepted: "
+                f"{expected[name]}"
             )
 
 
 def flattened_image(spec: NetworkSpec, layer: str) -> Shape | None:
-    """Return the (height, width, channels) that torch flattened channels first into layer `layer`, or None.
+    """Return the (height, width, channels) that torch flattened into layer `layer`, or None.
 
-    Where `spec.flatten_order_is_free` is false, torch flattens as Keras does, and there is nothing to
-    permute. Layers between the flatten and the dense layer that keep the order (dropout, activation, rescaling)
-    are passed over; a batch normalisation there is permuted likewise.
+    If `spec.flatten_order_is_free` is false, torch flattens as Keras does, and nothing is permuted.
+    Layers in between that keep the order (dropout, activation, rescaling) are skipped; batch
+    normalisation is permuted too.
     """
     if spec[layer] and not spec.flatten_order_is_free:
         return None
@@ -185,7 +190,7 @@ def flattened_image(spec: NetworkSpec, layer: str) -> Shape | None:
 
 
 def _permutation(spec: NetworkSpec, info: LayerInfo) -> np.ndarray | None:
-    """Index of each of torch's flattened features (channels first) in Keras' order (channels last)."""
+    """Return the index in Keras' order (channels last) of torch's features (channels first)."""
     permuted = (*_READ_VECTORS, "batch_norm")
     image = flattened_image(spec, info.name) if info.type in permuted else None
     if image is None:

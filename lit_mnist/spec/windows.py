@@ -1,4 +1,4 @@
-"""How layers scan their input, and what follows for the patch of the image that a unit sees."""
+"""How layers scan their input, and which patch of the image a unit sees."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Number = int | Fraction
 class Window:
     """How one axis pair is scanned: kernel, stride and padding before, each as ``(rows, columns)``.
 
-    A layer that makes images larger scans with a stride below 1; then kernel and padding may be fractions
-    too, and the window is the smallest regular one that holds what each unit sees.
+    An enlarging layer scans with a stride below 1; kernel and padding may then be fractions too,
+    and the window is the smallest regular one around what each unit sees.
     """
 
     kernel: tuple[Number, Number] = (1, 1)
@@ -26,7 +26,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Patch:
-    """What units see of the input, by axis: size, distance between neighbours' patches, first patch's start."""
+    """What units see of the input, by axis: size, distance of neighbours, start of the first."""
 
     size: tuple[Number, ...]
     jump: tuple[Number, ...]
@@ -54,7 +54,7 @@ def whole_image(image: Sequence[int]) -> Patch:
 
 
 def merged(patches: Sequence[Patch], image: Sequence[int]) -> Patch:
-    """Return the smallest patch that holds all of `patches`, the whole image where they step differently."""
+    """Return the smallest patch around all `patches`; the whole image if their steps differ."""
     first = patches[0]
     if any(patch.whole or patch.jump != first.jump for patch in patches):
         return whole_image(image)
@@ -67,7 +67,7 @@ def merged(patches: Sequence[Patch], image: Sequence[int]) -> Patch:
 def in_pixels(
     patch: Patch,
 ) -> tuple[tuple[int, int], tuple[int | float, int | float], tuple[int, int]]:
-    """Return size, jump and start of the smallest patch of whole pixels that holds this one."""
+    """Return size, jump and start of the smallest patch of whole pixels around this one."""
     start = tuple(math.floor(s) for s in patch.start)
     size = tuple(
         math.ceil(f + s) - whole for f, s, whole in zip(patch.size, patch.start, start, strict=True)
@@ -84,7 +84,7 @@ def reach(kernel: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]
 def same_padding(
     shape: Shape, kernel: tuple[int, int], stride: tuple[int, int]
 ) -> tuple[tuple[int, int], ...]:
-    """Return ``((top, bottom), (left, right))`` of TensorFlow's 'same' padding for an input `shape`.
+    """Return ``((top, bottom), (left, right))`` of TensorFlow's 'same' padding for a `shape`.
 
     The total is ``max((ceil(n/s) - 1) s + k - n, 0)``, the smaller half of it before.
     """
@@ -106,10 +106,10 @@ def padding_before(
 
 
 def enlarging(size: tuple[int, int], bilinear: bool) -> Window:
-    """Return the window of an enlargement by whole factors: nearest repeats, bilinear samples between centres.
+    """Return the window of an enlargement by whole factors, with nearest or bilinear sampling.
 
-    Of a factor ``u``, unit i lies at ``(i + 0.5) / u - 0.5`` of the units below. Bilinear reads the two
-    around it; nearest reads ``floor(i / u)``. Both stand at ``i / u`` but for less than a unit.
+    With factor ``u``, unit i is at ``(i + 0.5) / u - 0.5`` of the input's units. Bilinear reads the
+    two around it; nearest reads ``floor(i / u)``. Both differ from ``i / u`` by less than a unit.
     """
     kernel = []
     before = []

@@ -1,4 +1,4 @@
-"""How layers are joined: which reads which, in what order, and until when a value is needed."""
+"""How layers are connected: what each reads, in what order, and how long values are needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Sources = Mapping[str, tuple[str, ...]]  # layer -> names of what it reads
 
 @dataclass(frozen=True)
 class Step:
-    """One layer's turn in a pass: what it reads, and the values that nobody reads after it."""
+    """One layer in a pass: what it reads, and the values that are not needed after it."""
 
     name: str
     inputs: tuple[str, ...]
@@ -21,11 +21,12 @@ class Step:
 
 
 def sources_of(layers: Sequence[Layer]) -> dict[str, tuple[str, ...]]:
-    """Return what each layer reads: what it names, else the layer before it; raise SpecError for what cannot be."""
+    """Return what each layer reads: the named inputs, else the layer before. Raises SpecError."""
     names = [layer.name for layer in layers]
     if INPUT in names and any(INPUT in (layer.inputs or ()) for layer in layers):
         raise SpecError(
-            f"layer name {INPUT!r} cannot work where a layer names its inputs: it is the network's input"
+            f"layer name {INPUT!r} cannot work where a layer names its inputs: it is the "
+            "network's input"
         )
     before = INPUT
     result = {}
@@ -70,12 +71,13 @@ def _check_count(layer: Layer, inputs: tuple[str, ...]) -> None:
         else f"given: {list(inputs)}"
     )
     raise SpecError(
-        f"layer {layer.name!r}: wrong number of inputs ({given}); a {layer.type} layer takes {accepted}"
+        f"layer {layer.name!r}: wrong number of inputs ({given}); a {layer.type} layer takes "
+        f"{accepted}"
     )
 
 
 def needed(sources: Sources, outputs: Collection[str], start: str = INPUT) -> set[str]:
-    """Return the layers that the `outputs` depend on, themselves among them, where the value of `start` is given."""
+    """Return the layers that the `outputs` depend on, if the value of `start` is given."""
     result = set()
     given = (INPUT, start)
     left = [name for name in outputs if name not in given]
@@ -93,13 +95,13 @@ def check_used(sources: Sources, outputs: Sequence[str]) -> None:
     for name in sources:
         if name not in used:
             raise SpecError(
-                f"layer {name!r} leads to no output ({', '.join(outputs)}); accepted: a layer that another "
-                "one reads, or one that is named in the network's outputs"
+                f"layer {name!r} leads to no output ({', '.join(outputs)}); accepted: a layer "
+                "that another one reads, or one that is named in the network's outputs"
             )
 
 
 def plan(sources: Sources, outputs: Sequence[str], start: str = INPUT) -> tuple[Step, ...]:
-    """Return the steps from `start` to the `outputs`, in order; values of no further use are named at their last."""
+    """Return the steps from `start` to the `outputs`, each with its last uses of values."""
     used = needed(sources, outputs, start)
     steps = [(name, inputs) for name, inputs in sources.items() if name in used]
     last: dict[str, str] = {}
@@ -129,12 +131,16 @@ def readers(sources: Sources) -> dict[str, tuple[str, ...]]:
 
 
 def chain_of(sources: Sources, output: str) -> Iterator[str]:
-    """Yield the layers that `output` needs, in order; raise SpecError, naming the layer, where they are no chain."""
+    """Yield the layers that `output` needs, in order.
+
+    Raises SpecError, naming a layer, if they are no chain.
+    """
     before = INPUT
     for step in plan(sources, [output]):
         if step.inputs != (before,):
             raise SpecError(
-                f"layer {step.name!r} reads {', '.join(step.inputs)}: the layers up to {output!r} branch"
+                f"layer {step.name!r} reads {', '.join(step.inputs)}: the layers up to {output!r} "
+                "branch"
             )
         yield step.name
         before = step.name

@@ -1,4 +1,4 @@
-"""Grey pictures of handwriting to MNIST's form: paper, ink, components, stroke width, 28 x 28; no network needed."""
+"""Grey pictures of handwriting in MNIST's form: paper, ink, components, strokes; no network."""
 
 from .digit import Digit, is_mnist, read_digit, read_digits
 from .no_digit import doubt

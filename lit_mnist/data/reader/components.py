@@ -1,4 +1,4 @@
-"""Which connected pieces of ink belong to the writing, and which are specks, shadows or the desk."""
+"""Which connected components of ink are writing, and which are specks, shadows or the desk."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _PIECE = 0.15  # of the writing's ink: a stroke unless far away; between the two
 # of the writing's size
 _FAR = 0.5
 _CLOSE = 0.15
-_ALONG = 0.5  # of its size: what touches so much of the border is a shadow or a desk
+_ALONG = 0.5  # of its size: a component with so much of the border is a shadow or a desk
 _BODY = 0.5  # of the tallest component's height: a digit by itself on a page of digits
 
 
 @dataclass(frozen=True)
 class Components:
-    """Connected pieces of ink, numbered from 1 in `labels` (H, W), with their `ink`, boxes and border pixels."""
+    """Connected components, numbered from 1 in `labels` (H, W), with boxes and border pixels."""
 
     labels: np.ndarray
     ink: np.ndarray
@@ -55,10 +55,10 @@ class Components:
 
 
 def writing(mask: np.ndarray, contrast: np.ndarray) -> np.ndarray:
-    """Return the part of `mask` (H, W) that belongs to one digit, empty where nothing was written.
+    """Return the part of `mask` (H, W) that belongs to one digit; empty if there is none.
 
-    The heaviest component is the digit's body; what touches the border loses against a component that
-    does not. Pieces join it by weight and closeness.
+    The heaviest component is the digit's body, with a preference for one that does not touch the
+    border. Pieces join it by weight and distance.
     """
     pieces = Components.of(mask, contrast)
     if not len(pieces.ink):
@@ -80,7 +80,7 @@ def _pieces_of(pieces: Components, body: int) -> list[int]:
 
 
 def _distances(labels: np.ndarray, body: int) -> np.ndarray:
-    """The shortest distance from each component, counted from 1, to the component `body`, in pixels."""
+    """Return the distance in pixels of each component, from 1, to the component `body`."""
     distance = edge_distance(labels != body)
     gaps = np.full(labels.max() + 1, np.inf)
     marked = labels > 0
@@ -89,9 +89,10 @@ def _distances(labels: np.ndarray, body: int) -> np.ndarray:
 
 
 def digits_of_page(mask: np.ndarray, contrast: np.ndarray) -> list[list[np.ndarray]]:
-    """Return a mask (H, W) for each digit of a page: lines from the top, each with its digits from the left.
+    """Return a mask (H, W) for each digit of a page, line by line from the top, left to right.
 
-    Tall components are digits; smaller pieces join the digit next to them (the bar of a five), if any.
+    Tall components are digits; smaller pieces join the digit next to them (the bar of a five), if
+    any.
     """
     pieces = Components.of(mask, contrast)
     inside = np.flatnonzero((pieces.at_border == 0) & (pieces.sizes >= 6))
@@ -108,12 +109,12 @@ def digits_of_page(mask: np.ndarray, contrast: np.ndarray) -> list[list[np.ndarr
 
 
 def _usual_height(heights: np.ndarray) -> float:
-    """The median of what is at least half as tall as the tallest component."""
+    """Return the median height of components at least half as tall as the tallest."""
     return float(np.median(heights[heights >= _BODY * heights.max()]))
 
 
 def _nearest(boxes: np.ndarray, index: int, bodies: list[int]) -> tuple[int, float]:
-    """The body whose box lies nearest to a piece's, and the gap between the two."""
+    """Return the body whose box is nearest to a piece's, and the gap between them."""
     top, left, bottom, right = boxes[index]
     others = boxes[bodies]
     down = np.maximum(0, np.maximum(others[:, 0] - bottom, top - others[:, 2]))
@@ -125,7 +126,7 @@ def _nearest(boxes: np.ndarray, index: int, bodies: list[int]) -> tuple[int, flo
 def lines_of(boxes: np.ndarray, indices: list[int]) -> list[list[int]]:
     """Sort boxes (top, left, bottom, right) into lines from the top, and each line from the left.
 
-    Two boxes are neighbours in a line where the middle of each lies between the other's top and bottom.
+    Two boxes are in one line if the middle of each lies between the other's top and bottom.
     """
     lines: list[list[int]] = []
     for index in sorted(indices, key=lambda index: boxes[index][1]):

@@ -21,7 +21,7 @@ _LEAST = 0.03  # of the picture's longest side; what is smaller is grain
 
 @dataclass(frozen=True)
 class Digit:
-    """`pixels` (28, 28), 0 to 255, light on dark; `box` (top, left, bottom, right) in the picture's pixels.
+    """`pixels` (28, 28), 0 to 255, light on dark; `box` (top, left, bottom, right) in the picture.
 
     `strokes` describes the writing before its width was changed.
     """
@@ -32,10 +32,10 @@ class Digit:
 
 
 def is_mnist(grey: np.ndarray) -> bool:
-    """Whether `grey` has MNIST's form: a box of 20 pixels with its centre of mass in the middle of 28.
+    """Return whether `grey` has MNIST's form: a box of 20 pixels, centred by mass in 28.
 
-    All 70,000 images of MNIST have it: longest side 20 (19 in 16 of them), centre of mass at 13.48 to
-    14.5, brightest pixel 254 or 255.
+    All 70,000 images of MNIST have it: longest side 20 (19 in 16 of them), centre of mass at 13.48
+    to 14.5, brightest pixel 254 or 255.
     """
     if grey.shape != (SIZE, SIZE) or grey.max() < 254:
         return False
@@ -50,10 +50,10 @@ def is_mnist(grey: np.ndarray) -> bool:
 def read_digit(grey: np.ndarray) -> Digit:
     """Return the digit of a grey picture (H, W), 0 to 255; an image of MNIST keeps its pixels.
 
-    Raises DataError where the picture holds nothing but background, or is too small to hold a digit.
+    Raises DataError if there is only background, or the picture is too small for a digit.
     """
     grey = np.asarray(grey, float)
-    if is_mnist(grey):  # known by its form, measured as it is
+    if is_mnist(grey):  # recognised by its form, and measured unchanged
         digit = _digit(Ink(grey, 127.5, 0.0), grey > 0, (0, 0, 1))
         return Digit(grey, digit.box, digit.strokes)
     ink, place = _ink_on_page(grey, _LONGEST)
@@ -65,7 +65,7 @@ def read_digit(grey: np.ndarray) -> Digit:
 
 
 def read_digits(grey: np.ndarray) -> list[list[Digit]]:
-    """Return all digits of a grey picture (H, W): lines from the top, each with its digits from the left.
+    """Return all digits of a grey picture (H, W), line by line from the top, left to right.
 
     Digits must not touch each other. Raises DataError as `read_digit`.
     """
@@ -77,11 +77,12 @@ def read_digits(grey: np.ndarray) -> list[list[Digit]]:
 
 
 def _ink_on_page(grey: np.ndarray, longest: int) -> tuple[Ink, tuple[float, float, float]]:
-    """Return the ink of the sheet, and its place: top and left in pixels worked on, and the scale of those."""
+    """Return the sheet's ink, its top and left in pixels of the working size, and their scale."""
     grey = np.asarray(grey, float)
     if min(grey.shape) < _SMALLEST:
         raise DataError(
-            f"{grey.shape[1]} x {grey.shape[0]} pixels; accepted: at least {_SMALLEST} x {_SMALLEST}"
+            f"{grey.shape[1]} x {grey.shape[0]} pixels; accepted: at least {_SMALLEST} x "
+            f"{_SMALLEST}"
         )
     small = shrink(grey, longest)
     page, (top, left) = cut_out_page(small)

@@ -1,4 +1,4 @@
-"""How much ink lies on each pixel: polarity, uneven light, ruled lines and noise taken off."""
+"""The ink on each pixel, without uneven light, ruled lines and noise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _FAINTEST = 5.0  # grey levels out of 255 that a stroke must differ from its pap
 
 @dataclass(frozen=True)
 class Ink:
-    """`contrast` (H, W) against the paper in grey levels, its `threshold`, and the `noise` (standard deviation)."""
+    """`contrast` (H, W) with the paper in grey levels, its `threshold`, and its `noise`.
+
+    The noise is a standard deviation.
+    """
 
     contrast: np.ndarray
     threshold: float
@@ -33,7 +36,7 @@ def find_ink(grey: np.ndarray) -> Ink:
 
 
 def is_dark_on_light(grey: np.ndarray) -> bool:
-    """Whether the strokes are darker than the border, whose light may change evenly across the picture."""
+    """Return whether strokes are darker than the border, whose light may change linearly."""
     difference = grey - _border_plane(grey)
     tail = max(4, grey.size // 500)
     ordered = np.partition(difference, [tail, -tail], axis=None)
@@ -41,7 +44,10 @@ def is_dark_on_light(grey: np.ndarray) -> bool:
 
 
 def _border_plane(grey: np.ndarray) -> np.ndarray:
-    """The plane a + b y + c x through the outermost pixels, by least squares; outliers are left out once."""
+    """Return the plane a + b y + c x through the outermost pixels by least squares.
+
+    Outliers are removed once.
+    """
     height, width = grey.shape
     y, x = np.mgrid[:height, :width]
     ring = np.ones(grey.shape, bool)
@@ -62,7 +68,8 @@ def _mad(values: np.ndarray) -> float:
 def dark_contrast(grey: np.ndarray) -> np.ndarray:
     """Return paper minus `grey`, with the paper's light estimated around each pixel.
 
-    First a high percentile of a wide window, then twice the mean of what is no ink, weighted by distance.
+    The estimate is a high percentile of a wide window, then repeatedly the mean of blank pixels,
+    weighted by distance.
     """
     small = shrink(grey, _GRID)
     window = max(3, round(0.45 * max(small.shape)))
@@ -91,8 +98,8 @@ def _enlarged(small: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def _from_paper(contrast: np.ndarray) -> tuple[np.ndarray, float]:
     """Return `contrast` with the paper at 0, and the standard deviation of the paper's grain.
 
-    Where two classes stand clearly apart the paper is the lighter one: bold strokes may cover most of a
-    small picture. Elsewhere it is nearly everything.
+    If two classes are clearly separated, the paper is the lighter one: bold strokes may cover most
+    of a small picture. Otherwise nearly everything is paper.
     """
     raised = contrast - contrast.min()
     lighter = raised < otsu(raised)
@@ -102,7 +109,10 @@ def _from_paper(contrast: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def separability(values: np.ndarray, lighter: np.ndarray) -> float:
-    """Return the part of the variance of `values` that lies between the classes: 0.64 for Gaussian noise in halves."""
+    """Return the fraction of the variance of `values` between the classes.
+
+    Gaussian noise in halves has 0.64.
+    """
     fraction = lighter.mean()
     variance = values.var()
     if variance == 0 or fraction in (0, 1):
@@ -116,7 +126,7 @@ def separability(values: np.ndarray, lighter: np.ndarray) -> float:
 
 
 def otsu(values: np.ndarray, bins: int = 128) -> float:
-    """Return the threshold that best parts `values` in two; values below 0 count as 0.
+    """Return the threshold that best separates `values` in two; values below 0 count as 0.
 
     N. Otsu, A threshold selection method from gray-level histograms, IEEE Trans. SMC 9, 1979.
     """

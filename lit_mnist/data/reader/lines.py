@@ -1,4 +1,4 @@
-"""Ruled and squared paper: straight lines from edge to edge are found, taken off, and strokes across them mended."""
+"""Ruled and squared paper: straight lines are detected and removed, and strokes repaired."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _INK = 0.6  # of the strokes' contrast: a single line as dark as this is a strok
 
 
 def without_lines(contrast: np.ndarray, faintest: float) -> np.ndarray:
-    """Return `contrast` (H, W) without ruled lines of either direction that are darker than `faintest`."""
+    """Return `contrast` (H, W) without ruled lines in both directions darker than `faintest`."""
     return _without_rows(_without_rows(contrast, faintest).T, faintest).T
 
 
@@ -37,7 +37,7 @@ def _without_rows(contrast: np.ndarray, faintest: float) -> np.ndarray:
 
 
 def _profile(strips: np.ndarray, step: float) -> np.ndarray:
-    """The contrast that nearly all strips reach along each line that falls by `step` rows a strip."""
+    """Return the contrast that nearly all strips reach. The line falls `step` rows a strip."""
     y = np.arange(len(strips))
     offsets = step * (np.arange(_STRIPS) - (_STRIPS - 1) / 2)
     moved = [
@@ -49,7 +49,7 @@ def _profile(strips: np.ndarray, step: float) -> np.ndarray:
 def _mended(
     contrast: np.ndarray, line: np.ndarray, rows: np.ndarray, slope: float, ink: float
 ) -> np.ndarray:
-    """Replace the pixels of lines by what lies above and below them, save where a stroke is darker than its line."""
+    """Replace line pixels by those above and below, except in darker strokes."""
     height, width = contrast.shape
     y = np.arange(height)
     near = np.convolve(rows, np.ones(3), "same") > 0

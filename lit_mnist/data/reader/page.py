@@ -1,4 +1,4 @@
-"""A sheet of paper that lies on something darker or lighter: found by its shape, and cut out."""
+"""A sheet of paper on a darker or lighter background, found by its shape and cut out."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MARGIN = 0.03  # of the sheet's size is cut off: its edge casts a shadow
 
 
 def cut_out_page(grey: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-    """Return the sheet's part of `grey` (H, W), continued to a rectangle, and that part's top and left.
+    """Return the sheet in `grey` (H, W), extended to a rectangle, and its top and left.
 
-    Where there is no sheet that is `grey` itself.
-    A sheet is a straight-edged area with marks on it, of another brightness than most of the picture's border.
+    Without a sheet that is `grey` itself. A sheet is a straight-edged area with marks on it, of
+    another brightness than most of the picture's border.
     """
     page = _page(shrink(grey, _GRID))
     if page is None:
@@ -51,7 +51,10 @@ def _page(small: np.ndarray) -> np.ndarray | None:
 
 
 def _smallest_rectangle(mask: np.ndarray) -> float:
-    """The area of the smallest rectangle around `mask`; one of its sides lies along the convex hull."""
+    """Return the area of the smallest rectangle around `mask`.
+
+    One of its sides is on the convex hull.
+    """
     pixels = np.argwhere(mask)
     points = np.concatenate([pixels, pixels + [0, 1], pixels + [1, 0], pixels + [1, 1]]).astype(
         float
@@ -67,7 +70,7 @@ def _smallest_rectangle(mask: np.ndarray) -> float:
 
 
 def _continued(grey: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return `grey` with what lies outside `mask` replaced by the nearest pixel inside."""
+    """Return `grey` with pixels outside `mask` replaced by the nearest pixel inside."""
     nearest = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
     rows, columns = np.asarray(nearest)
     return grey[rows, columns]

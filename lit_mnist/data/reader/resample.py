@@ -1,4 +1,4 @@
-"""Antialiased resampling: every new pixel is the mean of the area of the old ones that it covers."""
+"""Antialiased resampling: each new pixel is the mean over the old area that it covers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from scipy import ndimage
 
 
 def area_mean(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return the mean of `image` (H, W), 0 outside, within a grid of edges `rows` (h + 1,) and `columns` (w + 1,)."""
+    """Return the mean of `image` (H, W) over the cells between edges `rows` and `columns`.
+
+    There are h + 1 and w + 1 edges; the image is 0 outside.
+    """
     return _means(_means(image, rows).T, columns).T
 
 
 def _means(image: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The mean of the rows of `image` (H, W) between neighbouring `edges` (h + 1,), by differences of a running sum."""
+    """Return the mean rows of `image` (H, W) between `edges` (h + 1,), by a running sum."""
     height = len(image)
     sums = np.concatenate([np.zeros((1, image.shape[1])), np.cumsum(image, axis=0)])
     inside = edges.clip(0, height)
@@ -43,7 +46,10 @@ def edge_distance(mask: np.ndarray) -> np.ndarray:
 
 
 def label(mask: np.ndarray, corners: bool = False) -> np.ndarray:
-    """Return the number of each pixel's component in `mask` (H, W), from 1, 0 outside; by sides, or `corners` too."""
+    """Return the component of each pixel of `mask` (H, W): from 1, 0 outside.
+
+    Pixels connect by sides, with `corners` also by corners.
+    """
     labels = np.zeros(mask.shape, np.int32)
     ndimage.label(mask, np.ones((3, 3)) if corners else None, output=labels)
     return labels

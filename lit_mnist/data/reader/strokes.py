@@ -1,4 +1,4 @@
-"""Stroke width by distance transform, and how it is brought to MNIST's."""
+"""Stroke width by distance transform, and its change to MNIST's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from scipy import ndimage
 from .ink import otsu, separability
 from .resample import area_mean, edge_distance, label
 
-BOX = 20  # MNIST's digits fill a box of 20 pixels, placed by their centre of mass in 28 x 28 (LeCun et al. 1998)
+# MNIST's digits fill a box of 20 pixels, placed by their centre of mass in 28 x 28 (LeCun et al.
+# 1998)
+BOX = 20
 SIZE = 28
 # stroke widths in the box that stay as they are, pixels
 THINNEST = 2.0
@@ -20,12 +22,12 @@ _DETAIL = 160  # pixels of the longest side in which strokes are measured and ch
 
 @dataclass(frozen=True)
 class Strokes:
-    """What tells writing from other things, measured before the stroke width is changed.
+    """Measurements that distinguish writing from other things, before the stroke width is changed.
 
-    `variation`: standard deviation of the stroke width divided by its mean; `separability` of ink and paper
-    around the writing (`ink.separability`); `fill`: ink in the writing's box; `border`: the part of the
-    picture's border that the writing covers; `dropped`: the part of the picture's ink that is not the
-    writing's; `pieces` and `holes` of the ink.
+    `variation`: standard deviation of the stroke width divided by its mean; `separability` of ink
+    and paper around the writing (`ink.separability`); `fill`: ink in the writing's box; `border`:
+    the part of the picture's border that the writing covers; `dropped`: the part of the picture's
+    ink that is not the writing's; `pieces` and `holes` of the ink.
     """
 
     variation: float
@@ -38,7 +40,7 @@ class Strokes:
 
 
 def measure(mask: np.ndarray, contrast: np.ndarray, border: float, dropped: float) -> Strokes:
-    """Measure the strokes of `mask` (H, W), and the `contrast` (h, w) in the picture around them."""
+    """Measure the strokes of `mask` (H, W) and the `contrast` (h, w) around them."""
     depth = edge_distance(np.pad(mask, 1))
     widths = depth[_ridge(depth)]
     raised = contrast - contrast.min()
@@ -57,26 +59,29 @@ def measure(mask: np.ndarray, contrast: np.ndarray, border: float, dropped: floa
 
 
 def _count(mask: np.ndarray, least: float, corners: bool = False) -> int:
-    """How many components of `mask` have more than `least` pixels."""
+    """Return the number of components of `mask` with more than `least` pixels."""
     return int((np.bincount(label(mask, corners).ravel())[1:] > least).sum())
 
 
 def _ridge(depth: np.ndarray) -> np.ndarray:
-    """The middle lines of strokes, where their distance transform `depth` (H, W) is highest."""
+    """Return the middle lines of strokes: the ridge of their distance transform `depth` (H, W)."""
     return (depth > 0) & (depth >= ndimage.maximum_filter(depth, 3))
 
 
 def stroke_width(mask: np.ndarray) -> float:
-    """Return the median width of the strokes of `mask` (H, W) in pixels: twice the distance transform on its ridge."""
+    """Return the median stroke width of `mask` (H, W) in pixels.
+
+    It is twice the distance transform on its ridge.
+    """
     depth = edge_distance(np.pad(mask, 1))
     return float(2 * np.median(depth[_ridge(depth)]) - 1)
 
 
 def with_width(mask: np.ndarray) -> np.ndarray:
-    """Return `mask` with its strokes widened or narrowed so that they will be MNIST's once it fills the box.
+    """Return `mask` with strokes widened or narrowed to MNIST's width once it fills the box.
 
-    Widening by d on each side turns a digit of length L with strokes w into L + 2 d and w + 2 d; the
-    wanted ratio of the two gives d.
+    Widening by d on each side turns a digit of length L with strokes w into L + 2 d and w + 2 d;
+    the target ratio of the two gives d.
     """
     length = max(extent(mask))
     width = stroke_width(mask)
@@ -91,21 +96,21 @@ def with_width(mask: np.ndarray) -> np.ndarray:
 
 
 def _narrowed(mask: np.ndarray, change: float) -> np.ndarray:
-    """Take `change` pixels off each side, but leave the middle line of strokes that are thinner than that."""
+    """Remove `change` pixels from each side, but keep the middle line of thin strokes."""
     depth = edge_distance(mask)
     thin = _ridge(depth) & (depth <= change + 1)
     return (depth > change) | thin
 
 
 def extent(mask: np.ndarray) -> tuple[int, int]:
-    """Return height and width of what is set in `mask`."""
+    """Return height and width of the set pixels of `mask`."""
     rows = np.flatnonzero(mask.any(1))
     columns = np.flatnonzero(mask.any(0))
     return int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1)
 
 
 def cropped(mask: np.ndarray) -> tuple[slice, slice]:
-    """Return the box that holds all that is set in `mask`."""
+    """Return the box around the set pixels of `mask`."""
     rows = np.flatnonzero(mask.any(1))
     columns = np.flatnonzero(mask.any(0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
@@ -114,8 +119,8 @@ def cropped(mask: np.ndarray) -> tuple[slice, slice]:
 def in_detail(contrast: np.ndarray, kept: np.ndarray, threshold: float) -> np.ndarray:
     """Return a smooth-edged mask of the writing `kept`, enlarged to a longest side of 160 pixels.
 
-    The edge is where `contrast`, interpolated, crosses `threshold`, which hair lines blurred by that may
-    no longer reach: half of their contrast does then.
+    The edge is where the interpolated `contrast` crosses `threshold`, or half of the highest
+    contrast if that is lower, for blurred hair lines.
     """
     near = ndimage.binary_dilation(kept, np.ones((3, 3)))
     values = np.pad(np.where(near, contrast, 0)[cropped(near)], 1)
@@ -127,7 +132,7 @@ def in_detail(contrast: np.ndarray, kept: np.ndarray, threshold: float) -> np.nd
 
 
 def in_frame(mask: np.ndarray) -> np.ndarray:
-    """Return `mask` as MNIST would hold it: (28, 28), 0 to 255, longest side 20, centre of mass in the middle."""
+    """Return `mask` in MNIST's form: (28, 28), 0 to 255, longest side 20, centred by mass."""
     mask = mask[cropped(mask)].astype(float)
     step = max(mask.shape) / BOX
     edges = [_edges(mask.sum(axis=1 - axis), step) for axis in (0, 1)]

@@ -1,1 +1,1 @@
-"""Where pictures come from, one module a source: each has one function from options to a Dataset."""
+"""Sources of pictures, one module each, with one function from options to a Dataset."""

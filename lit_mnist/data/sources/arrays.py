@@ -1,4 +1,4 @@
-"""Arrays that NumPy saved: one .npz, or .npy files in a folder, under the names that people give them."""
+"""Arrays saved by NumPy: one .npz, or .npy files in a folder, under common names."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PAIRS = {  # part -> the names of images and labels, in the order of preference
 
 
 def load(options: DataOptions, shape: Shape | None) -> Dataset:
-    """Return the arrays of `options.root`: Keras' x_train, y_train, ..., MedMNIST's train_images, ..., or X and y.
+    """Return the arrays of `options.root`, named as Keras (x_train, ...), MedMNIST, or X and y.
 
     Nothing pickled is opened. Raises DataError naming the file, its arrays and what is accepted.
     """
@@ -48,7 +48,8 @@ def load(options: DataOptions, shape: Shape | None) -> Dataset:
     if parts["train"] is None:
         accepted = "; ".join(" with ".join(pair) for pair in _PAIRS["train"])
         raise DataError(
-            f"{root}: holds the arrays {', '.join(sorted(arrays)) or '(none)'}; accepted: {accepted}"
+            f"{root}: holds the arrays {', '.join(sorted(arrays)) or '(none)'}; accepted: "
+            f"{accepted}"
         )
     return dataset_of(options, parts["train"], parts["test"], parts["validation"])
 

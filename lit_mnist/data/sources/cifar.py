@@ -15,7 +15,10 @@ from .mnist import MissingError
 
 
 def load(options: DataOptions) -> Dataset:
-    """Return the data set from torchvision's layout under the root; raise MissingError naming the ways out."""
+    """Return the data set in torchvision's layout under the root.
+
+    Raises MissingError naming the ways out.
+    """
     from torchvision import datasets  # a second's import
 
     cls = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[options.dataset]
@@ -33,14 +36,17 @@ def load(options: DataOptions) -> Dataset:
 
 def _opened(cls: Any, root: Path, options: DataOptions) -> tuple[Any, Any]:
     archive = root / cls.filename
-    ways = f"ways out: another address (--data.mirror ADDRESS of {cls.filename}), or {cls.filename} by hand in {root}"
+    ways = (
+        f"ways out: another address (--data.mirror ADDRESS of {cls.filename}), or {cls.filename} "
+        f"by hand in {root}"
+    )
     try:
         return cls(root, train=True), cls(root, train=False)
     except RuntimeError:  # not there, or files with another MD5
         if not options.download and not archive.is_file():
             raise MissingError(
-                f"{options.dataset} not found: {root / cls.base_folder} lacks its files or they are "
-                f"damaged (download is off); {ways}"
+                f"{options.dataset} not found: {root / cls.base_folder} lacks its files or they "
+                f"are damaged (download is off); {ways}"
             ) from None
     try:
         if not archive.is_file():

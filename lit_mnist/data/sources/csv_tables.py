@@ -1,4 +1,4 @@
-"""CSV tables of pixels: Kaggle's digit table, MNIST as CSV, and tables like them (a label and one column a pixel)."""
+"""CSV tables of pixels: Kaggle's digits, MNIST as CSV, and others (a label, a column a pixel)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from .tables import Shape, Table, as_labels, as_pictures, dataset_of
 
 
 def load(options: DataOptions, shape: Shape | None) -> Dataset:
-    """Return the tables of `options.root`: one file, or a folder with one ``*train*.csv`` and maybe a ``*test*.csv``.
+    """Return the tables of `options.root`, which is a file or a folder.
 
-    A first line of names is recognised; the label is the column called ``label``, else the first. A test table
-    without labels (Kaggle's) is left out. Raises DataError naming file, line and what is accepted.
+    A folder holds one ``*train*.csv`` and optionally one ``*test*.csv``. A first line of names is
+    recognised; the label is the column called ``label``, else the first. A test table without
+    labels (Kaggle's) is left out. Raises DataError naming file, line and what is accepted.
     """
     root = own_root(options)
     if root.is_file():
         return dataset_of(options, _read(root, shape), None)
-    train, validation, test = (_one(root, words) for words in (("train",), ("val",), ("test",)))
+    train, validation, test = (_table(root, words) for words in (("train",), ("val",), ("test",)))
     if train is None:
         raise DataError(
-            f"{root}: holds no *train*.csv; accepted: a CSV file, or a folder with one, such as train.csv "
-            "or mnist_train.csv, and maybe a *test*.csv"
+            f"{root}: holds no *train*.csv; accepted: a CSV file, or a folder with one, such as "
+            "train.csv or mnist_train.csv, and maybe a *test*.csv"
         )
     parts = [
         None if path is None or not _has_labels(path, train) else _read(path, shape)
@@ -36,19 +37,22 @@ def load(options: DataOptions, shape: Shape | None) -> Dataset:
 
 
 def own_root(options: DataOptions) -> Path:
-    """Return the place of a data set of one's own; raise DataError where it is not named or not there."""
+    """Return the path of a user's data set.
+
+    Raises DataError if it is not given or does not exist.
+    """
     if not options.root:
         raise DataError(f"data.dataset = {options.dataset!r} needs --data.root: where it lies")
     root = Path(options.root)
     if not root.exists():
         raise DataError(
-            f"data.root = {str(root)!r}: no such file or folder; accepted: where the {options.dataset} "
-            "data set lies"
+            f"data.root = {str(root)!r}: no such file or folder; accepted: where the "
+            f"{options.dataset} data set lies"
         )
     return root
 
 
-def _one(folder: Path, words: tuple[str, ...]) -> Path | None:
+def _table(folder: Path, words: tuple[str, ...]) -> Path | None:
     files = [
         path
         for path in sorted(folder.iterdir())
@@ -62,7 +66,7 @@ def _one(folder: Path, words: tuple[str, ...]) -> Path | None:
     return files[0] if files else None
 
 
-def _first_line(path: Path) -> list[str]:
+def _header(path: Path) -> list[str]:
     try:
         with path.open(encoding="utf-8-sig") as file:
             return [cell.strip().strip('"') for cell in file.readline().rstrip("\r\n").split(",")]
@@ -71,11 +75,11 @@ def _first_line(path: Path) -> list[str]:
 
 
 def _has_labels(path: Path, train: Path) -> bool:
-    return len(_first_line(path)) == len(_first_line(train))
+    return len(_header(path)) == len(_header(train))
 
 
 def _read(path: Path, shape: Shape | None) -> Table:
-    first = _first_line(path)
+    first = _header(path)
     named = not all(_is_number(cell) for cell in first)
     column = (
         next((i for i, name in enumerate(first) if name.lower() in ("label", "class")), 0)
@@ -90,12 +94,13 @@ def _read(path: Path, shape: Shape | None) -> Table:
             )
     except ValueError as error:
         raise DataError(
-            f"{path}: {' '.join(str(error).split())[:200]}; accepted: a label and one number a pixel in "
-            "every line"
+            f"{path}: {' '.join(str(error).split())[:200]}; accepted: a label and one number a "
+            "pixel in every line"
         ) from error
     if values.size == 0 or values.shape[1] < 2:
         raise DataError(
-            f"{path}: {len(values)} lines of numbers; accepted: a label and one number a pixel in each"
+            f"{path}: {len(values)} lines of numbers; accepted: a label and one number a pixel in "
+            "each"
         )
     labels = as_labels(
         values[:, column], f"{path}, column {first[column] if named else column + 1}"

@@ -1,4 +1,7 @@
-"""Scikit-learn's embedded digits: 1,797 of 8 x 8, scaled to 28 x 28 (bilinear), split stratified 1,437 / 360."""
+"""Scikit-learn's embedded digits: 1,797 of 8 x 8, scaled to 28 x 28, split 1,437 / 360.
+
+The scaling is bilinear, the split stratified.
+"""
 
 from __future__ import annotations
 

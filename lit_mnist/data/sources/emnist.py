@@ -34,9 +34,10 @@ CLASS_NAMES = {
 
 
 def load(options: DataOptions) -> Dataset:
-    """Return the split `options.emnist_split`; the files hold every picture transposed, and letters from 1.
+    """Return the split `options.emnist_split`.
 
-    Raises MissingError where the files are not there and cannot be had, DataError for a damaged file.
+    The files hold transposed pictures, and letters from 1. Raises MissingError if the files are
+    neither there nor downloadable, DataError for a damaged file.
     """
     names = CLASS_NAMES[options.emnist_split]
     first = 1 if options.emnist_split == "letters" else 0
@@ -66,8 +67,8 @@ def _paths(options: DataOptions) -> list[tuple[Path, Path]]:
 def _fetch(options: DataOptions, folder: Path, absent: list[str]) -> None:
     address = options.mirror or _ADDRESS
     ways = (
-        f"ways out: another address (--data.mirror ADDRESS of gzip.zip), or the files by hand, plain or .gz, under "
-        f"these names in {folder}"
+        "ways out: another address (--data.mirror ADDRESS of gzip.zip), or the files by hand, "
+        f"plain or .gz, under these names in {folder}"
     )
     lacking = f"emnist not found: {folder} lacks {', '.join(absent)}"
     if not options.download:

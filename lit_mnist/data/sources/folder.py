@@ -1,4 +1,4 @@
-"""A folder of pictures: CLASS/*.jpg, with or without folders train, validation and test above the classes."""
+"""A folder of pictures: CLASS/*.jpg, optionally under train, validation and test."""
 
 from __future__ import annotations
 
@@ -45,18 +45,19 @@ class Files:
 
 
 def load(options: DataOptions, shape: Shape | None) -> Dataset:
-    """Return the pictures under `options.root`, each resized with antialiasing (not cropped) to `shape`.
+    """Return the pictures under `options.root`, resized (not cropped) to `shape` with antialiasing.
 
-    Classes are the folders in their sorted order, as Keras and torchvision take them. Without a test folder,
-    `test_fraction` of each class is drawn by `split_seed`. Training files stand in a mixed order, always the same,
-    so that the last ones can be set aside for validation. Files that cannot be read are named in
-    `Dataset.note`, or stop with ``on_damaged="error"``. Raises DataError naming folder and reason.
+    Classes are the sorted folders, as in Keras and torchvision. Without a test folder,
+    `test_fraction` of each class is drawn by `split_seed`. Training files are always shuffled in
+    the same way, so that the last ones can be set aside for validation. `Dataset.note` names files
+    that cannot be read; with ``on_damaged="error"`` they are an error. Raises DataError naming
+    folder and reason.
     """
     root = own_root(options)
     if shape is None or shape[2] not in (1, 3):
         raise DataError(
-            f"{root}: the pictures of a folder take the size of a network's input, {shape}; accepted: "
-            "height, width and 1 channel (grey) or 3 (colour)"
+            f"{root}: the pictures of a folder take the size of a network's input, {shape}; "
+            "accepted: height, width and 1 channel (grey) or 3 (colour)"
         )
     names, parts = _listed(root)
     train = parts["train"]
@@ -64,27 +65,28 @@ def load(options: DataOptions, shape: Shape | None) -> Dataset:
     test = parts.get("test")
     notes = []
     if test is None:
-        left, drawn = draw_test(train.labels, options)
-        train, test = train.at(left), train.at(drawn)
+        kept, drawn = draw_test(train.labels, options)
+        train, test = train.at(kept), train.at(drawn)
         notes.append(
-            f"{root} has no test folder: {len(test)} pictures, drawn from each class, are its test images"
+            f"{root} has no test folder: {len(test)} pictures, drawn from each class, are its "
+            "test images"
         )
     train = train.at(
         np.random.default_rng(_ORDER).permutation(len(train))
     )  # else the last ones are all of one class
     trained = train if validation is None else train + validation
     arrays = [_decoded(files, shape, options) for files in (trained, test)]
-    kept = [np.array(decoded.kept, np.int64) for decoded in arrays]
-    if len(np.unique(trained.labels[kept[0]])) < len(names):
+    read = [np.array(decoded.kept, np.int64) for decoded in arrays]
+    if len(np.unique(trained.labels[read[0]])) < len(names):
         raise DataError(f"{root}: a class has no picture that can be read: {arrays[0].damaged[0]}")
     notes += _damaged([*arrays[0].damaged, *arrays[1].damaged], root)
-    own = int((kept[0] >= len(train)).sum())
+    own = int((read[0] >= len(train)).sum())
     return Dataset(
         "folder",
         arrays[0].pictures,
-        trained.labels[kept[0]],
+        trained.labels[read[0]],
         arrays[1].pictures,
-        test.labels[kept[1]],
+        test.labels[read[1]],
         names,
         "; ".join(notes) or None,
         own,
@@ -119,8 +121,8 @@ def _classes(folder: Path) -> tuple[str, ...]:
     )
     if len(names) < 2:
         raise DataError(
-            f"{folder}: holds {len(names)} folders; accepted: one folder of pictures a class, at least two "
-            "(or folders train and test that hold them)"
+            f"{folder}: holds {len(names)} folders; accepted: one folder of pictures a class, at "
+            "least two (or folders train and test that hold them)"
         )
     return names
 
@@ -134,7 +136,8 @@ def _files(folder: Path, names: tuple[str, ...]) -> Files:
         )
         if not pictures:
             raise DataError(
-                f"{folder / name}: holds no pictures; accepted: files that end in {', '.join(SUFFIXES)}"
+                f"{folder / name}: holds no pictures; accepted: files that end in "
+                f"{', '.join(SUFFIXES)}"
             )
         paths += pictures
         labels += [label] * len(pictures)
@@ -142,17 +145,17 @@ def _files(folder: Path, names: tuple[str, ...]) -> Files:
 
 
 def _decoded(files: Files, shape: Shape, options: DataOptions) -> Decoded:
-    def one(path: Path) -> np.ndarray | DataError:
+    def decode(path: Path) -> np.ndarray | DataError:
         try:
             return picture(path, shape)
         except DataError as error:
             return error
 
-    def all_of_them() -> Iterator[np.ndarray | DataError]:
+    def decode_all() -> Iterator[np.ndarray | DataError]:
         with quiet(), ThreadPoolExecutor() as pool:
-            yield from pool.map(one, files.paths)
+            yield from pool.map(decode, files.paths)
 
-    decoded = decode_or_map(files.paths, shape, all_of_them, options.memory_fraction)
+    decoded = decode_or_map(files.paths, shape, decode_all, options.memory_fraction)
     if decoded.damaged and options.on_damaged == "error":
         raise DataError(
             f"{decoded.damaged[0]} (data.on_damaged = 'error'; 'skip' leaves such files out)"

@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST and KMNIST: four IDX files each, in torchvision's layout or directly in the root."""
+"""MNIST, Fashion-MNIST and KMNIST: four IDX files, in torchvision's layout or in the root."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILES = (
 
 @dataclass(frozen=True)
 class Official:
-    """Where the files of a data set lie, in the network and under the root, and the MD5 of each ``.gz``."""
+    """Where a data set's files are, on the web and under the root, and the MD5 of each ``.gz``."""
 
     folder: str
     mirrors: tuple[str, ...]
@@ -85,13 +85,14 @@ OFFICIAL = {
 
 
 class MissingError(DataError):
-    """The files are not there and could not be fetched."""
+    """Files that are missing and could not be downloaded."""
 
 
 def load(options: DataOptions) -> Dataset:
-    """Return the data set in its official order, downloaded where it is missing and that is allowed.
+    """Return the data set in its official order; download it if it is missing and that is allowed.
 
-    Raises MissingError naming the folder, the reason and the ways out; DataError for a damaged file.
+    Raises MissingError naming the folder, the reason and the ways out; DataError for a damaged
+    file.
     """
     official = OFFICIAL[options.dataset]
     paths = idx_paths(options, official)
@@ -106,7 +107,10 @@ def load(options: DataOptions) -> Dataset:
 
 
 def idx_paths(options: DataOptions, official: Official) -> list[Path]:
-    """Return the four files of an official data set, downloaded where they are absent; raise MissingError."""
+    """Return the four files of an official data set, downloading missing ones.
+
+    Raises MissingError.
+    """
     root = Path(options.root) if options.root else default_root()
     folder = root / official.folder / "raw"
     for place in (folder, root):
@@ -137,8 +141,8 @@ def _download(options: DataOptions, official: Official, folder: Path, absent: li
 
 def _missing(options: DataOptions, folder: Path, absent: list[str], reason: str) -> str:
     return (
-        f"{options.dataset} not found: {folder} lacks {', '.join(absent)} ({reason}); ways out: another address "
-        f"(--data.mirror ADDRESS), the files by hand, plain or .gz, under these names in {folder}, another folder "
-        "(--data.root, $LIT_MNIST_DATA)"
+        f"{options.dataset} not found: {folder} lacks {', '.join(absent)} ({reason}); ways out: "
+        "another address (--data.mirror ADDRESS), the files by hand, plain or .gz, under these "
+        f"names in {folder}, another folder (--data.root, $LIT_MNIST_DATA)"
         + ("" if options.fallback else ", or the embedded digits (--data.fallback digits)")
     )

@@ -1,4 +1,4 @@
-"""What CSV tables and arrays have in common: pixels and labels of many forms, a test part where none is."""
+"""What CSV tables and arrays share: pixels, labels, and a test part if none is given."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Table = tuple[np.ndarray, np.ndarray]  # images uint8, labels as they were writt
 def as_pictures(values: np.ndarray, shape: Shape | None, name: str) -> np.ndarray:
     """Return uint8 pictures (n, H, W) or (n, H, W, 3) from numbers.
 
-    These are (n, pixels), (n, H, W), (n, H, W, C) or (n, C, H, W) with one channel or three, and go from 0 to 255,
-    or are fractions 0 to 1. Rows of pixels take the network's `shape` where they fit it, else they are square.
-    Raises DataError naming `name` and what is accepted.
+    The numbers are (n, pixels), (n, H, W), (n, H, W, C) or (n, C, H, W) with one channel or three,
+    from 0 to 255 or fractions 0 to 1. Rows of pixels take the network's `shape` if it fits, else
+    they are square. Raises DataError naming `name` and what is accepted.
     """
     pictures = _as_bytes(values, name)
     if pictures.ndim == 2:
@@ -73,7 +73,8 @@ def as_labels(values: np.ndarray, name: str) -> np.ndarray:
         labels = labels.argmax(1)
     if labels.ndim != 1:
         raise DataError(
-            f"{name}: labels of shape {values.shape}; accepted: (n,), (n, 1), or one-hot (n, classes)"
+            f"{name}: labels of shape {values.shape}; accepted: (n,), (n, 1), or one-hot (n, "
+            "classes)"
         )
     if labels.dtype.kind == "f" and (labels == np.rint(labels)).all():
         labels = labels.astype(np.int64)
@@ -88,25 +89,29 @@ def as_labels(values: np.ndarray, name: str) -> np.ndarray:
 def dataset_of(
     options: DataOptions, train: Table, test: Table | None, validation: Table | None = None
 ) -> Dataset:
-    """Return the parts as a Dataset; without `test`, `test_fraction` of each class is drawn by `split_seed`.
+    """Return the parts as a Dataset.
 
-    Whole numbers from 0 are classes as they stand, other labels become classes in their sorted order.
+    Without `test`, `test_fraction` of each class is drawn by `split_seed`. Whole numbers from 0 are
+    classes; other labels become classes in their sorted order.
     """
     parts = [part for part in (train, validation, test) if part is not None]
     for images, labels in parts:
         if len(images) != len(labels) or not len(labels):
             raise DataError(
-                f"{options.root}: {len(images)} images and {len(labels)} labels; accepted: as many labels "
-                "as images, at least one"
+                f"{options.root}: {len(images)} images and {len(labels)} labels; accepted: as "
+                "many labels as images, at least one"
             )
     names, numbers = _classes([labels for _, labels in parts])
     images = [part[0] for part in parts]
     note = None
     if test is None:
-        left, drawn = draw_test(numbers[0], options)
-        images = [images[0][left], *images[1:], images[0][drawn]]
-        numbers = [numbers[0][left], *numbers[1:], numbers[0][drawn]]
-        note = f"{options.root} has no test part: {len(drawn)} images, drawn from each class, are its test images"
+        kept, drawn = draw_test(numbers[0], options)
+        images = [images[0][kept], *images[1:], images[0][drawn]]
+        numbers = [numbers[0][kept], *numbers[1:], numbers[0][drawn]]
+        note = (
+            f"{options.root} has no test part: {len(drawn)} images, drawn from each class, are "
+            "its test images"
+        )
     own = len(numbers[1]) if validation is not None else 0
     if own:
         images[:2], numbers[:2] = [np.concatenate(images[:2])], [np.concatenate(numbers[:2])]
@@ -114,7 +119,7 @@ def dataset_of(
 
 
 def draw_test(labels: np.ndarray, options: DataOptions) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sorted positions that stay for training, and those drawn for the test, stratified by class."""
+    """Return sorted positions for training and for the test, stratified by class."""
     generator = np.random.default_rng(np.random.SeedSequence([options.split_seed, 2]))
     drawn = []
     for label in np.unique(labels):
@@ -122,7 +127,8 @@ def draw_test(labels: np.ndarray, options: DataOptions) -> tuple[np.ndarray, np.
         drawn.append(members[: max(1, round(len(members) * options.test_fraction))])
         if len(drawn[-1]) == len(members):
             raise DataError(
-                f"{options.root}: one image of class {label}; accepted: at least two, one for the test"
+                f"{options.root}: one image of class {label}; accepted: at least two, one for the "
+                "test"
             )
     chosen = np.sort(np.concatenate(drawn))
     return np.setdiff1d(np.arange(len(labels)), chosen), chosen

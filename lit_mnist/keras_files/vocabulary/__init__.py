@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..graph import KerasLayer, Node
+from ..entries import KerasLayer
+from ..graph import Node
 from . import activations, kernels, merges, scales, shapes, training
 from .settings import Entry, Reader, Shape, refuse_dtype
 

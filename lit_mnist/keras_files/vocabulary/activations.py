@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...spec import ACTIVATIONS, ALIASES
-from ..graph import KerasLayer
+from ..entries import KerasLayer
 from .settings import Entry, Reader, Shape, last_axis, number, plain, refuse
 
 _NAMES = (*ACTIVATIONS, *ALIASES, "softmax")

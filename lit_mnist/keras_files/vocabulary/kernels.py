@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..entries import KerasLayer
 from ..errors import KerasFileError
-from ..graph import KerasLayer
 from .activations import activation
 from .settings import CHANNELS_LAST, Entry, Reader, Shape, need, only, pair, penalty, refuse
 

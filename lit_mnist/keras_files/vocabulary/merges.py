@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from ..entries import KerasLayer
 from ..errors import KerasFileError
-from ..graph import KerasLayer, Node
+from ..graph import Node
 from .settings import Entry, Reader, Shape
 
 _MERGES = {

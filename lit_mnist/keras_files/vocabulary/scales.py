@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..graph import KerasLayer
+from ..entries import KerasLayer
 from .settings import Entry, Reader, Shape, last_axis, number, numbers, only, plain, refuse
 
 

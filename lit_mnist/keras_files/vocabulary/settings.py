@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..entries import KerasLayer
 from ..errors import KerasFileError
-from ..graph import KerasLayer
 
 Entry = dict[str, Any]
 Shape = tuple[int, ...]

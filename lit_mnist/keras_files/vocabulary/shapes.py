@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..graph import KerasLayer
+from ..entries import KerasLayer
 from .settings import CHANNELS_LAST, Entry, Reader, Shape, need, only, pair, refuse
 
 

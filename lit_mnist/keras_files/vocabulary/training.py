@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...spec import layer_from_dict
 from ...spec.layer import SpecError
-from ..graph import KerasLayer
+from ..entries import KerasLayer
 from .settings import Entry, Reader, Shape, need, number, only, plain
 
 PASSED_ON: Entry = {

@@ -1,4 +1,4 @@
-"""Networks of keras.applications by name: their descriptions, and where Keras keeps their published weights."""
+"""Networks of keras.applications by name: descriptions, and addresses of their weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 
 @dataclass(frozen=True)
 class Application:
-    """A network of Keras: its description, and address and MD5 of its weights without the classifier."""
+    """A network of Keras, with address and MD5 of its weights without the classifier."""
 
     name: str
     description: str

@@ -23,7 +23,7 @@ class Activation(Layer):
 
 @dataclass(frozen=True)
 class ReLU(Layer):
-    """Keras' general ReLU: ``min(x, maximum)`` from `threshold` on, below it ``slope * (x - threshold)``."""
+    """Keras' ReLU: ``min(x, maximum)`` above `threshold`, ``slope * (x - threshold)`` below."""
 
     slope: float = field(default=0.0, kw_only=True)
     threshold: float = field(default=0.0, kw_only=True)

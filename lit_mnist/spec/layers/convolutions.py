@@ -29,7 +29,7 @@ def scan(
 
 
 class Scanning(Activated):
-    """What all convolutions that scan their input have; kernels are (rows, columns)."""
+    """What all scanning convolutions share; kernels are (rows, columns)."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -38,7 +38,7 @@ class Scanning(Activated):
 
     @property
     def reach(self) -> tuple[int, int]:
-        """Rows and columns that the kernel spans, its dilation counted."""
+        """Rows and columns that the dilated kernel spans."""
         return reach(self.kernel, self.dilation)
 
     def check(self) -> None:
@@ -67,7 +67,7 @@ class Scanning(Activated):
 class Conv(Scanning):
     """Two-dimensional convolution (a cross-correlation, as both frameworks compute it).
 
-    With `groups` each group of filters sees its own part of the input's channels.
+    With `groups`, each group of filters sees its own part of the channels.
     """
 
     filters: int = field(kw_only=True)
@@ -139,7 +139,7 @@ class DepthwiseConv(Scanning):
 
 @dataclass(frozen=True)
 class SeparableConv(DepthwiseConv):
-    """A depthwise convolution, and a 1 x 1 convolution of what it gives; `l1` and `l2` are about both kernels."""
+    """A depthwise convolution, then a 1 x 1 convolution; `l1` and `l2` apply to both kernels."""
 
     filters: int = field(kw_only=True)
     type: ClassVar[str] = "separable_conv"
@@ -171,7 +171,7 @@ class SeparableConv(DepthwiseConv):
 
 @dataclass(frozen=True)
 class TransposedConv(Activated):
-    """The transpose of a convolution: every input value adds its kernel to the output, `stride` apart."""
+    """The transpose of a convolution: each input value adds its kernel to the output."""
 
     filters: int = field(kw_only=True)
     kernel: tuple[int, int] = field(default=(3, 3), kw_only=True)
@@ -185,7 +185,10 @@ class TransposedConv(Activated):
         self._need_choice("padding", self.padding, PADDINGS)
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Return ``n s`` rows and columns for padding 'same', ``n s + max(k - s, 0)`` for 'valid' (Keras' rule)."""
+        """Return ``n s`` rows and columns for 'same', ``n s + max(k - s, 0)`` for 'valid'.
+
+        This is Keras' rule.
+        """
         self._need_image(shape)
         more = [
             0 if self.padding == "same" else max(k - s, 0)
@@ -198,7 +201,7 @@ class TransposedConv(Activated):
 
     @property
     def cut_before(self) -> tuple[int, int]:
-        """Rows and columns of the whole result that lie before the output."""
+        """Rows and columns cut off before the output."""
         if self.padding == "valid":
             return (0, 0)
         rows, columns = (max(k - s, 0) // 2 for k, s in zip(self.kernel, self.stride, strict=True))

@@ -13,7 +13,7 @@ from ..layer import Layer, Shape, SpecError
 class Merge(Layer):
     """Inputs combined value by value, broadcast as Keras does.
 
-    An axis of one value is repeated; a vector meets an image as an image of one pixel.
+    An axis of one value is repeated; a vector counts as an image of one pixel.
     """
 
     fewest_inputs: ClassVar[int] = 2
@@ -52,7 +52,7 @@ class Add(Merge):
 
 @dataclass(frozen=True)
 class Subtract(Merge):
-    """The first input less the second."""
+    """The first input minus the second."""
 
     type: ClassVar[str] = "subtract"
     most_inputs: ClassVar[int | None] = 2
@@ -94,7 +94,10 @@ class Concatenate(Merge):
     type: ClassVar[str] = "concatenate"
 
     def place(self, shape: Shape) -> int:
-        """Return the axis as an index of `shape`, which lacks the batch's; raise SpecError where there is none."""
+        """Return the axis as an index of `shape`, which has no batch axis.
+
+        Raises SpecError if there is none.
+        """
         rank = len(shape)
         if type(self.axis) is not int or not (1 <= self.axis <= rank or -rank <= self.axis <= -1):
             raise self.fail("axis", self.axis, f"accepted: 1 to {rank}, or -1 for the last")

@@ -1,4 +1,4 @@
-"""Layers that act in training alone: noise and dropout, and changes of the image."""
+"""Layers that act only in training: noise, dropout, changes of the image."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ class GaussianDropout(WithRate):
 
 @dataclass(frozen=True)
 class AlphaDropout(WithRate):
-    """Dropout that keeps mean and variance of what SELU gives (Klambauer et al. 2017, arXiv:1706.02515)."""
+    """Dropout that keeps mean and variance of SELU's outputs.
+
+    Source: Klambauer et al. 2017, arXiv:1706.02515.
+    """
 
     type: ClassVar[str] = "alpha_dropout"
 
@@ -96,7 +99,7 @@ def ends(factor: Factor) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class RandomFlip(OnImages):
-    """Every second image mirrored; in both directions at once where `mode` names both, as Keras does."""
+    """Mirrors every second image; with both directions in `mode`, in both at once."""
 
     mode: str = field(default="horizontal_and_vertical", kw_only=True)
     type: ClassVar[str] = "random_flip"
@@ -107,7 +110,7 @@ class RandomFlip(OnImages):
 
 @dataclass(frozen=True)
 class Moving(OnImages):
-    """A change of an image's geometry: what lies outside is filled by `fill_mode`."""
+    """A change of an image's geometry; `fill_mode` fills the borders."""
 
     fill_mode: str = field(default="reflect", kw_only=True)
     fill_value: float = field(default=0.0, kw_only=True)
@@ -121,7 +124,7 @@ class Moving(OnImages):
 
 @dataclass(frozen=True)
 class RandomRotation(Moving):
-    """A turn about the centre, by a fraction of a full turn."""
+    """A rotation about the centre, by a fraction of a full turn."""
 
     factor: Factor = field(kw_only=True)
     type: ClassVar[str] = "random_rotation"
@@ -147,7 +150,10 @@ class RandomTranslation(Moving):
 
 @dataclass(frozen=True)
 class RandomZoom(Moving):
-    """A zoom about the centre: below 0 the image grows, above it shrinks; `width_factor` null follows the height."""
+    """A zoom about the centre: negative factors enlarge, positive shrink.
+
+    `width_factor` null follows the height.
+    """
 
     height_factor: Factor = field(kw_only=True)
     width_factor: Factor | None = field(default=None, kw_only=True)
@@ -162,9 +168,10 @@ class RandomZoom(Moving):
 
 @dataclass(frozen=True)
 class RandomContrast(OnImages):
-    """Each channel's distance from its mean times a number from ``1 - lower`` to ``1 + upper``, and clipped.
+    """Multiplies each channel's distance from its mean, and clips.
 
-    `factor` is [lower, upper], or one number for both.
+    The multiplier is between ``1 - lower`` and ``1 + upper``; `factor` is [lower, upper], or one
+    number for both.
     """
 
     factor: float | tuple[float, float] = field(kw_only=True)

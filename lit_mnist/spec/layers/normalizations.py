@@ -42,7 +42,7 @@ class Rescaling(Layer):
 
 
 class Scaled(Layer):
-    """What normalisations with a learned scale and shift have."""
+    """What normalisations with learned scale and shift share."""
 
     epsilon: float
     center: bool
@@ -53,7 +53,7 @@ class Scaled(Layer):
         self._need_flags(center=self.center, scale=self.scale)
 
     def learned(self, shape: Shape) -> dict[str, Shape]:
-        """Return gamma and beta of this shape, as far as the layer has them."""
+        """Return the shapes of gamma and beta, if the layer has them."""
         return {
             name: shape for name, used in (("gamma", self.scale), ("beta", self.center)) if used
         }
@@ -61,7 +61,7 @@ class Scaled(Layer):
 
 @dataclass(frozen=True)
 class BatchNorm(Scaled):
-    """Batch normalisation over the channel axis, with Keras' meaning of momentum (fraction of the old value kept)."""
+    """Batch normalisation over channels; Keras' momentum is the fraction of the old value."""
 
     momentum: float = field(default=0.99, kw_only=True)
     epsilon: float = field(default=1e-3, kw_only=True)
@@ -82,7 +82,10 @@ class BatchNorm(Scaled):
 
 @dataclass(frozen=True)
 class LayerNorm(Scaled):
-    """Each image normalised by itself: over the channels of each position (`axis` -1), or over all axes."""
+    """Normalises each image by itself, over the channels of each position or over all axes.
+
+    `axis` is -1 for channels.
+    """
 
     epsilon: float = field(default=1e-3, kw_only=True)
     center: bool = field(default=True, kw_only=True)
@@ -91,7 +94,7 @@ class LayerNorm(Scaled):
     type: ClassVar[str] = "layer_norm"
 
     def axes(self, shape: Shape) -> tuple[int, ...]:
-        """Return the axes that are normalised over, the batch's being 0; raise SpecError for others than these."""
+        """Return the normalised axes, the batch's being 0. Raises SpecError for other axes."""
         rank = len(shape)
         given = self.axis if isinstance(self.axis, tuple) else (self.axis,)
         axes = tuple(
@@ -118,7 +121,10 @@ class LayerNorm(Scaled):
 
 @dataclass(frozen=True)
 class GroupNorm(Scaled):
-    """Each image normalised by itself, over all positions of each group of channels (`groups` -1: each alone)."""
+    """Normalises each image by itself, over all positions of each group of channels.
+
+    `groups` -1 makes each channel a group.
+    """
 
     epsilon: float = field(default=1e-3, kw_only=True)
     center: bool = field(default=True, kw_only=True)
@@ -149,9 +155,9 @@ class GroupNorm(Scaled):
 class Normalization(Layer):
     """``(x - mean) / max(sqrt(variance), 1e-7)`` by stored statistics; `invert` goes back.
 
-    `mean` and `variance` are constants, one number or one for each channel; without them they are weights of the
-    network (with Keras' count of images), which training leaves alone: one for each channel with `axis` -1,
-    one for all with null.
+    `mean` and `variance` are constants, one number or one for each channel; without them they are
+    weights of the network (with Keras' count of images) that training does not change: one for each
+    channel with `axis` -1, one for all with null.
     """
 
     mean: Constants | None = field(default=None, kw_only=True)
@@ -189,7 +195,7 @@ class Normalization(Layer):
 
 @dataclass(frozen=True)
 class ActivityRegularization(Layer):
-    """Passes values on, and adds ``l1 * sum(|x|) + l2 * sum(x^2)``, a mean over images, to the loss."""
+    """Passes values on; adds ``l1 * sum(|x|) + l2 * sum(x^2)``, a mean over images, to the loss."""
 
     l1: float = field(default=0.0, kw_only=True)
     l2: float = field(default=0.0, kw_only=True)

@@ -29,7 +29,7 @@ class Pool(Layer):
 
     @property
     def step(self) -> tuple[int, int]:
-        """The stride in force."""
+        """The stride: `stride`, or the window's size."""
         return self.stride or self.size
 
     def check(self) -> None:
@@ -120,7 +120,7 @@ def _need_sides(layer: Layer, key: str, sides: Sides) -> None:
 
 @dataclass(frozen=True)
 class Upsampling(Layer):
-    """The image enlarged by whole factors: pixels repeated, or sampled bilinearly between their centres."""
+    """Enlarges an image by whole factors: pixels repeated, or bilinear between their centres."""
 
     size: tuple[int, int] = field(default=(2, 2), kw_only=True)
     interpolation: str = field(default="nearest", kw_only=True)
@@ -140,7 +140,7 @@ class Upsampling(Layer):
 
 @dataclass(frozen=True)
 class Permute(Layer):
-    """An image's axes in another order; `dims` counts from 1 (rows, columns, channels), as Keras does."""
+    """Permutes an image's axes; `dims` counts rows, columns, channels from 1, as Keras does."""
 
     dims: tuple[int, int, int] = field(kw_only=True)
     type: ClassVar[str] = "permute"
