@@ -1,5 +1,6 @@
-"""The same networks, data and recipes in Keras: what `lit_mnist` is measured against.
+"""The same networks, data and recipes in Keras, as the baseline of `lit_mnist`.
 
-Reads the same YAML, the same NetworkSpec, the same bytes, permutations and initial weights as `lit_mnist`,
-and leaves optimiser, schedule, regularisers, loss and training loop to Keras. Imports no torch.
+Reads the same YAML, the same NetworkSpec, the same bytes, permutations and initial weights as
+`lit_mnist`, and leaves optimiser, schedule, regularisers, loss and training loop to Keras. Imports
+no torch.
 """

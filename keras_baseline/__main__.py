@@ -14,7 +14,7 @@ from lit_mnist.files import expand_argument, to_json, with_configuration_paths
 
 from .recipe import Recipe, RecipeError, read_config, read_recipe, read_spec
 
-_EPILOG = """Any key of the configuration can be set: --trainer.max_epochs 2 --seed_everything 3 --data.dataset digits
+_EPILOG = """Any key of a configuration can be set: --trainer.max_epochs 2 --data.dataset digits
 
 examples:
   python -m keras_baseline fit --config configs/cnn.yaml
@@ -24,7 +24,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit code, 2 for what the user can mend."""
+    """Run one command; return the exit code, 2 for a user's error."""
     arguments = [*map(expand_argument, sys.argv[1:] if argv is None else argv)]
     try:
         options, overrides = _parse(with_configuration_paths(arguments))
@@ -73,8 +73,8 @@ def _overrides(parser: argparse.ArgumentParser, rest: Sequence[str]) -> list[str
             "." not in word and not word.startswith("--seed_everything")
         ):
             parser.error(
-                f"unknown option {word!r}; accepted beside those of --help: a key of the configuration, "
-                "such as --trainer.max_epochs 2"
+                f"unknown option {word!r}; accepted beside those of --help: a key of the "
+                "configuration, such as --trainer.max_epochs 2"
             )
         value = None if "=" in word else next(words, None)
         if "=" not in word and value is None:
@@ -144,7 +144,8 @@ def _summary(options: argparse.Namespace, overrides: list[str]) -> tuple[dict[st
         for layer in model.layers
     ]
     lines = [
-        f"{layer['name']:<16}{layer['type']:<24}{layer['output_shape']!s:<18}{layer['parameters']:>10,}"
+        f"{layer['name']:<16}{layer['type']:<24}"
+        f"{layer['output_shape']!s:<18}{layer['parameters']:>10,}"
         for layer in layers
     ]
     lines.append(f"{'total':<58}{model.count_params():>10,}")
@@ -182,8 +183,8 @@ def _opened(options: argparse.Namespace, overrides: list[str]) -> tuple[Any, Rec
 
 def _accuracy(metrics: dict[str, Any]) -> str:
     return (
-        f"test accuracy {100 * metrics['test/acc']:.2f} % ({metrics['test/correct']} of {metrics['images']} "
-        f"{metrics['dataset']} images), loss {metrics['test/loss']:.4f}"
+        f"test accuracy {100 * metrics['test/acc']:.2f} % ({metrics['test/correct']} of "
+        f"{metrics['images']} {metrics['dataset']} images), loss {metrics['test/loss']:.4f}"
     )
 
 

@@ -19,12 +19,12 @@ class BackendError(UserError):
 
 
 def load_keras() -> ModuleType:
-    """Return the module `keras` with its TensorFlow backend; raise BackendError where it cannot be had.
+    """Return the module `keras` with its TensorFlow backend. Raises BackendError if it is missing.
 
-    Triton and TensorFlow each register LLVM's options in one process, and whichever comes second after
-    TensorFlow aborts it without a message. So triton, where installed, is imported first: then torch and
-    Lightning, which import it when first needed, are safe before and after. Where TensorFlow is loaded already,
-    triton stays hidden (`lit_mnist.environment.keep_triton_apart`).
+    Triton and TensorFlow both register LLVM's options in the process, and triton aborts it without
+    a message if it comes second. So triton, if installed, is imported first; torch and Lightning,
+    which import it when needed, are then safe. If TensorFlow is loaded already, triton stays hidden
+    (`lit_mnist.environment.keep_triton_apart`).
     """
     if "tensorflow" not in sys.modules:
         _import_triton()
@@ -44,9 +44,10 @@ def load_keras() -> ModuleType:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence what TensorFlow's C++ part writes to the process's standard error; Python's errors are raised as ever.
+    """Silence TensorFlow's C++ messages on standard error. Python's errors are still raised.
 
-    It logs about processors and CUDA before its own setting for logs is read, and again at its first use.
+    It logs about processors and CUDA before its own setting for logs is read, and again at its
+    first use.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -62,5 +63,5 @@ def quiet() -> Iterator[None]:
 
 
 def _import_triton() -> None:
-    with contextlib.suppress(ImportError):  # not installed, or broken: then it cannot clash
+    with contextlib.suppress(ImportError):  # not installed or broken, so that it cannot clash
         importlib.import_module("triton")

@@ -15,8 +15,8 @@ from lit_mnist import spec as s
 class Factory:
     """Keras' layers with the settings that all of them take: a name and a type.
 
-    Layers within layers need the type as well: they would cast to the global policy's, which Keras fixes at its
-    first use.
+    Layers within layers need the type as well: they would cast to the global policy's, which Keras
+    fixes at its first use.
     """
 
     keras: Any
@@ -30,9 +30,9 @@ class Factory:
         return built
 
     def activation(self, layer: s.Activated | s.Activation) -> Any:
-        """Return Keras' own name, or a layer or function where Keras means something else by that name.
+        """Return Keras' name, or a layer or function if Keras' activation of that name differs.
 
-        The name leaky_relu has the slope 0.2 in Keras, 0.3 here as its layer has.
+        Keras' function leaky_relu has the slope 0.2, its layer, as here, 0.3.
         """
         match layer.activation:
             case "leaky_relu":
@@ -48,7 +48,7 @@ class Factory:
         return layer.activation
 
     def penalty(self, layer: s.Activated) -> Any:
-        """Return the kernel's regulariser, None where there is none."""
+        """Return the kernel's regulariser, or None."""
         return (
             self.keras.regularizers.L1L2(float(layer.l1), float(layer.l2))
             if layer.l1 or layer.l2
@@ -63,7 +63,7 @@ class Factory:
 
 @functools.cache
 def custom_activations(keras: Any) -> dict[str, Callable[[Any], Any]]:
-    """Return the activations that Keras has no name for, registered so that saved models hold them by name."""
+    """Return activations that Keras lacks, registered so that saved models can name them."""
 
     @keras.saving.register_keras_serializable("lit_mnist")
     def gelu_tanh(x: Any) -> Any:
@@ -361,7 +361,7 @@ def _(layer: s.RandomZoom, make: Factory) -> Any:
 
 @build.register
 def _(layer: s.RandomContrast, make: Factory) -> Any:
-    """Keras 3.15 sorts a pair and takes a lone number's lower side as 0, so that both sides are set here."""
+    """Set both sides: Keras 3.15 sorts a pair, and reads a single number's lower side as 0."""
     keras_layer = make("RandomContrast", layer, layer.sides, value_range=layer.value_range)
     keras_layer.factor = layer.sides
     return keras_layer

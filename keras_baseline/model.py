@@ -12,10 +12,10 @@ from .layers import Factory, build
 
 
 def build_model(spec: s.NetworkSpec, dtype: str = "float32"):  # noqa: ANN201 - a keras.Model
-    """Return an uncompiled Keras model with the spec's layer names and softmax or sigmoid at its end.
+    """Return an uncompiled Keras model with the spec's layer names, ending in softmax or sigmoid.
 
-    A chain is a `keras.Sequential`, any other network a functional model, with a list of outputs where
-    the spec keeps several.
+    A chain is a `keras.Sequential`, any other network a functional model, with a list of outputs
+    where the spec keeps several.
     """
     keras = load_keras()
     make = Factory(keras, dtype)
@@ -35,7 +35,7 @@ def build_model(spec: s.NetworkSpec, dtype: str = "float32"):  # noqa: ANN201 - 
 
 
 def layer_tensors(model: Any, spec: s.NetworkSpec) -> dict[str, Any]:
-    """Return every layer's symbolic output, in the spec's order; of shared layers that of each call."""
+    """Return every layer's symbolic output in the spec's order; shared layers have one per call."""
     calls: dict[str, int] = {}
     result = {}
     for layer in spec.layers:
@@ -61,7 +61,7 @@ def variables(model: Any, spec: s.NetworkSpec) -> dict[str, Any]:
 
 
 def set_weights(model: Any, spec: s.NetworkSpec, weights: Weights) -> None:
-    """Load named weights; raise SpecError where they are not exactly the network's."""
+    """Load named weights. Raises SpecError unless they are exactly the network's."""
     check_weights(spec, weights)
     for info in spec.table:
         if info.weights:
@@ -82,6 +82,6 @@ def get_weights(model: Any, spec: s.NetworkSpec) -> Weights:
 
 
 def _refresh(layer: Any) -> None:
-    """Make a Normalization layer use its weights: it works with a copy that it makes after adapting."""
+    """Make a Normalization layer use its weights instead of the copy that adapting made."""
     if hasattr(layer, "finalize_state"):
         layer.finalize_state()

@@ -1,4 +1,4 @@
-"""From the YAML that `lit_mnist` reads to what Keras needs; what Keras cannot do is refused by key."""
+"""From `lit_mnist`'s YAML to Keras' settings; keys that Keras cannot follow are refused."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ _MODEL = (
     "run_frozen_once",
 )  # the last two: ours alone, and the same weights either way
 _DATA = (*(field.name for field in fields(DataOptions)), "batch_size", "eval_batch_size")
-# keys of the trainer that do not change what is computed, and values that say what Keras does anyway
+# keys of the trainer that do not change what is computed, and values that say what Keras does
+# anyway
 _INERT = (
     "accelerator",
     "devices",
@@ -74,7 +75,7 @@ class RecipeError(UserError):
 
 @dataclass(frozen=True)
 class Component:
-    """A class of `lit_mnist.training` by name, and its arguments: Keras' namesake takes the same."""
+    """A class of `lit_mnist.training` and its arguments, for Keras' class of that name."""
 
     name: str
     arguments: Mapping[str, Any]
@@ -82,14 +83,17 @@ class Component:
 
 @dataclass(frozen=True)
 class Clipping:
-    """Limit of the gradients, by Lightning's algorithm: of the norm of all together, or of each value."""
+    """Gradient clipping by Lightning's algorithms: of the global norm, or of each value."""
 
     value: float
     algorithm: Literal["norm", "value"] = "norm"
 
     @property
     def arguments(self) -> dict[str, float]:
-        """The arguments of Keras' optimisers that do the same; `clipnorm`, of each weight alone, is another rule."""
+        """The same clipping as arguments of Keras' optimisers.
+
+        Keras' `clipnorm`, per weight, is another rule.
+        """
         return {"clipvalue" if self.algorithm == "value" else "global_clipnorm": self.value}
 
 
@@ -114,7 +118,10 @@ class Recipe:
 
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the YAML under `path` with ``key.subkey=value`` overrides; raise RecipeError naming file or key."""
+    """Return the YAML under `path` with ``key.subkey=value`` overrides.
+
+    Raises RecipeError naming file or key.
+    """
     try:
         config = get_loader("yaml")(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -139,14 +146,15 @@ def read_spec(config: Mapping[str, Any]) -> NetworkSpec:
     network: Any = _section(config, "model").get("network")  # checked by the description itself
     if is_built_on(network):
         raise RecipeError(
-            f"model.network.from = {network['from']!r}: the Keras baseline builds on no file; accepted: a run's "
-            "config.yaml, which holds the whole network, with its initial_weights.safetensors"
+            f"model.network.from = {network['from']!r}: the Keras baseline builds on no file; "
+            "accepted: a run's config.yaml, which holds the whole network, with its "
+            "initial_weights.safetensors"
         )
     return NetworkSpec.from_dict(network)
 
 
 def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
-    """Return how Keras trains `config`; raise RecipeError, naming the key, where it cannot."""
+    """Return how Keras trains `config`. Raises RecipeError, naming the key, if it cannot."""
     if config.get("recipe", "torch") != "keras":
         raise RecipeError(
             f"{name}: recipe = {config.get('recipe', 'torch')!r}: Keras does not train this "
@@ -207,7 +215,7 @@ def _refuse_unknown(
     known: Sequence[str],
     usual: Mapping[str, Sequence[Any]] | None = None,
 ) -> None:
-    """Refuse keys that the baseline does not follow, unless they are off or say what Keras does anyway."""
+    """Refuse keys that Keras does not follow, unless they are off or its own behaviour."""
     usual = usual or {}
     for key, value in section.items():
         if key not in known and value not in (None, False, 0, *usual.get(key, ())):
@@ -253,20 +261,21 @@ def _clipping(trainer: Mapping[str, Any]) -> Clipping | None:
         or not 0 < value < float("inf")
     ):
         raise RecipeError(
-            f"trainer.gradient_clip_val = {value!r} cannot work; accepted: a number above 0, or null"
+            f"trainer.gradient_clip_val = {value!r} cannot work; accepted: a number above 0, or "
+            "null"
         )
     return Clipping(float(value), algorithm)
 
 
 def _stop_at(trainer: Mapping[str, Any]) -> float | None:
-    """Return the running training accuracy at whose excess training stops, the one callback that Keras gets too."""
+    """Return the training accuracy above which training stops, or None."""
     callbacks = trainer.get("callbacks") or []
     threshold = None
     for entry in [callbacks] if isinstance(callbacks, Mapping) else callbacks:
         arguments = dict(entry.get("init_args") or {})
         path = str(entry.get("class_path"))
         if path == f"{_TRAINING}tensorboard.InsideView":
-            continue  # it looks on, and Keras has a TensorBoard callback of its own
+            continue  # it only observes, and Keras has its own TensorBoard callback
         if (
             path != f"{_TRAINING}callbacks.StopAtAccuracy"
             or arguments.get("monitor", "train/acc") != "train/acc"

@@ -54,7 +54,7 @@ def fit(recipe: Recipe, runs_dir: Path) -> dict[str, Any]:
 
 
 def evaluate(model: Any, recipe: Recipe, part: Part) -> dict[str, Any]:
-    """Return ``loss`` (regularisers included, weighted by batch size, as Keras reports it) and ``predicted``."""
+    """Return ``loss``, with regularisers and weighted by batch size, and ``predicted``."""
     images = channels_last(part.images)
     size = recipe.eval_batch_size
     loss = model.evaluate(
@@ -65,7 +65,10 @@ def evaluate(model: Any, recipe: Recipe, part: Part) -> dict[str, Any]:
 
 
 def open_run(path: Path) -> tuple[Any, Path]:
-    """Return the model of a run folder (the weights that its summary reports) or of a ``.keras`` file, and its run."""
+    """Return the model of a run folder or ``.keras`` file, and its run.
+
+    A run gives the weights that its summary reports.
+    """
     keras = load_keras()
     register(keras)
     file = path = find_run(path)
@@ -159,7 +162,7 @@ def _test_metrics(evaluation: Mapping[str, Any], recipe: Recipe, part: Part) -> 
 
 
 def test_metrics(model: Any, recipe: Recipe) -> dict[str, Any]:
-    """Return what ``evaluate`` reports of a trained model: test accuracy, loss, confusion matrix, versions."""
+    """Return the results of ``evaluate``: test accuracy, loss, confusion matrix, versions."""
     prepared = prepare(recipe.data, network=recipe.spec)
     metrics = _test_metrics(evaluate(model, recipe, prepared.test), recipe, prepared.test)
     return metrics | {

@@ -23,7 +23,10 @@ from .recipe import Component, Recipe, RecipeError
 
 
 def build_optimizer(recipe: Recipe) -> Any:
-    """Return Keras' optimiser with the recipe's arguments and schedule; raise RecipeError for bad arguments."""
+    """Return Keras' optimiser with the recipe's arguments and schedule.
+
+    Raises RecipeError for bad arguments.
+    """
     keras = load_keras()
     arguments = dict(recipe.optimizer.arguments)
     if recipe.weight_decay:
@@ -40,8 +43,8 @@ def compiled_model(recipe: Recipe, dtype: str = "float32") -> Any:
     keras = load_keras()
     if len(recipe.spec.kept) > 1:
         raise RecipeError(
-            f"model.network.outputs = {list(recipe.spec.kept)}: the Keras baseline trains networks of "
-            "one output; accepted: a single name, and the layers that lead to it"
+            f"model.network.outputs = {list(recipe.spec.kept)}: the Keras baseline trains "
+            "networks of one output; accepted: a single name, and the layers that lead to it"
         )
     model = build_model(recipe.spec, dtype)
     set_weights(model, recipe.spec, _start(recipe))
@@ -57,7 +60,7 @@ def compiled_model(recipe: Recipe, dtype: str = "float32") -> Any:
 
 
 def targets(recipe: Recipe, labels: np.ndarray) -> np.ndarray:
-    """Return labels as the loss takes them: as they are, (N, 1) for one unit, one-hot for sigmoid outputs."""
+    """Return labels for the loss: unchanged, (N, 1) for one unit, one-hot for sigmoid."""
     if recipe.spec.units == 1:
         return labels[:, None].astype(np.float32)
     return (
@@ -66,7 +69,7 @@ def targets(recipe: Recipe, labels: np.ndarray) -> np.ndarray:
 
 
 def predicted_classes(spec: NetworkSpec, outputs: np.ndarray) -> np.ndarray:
-    """Return the classes (N,) that the model's outputs (N, units) mean; one unit speaks for class 1 of two."""
+    """Return the classes (N,) of the model's outputs (N, units); a single unit gives class 1."""
     return (
         (outputs[:, 0] > _threshold(spec)).astype(np.int64)
         if spec.units == 1
@@ -75,7 +78,7 @@ def predicted_classes(spec: NetworkSpec, outputs: np.ndarray) -> np.ndarray:
 
 
 def class_probabilities(spec: NetworkSpec, outputs: np.ndarray) -> np.ndarray:
-    """Return (N, classes) from the model's outputs (N, units); of a single unit, logit or sigmoid, two classes."""
+    """Return (N, classes) from outputs (N, units); a single unit gives two classes."""
     if spec.units > 1:
         return outputs
     second = outputs if spec.output_activation == "sigmoid" else 1 / (1 + np.exp(-outputs))
@@ -83,7 +86,7 @@ def class_probabilities(spec: NetworkSpec, outputs: np.ndarray) -> np.ndarray:
 
 
 def train(recipe: Recipe, model: Any, prepared: Prepared, run: Path) -> dict[str, Any]:
-    """Fit; write ``metrics.csv`` and checkpoints under `run`; return Keras' history and the times."""
+    """Fit, write ``metrics.csv`` and checkpoints under `run`; return history and times."""
     keras = load_keras()
     clock = _clock(keras, recipe)
     callbacks = [clock, keras.callbacks.CSVLogger(run / "metrics.csv"), *_tensorboard(keras, run)]
@@ -123,13 +126,14 @@ def train(recipe: Recipe, model: Any, prepared: Prepared, run: Path) -> dict[str
 def _tensorboard(keras: Any, run: Path) -> list[Any]:
     if not tensorflow_is_hidden():
         return [keras.callbacks.TensorBoard(run)]
-    # fit hides TensorFlow from TensorBoard, to save 6 s; in such a process Keras' callback cannot write
+    # fit hides TensorFlow from TensorBoard, to save 6 s; in such a process Keras' callback cannot
+    # write
     print("no TensorBoard logs of Keras: lit_mnist has trained in this process", file=sys.stderr)
     return []
 
 
 def batches(recipe: Recipe, part: Part) -> Any:
-    """Return a tf.data pipeline of all epochs' batches, in the order that `lit_mnist` takes them."""
+    """Return a tf.data pipeline of all epochs' batches, in the order of `lit_mnist`."""
     import tensorflow as tf
 
     images = tf.constant(channels_last(part.images))
@@ -210,7 +214,7 @@ def _build(cls: Any, arguments: dict[str, Any], key: str) -> Any:
 
 
 def _clock(keras: Any, recipe: Recipe) -> Any:
-    """Return a callback that times training without validation, says how it goes, and stops where asked to."""
+    """Return a callback that times training without validation, prints progress, and may stop."""
 
     class Clock(keras.callbacks.Callback):
         seconds = 0.0

@@ -1,4 +1,4 @@
-"""Two frameworks side by side: parity (same weights, same numbers) and equivalence (retrained, same accuracy).
+"""Two frameworks compared: parity (same weights) and equivalence (retrained).
 
 Needs TensorFlow (extra ``keras``), which is imported inside functions and always after torch.
 """

@@ -1,4 +1,4 @@
-"""Keras files read and written with h5py alone: never TensorFlow, never unpickling, nothing executed."""
+"""Keras files read and written with h5py only: no TensorFlow, no unpickling, no execution."""
 
 from .errors import KerasFileError
 from .reading import KerasFile, read_keras, read_weights

@@ -1,4 +1,4 @@
-"""A NetworkSpec as a Keras configuration: a Sequential model where it is a chain, else a functional one."""
+"""A NetworkSpec as a Keras configuration: Sequential for a chain, else functional."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def model_config(
     zipped: bool,
     frozen: Collection[str] = (),
 ) -> Config:
-    """Return the model's description; `names` maps layer name -> name in the file, where they differ."""
+    """Return the model's description; `names` maps layer name -> different name in the file."""
     write = _sequential if is_sequential(spec) else _functional
     return write(spec, names, dtype, zipped, frozen)
 
@@ -82,7 +82,7 @@ def _functional(
 
 
 def _tensors(spec: s.NetworkSpec, names: Mapping[str, str]) -> dict[str, tuple[str, int, int]]:
-    """Return by value where Keras finds it: layer, number of the call, number of the output."""
+    """Return value -> its position for Keras: layer, number of the call, number of the output."""
     calls: dict[str, int] = {}
     tensors = {s.INPUT: (_input_name(spec, names), 0, 0)}
     for layer in spec.layers:
@@ -144,7 +144,7 @@ def _input_name(spec: s.NetworkSpec, names: Mapping[str, str]) -> str:
 def compile_config(
     spec: s.NetworkSpec, optimizer: str, settings: Mapping[str, Any], zipped: bool
 ) -> Config:
-    """Return how Keras shall compile the model: the optimiser, and the loss that suits the output.
+    """Return how Keras compiles the model: the optimiser, and the loss for the output.
 
     Labels are class numbers; sigmoid outputs take one target for each class.
     """

@@ -1,4 +1,4 @@
-"""The two containers: a zip with JSON beside HDF5 (.keras), or one HDF5 file (.h5). Told apart by content."""
+"""The two containers, told apart by content: zip with JSON and HDF5 (.keras), or HDF5."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ METADATA = "metadata.json"
 WEIGHTS = "model.weights.h5"
 LARGEST_FILE = 2**31  # bytes
 _LARGEST_TEXT = 2**24
-_SMALL = 2**20  # a megabyte of zeros packs well and harms nobody
+_SMALL = 2**20  # a megabyte of zeros packs well and is harmless
 
 
 @dataclass(frozen=True)
 class Container:
-    """An opened file: its weights, its network's configuration (None: weights only), the release that wrote it.
+    """An open file: its weights, its configuration (None: weights only), and its Keras release.
 
     `metadata` is what `write_keras` stored for this program.
     """
@@ -42,7 +42,7 @@ class Container:
 
 @contextmanager
 def open_container(path: Path) -> Iterator[Container]:
-    """Open a Keras file of any kind; raise KerasFileError where it is none, or oversized."""
+    """Open a Keras file of any kind. Raises KerasFileError if it is none, or too large."""
     size = path.stat().st_size
     if size > LARGEST_FILE:
         raise KerasFileError(f"{size:,} bytes; accepted: up to {LARGEST_FILE:,}")
@@ -135,7 +135,7 @@ def _version(value: object) -> str | None:
 
 
 def parse(content: str | bytes, what: str) -> dict[str, Any]:
-    """Return a JSON object; raise KerasFileError where `content` is none."""
+    """Return a JSON object. Raises KerasFileError if `content` is none."""
     if len(content) > _LARGEST_TEXT:
         raise KerasFileError(
             f"{what} has {len(content):,} characters; accepted: up to {_LARGEST_TEXT:,}"

@@ -21,8 +21,8 @@ _OPERATIONS = ("keras.src.ops", "keras.src.activations", "keras.ops", "keras.act
 class KerasLayer:
     """One entry of a configuration: its class, its name in the file, its settings, its calls.
 
-    `path` are the names of the models that hold it, from outside, and its own; `children` are a
-    nested model's layers. `operation` says that it is a function of Keras rather than a layer.
+    `path` holds the names of the models around it, outermost first, and its own; `children` are a
+    nested model's layers. `operation` is true for a function of Keras rather than a layer.
     """
 
     kind: str
@@ -31,12 +31,12 @@ class KerasLayer:
     calls: tuple[Call, ...] = ()
     foreign: str | None = None  # the module or registered name of a class that is not Keras' own
     operation: bool = False
-    trainable: bool = True  # whether the optimiser moved its weights
+    trainable: bool = True  # whether its weights were trained
     children: tuple[KerasLayer, ...] = ()
 
     @property
     def name(self) -> str:
-        """Its name, joined to those of the models that hold it."""
+        """Its name after those of the models around it."""
         return "/".join(self.path)
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class KerasLayer:
 def read_entries(
     model: Mapping[str, Any], path: tuple[str, ...], trainable: bool = True
 ) -> tuple[KerasLayer, ...]:
-    """Return a model's layers, with those of models inside it as their children."""
+    """Return a model's layers; nested models have theirs as children."""
     kind = model.get("class_name")
     config = model.get("config")
     if kind not in MODELS:

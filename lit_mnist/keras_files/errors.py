@@ -1,4 +1,4 @@
-"""The one error of this package, and the place where a reason gets its file's name."""
+"""The error of this package, and the place where its message gets the file's name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..spec import SpecError
 
 
 class KerasFileError(UserError):
-    """A Keras file that cannot be read or written: damaged, hostile, or with layers that have no counterpart."""
+    """A Keras file that cannot be read or written: damaged, hostile, or with unsupported layers."""
 
 
 # What h5py, zipfile and json raise on damaged bytes, beyond the checks that come first
@@ -39,7 +39,7 @@ _DAMAGE = (
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Give every error inside the file's name; errors of damaged bytes become a KerasFileError."""
+    """Add the file's name to every error inside; damage becomes a KerasFileError."""
     if not path.is_file():
         from .content import what_it_is  # which needs this module
 

@@ -19,8 +19,7 @@ class Node:
 
     The network's input is `Graph.entrance`.
 
-    `constants` are the arguments that are no tensors, by place. `shares` names the layer's first
-    call.
+    `constants` are the other arguments, by position. `shares` names the layer's first call.
     """
 
     name: str
@@ -48,11 +47,10 @@ class Graph:
 def read_graph(
     model: Mapping[str, Any], supported: Collection[str], random: Collection[str]
 ) -> Graph:
-    """Return the graph of a Sequential or functional model, with models inside unfolded.
+    """Return the graph of a Sequential or functional model, with nested models unfolded.
 
-    Layers whose class is not among `supported` are refused first, by name; then several inputs, and
-    layers that always act as in training (which those among `random` pass over in prediction all
-    the same).
+    Refuses, in this order, layers whose class is not among `supported`, several inputs, and layers
+    that are called as in training (except those among `random`, which do nothing in prediction).
     """
     layers = read_entries(model, ())
     refuse_unsupported(list(leaves(layers)), supported, random)
@@ -82,7 +80,7 @@ def _is_chain(model: Mapping[str, Any]) -> bool:
 
 
 class _Unfolded:
-    """Collects the nodes of a model and of the models inside it."""
+    """Collects the nodes of a model and of its nested models."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -90,19 +88,19 @@ class _Unfolded:
         self.count: dict[str, int] = {}
 
     def model(
-        self, model: Mapping[str, Any], layers: Sequence[KerasLayer], given: Mapping[str, str]
+        self, model: Mapping[str, Any], layers: Sequence[KerasLayer], inputs: Mapping[str, str]
     ) -> list[str]:
         """Add a model's calls on the nodes of its inputs, by name; return its outputs' nodes."""
         if _is_chain(model):
-            (value,) = given.values()
+            (value,) = inputs.values()
             for layer in layers:
                 if layer.kind != "InputLayer":
                     (value,) = self.call(layer, Call((value,)))
             return [value]
-        return _Functional(self, model, layers, given).outputs()
+        return _Functional(self, model, layers, inputs).outputs()
 
     def call(self, layer: KerasLayer, call: Call) -> list[str]:
-        """Add one call, whose tensors are names of nodes already; return its outputs' nodes."""
+        """Add one call, with nodes' names as tensors; return its outputs' nodes."""
         inputs = tuple(argument for argument in call.arguments if isinstance(argument, str))
         if layer.children:
             inner: dict[str, Any] = {
@@ -127,19 +125,19 @@ class _Unfolded:
 
 
 class _Functional:
-    """A functional model's calls, added as soon as what they read is there."""
+    """A functional model's calls, each added once its inputs are there."""
 
     def __init__(
         self,
         unfolded: _Unfolded,
         model: Mapping[str, Any],
         layers: Sequence[KerasLayer],
-        given: Mapping[str, str],
+        inputs: Mapping[str, str],
     ) -> None:
         self.unfolded = unfolded
         self.config = model["config"]
         self.layers = {layer.path[-1]: layer for layer in layers}
-        self.values = {(name, 0, 0): value for name, value in given.items()}
+        self.values = {(name, 0, 0): value for name, value in inputs.items()}
         self.starts = self._starts()
         self._run()
 
@@ -148,21 +146,21 @@ class _Functional:
         return [self._value(ref) for ref in refs(self.config.get("output_layers", []))]
 
     def _run(self) -> None:
-        left = [
+        waiting = [
             (layer, number, call)
             for layer in self.layers.values()
             for number, call in enumerate(layer.calls)
         ]
-        while left:
-            rest = [job for job in left if not self._done(*job)]
-            if len(rest) == len(left):
-                layer, _, call = left[0]
+        while waiting:
+            rest = [job for job in waiting if not self._add_if_ready(*job)]
+            if len(rest) == len(waiting):
+                layer, _, call = waiting[0]
                 missing = next((ref.layer for ref in call.refs if not self._known(ref)), layer.name)
                 raise KerasFileError(
                     f"{layer} reads {missing!r}, which is no layer before it: the layers do not "
                     "form a graph from the input to the outputs"
                 )
-            left = rest
+            waiting = rest
 
     def _starts(self) -> dict[str, int]:
         """Return the number of each layer's first call.
@@ -175,8 +173,8 @@ class _Functional:
             starts[ref.layer] = min(ref.node, starts.get(ref.layer, ref.node))
         return starts
 
-    def _done(self, layer: KerasLayer, number: int, call: Call) -> bool:
-        """Add a call if its inputs and the layer's earlier calls are there; return whether it was."""
+    def _add_if_ready(self, layer: KerasLayer, number: int, call: Call) -> bool:
+        """Add a call if its inputs and earlier calls exist; return whether it was added."""
         if not all(self._known(ref) for ref in call.refs):
             return False
         name = layer.path[-1]
@@ -200,24 +198,24 @@ class _Functional:
 
 
 def _ordered(nodes: Sequence[Node], entrance: str) -> Iterator[Node]:
-    """Yield nodes after all that they read; a layer's first call before its others."""
+    """Yield nodes after all their inputs, and a layer's first call before its others."""
     known = {entrance}
-    left = list(nodes)
-    while left:
-        for node in left:
+    waiting = list(nodes)
+    while waiting:
+        for node in waiting:
             if set(node.inputs) <= known and (node.shares is None or node.shares in known):
                 known.add(node.name)
                 yield node
-        rest = [node for node in left if node.name not in known]
-        if len(rest) == len(left):
+        rest = [node for node in waiting if node.name not in known]
+        if len(rest) == len(waiting):
             raise KerasFileError(
                 f"layer {rest[0].name!r} shares weights with a call that comes after it"
             )
-        left = rest
+        waiting = rest
 
 
 def _input_shape(layers: Sequence[KerasLayer], model: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    """Return the first shape that says what one image looks like; the batch axis is dropped."""
+    """Return the first known shape of an image, without the batch axis."""
     config = model["config"] if isinstance(model["config"], Mapping) else {}
     built = model.get("build_config")
     first = next((layer for layer in layers if layer.kind == "InputLayer"), layers[0])

@@ -1,7 +1,7 @@
-"""HDF5 read with suspicion: hard links only, plain numbers only, sizes checked before anything is read.
+"""HDF5 read safely: hard links and plain numbers only, sizes checked before reading.
 
-An HDF5 file can point to other files (external links, external and virtual datasets), name itself in
-circles, declare arrays far larger than itself, or hold Python objects. None of it is followed.
+An HDF5 file can point to other files (external links, external and virtual datasets), contain
+cycles, declare arrays far larger than itself, or hold Python objects. All of these are refused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from .errors import KerasFileError
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 LARGEST_ARRAY = 2**29  # bytes; ImageNet networks of Keras' own zoo stay below
-LARGEST_RATIO = 20  # declared over stored bytes; trained weights hardly compress, Keras writes them uncompressed
+# declared over stored bytes; trained weights hardly compress, Keras writes them uncompressed
+LARGEST_RATIO = 20
 _LARGEST_ATTRIBUTE = 2**24  # bytes; a configuration has some 20,000
 _MOST_NAMES = 100_000
 _BACKSLASH = "\\"
@@ -24,16 +25,16 @@ _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FL
 
 
 def open_hdf5(source: Path | bytes) -> h5py.File:
-    """Open a file, or a file's bytes, for reading; raise KerasFileError where it is no HDF5 file.
+    """Open a file, or a file's bytes, for reading. Raises KerasFileError if it is not HDF5.
 
-    tf.keras 2.13 to 2.15 on Windows joins names with a backslash (one group called ``layers\\dense``):
-    such files are read from a copy in memory whose groups have slashes.
+    tf.keras 2.13 to 2.15 on Windows joins names with a backslash (one group called
+    ``layers\\dense``): such files are read from a copy in memory whose groups have slashes.
     """
     start = source[: len(SIGNATURE)] if isinstance(source, bytes) else _first_bytes(source)
     if start != SIGNATURE:
         raise KerasFileError(f"not an HDF5 file (it starts with {start!r})")
     file = h5py.File(BytesIO(source) if isinstance(source, bytes) else source, "r")
-    joined = [name for name in file.keys() if _BACKSLASH in name]  # noqa: SIM118 - a group's keys are typed, itself is not
+    joined = [name for name in file.keys() if _BACKSLASH in name]  # noqa: SIM118
     if (
         not joined or "layer_names" in file.attrs or "model_weights" in file
     ):  # the old layout: a layer's own name
@@ -51,7 +52,7 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def find(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
-    """Return what stands at `path` below `group`, step by step along hard links; None where nothing does."""
+    """Return the object at `path` below `group`, along hard links only; None if there is none."""
     item: h5py.Group | h5py.Dataset | h5py.Datatype = group
     for part in path.split("/"):
         if part in ("", ".", ".."):
@@ -75,7 +76,7 @@ def _kind(link: object) -> str:
 
 
 def group_at(group: h5py.Group, path: str) -> h5py.Group:
-    """Return the group at `path`; raise KerasFileError where there is none."""
+    """Return the group at `path`. Raises KerasFileError if there is none."""
     item = find(group, path)
     if not isinstance(item, h5py.Group):
         raise KerasFileError(f"group {path!r} is {'missing' if item is None else 'not a group'}")
@@ -83,7 +84,7 @@ def group_at(group: h5py.Group, path: str) -> h5py.Group:
 
 
 def array_at(group: h5py.Group, path: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """Return the finite numbers at `path`, in native byte order; `shape` is checked before they are read."""
+    """Return the finite numbers at `path` in native byte order. Their `shape` is checked first."""
     data = find(group, path)
     if not isinstance(data, h5py.Dataset):
         raise KerasFileError(f"weight {path!r} is {'missing' if data is None else 'not an array'}")
@@ -99,7 +100,7 @@ def array_at(group: h5py.Group, path: str, shape: tuple[int, ...] | None = None)
 
 
 def check_stored(data: h5py.Dataset, path: str) -> None:
-    """Raise KerasFileError where a dataset is not plain numbers of sane size stored in this very file."""
+    """Raise KerasFileError unless a dataset holds plain numbers of sane size in this very file."""
     if data.is_virtual or data.external:
         kind = "a virtual" if data.is_virtual else "an external"
         raise KerasFileError(
@@ -127,13 +128,13 @@ def check_stored(data: h5py.Dataset, path: str) -> None:
     stored = data.id.get_storage_size()
     if data.nbytes > LARGEST_ARRAY or data.nbytes > (LARGEST_RATIO if data.chunks else 1) * stored:
         raise KerasFileError(
-            f"refused {path!r}: it declares {data.nbytes:,} bytes (shape {data.shape}) where the file "
-            f"stores {stored:,}; accepted: up to {LARGEST_ARRAY:,}, all of them stored"
+            f"refused {path!r}: it declares {data.nbytes:,} bytes (shape {data.shape}) where the "
+            f"file stores {stored:,}; accepted: up to {LARGEST_ARRAY:,}, all of them stored"
         )
 
 
 def text(group: h5py.Group, name: str) -> str | None:
-    """Return a text attribute, written as text or as bytes; None where there is none."""
+    """Return a text attribute, stored as text or as bytes; None if there is none."""
     if name not in group.attrs:
         return None
     values = _strings(group, name)
@@ -143,7 +144,7 @@ def text(group: h5py.Group, name: str) -> str | None:
 
 
 def names(group: h5py.Group, name: str) -> list[str]:
-    """Return a list of names, whole or in the numbered pieces that Keras cuts long ones into (``name0``, ...)."""
+    """Return a list of names, complete or in the numbered parts of long ones (``name0``, ...)."""
     if name in group.attrs:
         return _strings(group, name)
     pieces: list[str] = []
@@ -164,8 +165,8 @@ def _strings(group: h5py.Group, name: str) -> list[str]:
         raise KerasFileError(f"attribute {name!r} is of type {attribute.dtype}; accepted: text")
     if attribute.get_storage_size() > _LARGEST_ATTRIBUTE or count > _MOST_NAMES:
         raise KerasFileError(
-            f"attribute {name!r} declares {count:,} values, {attribute.get_storage_size():,} bytes; "
-            f"accepted: up to {_MOST_NAMES:,} and {_LARGEST_ATTRIBUTE:,}"
+            f"attribute {name!r} declares {count:,} values, {attribute.get_storage_size():,} "
+            f"bytes; accepted: up to {_MOST_NAMES:,} and {_LARGEST_ATTRIBUTE:,}"
         )
     values = np.atleast_1d(np.asarray(group.attrs[name], dtype=object)).ravel()
     return [value.decode("utf-8") if isinstance(value, bytes) else str(value) for value in values]

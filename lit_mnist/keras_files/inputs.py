@@ -1,4 +1,4 @@
-"""The image that a network looks at, where the file says (28, 28, 1), (28, 28), or 784 values in a row."""
+"""The image that a network reads if the file has (28, 28, 1), (28, 28) or 784 values."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _ACCEPTED = (
 
 
 def input_image(graph: Graph, shape: tuple[Any, ...] | None) -> tuple[Shape, bool]:
-    """Return the image's (height, width, channels), and whether it must be flattened before the first layer.
+    """Return the image's (height, width, channels), and whether the network must flatten it.
 
-    A grey image may come without its channel axis, or flat; flat ones take the shape that the network
-    itself gives them (Reshape), else a square's; open sizes become 28 (grey) or 224. `shape` is the file's
-    input shape, channels last. Raises KerasFileError where that cannot be.
+    A grey image may lack its channel axis, or be flat. Flat ones get the shape of the network's own
+    Reshape, else a square; unknown sizes become 28 (grey) or 224. `shape` is the file's input
+    shape, channels last. Raises KerasFileError if there is no such image.
     """
     if shape is None:
         raise KerasFileError(f"the file does not say the shape of its input; accepted: {_ACCEPTED}")
@@ -65,13 +65,16 @@ def input_image(graph: Graph, shape: tuple[Any, ...] | None) -> tuple[Shape, boo
 
 
 def _filled(shape: tuple[Any, ...]) -> Shape:
-    """Return a shape with its open sizes: as the other one, else MNIST's for grey images, ImageNet's for others."""
+    """Return a shape without unknown sizes: those of the other one, else MNIST's or ImageNet's.
+
+    MNIST's are for grey images.
+    """
     given = next((size for size in shape[:2] if size is not None), 28 if shape[2] == 1 else 224)
     return tuple(given if size is None else size for size in shape)
 
 
 def _first_layer(graph: Graph) -> KerasLayer | None:
-    """Return the first layer that does more than change value by value, None where the network branches before."""
+    """Return the first layer that is not elementwise, None if the network branches before it."""
     value = graph.entrance
     while True:
         readers = [node for node in graph.nodes if value in node.inputs]

@@ -250,7 +250,10 @@ def _ending(layer: s.Activated, zipped: bool, *regularizers: str) -> Config:
 
 
 def _activation(layer: s.Activated) -> str | Config:
-    """Return a name, or a layer as an object (in one form for both files) where the name means another slope."""
+    """Return a name, or a layer as an object where the name means another slope.
+
+    Both kinds of files take it.
+    """
     if layer.activation == "leaky_relu" and _slope(layer) != _LEAKY_FUNCTION:
         return keras_object("LeakyReLU", {"name": "leaky_re_lu", "negative_slope": _slope(layer)})
     if layer.activation == "elu" and layer.alpha not in (None, 1.0):

@@ -1,4 +1,4 @@
-"""Files whose images have their channels first, and kernels that Theano stored turned by half a turn."""
+"""Files with channels-first images, and kernels that Theano stored rotated by half a turn."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _VALUE_BY_VALUE = (
 
 
 def is_channels_first(graph: Graph) -> bool:
-    """Whether the file's images have their channels first; raise KerasFileError where some have and some have not."""
+    """Return whether images have their channels first. Raises KerasFileError if only some have."""
     formats = {
         node.layer.config.get("data_format")
         for node in graph.nodes
@@ -70,21 +70,21 @@ def is_channels_first(graph: Graph) -> bool:
             if node.layer.config.get("data_format") == "channels_first"
         )
         raise KerasFileError(
-            f"{layer}: data_format = channels_first beside layers of channels_last is not supported; "
-            "accepted: one order of the axes in the whole file"
+            f"{layer}: data_format = channels_first beside layers of channels_last is not "
+            "supported; accepted: one order of the axes in the whole file"
         )
     return "channels_first" in formats
 
 
 def image_shape(shape: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return (channels, height, width) as (height, width, channels); other shapes as they are."""
+    """Return (channels, height, width) as (height, width, channels); other shapes unchanged."""
     return (*shape[1:], shape[0]) if len(shape) == 3 else shape
 
 
 def channels_last(layer: KerasLayer, shape: Shape) -> KerasLayer:
-    """Return a layer that does on images with their channels last what `layer` does on the file's images.
+    """Return a layer that does on channels-last images what `layer` does on the file's images.
 
-    `shape` is the input's, channels last. Raises KerasFileError for a layer whose settings cannot be told.
+    `shape` is the input's, channels last. Raises KerasFileError for unsupported settings.
     """
     changed: dict[str, Any] = {}
     if layer.config.get("data_format") == "channels_first":
@@ -115,13 +115,16 @@ def _last(layer: KerasLayer, axis: Any) -> Any:
 
 
 def _flattened_order(image: Shape) -> np.ndarray:
-    """Return where the values of a flattened (height, width, channels) image stand when its channels came first."""
+    """Return the positions of a flattened (height, width, channels) image with channels first."""
     height, width, channels = image
     return np.arange(math.prod(image)).reshape(channels, height, width).transpose(1, 2, 0).ravel()
 
 
 class Turns:
-    """How each weight of a file is turned into ours; by layer, since dense layers may follow flattened images."""
+    """How each weight of a file becomes ours, by layer.
+
+    Dense layers may follow flattened images.
+    """
 
     def __init__(self, first: bool, backend: str | None) -> None:
         self.first = first
@@ -133,7 +136,7 @@ class Turns:
         ] = {}  # nodes whose vectors are images flattened channels first
 
     def follow(self, node: Node, name: str, shape: Shape) -> None:
-        """Note what becomes of flattened images in a node, called `name` here, with an input of `shape`."""
+        """Follow flattened images through a node, called `name` here, with an input of `shape`."""
         if not self.first:
             return
         if (

@@ -1,4 +1,4 @@
-"""Names: from what Keras allows to what the project's layers may be called, and to the groups in a .keras file."""
+"""Names: from Keras' to valid ones for layers, and to groups in a .keras file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ MODEL_NAME = "sequential"
 
 
 def layer_names(originals: Iterable[str]) -> dict[str, str]:
-    """Return original -> new name, in order; names that already work stay as they are.
+    """Return original -> new name, in order; valid names are unchanged.
 
-    Other characters than letters, digits and _ become _, a leading digit or a reserved word gets
-    ``layer_`` before it, and a name that is taken by then gets ``_2``, ``_3``, ... at its end.
+    Characters other than letters, digits and _ become _, a leading digit or a reserved word gets
+    the prefix ``layer_``, and a repeated name the suffix ``_2``, ``_3``, ...
     """
     originals = list(originals)
     taken = {name for name in originals if is_layer_name(name)}
@@ -46,10 +46,10 @@ def snake_case(kind: str) -> str:
 
 
 def group_names(kinds: Iterable[str], present: Iterable[str] | None = None) -> list[str]:
-    """Return the weight group of each layer: its class in snake case, counted (``conv2d``, ``conv2d_1``).
+    """Return each layer's weight group: its class in snake case, counted (``conv2d_1``).
 
-    TensorFlow 2.12 counts in twos: with the groups that are `present` in a file, the n-th layer of a
-    class gets the n-th of that class's groups.
+    TensorFlow 2.12 counts in twos: given the groups `present` in a file, the n-th layer of a class
+    gets the n-th group of that class.
     """
     seen: Counter[str] = Counter()
     places: dict[str, list[str]] = {}

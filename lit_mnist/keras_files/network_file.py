@@ -1,4 +1,4 @@
-"""A network's description beside its weights: Keras' ``to_json`` and ``to_yaml``, of old and new releases."""
+"""A network's description in a file of its own: Keras' ``to_json`` and ``to_yaml``, old and new."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUFFIXES = (".json", ".yaml", ".yml")
 
 
 def keras_config(path: Path) -> dict[str, Any] | None:
-    """Return the model that a JSON or YAML file describes, None where it describes none."""
+    """Return the model that a JSON or YAML file describes, or None."""
     if path.suffix.lower() not in SUFFIXES or not path.is_file() or path.stat().st_size > _LARGEST:
         return None
     content = _parsed(path)
@@ -28,7 +28,7 @@ def keras_config(path: Path) -> dict[str, Any] | None:
 
 
 def network_config(path: Path) -> dict[str, Any]:
-    """Return the model that a file describes; raise KerasFileError where it describes none."""
+    """Return the model that a file describes. Raises KerasFileError if there is none."""
     config = keras_config(path)
     if config is None:
         raise KerasFileError(
@@ -39,7 +39,7 @@ def network_config(path: Path) -> dict[str, Any]:
 
 
 def beside(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the descriptions of networks in a file's folder, those of its own name first."""
+    """Yield the networks described in a file's folder, those of its own name first."""
     files = [
         file
         for file in sorted(path.parent.iterdir())[:_MOST_FILES]
@@ -52,7 +52,7 @@ def beside(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def same_name(network: Path, weights: Path) -> bool:
-    """Whether two files are called alike but for endings and the word weights."""
+    """Return whether two names differ only in endings and the word weights."""
     return _stem(network) == _stem(weights)
 
 
@@ -77,7 +77,7 @@ def _json(text: str) -> Any:
 
 
 def _yaml(text: str) -> Any:
-    """Return YAML as plain values; Keras 2 wrote tuples by a tag of Python's, which are lists here."""
+    """Return YAML as plain values; the tuples of Keras 2, a tag of Python's, become lists."""
     import yaml
 
     class Loader(yaml.SafeLoader):

@@ -1,4 +1,4 @@
-"""How a configuration writes a layer's calls: Keras 2's nested lists, Keras 3's arguments with tensors in them."""
+"""How a configuration writes calls: Keras 2's nested lists, Keras 3's arguments with tensors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class Call:
-    """One call: its arguments, which are tensors (Ref, or a node's name) and constants; whether as in training."""
+    """One call: arguments, which are tensors (Ref, or a node's name) and constants; training."""
 
     arguments: tuple[Any, ...]
     training: bool = False
@@ -41,7 +41,10 @@ def calls_of(nodes: object) -> tuple[Call, ...]:
 
 
 def refs(value: object) -> list[Ref]:
-    """Return the tensors that a list of a model's inputs or outputs names: one ``[name, node, tensor]`` or several."""
+    """Return the tensors in a model's inputs or outputs.
+
+    They are one ``[name, node, tensor]`` or several.
+    """
     if _is_old_ref(value):
         return [_old_ref(value)]
     if isinstance(value, Mapping):
@@ -63,7 +66,7 @@ def _new_call(node: Mapping[str, Any]) -> Call:
 
 
 def _new_arguments(value: object, tensors: bool = False) -> Iterator[Any]:
-    """Yield the tensors and numbers of a structure; of keywords the tensors alone."""
+    """Yield the tensors and numbers of a structure; of keywords only the tensors."""
     if isinstance(value, Mapping):
         if value.get("class_name") == "__keras_tensor__":
             yield Ref(*_history(value))

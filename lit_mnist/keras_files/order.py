@@ -1,4 +1,4 @@
-"""The order in which Keras lists a model's layers, which names their groups of weights and orders their slots."""
+"""The order in which Keras lists layers, which names groups of weights and orders slots."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from ..spec import INPUT, Layer, NetworkSpec, Shared
 
 
 def in_keras_order(spec: NetworkSpec) -> list[Layer]:
-    """Return the layers, calls of shared ones left out, as Keras orders a functional model's; a chain as it is.
+    """Return the layers in Keras' order, without repeated calls of shared ones.
 
-    By depth (the longest way to an output, over all calls of a layer), and of one depth by the first visit of a
-    walk from the outputs (keras/src/ops/function.py, `map_graph`).
+    A chain keeps its order.
+
+    The order is by depth (the longest path to an output, over all calls of a layer), then by the
+    first visit from the outputs (keras/src/ops/function.py, `map_graph`).
     """
     owners = {
         layer.name: layer.shares if isinstance(layer, Shared) else layer.name
@@ -27,7 +29,7 @@ def in_keras_order(spec: NetworkSpec) -> list[Layer]:
 
 
 def _walk(spec: NetworkSpec, owners: dict[str, str]) -> tuple[list[str], dict[str, int]]:
-    """Return the calls, each after those it reads, and the layers' places in the order of their first visit."""
+    """Return the calls, each after its inputs, and the layers' positions by their first visit."""
     finished: dict[str, None] = {}
     visits: dict[str, int] = {}
     left = [(name, False) for name in reversed(spec.kept)]

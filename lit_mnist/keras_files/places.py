@@ -32,7 +32,10 @@ def weight_places(file: h5py.File, stored: Sequence[KerasLayer], counts: Counts)
 def _by_class(
     file: h5py.File, root: str, stored: Sequence[KerasLayer], counts: Counts
 ) -> Iterator[tuple[str, list[str]]]:
-    """Keras 3's store: groups are called after classes; since 3.6 an attribute holds the layer's own name."""
+    """Read Keras 3's groups, named after classes. Since 3.6 an attribute holds the layer's name.
+
+    Since 3.6 an attribute holds the layer's name.
+    """
     top = group_at(file, root)
     names_of = {
         text(group_at(top, f"{key}/vars"), "name"): key
@@ -77,7 +80,10 @@ def _has_weights(layer: KerasLayer, counts: Counts) -> bool:
 
 
 def _by_name(file: h5py.File, stored: Sequence[KerasLayer], counts: Counts) -> Places:
-    """The older layout: a group for each layer, which lists its weights' names; a nested model is one group."""
+    """Read the older layout: a group per layer that lists its weights.
+
+    A nested model is one group.
+    """
     prefix = "model_weights/" if "model_weights" in file else ""
     top = group_at(file, "model_weights") if prefix else file
     listed = {
@@ -89,8 +95,8 @@ def _by_name(file: h5py.File, stored: Sequence[KerasLayer], counts: Counts) -> P
     if not by_name and len(filled) != len(weighted):
         lacking = ", ".join(repr(layer.name) for layer in weighted if layer.path[-1] not in listed)
         raise KerasFileError(
-            f"layers with weights in the file: {', '.join(filled) or 'none'}; no weights of layer {lacking}; "
-            f"accepted: {', '.join(layer.name for layer in weighted)}"
+            f"layers with weights in the file: {', '.join(filled) or 'none'}; no weights of layer "
+            f"{lacking}; accepted: {', '.join(layer.name for layer in weighted)}"
         )
     groups = [layer.path[-1] for layer in weighted] if by_name else filled
     places: Places = {}
@@ -101,16 +107,18 @@ def _by_name(file: h5py.File, stored: Sequence[KerasLayer], counts: Counts) -> P
 
 
 def _split(model: KerasLayer, paths: Sequence[str], counts: Counts) -> Places:
-    """Deal a nested model's list out to its layers: first what can be trained, layer by layer, then the rest.
+    """Split a nested model's list over its layers: first the trainable weights, then the rest.
 
-    Keras lists ``trainable_weights + non_trainable_weights``; a frozen layer's weights are all of the latter.
+    Keras lists ``trainable_weights + non_trainable_weights``; a frozen layer's weights are all in
+    the latter.
     """
     layers = list(_weighted(model, counts))
     moved = {layer.name: counts[layer.name][0] if layer.trainable else 0 for layer in layers}
     needed = sum(sum(counts[layer.name]) for layer in layers)
     if needed != len(paths):
         raise KerasFileError(
-            f"{model} has {len(paths)} weights in the file; accepted, by the configuration: {needed}"
+            f"{model} has {len(paths)} weights in the file; accepted, by the configuration: "
+            f"{needed}"
         )
     left = list(paths)
     first = {layer.name: [left.pop(0) for _ in range(moved[layer.name])] for layer in layers}
@@ -130,6 +138,6 @@ def _weighted(model: KerasLayer, counts: Counts) -> Iterator[KerasLayer]:
 
 
 def in_stored_order(stored: Sequence[KerasLayer]) -> Iterator[KerasLayer]:
-    """Yield the layers, those of nested models in their place."""
+    """Yield the layers, with those of nested models in the model's place."""
     for layer in stored:
         yield from in_stored_order(layer.children) if layer.children else (layer,)

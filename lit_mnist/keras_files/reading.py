@@ -1,4 +1,4 @@
-"""Keras files read: configuration to NetworkSpec, weights to named arrays, optimiser slots beside them."""
+"""Reading Keras files: configuration to NetworkSpec, weights to arrays, optimiser slots."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from .vocabulary import RANDOM, SUPPORTED
 
 @dataclass(frozen=True)
 class KerasFile:
-    """What a Keras file holds, in this project's terms.
+    """The content of a Keras file, in this project's terms.
 
-    `weights` are in the file's precision. `renamed` maps layer name -> name in the file, where the two
-    differ; `frozen` are the layers whose weights training left alone (``trainable=False``); `notes` say in
-    words whatever is not as in the file. `channels_first`: so the file's own images are; here they are channels
-    last, and so are the weights; `orders` says of flattened images where each value stands in the file. `moved`
-    are the layers that stand elsewhere here, to the same effect. `optimizer` is None where the file has
-    no slots that could be read; `training` is the file's own record of loss, metrics and optimiser;
-    `metadata` is what `write_keras` was given for its reader.
+    `weights` are in the file's precision. `renamed` maps layer name -> name in the file, where the
+    two differ; `frozen` are the layers that were not trained (``trainable=False``); `notes`
+    describe every difference from the file. `channels_first` tells the order of the file's own
+    images; images and weights here are channels last. `orders` holds, for flattened images, the
+    position of each value in the file. `moved` are layers at another position here, with equal
+    results. `optimizer` is None without readable slots; `training` is the file's record of loss,
+    metrics and optimiser; `metadata` is what `write_keras` stored.
     """
 
     path: Path
@@ -61,13 +61,13 @@ class KerasFile:
 def read_keras(
     path: str | Path, network: str | Path | None = None, headless: bool = False
 ) -> KerasFile:
-    """Read a `.keras` archive, or an HDF5 file of Keras 2.0 to 3.15, by its content, whatever its ending.
+    """Read a `.keras` archive or an HDF5 file of Keras 2.0 to 3.15, by its content.
 
-    `network` is a file of model.to_json() or to_yaml() for weights alone; without it, one that fits is looked
-    for in the same folder. `headless`: a network may end in images, to which a global pool is added. A
-    description itself is read with the weights beside it. Nothing from the file is
-    executed, nothing outside these files is opened, and nothing larger than what the file stores is allocated.
-    Raises KerasFileError naming the file and the reason: damage, a layer without counterpart, or weights that
+    For a file of weights only, `network` is a file of model.to_json() or to_yaml(); without it, a
+    matching one is searched in the same folder. A description is read with the weights in its
+    folder. `headless` networks may end in images, to which a global pool is added. Nothing from the
+    file is executed, no other file is opened, and no more is allocated than the file stores. Raises
+    KerasFileError naming the file and the reason: damage, an unsupported layer, or weights that
     contradict the configuration.
     """
     path = Path(path)
@@ -123,7 +123,7 @@ def _with_network(
 
 
 def _with_network_beside(container: Container, path: Path) -> KerasFile:
-    """Read weights with the one description in their folder that fits them, or that is called like them."""
+    """Read weights with the only description in their folder that fits or has their name."""
     if not _has_weights(container.weights):
         raise KerasFileError(
             f"an HDF5 file of data ({', '.join(list(container.weights)[:5]) or 'empty'}), not of a "
@@ -147,9 +147,9 @@ def _with_network_beside(container: Container, path: Path) -> KerasFile:
         else "several that fit lie beside them"
     )
     raise KerasFileError(
-        f"weights only, without a network, and {others}; accepted: convert {path.name} OUT --config "
-        "NETWORK, with the network as a YAML file of this program, or as Keras' JSON or YAML "
-        "(model.to_json())"
+        f"weights only, without a network, and {others}; accepted: convert {path.name} OUT "
+        "--config NETWORK, with the network as a YAML file of this program, or as Keras' JSON or "
+        "YAML (model.to_json())"
     )
 
 
@@ -162,7 +162,7 @@ def _has_weights(file: h5py.File) -> bool:
 
 
 def _weights_beside(network: Path) -> Path:
-    """Return the one file of weights in a description's folder: the one called like it, else the only one."""
+    """Return the weights in a description's folder, by name, else the only ones."""
     files = [
         file
         for file in sorted(network.parent.iterdir())
@@ -172,15 +172,15 @@ def _weights_beside(network: Path) -> Path:
     if len(alike) != 1:
         candidates = ", ".join(file.name for file in alike[:5]) or "none"
         raise KerasFileError(
-            f"{network}: a network's description without weights, and not one file of weights beside "
-            f"it ({candidates}); accepted: convert WEIGHTS OUT --config {network.name}"
+            f"{network}: a network's description without weights, and not one file of weights "
+            f"beside it ({candidates}); accepted: convert WEIGHTS OUT --config {network.name}"
         )
     return alike[0]
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Container]:
-    """Open a file that a first reading elsewhere has come through."""
+    """Open a file after a worker process has read it without failure."""
     try_out(path)
     with open_container(path) as container:
         yield container
@@ -189,7 +189,7 @@ def opened(path: Path) -> Iterator[Container]:
 def read_weights(path: str | Path, spec: NetworkSpec) -> Weights:
     """Read the weights of `spec` from a file of model.save_weights(), or from a whole model's file.
 
-    Layers are matched by name where the file has all of them, else by their order, as Keras does.
+    Layers are matched by name if the file has all of them, else by order, as in Keras.
     Raises KerasFileError naming the file and the weight that is missing or has another shape.
     """
     path = Path(path)
@@ -208,7 +208,7 @@ def _weights(
     stored: Sequence[KerasLayer],
     layers: Mapping[str, KerasLayer],
 ) -> Weights:
-    """Return the file's arrays under the spec's names; `layers` are the spec's layers in the file."""
+    """Return the file's arrays under the spec's names, given its layers in the file."""
     counts = {
         layer.name: _counted(spec, name) for name, layer in layers.items() if spec[name].weights
     }
@@ -240,7 +240,7 @@ def _counted(spec: NetworkSpec, name: str) -> tuple[int, int]:
 def _optimizer(
     container: Container, network: FileNetwork, stored: Sequence[KerasLayer]
 ) -> tuple[OptimizerState | None, list[str]]:
-    """Return the optimiser's state, or None and why there is none."""
+    """Return the optimiser's state, or None and the reason."""
     training = container.training or {}
     described = training.get("optimizer_config") or training.get("optimizer")
     places = _optimizer_places(container.weights)
@@ -270,7 +270,7 @@ def _optimizer(
 
 
 def _moved(network: FileNetwork, stored: Sequence[KerasLayer]) -> dict[str, Shape]:
-    """Return the weights that the optimiser moved and their shapes, in the order of the file's layers."""
+    """Return the trained weights and their shapes, in the order of the file's layers."""
     ours = {layer.name: name for name, layer in network.layers.items()}
     shapes = trainable_shapes(network.spec)
     return {

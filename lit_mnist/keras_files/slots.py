@@ -1,9 +1,9 @@
-"""Optimiser state in Keras files: which variable stands where, by optimiser and release.
+"""Optimiser state in Keras files: the order of variables, by optimiser and release.
 
-Keras writes an optimiser's variables as a bare list. First come scalars (the step count, and in Keras 3
-the learning rate), then the slots, one for each trainable weight. New optimisers (TensorFlow 2.11, Keras 3)
-write the slots of one weight next to each other where one call made them; those before write one kind of
-slot after the other. Read from files of nine releases; see docs/keras_files.md.
+Keras writes an optimiser's variables as a bare list. First come scalars (the step count, and in
+Keras 3 the learning rate), then the slots, one for each trainable weight. New optimisers
+(TensorFlow 2.11, Keras 3) group the slots of one weight if one call created them; older ones write
+one kind of slot after the other. Found in files of nine releases; see docs/keras_files.md.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Slots = dict[str, Weights]
 class OptimizerState:
     """An optimiser's class name, its settings by Keras' names, and its state.
 
-    `slots` holds ``slot -> {"Layer/kernel": array}`` under the names of `lit_mnist.training.optimizers`
-    (velocity, momentum, average_gradient, norm, velocity_hat), and Keras' own for Adadelta and Adagrad;
-    `scalars` holds ``u_product`` of Nadam.
+    `slots` holds ``slot -> {"Layer/kernel": array}`` under the names of
+    `lit_mnist.training.optimizers` (velocity, momentum, average_gradient, norm, velocity_hat), and
+    Keras' own for Adadelta and Adagrad; `scalars` holds ``u_product`` of Nadam.
     """
 
     name: str
@@ -60,9 +60,9 @@ _SCHEDULES = (
 
 
 def known_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that Keras 3 takes, by its names, whichever release wrote them.
+    """Return the settings in Keras 3's names, for files of any release.
 
-    Keras 2 called the learning rate ``lr``, and its ``decay`` is what InverseTimeDecay does step by step.
+    Keras 2 called the learning rate ``lr``; its ``decay`` is InverseTimeDecay at every step.
     Schedules other than Keras' own are left out.
     """
     known = {
@@ -93,7 +93,7 @@ def _schedule(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def slot_groups(name: str, settings: Mapping[str, Any]) -> list[list[str]] | None:
-    """Return the slots in Keras 3's order, those of one call together; None for an optimiser we do not know."""
+    """Return the slots in Keras 3's order, grouped by call; None for an unknown optimiser."""
     match name:
         case "SGD":
             return [["momentum"]] if settings.get("momentum") else []
@@ -126,10 +126,10 @@ def interpret(
     weights: Mapping[str, Shape],
     together: bool,
 ) -> OptimizerState | str:
-    """Return the state that a list of variables holds, or in words why it cannot be told.
+    """Return the state in a list of variables, or the reason why it is unknown.
 
-    `weights` are the trainable weights' shapes in Keras' order; `together` says that the slots of one
-    call stand together, weight by weight.
+    `weights` are the trainable weights' shapes in Keras' order; `together` means that the slots of
+    one call are grouped by weight.
     """
     if settings.get("use_ema"):
         return f"{name} with a moving average of the weights is not known here"
@@ -158,7 +158,7 @@ def interpret(
 def _without_placeholders(
     name: str, tensors: list[np.ndarray], needed: int, weights: Mapping[str, Shape]
 ) -> list[np.ndarray]:
-    """Drop what Keras 2.1 to 2.3 kept without using it: AMSGrad's slots as (1,), SGD's moments without momentum."""
+    """Drop unused slots of Keras 2.1 to 2.3: AMSGrad's as (1,), SGD's without momentum."""
     spare = [array.shape for array in tensors[needed:]]
     unused = {"Adam": [(1,)] * len(weights), "SGD": [tuple(shape) for shape in weights.values()]}
     return tensors[:needed] if spare == unused.get(name) else tensors
@@ -180,7 +180,7 @@ def _with_scalars(
 
 
 def listed(state: OptimizerState, weights: Sequence[str]) -> list[tuple[str, np.ndarray]]:
-    """Return (path, array) of every variable as Keras 3 writes them, for the trainable `weights` in its order."""
+    """Return (path, array) of every variable in Keras 3's order, for the trainable `weights`."""
     variables: list[tuple[str, np.ndarray]] = [
         ("iteration", np.asarray(state.iteration or 0, np.int64))
     ]
@@ -201,7 +201,7 @@ def listed(state: OptimizerState, weights: Sequence[str]) -> list[tuple[str, np.
 
 
 def nadam_product(state: OptimizerState) -> np.ndarray:
-    """Return Nadam's running product, which only Keras 3 writes; elsewhere the step count gives it."""
+    """Return Nadam's running product, which only Keras 3 stores; else the step count gives it."""
     if "u_product" in state.scalars:
         return np.asarray(state.scalars["u_product"])
     beta = state.settings.get("beta_1", 0.9)

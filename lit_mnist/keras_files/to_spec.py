@@ -20,10 +20,10 @@ from .vocabulary.training import PASSED_ON, RANDOM
 
 @dataclass(frozen=True)
 class FileNetwork:
-    """A file's network: its spec, the file's layers by their names here, what must be said, how weights turn.
+    """A file's network: its spec, the file's layers by their names here, notes, and layouts.
 
-    `renamed` maps layer -> its name in the file, where they differ; second calls count as layers there.
-    `moved` are the layers that stand elsewhere than in the file, so that their own outputs differ from its.
+    `renamed` maps layer -> different name in the file; repeated calls count as layers. `moved` are
+    layers at another position than in the file, with other outputs there.
     """
 
     spec: NetworkSpec
@@ -35,7 +35,7 @@ class FileNetwork:
 
     @property
     def frozen(self) -> tuple[str, ...]:
-        """The layers whose weights the optimiser left alone."""
+        """The layers whose weights were not trained."""
         return tuple(
             name
             for name, layer in self.layers.items()
@@ -46,9 +46,12 @@ class FileNetwork:
 def describe(
     graph: Graph, keras_version: str | None, backend: str | None, headless: bool = False
 ) -> FileNetwork:
-    """Return the network of a graph; raise KerasFileError or SpecError, by name, for what has no counterpart.
+    """Return the network of a graph.
 
-    A `headless` network may end in images (Keras' ``include_top=False``): a global pool is added to their end.
+    Raises KerasFileError or SpecError, by name, for unsupported parts.
+
+    A `headless` network may end in images (Keras' ``include_top=False``), to which a global pool is
+    added.
     """
     first = is_channels_first(graph)
     building = _Building(
@@ -86,8 +89,8 @@ class _Building:
         self.names = layer_names(node.name for node in self.graph.nodes)
         if self.turns.first:
             self.notes.append(
-                f"the file's images have their channels first, {given}; here they are {self.image}, and "
-                "its weights are turned accordingly"
+                f"the file's images have their channels first, {given}; here they are "
+                f"{self.image}, and its weights are turned accordingly"
             )
         elif self.image != given:
             self.notes.append(f"the input {given} is taken as an image {self.image}")
@@ -140,12 +143,13 @@ class _Building:
         ]
         if entry == PASSED_ON and layer.kind in (*RANDOM, "Dropout"):
             self.notes.append(
-                f"{layer} passes its input on: it acts in training alone, and has no counterpart here"
+                f"{layer} passes its input on: it acts in training alone, and has no counterpart "
+                "here"
             )
         self.notes += [f"layer {layer.name!r} is called {name!r} here"] * (layer.name != name)
 
     def _append(self, entry: dict[str, Any], value: str, sources: Sequence[str], name: str) -> None:
-        """Add a layer; its `inputs` are named where it does not simply read the layer before it."""
+        """Add a layer, with `inputs` unless it reads the layer before it."""
         inputs = [self.values[source] for source in sources]
         before = self.layers[-1].name if self.layers else INPUT
         wiring = {} if inputs == [before] else {"inputs": inputs}
@@ -161,10 +165,10 @@ class _Building:
         return next(other for other in self.layers if other.name == shares) if shares else layer
 
     def _swapped(self, answer: str) -> str:
-        """Move a flatten or reshape layer that ends the network to before the softmax or sigmoid that it reads.
+        """Move a final flatten or reshape layer before the softmax or sigmoid that it reads.
 
-        MobileNet ends so: softmax of an image of one pixel, made a vector. Networks here end in their activation,
-        which they leave to loss and predictions; the two commute.
+        MobileNet ends so: the softmax of an image of one pixel is flattened. Networks here must end
+        in their activation; the two commute.
         """
         if len(self.layers) < 2 or self.layers[-1].name != answer:
             return answer
@@ -202,7 +206,7 @@ class _Building:
         return next(self.shapes[value] for value, layer in self.values.items() if layer == name)
 
     def finished(self) -> FileNetwork:
-        """Return the whole network, with its first output that gives a vector as its answer."""
+        """Return the network, with its first vector output as the answer."""
         outputs = [self.values[value] for value in self.graph.outputs]
         vectors = [
             self.values[value] for value in self.graph.outputs if len(self.shapes[value]) == 1

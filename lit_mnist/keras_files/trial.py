@@ -1,8 +1,9 @@
-"""A first reading in a process of its own, which may hang or crash instead of this one.
+"""A first reading in a worker process, which may hang or crash instead of this one.
 
-On some damaged files HDF5's library never returns (a wrong length in a heap of texts is enough), and no check
-in Python can come before it. So a worker process reads everything that a reader could touch; only files that it
-reads to the end are opened here. The worker is started once, at the first file, and imports no torch.
+On some damaged files HDF5's library never returns (a wrong length in a heap of strings is enough),
+and no check in Python can prevent it. So a worker process first reads everything that a reader
+could; only files that it reads completely are opened here. The worker starts with the first file,
+and imports no torch.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Worker:
         self.answers.put("")  # it has ended
 
     def probe_failure(self, path: Path, patience: float) -> str | None:
-        """Return None where the worker read the file to its end, else what failure to the worker."""
+        """Return None if the worker read the whole file, else what happened to the worker."""
         requests = self.process.stdin
         assert requests is not None
         try:
@@ -77,7 +78,7 @@ worker: Worker | None = None
 
 
 def try_out(path: Path) -> None:
-    """Raise KerasFileError where HDF5's library would hang or crash on the file at `path`."""
+    """Raise KerasFileError if HDF5's library hangs or crashes on the file at `path`."""
     global worker
     patience = PATIENCE + path.stat().st_size / _BYTES_A_SECOND
     with _lock:
@@ -106,7 +107,7 @@ def _serve() -> None:
 
 
 def _touch(group: h5py.Group) -> None:
-    """Read what a reader may read, along hard links; what it would refuse is passed over."""
+    """Read all that a reader may read, along hard links; skip what it would refuse."""
     waiting = [group]
     seen = set()
     while waiting and len(seen) < _MOST_OBJECTS:
@@ -116,7 +117,7 @@ def _touch(group: h5py.Group) -> None:
                 text(group, name)
             with contextlib.suppress(Exception):
                 names(group, name)
-        for name in group.keys():  # noqa: SIM118 - a group's keys are typed, itself is not
+        for name in group.keys():  # noqa: SIM118
             with contextlib.suppress(Exception):
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                     continue

@@ -1,4 +1,4 @@
-"""Keras files written: what Keras 3 itself loads, as a `.keras` archive or as legacy HDF5."""
+"""Writing Keras files that Keras 3 loads: a `.keras` archive or legacy HDF5."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def write_keras(
     metadata: Mapping[str, Any] | None = None,
     frozen: Collection[str] = (),
 ) -> Path:
-    """Write a model that Keras 3 loads: `.keras`, or legacy HDF5 for `.h5` and `.hdf5`; return its path.
+    """Write a `.keras` file, or HDF5 for `.h5` and `.hdf5`, for Keras 3; return its path.
 
     `weights` are in this project's names; `names` gives layers other names in the file. With an
-    `optimizer`, Keras compiles the model and goes on where it stopped; layers that are `frozen`
-    (``trainable=False``), here or in `spec`, have no slots. `metadata` holds plain values for `read_keras`,
-    which Keras passes over. The file appears whole or not at all. Raises KerasFileError for another ending,
-    SpecError for weights that do not fit.
+    `optimizer`, Keras compiles the model and resumes training; layers that are `frozen`
+    (``trainable=False``), here or in `spec`, have no slots. `metadata` holds plain values for
+    `read_keras`, which Keras ignores. The file is written completely or not at all. Raises
+    KerasFileError for another ending, SpecError for weights that do not fit.
     """
     path = Path(path)
     frozen = {*frozen, *(layer.name for layer in spec.layers if not layer.trainable)}
@@ -74,7 +74,7 @@ def write_keras(
 
 @dataclass(frozen=True)
 class _Content:
-    """All that goes into a file; `own` is this program's metadata, under its key."""
+    """The content of a file; `own` is this program's metadata, under its key."""
 
     spec: NetworkSpec
     weights: Weights
@@ -105,7 +105,7 @@ class _Content:
 
 
 def _moved(spec: NetworkSpec, frozen: Collection[str]) -> dict[str, Shape]:
-    """Return the weights that the optimiser moves, and their shapes, in Keras' order."""
+    """Return the trainable weights and their shapes, in Keras' order."""
     shapes = trainable_shapes(spec)
     names = [
         f"{layer.name}/{weight}"
@@ -120,8 +120,8 @@ def _check_slots(path: Path, weights: Mapping[str, Shape], optimizer: OptimizerS
     groups = slot_groups(optimizer.name, optimizer.settings)
     if groups is None:
         raise KerasFileError(
-            f"{path}: optimiser {optimizer.name!r} cannot be written; accepted: SGD, RMSprop, Adam, "
-            "AdamW, Nadam, Adamax, Adadelta, Adagrad"
+            f"{path}: optimiser {optimizer.name!r} cannot be written; accepted: SGD, RMSprop, "
+            "Adam, AdamW, Nadam, Adamax, Adadelta, Adagrad"
         )
     for slot in (slot for group in groups for slot in group):
         for weight, shape in weights.items():
@@ -153,7 +153,7 @@ def _archive(content: _Content) -> bytes:
 
 
 def _store(content: _Content) -> bytes:
-    """Keras 3's own layout: groups called after classes, arrays by number."""
+    """Write Keras 3's layout: groups named after classes, arrays by number."""
     spec = content.spec
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
@@ -171,7 +171,7 @@ def _store(content: _Content) -> bytes:
 
 
 def _legacy(content: _Content) -> bytes:
-    """The HDF5 layout of Keras 2 as Keras 3 writes it: a group for each layer, which lists its weights."""
+    """Write the HDF5 layout of Keras 2: a group for each layer, which lists its weights."""
     spec = content.spec
     names = content.names
     optimizer = content.optimizer

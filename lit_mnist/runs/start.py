@@ -223,7 +223,10 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _differ(key: str, here: Any, there: Any) -> bool:
-    """Return whether two values differ in meaning; networks and precisions have several spellings."""
+    """Return whether two values differ in meaning.
+
+    Networks and precisions have several spellings.
+    """
     if key == _NETWORK:
         return NetworkSpec.from_dict(here) != NetworkSpec.from_dict(there)
     if key == _PRECISION:

@@ -19,7 +19,8 @@ from .callbacks import run_folder
 class History:
     """Metrics by epoch, each list one value an epoch.
 
-    Validation lists hold None for epochs without validation, and are empty if there was none at all.
+    Validation lists hold None for epochs without validation, and are empty if there was none at
+    all.
     """
 
     epochs: list[int] = field(default_factory=list)

@@ -157,8 +157,9 @@ class FiniteWatch:
     def _raise_for(self, step: int | None) -> None:
         if step is not None:
             raise NonFiniteError(
-                f"training met NaN or infinity at step {step + 1}; first seen at {self._first_problem()}. "
-                "Nothing later than the last good state was saved; a smaller learning rate may help"
+                f"training met NaN or infinity at step {step + 1}; first seen at "
+                f"{self._first_problem()}. Nothing later than the last good state was saved; a "
+                "smaller learning rate may help"
             )
 
     def _first_problem(self) -> str:

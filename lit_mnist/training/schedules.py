@@ -120,8 +120,8 @@ class ExponentialDecay(_Decay):
 
     def _decayed(self, p: np.ndarray) -> np.ndarray:
         rate = _F(self.decay_rate)
-        # one at a time: NumPy's vectorised float32 power may differ from the C library's in the last
-        # bit
+        # one at a time: NumPy's vectorised float32 power may differ from the C library's in the
+        # last bit
         powers = np.fromiter((rate**exponent for exponent in p), _F, len(p))
         return _F(self.initial_learning_rate) * powers
 

@@ -168,7 +168,7 @@ class BlockRunner:
         return torch.tensor(rows, dtype=precision_of(self.step))
 
     def _keep_rate(self, rates: Sequence[float | None]) -> None:
-        """Leave a plain number in the optimiser, so that checkpoints do not depend on the device."""
+        """Leave a plain number in the optimiser, so that checkpoints are the same on any device."""
         if rates[-1] is not None:
             set_rate(self.step.optimizer, rates[-1])
 

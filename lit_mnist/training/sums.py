@@ -48,7 +48,7 @@ class StepValues(NamedTuple):
 
 
 class BlockResult(NamedTuple):
-    """The results of k steps: losses (k,), and sums (4,) of loss, penalty, correct answers and images.
+    """The results of k steps: losses (k,), and sums (4,) of loss, penalty, correct and images.
 
     On a device without float64, the host adds `sums` up later.
     """

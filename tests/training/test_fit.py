@@ -12,7 +12,6 @@ import yaml
 from lit_mnist.data.module import MNISTDataModule
 from lit_mnist.runs.model import load_checkpoint, open_model
 from lit_mnist.training.classifier import LitClassifier
-from lit_mnist.training.history import EpochHistory, History
 from lit_mnist.training.schedules import InverseTimeDecay, learning_rates
 from tests.conftest import DIGIT_CONFIGS, ROOT, Run
 from tests.training.tiny import TINY, fit

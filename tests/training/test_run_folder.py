@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lit_mnist.training.callbacks import EpochHistory, History
+from lit_mnist.training.history import EpochHistory, History
 from tests.conftest import Run, has_mnist
 from tests.training.tiny import fit, metrics
 

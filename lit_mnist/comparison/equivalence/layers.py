@@ -1,4 +1,4 @@
-"""The layers of both frameworks side by side, and how far apart their outputs are at the same initial weights."""
+"""The layers of both frameworks side by side, and how much their outputs differ."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _IMAGES = 64
 
 
 def layer_table(config: Path, options: Sequence[str]) -> list[dict[str, Any]]:
-    """Return a row a layer: name, shape and parameters on either side, largest float32 difference on 64 test images.
+    """Return a row per layer: name, shapes, parameters, and the largest float32 difference.
 
-    Needs the extra `keras`. A layer that one side lacks has None there.
+    It is over 64 test images. Needs the extra `keras`. A layer that one side lacks has None there.
     """
     from keras_baseline.backend import load_keras
     from keras_baseline.recipe import read_config, read_recipe
@@ -64,5 +64,5 @@ def _rows(ours: dict, theirs: dict, our_maps: dict, their_maps: dict) -> list[di
 
 if (
     __name__ == "__main__"
-):  # a process of its own: the caller may have imported what TensorFlow cannot follow
+):  # in another process, since the caller may have imported what conflicts with TensorFlow
     print(json.dumps(layer_table(Path(sys.argv[1]), sys.argv[2:])))

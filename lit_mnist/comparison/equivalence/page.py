@@ -1,4 +1,4 @@
-"""The record of a comparison, and its page: the same in Markdown and in one self-contained HTML file."""
+"""The record of a comparison, and its page in Markdown and in self-contained HTML."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ PAIRS = {
     "lit_mnist - Keras": (OURS, KERAS),
     "Keras, other seeds - Keras (control)": (CONTROL, KERAS),
 }
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
-table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:right}
-td:first-child,th:first-child{text-align:left}img{max-width:100%}code{background:#f4f4f4;padding:.1rem .3rem}"""
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
+table{border-collapse:collapse;margin:1rem 0}
+td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:right}
+td:first-child,th:first-child{text-align:left}
+img{max-width:100%}
+code{background:#f4f4f4;padding:.1rem .3rem}
+"""
 Records = Mapping[tuple[str, int], Mapping[str, Any]]
 Block = tuple[str, Any]  # ("heading" | "text" | "table" | "picture", content)
 
@@ -30,7 +35,7 @@ Block = tuple[str, Any]  # ("heading" | "text" | "table" | "picture", content)
 def results(
     plan: Plan, records: Records, layers: Sequence[Mapping[str, Any]], margin: float, alpha: float
 ) -> dict[str, Any]:
-    """Return the whole comparison as plain values; accuracies are in percent, differences in points."""
+    """Return the comparison as plain values; accuracies in percent, differences in points."""
     by_side = {side: [records[key] for key in plan.trainings if key[0] == side] for side in SIDES}
     accuracy = {
         side: [100 * record["test/acc"] for record in records] for side, records in by_side.items()
@@ -72,11 +77,12 @@ def results(
 def write_page(
     comparison: Mapping[str, Any], pictures: Mapping[str, bytes], command: str, folder: Path
 ) -> list[Path]:
-    """Write ``compare.md`` (its pictures beside it) and ``compare.html`` (which holds them); return both paths."""
+    """Write ``compare.md``, with its pictures, and ``compare.html``; return both paths."""
     blocks = _blocks(comparison, list(pictures), command)
     page = "\n".join(_html(block, pictures) for block in blocks)
     whole = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>lit_mnist and Keras compared</title>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        "<title>lit_mnist and Keras compared</title>"
         f"<style>{_STYLE}</style></head><body>\n{page}\n</body></html>\n"
     )
     return [
@@ -122,7 +128,7 @@ def pictures(comparison: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def sentence(name: str, test: Mapping[str, Any] | Equivalence) -> str:
-    """Say one comparison's verdict with the numbers that it rests on."""
+    """Return one comparison's verdict and its numbers as a sentence."""
     test = asdict(test) if isinstance(test, Equivalence) else test
     n = test["first"]["n"], test["second"]["n"]
     if min(n) < 2:
@@ -130,9 +136,10 @@ def sentence(name: str, test: Mapping[str, Any] | Equivalence) -> str:
     low, high = test["interval"]
     return (
         f"{name}: {test['verdict']} (difference {test['difference']:+.3f} points, "
-        f"{100 * (1 - 2 * test['alpha']):g} % interval {low:+.3f} to {high:+.3f}, margin {test['margin']:g}; "
-        f"p = {test['p_equivalent']:.2g} for equivalence, {test['p_different']:.2g} for a difference; "
-        f"power {test['power']:.2f}; n = {n[0]} and {n[1]})"
+        f"{100 * (1 - 2 * test['alpha']):g} % interval {low:+.3f} to {high:+.3f}, margin "
+        f"{test['margin']:g}; p = {test['p_equivalent']:.2g} for equivalence, "
+        f"{test['p_different']:.2g} for a difference; power {test['power']:.2f}; n = {n[0]} and "
+        f"{n[1]})"
     )
 
 
@@ -152,11 +159,12 @@ def _blocks(comparison: Mapping[str, Any], names: Sequence[str], command: str) -
         *[("text", sentence(name, test)) for name, test in comparison["tests"].items()],
         (
             "text",
-            "Equivalent: both of Welch's one-sided tests reject a difference as large as the margin. Different: "
-            "not so, and Welch's two-sided test rejects equal means. Undecided: neither. Power: how likely "
-            '"equivalent" was, had the true difference been zero, at this n and spread. A seed gives both '
-            "frameworks the same start and order of images, so their accuracies may be correlated; Welch's tests "
-            "ignore that, which makes equivalence harder to show, never easier, if the correlation is positive.",
+            "Equivalent: both of Welch's one-sided tests reject a difference as large as the "
+            "margin. Different: not so, and Welch's two-sided test rejects equal means. "
+            'Undecided: neither. Power: how likely "equivalent" was, had the true difference been '
+            "zero, at this n and spread. A seed gives both frameworks the same start and order of "
+            "images, so their accuracies may be correlated; Welch's tests ignore that, which makes "
+            "equivalence harder to show, never easier, if the correlation is positive.",
         ),
         ("heading", "Accuracy"),
         ("table", _accuracies(comparison)),
@@ -178,7 +186,8 @@ def _blocks(comparison: Mapping[str, Any], names: Sequence[str], command: str) -
         ),
         (
             "heading",
-            "McNemar's test, pair by pair (a diagnostic: it compares two networks, not two ways to train)",
+            "McNemar's test, pair by pair (a diagnostic: it compares two networks, not two ways "
+            "to train)",
         ),
         *[
             block
@@ -258,5 +267,6 @@ def _html(block: Block, images: Mapping[str, bytes]) -> str:
         ]
         return "<table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
     if kind == "picture":
-        return f'<img alt="{content}" src="data:image/png;base64,{base64.b64encode(images[content]).decode()}">'
+        image = base64.b64encode(images[content]).decode()
+        return f'<img alt="{content}" src="data:image/png;base64,{image}">'
     return {"heading": "<h2>{}</h2>", "text": "<p>{}</p>"}[kind].format(html.escape(str(content)))

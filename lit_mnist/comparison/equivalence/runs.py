@@ -1,4 +1,4 @@
-"""Trainings of both frameworks as processes of their own, each remembered in a small file once it has ended."""
+"""Trainings of both frameworks in processes of their own; each is recorded in a small file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TrainingError(UserError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained: seeds 1 to `seeds` by both frameworks, and the next `seeds` ones by Keras as control.
+    """The trainings: `seeds` of both frameworks, and as many further ones of Keras as control.
 
     `options` are ``key=value`` settings that override those of the configuration on both sides.
     """
@@ -59,7 +59,7 @@ class Plan:
 
     @property
     def trainings(self) -> list[tuple[str, int]]:
-        """Side and seed of every training, seed by seed, so that an unfinished comparison is a balanced one."""
+        """Side and seed of all trainings, ordered by seed to keep partial comparisons balanced."""
         return [
             (side, seed + self.seeds * (side == CONTROL))
             for seed in range(1, self.seeds + 1)
@@ -68,7 +68,7 @@ class Plan:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What all records of one comparison have in common."""
+        """The settings that all records of one comparison share."""
         return {
             "config": read_config(self.config),
             "epochs": self.epochs,
@@ -76,11 +76,14 @@ class Plan:
         }
 
     def record(self, seed: int, side: str) -> Path:
-        """File of a finished training; Keras' control is Keras with another seed, so that more seeds reuse it."""
+        """Return the file of a finished training.
+
+        The control is Keras with another seed, so that more seeds reuse it.
+        """
         return self.folder / "trainings" / f"{OURS if side == OURS else KERAS}-{seed}.json"
 
     def command(self, side: str, seed: int) -> list[str]:
-        """Command line of a training, its run folder under ``runs``."""
+        """Return the command line of a training."""
         program = "lit_mnist" if side == OURS else "keras_baseline"
         settings = [f"--{option}" for option in self.options]
         return [
@@ -104,7 +107,7 @@ class Plan:
 
 
 def finished(plan: Plan) -> dict[tuple[str, int], dict[str, Any]]:
-    """Return the records that are there; raise TrainingError where one belongs to other settings."""
+    """Return the existing records. Raises TrainingError if one belongs to other settings."""
     records = {}
     settings = json.loads(json.dumps(plan.settings))
     for side, seed in plan.trainings:
@@ -123,7 +126,7 @@ def finished(plan: Plan) -> dict[tuple[str, int], dict[str, Any]]:
 def train_missing(
     plan: Plan, known: Sequence[tuple[str, int]]
 ) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Train what is not among `known`, one after the other; yield side, seed and record of each."""
+    """Make the trainings that are not among `known`; yield side, seed and record of each."""
     for side, seed in plan.trainings:
         if (side, seed) not in known:
             yield side, seed, train(plan, side, seed)
@@ -143,7 +146,7 @@ def layers(plan: Plan) -> list[dict[str, Any]]:
 
 
 def train(plan: Plan, side: str, seed: int) -> dict[str, Any]:
-    """Make one training of the comparison and return its record, which is also written."""
+    """Make one training of the comparison, write its record and return it."""
     summary = _run(plan.command(side, seed))
     if "test/acc" not in summary:
         raise TrainingError(
@@ -161,7 +164,10 @@ def train(plan: Plan, side: str, seed: int) -> dict[str, Any]:
 
 
 def _run(command: Sequence[str]) -> Any:
-    """Return what a command prints as JSON; raise TrainingError with the end of what it complained about."""
+    """Return the JSON that a command prints.
+
+    Raises TrainingError with the end of its error message.
+    """
     process = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     if process.returncode:
         last = "\n".join(process.stderr.strip().splitlines()[-5:])
@@ -180,7 +186,7 @@ def _predictions(run: Path, side: str) -> np.ndarray:
 
 
 def wrong_images(run: Path, predicted: np.ndarray, summary: dict[str, Any]) -> list[int]:
-    """Return the numbers of the test images that were misclassified; they must be as many as the run says."""
+    """Return the numbers of the misclassified test images; the run must report as many."""
     known = {field.name for field in fields(DataOptions)}
     options = {
         key: value

@@ -1,8 +1,8 @@
-"""Are two ways to train equally accurate? Welch's two one-sided tests, their power, and McNemar's test.
+"""Are two training methods equally accurate? Welch's TOST, its power, and McNemar's test.
 
-Equivalence is shown, not assumed: "no significant difference" may only mean too few runs. Formulas: B. L. Welch
-(1947), Biometrika 34; D. J. Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics 15 (two one-sided tests);
-Q. McNemar (1947), Psychometrika 12, with the exact binomial distribution.
+Equivalence is shown, not assumed: "no significant difference" may only mean too few runs. Formulas:
+B. L. Welch (1947), Biometrika 34; D. J. Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics
+15 (two one-sided tests); Q. McNemar (1947), Psychometrika 12, with the exact binomial distribution.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ _CELLS = 4000  # of the integral over the standard error's distribution
 
 
 class EquivalenceError(UserError):
-    """Samples, a margin or a level that no test can work with."""
+    """Samples, a margin or a level that cannot be tested."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean, standard deviation (n - 1 in the denominator; NaN for one value) and size of a sample."""
+    """Mean, standard deviation and size of a sample.
+
+    The deviation divides by n - 1, and is NaN for one value.
+    """
 
     mean: float
     deviation: float
@@ -39,10 +42,11 @@ class Summary:
 
 @dataclass(frozen=True)
 class Equivalence:
-    """Two samples compared; `difference` is first minus second, and `interval` has level 1 - 2 alpha.
+    """Two samples compared; `difference` is first minus second, `interval` has level 1 - 2 alpha.
 
-    `p_equivalent` is the larger p-value of the two one-sided tests, `p_different` that of Welch's two-sided
-    test, `power` the probability of "equivalent" if the true difference were zero at this n and deviation.
+    `p_equivalent` is the larger p-value of the two one-sided tests, `p_different` that of Welch's
+    two-sided test, `power` the probability of "equivalent" if the true difference were zero at this
+    n and deviation.
     """
 
     first: Summary
@@ -61,7 +65,7 @@ class Equivalence:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Images that one network alone gets wrong, the other alone, and the exact two-sided p-value."""
+    """Images that only one of two networks gets wrong, and the exact two-sided p-value."""
 
     first_alone_wrong: int
     second_alone_wrong: int
@@ -69,7 +73,10 @@ class McNemar:
 
 
 def summarize(values: Sequence[float]) -> Summary:
-    """Return mean, standard deviation and size; raise EquivalenceError for no value or one that is not finite."""
+    """Return mean, standard deviation and size.
+
+    Raises EquivalenceError for no value or a non-finite one.
+    """
     array = np.asarray(values, np.float64)
     if array.ndim != 1 or not array.size or not np.isfinite(array).all():
         raise EquivalenceError(
@@ -82,10 +89,11 @@ def summarize(values: Sequence[float]) -> Summary:
 def compare_means(
     first: Sequence[float], second: Sequence[float], margin: float = MARGIN, alpha: float = ALPHA
 ) -> Equivalence:
-    """Compare the means of two samples, in the unit of `margin`; raise EquivalenceError for what cannot be tested.
+    """Compare the means of two samples in the unit of `margin`.
 
-    The verdict is equivalent where both one-sided tests reject a difference of `margin` or more; else different
-    where Welch's two-sided test rejects equal means; else undecided. Samples of one value are undecided.
+    The verdict is equivalent if both one-sided tests reject a difference of `margin` or more; else
+    different if Welch's two-sided test rejects equal means; else undecided. Samples of one value
+    are undecided. Raises EquivalenceError if no test is possible.
     """
     if not (math.isfinite(margin) and margin > 0 and 0 < alpha < 0.5):
         raise EquivalenceError(
@@ -138,7 +146,7 @@ def compare_means(
 
 
 def welch(a: Summary, b: Summary) -> tuple[float, float]:
-    """Return the standard error of the difference of means and Welch-Satterthwaite's degrees of freedom."""
+    """Return the standard error of the difference of means, and Welch's degrees of freedom."""
     x = a.deviation**2 / a.n
     y = b.deviation**2 / b.n
     if x + y == 0:  # no spread at all: the limit of equal, vanishing deviations
@@ -153,10 +161,11 @@ def tost_power(
     alpha: float = ALPHA,
     difference: float = 0.0,
 ) -> float:
-    """Return the probability that both one-sided tests reject, if the true difference is `difference`.
+    """Return the probability that both tests reject if the true difference is `difference`.
 
-    The mean of P(|D| < margin - t s) over the estimated standard error s, with D normal of deviation `error` and
-    (s / error)^2 chi-square over its degrees of freedom: exact where both deviations are equal.
+    The mean of P(|D| < margin - t s) over the estimated standard error s, with D normal of
+    deviation `error` and (s / error)^2 chi-square over its degrees of freedom: exact where both
+    deviations are equal.
     """
     if error == 0:
         return float(abs(difference) < margin)
@@ -170,7 +179,7 @@ def tost_power(
 
 
 def mcnemar(first_wrong: Collection[int], second_wrong: Collection[int]) -> McNemar:
-    """Compare two networks by the images (numbers) that each gets wrong; p = 1 where they err alike."""
+    """Compare two networks by the images (numbers) that each gets wrong; p = 1 if they agree."""
     first = set(first_wrong)
     second = set(second_wrong)
     only_first = len(first - second)
@@ -181,7 +190,7 @@ def mcnemar(first_wrong: Collection[int], second_wrong: Collection[int]) -> McNe
 
 
 def _above(distance: float, error: float, freedom: float) -> float:
-    """One-sided p-value of an estimate that lies `distance` inside (or, negative, outside) a bound."""
+    """Return the one-sided p-value of an estimate `distance` inside (negative: outside) a bound."""
     if error == 0:
         return 0.0 if distance > 0 else 1.0
     return float(stats.t.sf(distance / error, freedom))

@@ -13,7 +13,8 @@ import numpy as np
 class Difference:
     """Largest absolute difference, and the same relative to the reference's largest value.
 
-    NaN where either side holds NaN or infinity, infinity where the shapes differ: neither passes a check.
+    NaN where either side holds NaN or infinity, infinity where the shapes differ: neither passes a
+    check.
     """
 
     absolute: float
@@ -22,9 +23,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison: `error` against `limit`; `name` says of what, `part` of which layer, weight or step.
+    """One comparison of a quantity, `name`, in a layer, weight or step, `part`.
 
-    `travelled`, of weights that move, is the error relative to the distance that they moved (see `moved`).
+    `travelled`, of weights that move, is the error relative to the distance that they moved (see
+    `moved`).
     """
 
     name: str
@@ -80,8 +82,8 @@ def moved(
 ) -> Check:
     """Check the largest absolute difference of weights that both moved away from `start`.
 
-    `travelled` is Euclidean, ``|ours - theirs| / |theirs - start|``: of single elements the last place alone can
-    be more than 1e-5 of a float32 step (2^-25 of a step of 0.002).
+    `travelled` is Euclidean, ``|ours - theirs| / |theirs - start|``: of single elements the last
+    place alone can be more than 1e-5 of a float32 step (2^-25 of a step of 0.002).
     """
     measured = difference(ours, theirs)
     if measured.absolute == 0:
@@ -96,12 +98,15 @@ def moved(
 
 
 def same_keys(name: str, ours: Mapping[str, object], theirs: Mapping[str, object]) -> Check:
-    """Check that both sides have the same names in the same order: what is missing could not differ."""
+    """Check that both sides have the same names in the same order."""
     return equal(name, "names", list(ours), list(theirs))
 
 
 def worst(checks: Iterable[Check]) -> dict[str, Check]:
-    """Return the check of each name that comes closest to its limit, or misses it most; the largest without limit."""
+    """Return the worst check of each name: closest to its limit or furthest beyond it.
+
+    Without a limit it is the largest.
+    """
     closest: dict[str, Check] = {}
     for check in checks:
         if check.name not in closest or _badness(check) > _badness(closest[check.name]):
@@ -116,7 +121,7 @@ def _badness(check: Check) -> tuple[float, float]:
 
 
 def _ratio(value: float, scale: float) -> float:
-    """Return `value` over `scale`; infinity where something is over nothing."""
+    """Return `value` over `scale`; infinity if only `scale` is 0."""
     if value == 0:
         return 0.0
     return value / scale if scale else math.inf

@@ -1,4 +1,4 @@
-"""A converted network beside Keras' own: every layer's output on the same images."""
+"""A converted network compared with Keras': every layer's output on the same images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ...keras_files import KerasFile
 from ...network import Network, as_images
 from .torch_side import layer_outputs
 
-_ROUNDINGS = 10  # times what float32 does to the network itself; 2.4 at most was seen in 145 layers
+_ROUNDINGS = 10  # times the network's own float32 rounding; the most in 145 layers was 2.4
 _LEAST = 2e-6  # of a layer's largest output: some layers happen to round to the same values
 
 
@@ -27,10 +27,10 @@ _LEAST = 2e-6  # of a layer's largest output: some layers happen to round to the
 class LayerErrors:
     """Largest absolute difference by layer on `images` images, and what explains it.
 
-    `rounding` is the largest difference of the network here, in float32, from itself in float64, and `largest`
-    Keras' largest output. `loader` is the Keras that loaded `file`; `refusals` are the words of those that could
-    not load the file that was converted. Where none could, `file` is this program's own rewriting of it:
-    `independent` is False then, since a mistake in reading the file would be in both.
+    `rounding` is the largest difference of the network here, in float32, from itself in float64,
+    and `largest` Keras' largest output. `loader` is the Keras that loaded `file`; `refusals` are
+    the errors of those that could not load the converted file. If none could, `file` was rewritten
+    by this program, and `independent` is False, since a mistake in reading it would affect both.
     """
 
     errors: Mapping[str, float]
@@ -64,8 +64,8 @@ def layer_errors(
 ) -> LayerErrors:
     """Compare every layer with Keras on standardised `images` (n, H, W, C).
 
-    Keras 3 loads `path`, or else tf_keras (Keras 2) where installed; where both refuse it, Keras 3 loads
-    `rewritten`. `file` says how the layers of `path` are called and ordered. NaN on either side counts as
+    Keras 3 loads `path`, or else tf_keras (Keras 2) if installed; if both refuse it, Keras 3 loads
+    `rewritten`. `file` holds names and order of the layers of `path`. NaN on either side counts as
     infinitely different. Needs the extra ``keras``.
     """
     from keras_baseline.backend import quiet
@@ -95,7 +95,7 @@ def layer_errors(
 def _reference(
     file: KerasFile, path: Path, rewritten: Path, images: np.ndarray
 ) -> tuple[str, dict[str, np.ndarray], dict[str, str]]:
-    """Return who loaded a file, each layer's output, and why others could not load `path`."""
+    """Return which Keras loaded a file, each layer's output, and the errors of others."""
     refusals: dict[str, str] = {}
     loaders = list(_loaders())
     for loader, keras in loaders:
@@ -140,7 +140,7 @@ def _outputs(keras: ModuleType, path: Path, images: np.ndarray) -> dict[str, np.
 
 
 def _channels_last(file: KerasFile, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the outputs of a file whose images have their channels first in the order of `file.spec`."""
+    """Return the outputs of a channels-first file in the order of `file.spec`."""
     orders = {file.renamed.get(name, name): order for name, order in file.orders.items()}
     return {
         name: np.moveaxis(array, 1, -1)
@@ -151,12 +151,12 @@ def _channels_last(file: KerasFile, outputs: Mapping[str, np.ndarray]) -> dict[s
 
 
 def _input_shape(model: Any) -> Sequence[int | None]:
-    """Return the shape of a model's input with its batch axis, in which sizes may be unknown."""
+    """Return a model's input shape with its batch axis; sizes may be unknown."""
     return model.inputs[0].shape if model.inputs else model.layers[0].input.shape
 
 
 def _shaped(images: np.ndarray, shape: Sequence[int | None]) -> np.ndarray:
-    """Return images (n, H, W, C) as a model takes them that wants no channels (n, H, W), or flat ones."""
+    """Return images (n, H, W, C) in the form of models without channels (n, H, W), or flat."""
     if len(shape) == 3:
         return images[..., 0]
     return images.reshape(len(images), -1) if len(shape) == 2 else images
@@ -201,7 +201,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _calls(model: Any) -> Iterator[tuple[Any, int, Any]]:
-    """Yield every layer with the number (from 1) and the node of each of its calls that belong to the model."""
+    """Yield every layer with number (from 1) and node of each of its calls in the model."""
     graph = (
         getattr(model, "_functional", None) or model
     )  # Keras 3's Sequential holds a functional model
@@ -217,7 +217,10 @@ def _calls(model: Any) -> Iterator[tuple[Any, int, Any]]:
 
 
 def _layers(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Our outputs by layer; where the network ends without softmax or sigmoid, so does Keras' last layer."""
+    """Return our outputs by layer, with the last one as Keras' last layer gives it.
+
+    A network may end without softmax or sigmoid.
+    """
     outputs = layer_outputs(network, images)
     if network.spec.output_activation not in ("softmax", "sigmoid"):
         with torch.no_grad():

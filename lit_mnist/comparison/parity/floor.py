@@ -1,7 +1,8 @@
-"""What rounding itself costs: our distance from Keras, beside Keras' distance from itself.
+"""The effect of rounding: our distance from Keras, and Keras' distance from itself.
 
-Keras again is Keras with one thread in a process of its own; for images that come alone, Keras with the same images
-in a batch. In float32, both frameworks' distances from the same arithmetic in float64 say whose rounding it is.
+Keras again is Keras with one thread in a process of its own; for images that come alone, Keras with
+the same images in a batch. In float32, both frameworks' distances from the same arithmetic in
+float64 tell whose rounding it is.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ _MARKS = (1, 3, 10, 30, 100, 300, 1000)  # steps of the free run that are looked
 
 
 def floor(recipe: Recipe, probe: Probe, dtype: str = "float32") -> Iterator[tuple[Pair, Check]]:
-    """Yield the checks for each pair of `PAIRS`: forward, gradients, single steps (float32), a free run.
+    """Yield the checks for each pair of `PAIRS`: forward, gradients, single steps, a free run.
 
-    Of the recipe without dropout, for nothing to be drawn. The free run has no limit: in float32 it shows what
-    single steps avoid.
+    All are in float32. The recipe is used without dropout, so that nothing is drawn. The free run
+    has no limit: in float32 errors grow, which single steps avoid.
     """
     recipe = without_dropout(recipe)
     start = build_torch_side(recipe, dtype).state()
@@ -75,7 +76,7 @@ def _pairs(sides: Mapping[str, Side]) -> list[Pair]:
 
 
 def rows(checks_of: Mapping[Pair, Sequence[Check]]) -> list[dict[str, Any]]:
-    """Return one row for each check's name: its limit, and `pairs`: the largest error of each, with its place."""
+    """Return a row per check: its limit, and `pairs`, the largest error of each, with its place."""
     by_pair = {" and ".join(pair): worst(checks) for pair, checks in checks_of.items()}
     return [
         {
@@ -128,7 +129,7 @@ def _alone_and_among(side: Side, probe: Probe, limits: Limits) -> Iterator[Check
 def _single_steps(
     sides: Mapping[str, Side], probe: Probe, start: State
 ) -> Iterator[tuple[Pair, Check]]:
-    """Each step from Keras' state before it: as `parity.teacher_forced`, with four sides at once."""
+    """Yield each step from Keras' state before it, as `parity.teacher_forced` with four sides."""
     sides[KERAS].load(start)
     before = start
     for step, (images, labels) in enumerate(probe.batches):

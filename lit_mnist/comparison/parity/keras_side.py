@@ -1,4 +1,4 @@
-"""Keras' side: the baseline's compiled model, stepped by the same compiled function that its `fit` runs."""
+"""Keras' side: the baseline's compiled model, stepped by the function that its `fit` runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .sides import Array, State, Weights
 
 @contextmanager
 def floatx(dtype: str) -> Iterator[None]:
-    """Make `dtype` Keras' default while the block runs: losses, metrics and plain learning rates follow it."""
+    """Make `dtype` Keras' default inside the block, which losses, metrics and rates follow."""
     config = load_keras().config
     before = config.floatx()
     config.set_floatx(dtype)
@@ -134,7 +134,7 @@ class KerasSide:
         return loss, tape.gradient(loss, [v.value for v in self._trained])
 
     def _slot_variables(self) -> dict[tuple[str, str], Any]:
-        """Return (slot, weight) -> variable: Keras names a slot's variable ``<path of the weight>_<slot>``."""
+        """Return (slot, weight) -> variable; Keras names it ``<path of the weight>_<slot>``."""
         variables = {}
         by_name = {variable.name: variable for variable in self.model.optimizer.variables}
         for name, weight in zip(trainable_names(self.spec), self._trained, strict=True):

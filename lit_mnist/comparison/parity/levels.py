@@ -1,7 +1,7 @@
 """Parity: with the same weights, both frameworks give the same numbers, at every level.
 
-Each check yields `Check` records; printing and judging are elsewhere. Limits are those of docs/parity.md,
-each measured to be possible; none may be loosened without a measurement of what is possible.
+Each function yields `Check` records; other modules print and judge them. docs/parity.md explains
+the limits; none may be loosened without a measurement.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from .sides import Array, Side, State
 from .torch_side import TorchSide, build_torch_side
 
 Plant = Callable[[TorchSide], TorchSide]
-LATE = 500  # float64 steps after which rounding has grown beyond the losses' limit, in Keras beside itself too
+# float64 steps after which rounding exceeds the losses' limit, in Keras itself too
+LATE = 500
 ALONE = 8  # images that are passed one by one
-_SATURATION = 64.0  # scales the last kernel: probabilities reach 0 and 1 in float32; a power of two, so exactly
+# scales the last kernel: probabilities reach 0 and 1 in float32; a power of two, so exactly
+_SATURATION = 64.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Largest errors accepted; `forward` and `gradient` are relative, `maps` (convolutions, pools) absolute.
+    """Largest accepted errors; `forward` and `gradient` are relative, `maps` (conv, pool) absolute.
 
     `step` is relative to the step (Euclidean). docs/parity.md says where each limit comes from.
     """
@@ -61,7 +63,7 @@ LIMITS = {"float64": FLOAT64, "float32": FLOAT32}
 
 
 def unchanged(ours: TorchSide) -> TorchSide:
-    """Plant no fault."""
+    """Return our side without a fault."""
     return ours
 
 
@@ -76,10 +78,10 @@ def parity(
 ) -> Iterator[Check]:
     """Yield every check of `recipe` at its initial weights, and of a run over the probe's batches.
 
-    In float64 the sides run freely; in float32 they can't stay together, so that only with `forced` are
-    steps compared, each from Keras' own state. `plant` changes our side, for tests that must fail. `theirs`
-    are Keras' sides of the recipe and of the recipe without dropout, where they are built already. Without
-    `training`, only what does not depend on the recipe: structure, outputs, round trips.
+    In float64 the sides run freely; in float32 they diverge, so that steps are compared only with
+    `forced`, each from Keras' own state. `plant` changes our side, for tests that must fail.
+    `theirs` are Keras' sides with and without dropout, if they are built already. Without
+    `training`, only structure, outputs and round trips are checked.
     """
     limits = LIMITS[dtype]
     with floatx(dtype):
@@ -103,7 +105,7 @@ def parity(
 
 
 def keras_sides(recipe: Recipe, dtype: str) -> tuple[Side, Side]:
-    """Return Keras' side of the recipe, and of the recipe without dropout (the same where there is none)."""
+    """Return Keras' sides with and without dropout, which are the same if there is none."""
     with floatx(dtype):
         whole = KerasSide(recipe, dtype)
         plain = without_dropout(recipe)
@@ -120,7 +122,7 @@ def structure(ours: Side, theirs: Side) -> Iterator[Check]:
 
 
 def forward(ours: Side, theirs: Side, probe: Probe, limits: Limits) -> Iterator[Check]:
-    """Every layer's output is equal, in evaluation, on a batch of images and on images that come alone."""
+    """Check every layer's output in evaluation, on a batch of images and on single images."""
     a = ours.layers(probe.images)
     b = theirs.layers(probe.images)
     yield from _outputs("", a, b, limits, limits.maps)
@@ -131,7 +133,10 @@ def forward(ours: Side, theirs: Side, probe: Probe, limits: Limits) -> Iterator[
 
 
 def one_by_one(side: Side, images: Array) -> dict[str, Array]:
-    """Return every layer's output of `images`, each passed alone: frameworks choose other kernels then."""
+    """Return every layer's output of `images`, one at a time.
+
+    Frameworks choose other kernels for single images.
+    """
     alone = [side.layers(images[i : i + 1]) for i in range(len(images))]
     return {name: np.concatenate([outputs[name] for outputs in alone]) for name in alone[0]}
 
@@ -192,7 +197,7 @@ def schedule(ours: Side, theirs: Side, steps: int, dtype: str) -> Iterator[Check
 def trajectory(
     ours: Side, theirs: Side, probe: Probe, start: State, limits: Limits
 ) -> Iterator[Check]:
-    """Left alone from the same start, both make the same steps: losses, weights, slots, test predictions."""
+    """Check free runs from the same start: losses, weights, slots and test predictions."""
     ours.load(start)
     theirs.load(start)
     for step, (images, labels) in enumerate(probe.batches):

@@ -1,4 +1,4 @@
-"""The results of a parity run by kind of check: the record, the table for a terminal, the Markdown page."""
+"""The results of a parity run by kind of check: record, table for a terminal, Markdown page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .checks import Check, worst
 
 @dataclass(frozen=True)
 class Row:
-    """All checks of one name: how many, how many failed, and the one that comes closest to its limit.
+    """All checks of one name: how many, how many failed, and the one closest to its limit.
 
     `absolute`, `relative` and `travelled` are the largest of the kind, each wherever it occurred.
     """
@@ -35,7 +35,7 @@ def rows(checks: Iterable[Check]) -> list[Row]:
 
 
 def record(rows: Sequence[Row], checks: Sequence[Check]) -> dict[str, Any]:
-    """Return rows and checks as plain values; what is only reported has the limit null."""
+    """Return rows and checks as plain values; without a limit it is null."""
     return {
         "passed": all(row.failed == 0 for row in rows),
         "comparisons": len(checks),
@@ -48,7 +48,7 @@ def record(rows: Sequence[Row], checks: Sequence[Check]) -> dict[str, Any]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return the rows as text: comparisons, the error closest to its limit, where it occurred, the verdict."""
+    """Return the rows as text: number of comparisons, largest error, its place, verdict."""
     head = ["check", "comparisons", "error", "limit", "where", ""]
     return aligned(
         [
@@ -70,10 +70,11 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def sentence(rows: Sequence[Row]) -> str:
-    """Say how it went, in one line; what failed stands in it by name."""
+    """Return the result in one line, with failed checks by name."""
     comparisons = sum(row.comparisons for row in rows)
     failed = [
-        f"{row.name} ({row.closest.part}: {number(row.closest.error)} > {finite(row.closest.limit)})"
+        f"{row.name} ({row.closest.part}: {number(row.closest.error)} > "
+        f"{finite(row.closest.limit)})"
         for row in rows
         if row.failed
     ]
@@ -123,7 +124,7 @@ def page(
 
 
 def aligned(lines: Sequence[Sequence[str]], numbers: Container[int]) -> str:
-    """Return lines of cells in columns, those of `numbers` to the right."""
+    """Return lines of cells in columns, `numbers` aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(

@@ -1,4 +1,4 @@
-"""What the two sides are asked: images, batches, and recipes made comparable."""
+"""Inputs for the two sides: images, batches, and comparable recipes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORWARD_IMAGES = 64
 
 @dataclass(frozen=True)
 class Probe:
-    """Images (n, H, W, C) float32 and labels for the forward pass, for each step, and for the final predictions."""
+    """Images (n, H, W, C) float32 and labels for forward pass, steps and predictions."""
 
     images: Array
     labels: Array
@@ -37,7 +37,7 @@ def probe_of(
     seed: int | None = None,
     test_images: int = 10_000,
 ) -> Probe:
-    """Return the first `steps` batches that training takes under `seed` (default: the recipe's), and the test set."""
+    """Return the first `steps` training batches under `seed`, and the test set."""
     images = channels_last(prepared.train.images)
     labels = prepared.train.labels
     per_epoch = -(-len(labels) // recipe.batch_size)
@@ -74,7 +74,7 @@ def random_probe(spec: s.NetworkSpec, seed: int, steps: int = 3, batch: int = 8)
 
 
 def comparable_recipe(config: Mapping[str, Any], name: str) -> Recipe:
-    """Return the recipe; of a configuration that Keras cannot train, network and data with Keras' plain RMSprop."""
+    """Return the recipe, with plain RMSprop if Keras cannot train the configuration."""
     if config.get("recipe") == "keras":
         return read_recipe(config, name)
     known = {field.name for field in fields(DataOptions)}
@@ -108,7 +108,7 @@ def plain_recipe(
 
 
 def without_dropout(recipe: Recipe) -> Recipe:
-    """Return the recipe with every layer that draws random numbers silenced: the frameworks draw differently."""
+    """Return the recipe without its random layers, since the frameworks draw different numbers."""
     layers = tuple(
         _silent(layer) if isinstance(layer, s.Stochastic) else layer for layer in recipe.spec.layers
     )

@@ -1,4 +1,4 @@
-"""Keras' side in a process of its own, with its own number of threads: what Keras differs from itself by."""
+"""Keras' side in another process with other threads: how much Keras differs from itself."""
 
 from __future__ import annotations
 
@@ -92,6 +92,6 @@ def _serve(pipe: Connection, recipe: Recipe, dtype: str, threads: int) -> None:
         while True:
             try:
                 name, arguments = pipe.recv()
-            except EOFError:  # nobody asks any more
+            except EOFError:  # the parent has closed the pipe
                 return
             pipe.send(getattr(side, name)(*arguments))

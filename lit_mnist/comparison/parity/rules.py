@@ -1,4 +1,4 @@
-"""Optimisers and schedules alone, against Keras' own: the same gradients or steps in, the same numbers out."""
+"""Optimisers and schedules alone against Keras': equal gradients or steps, equal results."""
 
 from __future__ import annotations
 
@@ -53,9 +53,10 @@ def optimizer_rules(
     seed: int = 0,
     make: Callable[..., torch.optim.Optimizer] | None = None,
 ) -> Iterator[Check]:
-    """Give each optimiser, in float64, the same gradients over `steps` steps and compare the weights.
+    """Compare each optimiser's weights in float64 over `steps` steps with the same gradients.
 
-    `make(name, params, **settings)` builds our side (default: that of `lit_mnist.training.optimizers`).
+    `make(name, params, **settings)` builds our side (default: that of
+    `lit_mnist.training.optimizers`).
     """
     make = make or (lambda name, params, **settings: getattr(optimizers, name)(params, **settings))
     for name, variants in OPTIMIZERS.items():
@@ -66,7 +67,7 @@ def optimizer_rules(
 
 
 def schedule_rules(steps: int = 2000) -> Iterator[Check]:
-    """Compare schedules with Keras' at every one of `steps` steps, bit for bit; and at the sources' last steps."""
+    """Compare schedules with Keras' bit for bit, at `steps` steps and at the sources' last ones."""
     keras = load_keras()
     for name, settings in SCHEDULES:
         theirs = getattr(keras.optimizers.schedules, name)(**settings)

@@ -1,4 +1,4 @@
-"""What a framework must offer to be compared: one protocol, kept by our side and by Keras'."""
+"""The protocol that both frameworks' sides implement."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class State:
-    """Everything a training step reads and changes: weights, optimiser slots, shared values, steps made."""
+    """All that a training step reads and changes: weights, slots, shared values, step count."""
 
     weights: Weights
     slots: Slots = field(default_factory=dict)
@@ -25,7 +25,7 @@ class State:
 
 
 class Side(Protocol):
-    """A network with its optimiser. Images are (n, H, W, C), labels (n,); arrays are in Keras' layout."""
+    """A network with its optimiser. Images (n, H, W, C), labels (n,); arrays in Keras' layout."""
 
     @property
     def spec(self) -> NetworkSpec:

@@ -1,4 +1,4 @@
-"""Our side: the step that training makes, and its learning rates; each part can be replaced by a faulty one."""
+"""PyTorch's side: training's own step and learning rates; faults can replace each part."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .sides import Array, State, Weights
 
 @dataclass
 class TorchSide:
-    """See `Side`. `step` is the step that training makes; a planted fault replaces one of its parts, or `table`."""
+    """See `Side`. A planted fault replaces `table` or a part of `step`, the step of training."""
 
     step: Step
     schedule: Schedule | None = None
@@ -57,7 +57,7 @@ class TorchSide:
         }
 
     def layers(self, images: Array) -> dict[str, Array]:
-        """Return every named module's output in evaluation, the last one's as probabilities."""
+        """Return all modules' outputs in evaluation, in Keras' layout, ending in probabilities."""
         return layer_outputs(self.network, images)
 
     def loss_and_gradients(self, images: Array, labels: Array) -> tuple[float, Weights]:
@@ -170,7 +170,7 @@ def build_torch_side(recipe: Recipe, dtype: str, total_steps: int = 10_000) -> T
 
 
 def layer_outputs(network: Network, images: Array) -> dict[str, Array]:
-    """Return every named module's output in evaluation, in Keras' layout, the last one's as probabilities."""
+    """Return every layer's output in evaluation, in Keras' layout; the last as probabilities."""
     spec = network.spec
     outputs = {}
     hooks = [

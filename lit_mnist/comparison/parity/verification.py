@@ -1,4 +1,4 @@
-"""A converted network verified: its layers beside Keras' own, on random images, with a limit."""
+"""Verification of a converted network: its layers against Keras' on random images."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from ...runs.model import Model
 from .converted import LayerErrors, layer_errors
 
 _IMAGES = 16
-# of all images: every layer's outputs are kept, so large images come in smaller number
+# of all images: every layer's outputs are kept, so fewer large images are used
 _VALUES = 2**19
 
 
 def verified(model: Model, file: KerasFile, keras_file: Path, seed: int) -> LayerErrors:
-    """Compare every layer with that of `keras_file` on random images, drawn by `seed`. Needs the extra ``keras``."""
+    """Compare every layer with that of `keras_file` on random images drawn by `seed`.
+
+    Needs the extra ``keras``.
+    """
     number = max(1, min(_IMAGES, _VALUES // math.prod(file.spec.input_shape)))
     brightest = 255 if model.standardizer.kind == "none" else 1
     images = (
@@ -35,7 +38,7 @@ def verified(model: Model, file: KerasFile, keras_file: Path, seed: int) -> Laye
 
 
 def layer_record(errors: LayerErrors, name: str) -> dict[str, float | None]:
-    """Return a layer's difference, float32's rounding and the limit; None for a layer that was not compared."""
+    """Return a layer's difference, rounding and limit; None if it was not compared."""
     compared = name in errors.errors
     return {
         "largest_difference": errors.errors[name] if compared else None,
@@ -61,32 +64,32 @@ def checked(errors: LayerErrors) -> dict[str, Any]:
 
 
 def failure(record: dict[str, Any]) -> str:
-    """Say which layer of a conversion's record differs, and by how much."""
+    """Return which layer of a conversion's record differs, and by how much."""
     checked = record["verified"]
     first = checked["differing"][0]
     layer = next(layer for layer in record["layers"] if layer["name"] == first)
     return (
         f"{record['source']}: layer {first!r} differs from {checked['loaded_by']} by "
-        f"{layer['largest_difference']:.2e}; float32's rounding explains at most {layer['limit']:.2e}; "
-        f"all layers are in {record['files'][1]}"
+        f"{layer['largest_difference']:.2e}; float32's rounding explains at most "
+        f"{layer['limit']:.2e}; all layers are in {record['files'][1]}"
     )
 
 
 def verdict(checked: dict[str, Any]) -> list[str]:
-    """Return the lines that say what was compared with what."""
+    """Return the lines that describe the comparison."""
     lines = [
         f"{loader} does not load this file: {words}"
         for loader, words in checked["refusals"].items()
     ]
     same = (
-        f"equal within float32's rounding on {checked['images']} random images, the largest difference "
-        f"{checked['largest_of_limit']:.0%} of what is accepted"
+        f"equal within float32's rounding on {checked['images']} random images, the largest "
+        f"difference {checked['largest_of_limit']:.0%} of what is accepted"
     )
     if checked["independent"]:
         return [*lines, f"{same}, beside {checked['loaded_by']} ({checked['against']})"]
     return [
         *lines,
-        "not compared with this file in any Keras: what was compared is this program's own rewriting of "
-        "it, so a mistake in reading would be in both (older files: pip install tf_keras). "
-        f"{same.capitalize()}, beside {checked['loaded_by']} with the rewritten file",
+        "not compared with this file in any Keras: what was compared is this program's own "
+        "rewriting of it, so a mistake in reading would be in both (older files: pip install "
+        f"tf_keras). {same.capitalize()}, beside {checked['loaded_by']} with the rewritten file",
     ]

@@ -1,7 +1,7 @@
 """Keras' layers as entries of a NetworkSpec: one function a class, chosen by the class's name.
 
-Every function takes a KerasLayer and the shapes of its inputs, and returns the entry without its name.
-Settings that would change the result and have no counterpart are refused by name.
+Every function takes a KerasLayer and the shapes of its inputs, and returns the entry without its
+name. Unsupported settings that would change the result are refused by name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ RANDOM = training.RANDOM
 
 
 def entry_of(node: Node, shapes_: Sequence[Shape]) -> Entry:
-    """Return the spec's entry for a call on inputs of these shapes; raise KerasFileError naming layer and setting."""
+    """Return the spec's entry for a call on inputs of these shapes.
+
+    Raises KerasFileError naming layer and setting.
+    """
     refuse_dtype(node.layer)
     if merges.is_arithmetic(node):
         return merges.arithmetic(node)

@@ -10,7 +10,8 @@ from ..entries import KerasLayer
 from .settings import Entry, Reader, Shape, last_axis, number, plain, refuse
 
 _NAMES = (*ACTIVATIONS, *ALIASES, "softmax")
-_LEAKY = 0.2  # slope of the activation *function* leaky_relu, in Keras 3 and in TensorFlow; the layer's is 0.3
+# slope of the activation *function* leaky_relu, in Keras 3 and in TensorFlow; the layer's is 0.3
+_LEAKY = 0.2
 _REGISTERED = {
     "lit_mnist>gelu_tanh": "gelu_tanh",
     "lit_mnist>hard_sigmoid_keras2": "hard_sigmoid_keras2",
@@ -18,7 +19,7 @@ _REGISTERED = {
 
 
 def activation(layer: KerasLayer) -> Entry:
-    """Return an activation given by name, or as an object: a function, or a layer standing in for one."""
+    """Return an activation given by name or as an object: a function, or a layer."""
     value = layer.config.get("activation") or "linear"
     if isinstance(value, Mapping):
         kind = value.get("class_name")
@@ -53,7 +54,7 @@ def _function(name: str) -> Reader:
 
 
 def _relu(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
-    """Keras' general ReLU; the plain one and the leaky one have layers of their own here."""
+    """Read Keras' general ReLU; the plain and the leaky one are other layers here."""
     slope = number(layer, "negative_slope", default=0.0)
     threshold = number(layer, "threshold", default=0.0)
     maximum = plain(layer.config.get("max_value"))

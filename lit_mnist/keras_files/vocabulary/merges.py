@@ -1,4 +1,4 @@
-"""Layers of several inputs, and arithmetic with constants, as functional models write ``x + 3.0``."""
+"""Layers of several inputs, and arithmetic with constants, such as ``x + 3.0``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _MERGES = {
     "Maximum": "maximum",
     "Minimum": "minimum",
 }
-# functions by the names of tf.keras 2.4 to 2.15 (TFOpLambda), TensorFlow's own (TensorFlowOpLayer), and Keras 3
+# functions by the names of tf.keras 2.4 to 2.15 (TFOpLambda), TensorFlow's own (TensorFlowOpLayer),
+# and Keras 3
 _ARITHMETIC = {
     "__operators__.add": "+",
     "math.add": "+",
@@ -64,7 +65,7 @@ _DIVISIONS = ("TrueDivide", "Divide")
 
 
 def is_arithmetic(node: Node) -> bool:
-    """Whether a call is a function of Keras or TensorFlow on tensors and constants, rather than a layer's."""
+    """Return whether a call is a function of Keras or TensorFlow rather than a layer's."""
     kind = node.layer.kind
     return kind in (*_LAMBDAS, *_DIVISIONS) or (
         kind in _ARITHMETIC and (node.layer.operation or bool(node.constants))
@@ -72,7 +73,7 @@ def is_arithmetic(node: Node) -> bool:
 
 
 def arithmetic(node: Node) -> Entry:
-    """Return ``x + c``, ``c - x`` and their kind as a rescaling, of two tensors as a merge."""
+    """Return ``x + c``, ``c - x`` and the like as a rescaling, or as a merge of two tensors."""
     function, constants = _function(node.layer)
     constants = {**node.constants, **constants}
     if function in _FUNCTIONS and not constants:
@@ -83,9 +84,9 @@ def arithmetic(node: Node) -> Entry:
     values = [value for value in constants.values() if type(value) in (int, float)]
     if sign is None or len(node.inputs) != 1 or len(values) != 1 or len(constants) != 1:
         raise KerasFileError(
-            f"{node.layer}: the function {function!r} on {len(node.inputs)} tensors and the constants "
-            f"{str(list(constants.values()))[:80]} is not supported; accepted: + - * and / of a "
-            "tensor and a number, + - * of two tensors"
+            f"{node.layer}: the function {function!r} on {len(node.inputs)} tensors and the "
+            f"constants {str(list(constants.values()))[:80]} is not supported; accepted: + - * "
+            "and / of a tensor and a number, + - * of two tensors"
         )
     return _rescaling(node.layer, sign, values[0], first=0 in constants)
 

@@ -1,4 +1,4 @@
-"""Settings of Keras' layers, read with suspicion: what is there, what may be, what is refused."""
+"""Settings of Keras' layers, checked: unsupported values are refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHANNELS_LAST = {"data_format": ("channels_last", None)}
 
 
 def training_only(layer: KerasLayer) -> list[str]:
-    """Return the settings of a layer that matter to training alone and that a NetworkSpec cannot hold."""
+    """Return a layer's settings that matter only in training and that a NetworkSpec cannot hold."""
     return [key for key in _TRAINING_ONLY if layer.config.get(key)]
 
 
@@ -43,7 +43,7 @@ def refuse(layer: KerasLayer, key: str, value: object, accepted: str) -> KerasFi
 
 
 def only(layer: KerasLayer, **accepted: tuple[Any, ...]) -> None:
-    """Refuse a setting outside its accepted values; the first of them is also what an absent setting means."""
+    """Refuse a setting outside its accepted values. The first of them is also the default."""
     for key, values in accepted.items():
         value = plain(layer.config.get(key, values[0]))
         if value not in values:
@@ -51,7 +51,7 @@ def only(layer: KerasLayer, **accepted: tuple[Any, ...]) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return lists as tuples, and numbers out of the objects that some releases wrote them as."""
+    """Return lists as tuples, and the numbers in objects of some releases."""
     if (
         isinstance(value, Mapping) and "value" in value
     ):  # Keras 2.2: {"type": "ndarray", "value": 0.1}
@@ -64,7 +64,7 @@ def plain(value: Any) -> Any:
 
 
 def refuse_dtype(layer: KerasLayer) -> None:
-    """Raise KerasFileError for a layer that computes in another precision than float32 or float64."""
+    """Raise KerasFileError for a layer with a precision other than float32 or float64."""
     dtype = layer.config.get("dtype")
     if isinstance(dtype, Mapping):  # a policy, as an object
         settings = dtype.get("config")
@@ -74,20 +74,20 @@ def refuse_dtype(layer: KerasLayer) -> None:
 
 
 def need(layer: KerasLayer, key: str) -> Any:
-    """Return a setting that must be there, lists as tuples."""
+    """Return a required setting, lists as tuples."""
     if key not in layer.config:
         raise KerasFileError(f"{layer}: its setting {key!r} is missing")
     return plain(layer.config[key])
 
 
 def pair(layer: KerasLayer, key: str) -> Any:
-    """Return a setting of rows and columns, for which one number may stand."""
+    """Return a setting of rows and columns; one number means both."""
     value = need(layer, key)
     return (value, value) if type(value) is int else value
 
 
 def number(layer: KerasLayer, *keys: str, default: float) -> float:
-    """Return the number under the first of `keys` that is there (releases differ in the name)."""
+    """Return the number under the first of `keys` that exists (names differ by release)."""
     for key in keys:
         value = plain(layer.config.get(key))
         if value is not None:

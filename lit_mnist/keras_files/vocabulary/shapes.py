@@ -78,7 +78,7 @@ def _reshape(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
 
 
 def target_shape(layer: KerasLayer, shape: Shape) -> Shape:
-    """Return a Reshape layer's output shape, with its -1 worked out."""
+    """Return a Reshape layer's output shape, with its -1 computed."""
     target = need(layer, "target_shape")
     size = math.prod(shape)
     if not (

@@ -1,4 +1,4 @@
-"""Layers that act in training alone: noise, dropout, random changes of the image."""
+"""Layers that act only in training: noise, dropout, random changes of the image."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .settings import Entry, Reader, Shape, need, number, only, plain
 PASSED_ON: Entry = {
     "type": "activation",
     "activation": "linear",
-}  # what a layer without a counterpart here becomes
+}  # the entry of an unsupported layer
 
 
 def _dropout(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
     only(layer, data_format=("channels_last", None))
-    if layer.config.get("noise_shape") is not None:  # EfficientNet drops whole branches so
+    if layer.config.get("noise_shape") is not None:  # EfficientNet drops whole branches this way
         return dict(PASSED_ON)
     spatial = {"spatial": True} if layer.kind == "SpatialDropout2D" else {}
     return {"type": "dropout", "rate": need(layer, "rate")} | spatial
@@ -36,7 +36,7 @@ def _activity(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
 
 
 def _random(kind: str, *keys: str) -> Reader:
-    """Read a random change of the image; one whose settings have no counterpart passes images on."""
+    """Read a random change of the image; one with unsupported settings passes images on."""
 
     def read(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
         entry = {"type": kind} | {
