@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from lit_mnist.comparison.markdown import markdown_table
 from lit_mnist.files import write_text
 from lit_mnist.live.network import encoded
 from lit_mnist.live.page import live_page
@@ -103,10 +104,10 @@ def report(model: Model, drawings: int, loads: int) -> str:
         ("first prediction", f"{statistics.median(firsts):.0f} ms after the start (n = {loads})"),
         *((f"drawings a second, {what} shown", _written(each)) for what, each in rates.items()),
     ]
-    lines = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
-    worst = [f"| {name} | {value:.1e} |" for name, value in differences.items()]
+    worst = [("layer", "largest difference")]
+    worst += [(name, f"{value:.1e}") for name, value in differences.items()]
     about = f"Chromium {version}, n = {drawings} drawings; {conditions()}"
-    return "\n".join([*lines, "", "| layer | largest difference |", "|---|---|", *worst, "", about])
+    return "\n\n".join([markdown_table([("", ""), *rows]), markdown_table(worst), about])
 
 
 def _written(each: Rate) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lit_mnist.comparison.markdown import markdown_table
 from lit_mnist.environment import hardware, versions
 from lit_mnist.files import write_json, write_text
 
@@ -88,8 +89,8 @@ def conditions() -> dict[str, Any]:
 def markdown(report: Report, conditions: Mapping[str, Any], command: str) -> str:
     """Return the report as a Markdown section: table, conditions, the command that makes it again."""
     head = list(report.rows[0])
-    lines = [f"# {report.title}", "", "| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    lines += ["| " + " | ".join(_cell(row[key]) for key in head) + " |" for row in report.rows]
+    table = [head, *([_cell(row[key]) for key in head] for row in report.rows)]
+    lines = [f"# {report.title}", "", markdown_table(table)]
     where = "; ".join(f"{key} {value}" for key, value in conditions.items() if key != "versions")
     which = ", ".join(f"{name} {version}" for name, version in conditions["versions"].items())
     lines += [

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from lit_mnist.comparison.markdown import markdown_table
 from lit_mnist.data import DataError, load_dataset
 from lit_mnist.data.dataset import default_root
 from lit_mnist.data.pictures import open_picture
@@ -132,9 +133,8 @@ def page(models: dict[str, Model], every: int, command: str) -> str:
         "",
         "## Read right",
         "",
-        _row("kind", "n", *models),
-        _row(*["---"] * (2 + len(models))),
     ]
+    right: list[Sequence[object]] = [("kind", "n", *models)]
     labels = np.array([int(row["label"]) for row in rows])
     answers = {name: _answers(model, own) for name, model in models.items()}
     for kind in [*sorted({row["kind"] for row in rows}), None]:
@@ -143,23 +143,22 @@ def page(models: dict[str, Model], every: int, command: str) -> str:
             f"{(guess == labels)[part].sum()} ({100 * (guess == labels)[part].mean():.1f} %)"
             for guess in answers.values()
         ]
-        lines.append(_row(kind or "all", part.sum(), *correct))
+        right.append((kind or "all", part.sum(), *correct))
     lines += [
+        markdown_table(right),
         "",
         '## Answered with "no digit"',
         "",
         "Digits: false alarms. Others: caught, or nothing to read. "
         "The rule's lean towards digits was settled with these in view.",
         "",
-        _row("pictures", "n", *models),
-        _row(*["---"] * (2 + len(models))),
     ]
+    refusals: list[Sequence[object]] = [("pictures", "n", *models)]
     for name, readings in {"people's digits": own, **others}.items():
         counts = [refused(model, readings) for model in models.values()]
-        lines.append(
-            _row(name, len(readings), *(f"{100 * count / len(readings):.1f} %" for count in counts))
-        )
-    return "\n".join(lines) + "\n"
+        fractions = (f"{100 * count / len(readings):.1f} %" for count in counts)
+        refusals.append((name, len(readings), *fractions))
+    return "\n".join([*lines, markdown_table(refusals)]) + "\n"
 
 
 def _answers(model: Model, readings: Readings) -> np.ndarray:
@@ -170,10 +169,6 @@ def _answers(model: Model, readings: Readings) -> np.ndarray:
         model, [digit for digit in readings if digit is not None]
     ).argmax(1)
     return guesses
-
-
-def _row(*cells: object) -> str:
-    return "| " + " | ".join(map(str, cells)) + " |"
 
 
 def sources(part: str, every: int) -> dict[str, Callable[[], Pictures]]:

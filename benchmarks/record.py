@@ -14,10 +14,21 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from lit_mnist.comparison.markdown import markdown_table
 from lit_mnist.errors import UserError
 from lit_mnist.files import write_json, write_text
 
 # what the sources publish, as fractions; None where they publish nothing for this configuration
+_HEAD = (
+    "configuration",
+    "n",
+    "test",
+    "best test epoch",
+    "published",
+    "epochs",
+    "images/s",
+    "weights",
+)
 PUBLISHED = {
     "cnn_source": 0.9944,
     "cnn_basic": 0.990,
@@ -92,9 +103,7 @@ def table(out: Path) -> str:
             "set, "
             "which is what the sources publish where they validate on it; it is chosen by the test set.",
             "",
-            "| configuration | n | test | best test epoch | published | epochs | images/s | weights |",
-            "|---|---|---|---|---|---|---|---|",
-            *rows,
+            markdown_table([_HEAD, *rows]),
             "",
             *_conditions(by_config),
             "",
@@ -106,12 +115,12 @@ def table(out: Path) -> str:
     )
 
 
-def _row(name: str, summaries: list[dict[str, Any]]) -> str:
+def _row(name: str, summaries: list[dict[str, Any]]) -> list[str]:
     accuracies = [summary["test/acc"] for summary in summaries]
     spread = f" (sd {100 * statistics.stdev(accuracies):.2f})" if len(accuracies) > 1 else ""
     best = [summary["val/acc_best"] for summary in summaries if summary["validated_on"] == "test"]
     published = PUBLISHED.get(name)
-    figures = [
+    return [
         name,
         str(len(summaries)),
         f"{100 * statistics.mean(accuracies):.2f} %{spread}",
@@ -123,7 +132,6 @@ def _row(name: str, summaries: list[dict[str, Any]]) -> str:
         f"{statistics.median(summary['images_per_second'] for summary in summaries):,.0f}",
         summaries[0]["weights"].split(" (")[0],
     ]
-    return "| " + " | ".join(figures) + " |"
 
 
 def _conditions(by_config: dict[str, list[dict[str, Any]]]) -> list[str]:

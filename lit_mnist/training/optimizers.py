@@ -100,11 +100,8 @@ class SGD(KerasOptimizer):
             torch._foreach_add_(params, momentum)
 
 
-class Adam(KerasOptimizer):
-    """``w -= lr sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)``.
-
-    Source: Kingma & Ba 2015, end of section 2.
-    """
+class _AdamFamily(KerasOptimizer):
+    """The settings that Adam, Nadam and Adamax share."""
 
     def __init__(
         self,
@@ -118,6 +115,13 @@ class Adam(KerasOptimizer):
         super().__init__(
             params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
         )
+
+
+class Adam(_AdamFamily):
+    """``w -= lr sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)``.
+
+    Source: Kingma & Ba 2015, end of section 2.
+    """
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
         count = self.count(group)
@@ -131,21 +135,8 @@ class Adam(KerasOptimizer):
         _subtract_ratio(params, torch._foreach_mul(momentum, alpha), velocity, group["epsilon"])
 
 
-class Nadam(KerasOptimizer):
+class Nadam(_AdamFamily):
     """Adam with Nesterov momentum, ``u_t = beta_1 (1 - 0.96^t / 2)`` (Dozat 2016)."""
-
-    def __init__(
-        self,
-        params: Iterable,
-        learning_rate: float | Tensor = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(
-            params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
-        )
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
         count = self.count(group)
@@ -174,24 +165,11 @@ class Nadam(KerasOptimizer):
         )
 
 
-class Adamax(KerasOptimizer):
+class Adamax(_AdamFamily):
     """``u = max(beta_2 u, |g|); w -= lr m / ((1 - beta_1^t) (u + epsilon))``.
 
     Source: Kingma & Ba 2015, section 7.1.
     """
-
-    def __init__(
-        self,
-        params: Iterable,
-        learning_rate: float | Tensor = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(
-            params, learning_rate, weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
-        )
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
         count = self.count(group)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...files import write_text
+from ..markdown import markdown_table
 from .runs import CONTROL, KERAS, OURS, SIDES, Plan
 from .statistics import Equivalence, compare_means, mcnemar
 
@@ -245,9 +246,7 @@ def _pair(pair: Mapping[str, Any]) -> list[str]:
 def _markdown(block: Block) -> str:
     kind, content = block
     if kind == "table":
-        head, *rows = content
-        lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        return markdown_table(content, numbers=True)
     return {
         "heading": f"## {content}",
         "picture": f"![{content}]({content})",

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..markdown import markdown_table
 from .checks import Check, worst
 
 
@@ -53,17 +54,7 @@ def table(rows: Sequence[Row]) -> str:
     return aligned(
         [
             head,
-            *[
-                [
-                    row.name,
-                    f"{row.comparisons:,}",
-                    number(row.closest.error),
-                    finite(row.closest.limit),
-                    row.closest.part,
-                    _verdict(row),
-                ]
-                for row in rows
-            ],
+            *[[*_cells(row), row.closest.part, _verdict(row)] for row in rows],
         ],
         numbers=range(1, 4),
     )
@@ -102,10 +93,7 @@ def page(
         head,
         *[
             [
-                row.name,
-                f"{row.comparisons:,}",
-                number(row.closest.error),
-                finite(row.closest.limit),
+                *_cells(row),
                 *map(finite, (row.absolute, row.relative, row.travelled)),
                 row.closest.part,
                 _verdict(row),
@@ -117,8 +105,8 @@ def page(
         f"# Parity with Keras: {'FAILED' if any(row.failed for row in rows) else 'passed'}",
         sentence(rows),
         *about,
-        markdown(lines),
-        *([markdown(floor)] if floor else []),
+        markdown_table(lines),
+        *([markdown_table(floor)] if floor else []),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -135,12 +123,6 @@ def aligned(lines: Sequence[Sequence[str]], numbers: Container[int]) -> str:
     )
 
 
-def markdown(lines: Sequence[Sequence[str]]) -> str:
-    """Return lines of cells as a Markdown table, the first being its head."""
-    head, *rest = lines
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rest])
-
-
 def number(value: float | None) -> str:
     """Return two digits of `value`, all of a count, a dash where there is none."""
     if value is None:
@@ -153,6 +135,15 @@ def number(value: float | None) -> str:
 def finite(value: float | None) -> str:
     """Return `value` as `number` does, a dash for infinity: no limit, or relative to nothing."""
     return number(None if value == math.inf else value)
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        row.name,
+        f"{row.comparisons:,}",
+        number(row.closest.error),
+        finite(row.closest.limit),
+    ]
 
 
 def _row(name: str, checks: Sequence[Check]) -> Row:

@@ -11,6 +11,8 @@ import torch
 from keras_baseline.recipe import Recipe
 
 from ...data.module import Batch
+from ...inside.capture import capture
+from ...inside.passes import evaluation
 from ...network import Network, as_images, predicted_classes
 from ...spec import LayerInfo, NetworkSpec
 from ...spec.weights import flattened_image, from_torch
@@ -172,22 +174,11 @@ def build_torch_side(recipe: Recipe, dtype: str, total_steps: int = 10_000) -> T
 def layer_outputs(network: Network, images: Array) -> dict[str, Array]:
     """Return every layer's output in evaluation, in Keras' layout; the last as probabilities."""
     spec = network.spec
-    outputs = {}
-    hooks = [
-        getattr(network, name).register_forward_hook(
-            lambda module, args, output, name=name: outputs.__setitem__(name, output)
-        )
-        for name in spec.names
-    ]
     pixels = as_images(images).to(next(network.parameters()).dtype)
-    try:
-        network.eval()
-        with torch.no_grad():
-            logits = network(pixels.contiguous(memory_format=torch.channels_last))
-            outputs[spec.output] = network.probabilities(logits)[:, -spec.units :]
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with evaluation(network), capture(network, spec.names, clone=False) as captured:
+        logits = network(pixels.contiguous(memory_format=torch.channels_last))
+        probabilities = network.probabilities(logits)[:, -spec.units :]
+    outputs = dict(captured) | {spec.output: probabilities}
     return {
         name: _keras_layout(spec, spec[name], output.numpy()) for name, output in outputs.items()
     }

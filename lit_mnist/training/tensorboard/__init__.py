@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from ...data.prepare import Part, Prepared
+from ...data.prepare import Prepared
 from ...errors import UserError
 from ...inside.capture import capture
 from ...inside.filters import filters as filters_of
@@ -24,52 +24,31 @@ from ...spec import SAME_VALUES
 from ..lightning_internals import attributes
 from ..losses import data_loss, penalty
 from ..reports import say
+from .digits import FixedDigits, first_of_each_class, network_inputs
+from .drawings import Drawings, Picture
 from .events import Events, network_graph
 from .projector import write_projector
 
 _MISTAKES = 24  # pictures; more would be too small to see
 
 
-class Picture(Protocol):
-    """A drawn picture: `shape` is (height, width) in pixels, `png` the file's content."""
-
-    @property
-    def shape(self) -> tuple[int, int]: ...
-
-    def png(self) -> bytes: ...
-
-
-class Drawings(Protocol):
-    """What draws: `lit_mnist.figures.board`, or anything with these functions."""
-
-    def maps(self, values: np.ndarray, digit: np.ndarray, caption: str) -> Picture: ...
-
-    def filters(self, kernels: np.ndarray, caption: str) -> Picture: ...
-
-    def confusion_matrix(
-        self, matrix: np.ndarray, class_names: Sequence[str], caption: str
-    ) -> Picture: ...
-
-    def mistakes(self, pixels: np.ndarray, labels: Sequence[str], caption: str) -> Picture: ...
-
-
 class InsideView(Callback):
     """Logs to TensorBoard before training, after the steps in `step_marks`, and after every epoch.
 
-    For a fixed set of validation digits (training digits where nothing is validated): every layer's
-    maps for the first `digits` of them, all of different classes; over `statistics_digits` of them
-    each layer's histogram and fraction of zeros, and the gradient of the loss for each weight;
-    histograms of the weights and the first layer's filters. After each validation, and after the
-    test, the confusion matrix and the most confident mistakes; after training, the last hidden
-    layer's values for `projector_digits` of them. Drawing is handed in: pictures are made where
-    `draw` has been set (the program sets it). Random numbers and weights are left alone, so
-    training gives the same bits with and without this callback.
+    It uses a fixed set of validation digits (training digits without validation) and logs every
+    layer's maps for the first `digits` of them, all of different classes; over `statistics_digits`
+    of them each layer's histogram and fraction of zeros, and the gradient of the loss for each
+    weight; histograms of the weights and the first layer's filters. It logs the confusion matrix
+    and the most confident mistakes after each validation and after the test, and the last hidden
+    layer's values for `projector_digits` after training. Pictures are drawn if `draw` is set, as
+    the program does. Random numbers and weights are not touched, so that training gives the same
+    bits with and without this callback.
 
     Args:
         digits: digits whose maps are drawn.
         statistics_digits: digits that histograms, fractions of zeros and gradients are taken over.
         projector_digits: digits in the embedding projector; 0: no projector.
-        step_marks: optimiser steps after which to look, beside the end of every epoch.
+        step_marks: optimiser steps after which to log, beside the end of every epoch.
     """
 
     def __init__(
@@ -111,9 +90,9 @@ class InsideView(Callback):
             return
         self._events = Events(logger)
         part = prepared.validation or prepared.train
-        self._seen = _Digits(
+        self._seen = FixedDigits(
             part,
-            _different(part.labels, self.digits),
+            first_of_each_class(part.labels, self.digits),
             self.statistics_digits,
             prepared.standardizer.invert,
             pl_module,
@@ -150,7 +129,7 @@ class InsideView(Callback):
         part = prepared.validation or prepared.train
         chosen = range(min(self.projector_digits, len(part)))
         with evaluation(pl_module.network), capture(pl_module.network, hidden[-1:]) as values:
-            logits = pl_module.network(_inputs(part, chosen, pl_module))
+            logits = pl_module.network(network_inputs(part, chosen, pl_module))
         folder = next(x.log_dir for x in trainer.loggers if isinstance(x, TensorBoardLogger))
         write_projector(
             Path(folder),
@@ -304,37 +283,6 @@ class InsideView(Callback):
 def _prepared(trainer: L.Trainer) -> Prepared | None:
     """The images of the Trainer's data module; None where it was given loaders alone."""
     return getattr(attributes(trainer).datamodule, "prepared", None)
-
-
-class _Digits:
-    """The fixed digits: those that are drawn, then those that statistics are taken over."""
-
-    def __init__(
-        self, part: Part, drawn: list[int], statistics: int, invert: Any, module: Any
-    ) -> None:
-        chosen = [*drawn, *range(min(statistics, len(part)))]
-        self.inputs = _inputs(part, chosen, module)
-        self.labels = torch.from_numpy(part.labels[chosen]).to(self.inputs.device)
-        self.statistics = slice(len(drawn), None)
-        self.pixels = invert(part.images[drawn])
-        self.names = [f"{part.labels[i]}_{part.id(i).replace(':', '_')}" for i in drawn]
-        self._captions = [f"{part.id(i)} is {part.labels[i]}" for i in drawn]
-
-    def caption(self, digit: int, probabilities: Tensor) -> str:
-        probability, guess = probabilities[digit].max(0)
-        return f"{self._captions[digit]}, seen as {int(guess)} ({float(probability):.1%})"
-
-
-def _different(labels: np.ndarray, count: int) -> list[int]:
-    """Positions of the first `count` images, all of different classes as long as there are such."""
-    firsts = sorted(np.unique(labels, return_index=True)[1].tolist())
-    others = [i for i in range(min(len(labels), count + len(firsts))) if i not in firsts]
-    return [*firsts, *others][:count]
-
-
-def _inputs(part: Part, chosen: Sequence[int], module: Any) -> Tensor:
-    images = torch.from_numpy(part.images[list(chosen)]).unsqueeze(1)
-    return images.to(next(module.network.parameters()))
 
 
 def _layers(network: Network) -> list[str]:
