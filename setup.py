@@ -1,4 +1,4 @@
-"""Puts the shipped configurations into the built package, so that ``--config cnn`` works without a checkout."""
+"""Puts the shipped configurations into the built package, so that ``--config cnn`` works."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithConfigurations(build_py):
-    """Copies ``configs/*.yaml`` to ``lit_mnist/configs`` in the wheel; an editable install reads them in place."""
+    """Copies ``configs/*.yaml`` to ``lit_mnist/configs`` in the wheel.
+
+    Editable installs need no copy.
+    """
 
     def run(self) -> None:
         """Build the package, then add the configurations."""

@@ -1,7 +1,8 @@
 """``python -m benchmarks NAME [--rounds N] [--quick] [--device cuda] [--out FOLDER]``.
 
-A benchmark is a module beside this one with ``run(rounds: int, quick: bool, device: str) -> Report``; its
-docstring's first line says what it measures. `quick` is a smoke test: few images, figures that mean nothing.
+A benchmark is a module beside this one with ``run(rounds: int, quick: bool, device: str) ->
+Report``; its docstring's first line says what it measures. `quick` is a smoke test: few images,
+figures that mean nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ NAMES = sorted(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the named benchmark, print its table and write JSON and Markdown; return the exit code."""
+    """Run the named benchmark, print its table, write JSON and Markdown; return the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
     options = _options(argv)
     command = " ".join(["python -m benchmarks", *argv])

@@ -1,4 +1,4 @@
-"""Explaining: what a method costs over the same Captum call written by hand, and over a forward pass."""
+"""Explanations: the cost of a method against the same Captum call, and against a forward pass."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _STEPS = 20
 
 
 def run(rounds: int, quick: bool, device: str) -> Report:
-    """Time gradient methods on 1,000 digits, each beside the same Captum call; accepted: at most 1.1 times."""
+    """Time gradient methods on 1,000 digits against the same Captum calls.
+
+    Accepted are at most 1.1 times.
+    """
     count = 50 if quick else 1000
     images, source = _images(count, device)
     network = Network(spec_of_config(_CONFIG)).eval().to(device)
@@ -42,8 +45,8 @@ def run(rounds: int, quick: bool, device: str) -> Report:
             {"method": name, **timings, "over by hand": ratios(timings, "by hand")["this project"]}
         )
     notes = (
-        f"{count:,} {source} in one call, the predicted class, configs/cnn.yaml (untrained), on {device}; "
-        f"integrated gradients with {_STEPS} nodes and batches of 1,000 in both."
+        f"{count:,} {source} in one call, the predicted class, configs/cnn.yaml (untrained), on "
+        f"{device}; integrated gradients with {_STEPS} nodes and batches of 1,000 in both."
     )
     return Report("Explaining", rows, notes, rounds)
 

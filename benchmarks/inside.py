@@ -1,4 +1,7 @@
-"""Looking inside: what `capture`, `top_images` and the statistics cost over a plain forward pass of 60,000 images."""
+"""Looking inside: the cost of `capture`, `top_images` and statistics over a forward pass.
+
+The pass is over 60,000 images.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ _LAYER = "Conv2D_3"  # 128 maps
 
 
 def run(rounds: int, quick: bool, device: str) -> Report:
-    """Time each way to go once through the training images, batches of 500, standardisation included in all."""
+    """Time each way to pass once over the training images, in batches of 500."""
     pixels, source = _pixels(2000 if quick else 60_000)
     model = Model(
         Network(spec_of_config(_CONFIG)).eval().to(device),
@@ -56,8 +59,8 @@ def run(rounds: int, quick: bool, device: str) -> Report:
         for name in cases
     ]
     notes = (
-        f"{len(pixels):,} {source}, configs/cnn.yaml (untrained), on {device}; peak memory is the high-water mark "
-        "after that pass, so it can only rise from row to row."
+        f"{len(pixels):,} {source}, configs/cnn.yaml (untrained), on {device}; peak memory is the "
+        "high-water mark after that pass, so it can only rise from row to row."
     )
     return Report("Looking inside", rows, notes, rounds)
 
@@ -99,7 +102,7 @@ def _finish(model: Model) -> None:
 
 
 def _peak(case) -> float:  # noqa: ANN001
-    """High-water mark of the memory after `case`: of the GPU where one is used, else of the process."""
+    """Return the peak memory after `case`: of the GPU if one is used, else of the process."""
     case()
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 2**30

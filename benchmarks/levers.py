@@ -1,4 +1,7 @@
-"""What each lever of a training step on the CPU is worth: blocks of 25 steps of `cnn.yaml`, with one lever undone."""
+"""The effect of each lever on a training step on the CPU: `cnn.yaml` with one lever undone.
+
+Blocks have 25 steps.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from .profile import prepared
 
 _STEPS = 25
 _HERE = "as shipped"
-_AWAY = "freed memory given back to the system"  # in a process of its own: memory that was kept once stays
+# measured in another process: memory that was kept once stays
+_AWAY = "freed memory given back to the system"
 
 
 def run(rounds: int, quick: bool, device: str) -> Report:

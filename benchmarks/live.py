@@ -1,9 +1,9 @@
-"""``python -m benchmarks.live RUN [--drawings N] [--loads N] [--out FILE]``: the live page of a network, measured.
+"""``python -m benchmarks.live RUN [--drawings N] [--loads N] [--out FILE]``: the live page.
 
-Size, time to the first prediction, drawings a second, and each layer's largest difference from PyTorch, in headless
-Chromium (extra ``test``). A drawing is a stroke drawn a little further: it is read, goes through the network, and all
-maps that are shown are painted. Beside the rate stands the processor time of the page's thread, which other programs
-on the machine do not lengthen.
+Size, time to the first prediction, drawings a second, and each layer's largest difference from
+PyTorch, in headless Chromium (extra ``test``). A drawing is a stroke drawn a little further: it is
+read, goes through the network, and all maps that are shown are painted. Beside the rate stands the
+processor time of the page's thread, which other programs on the machine do not lengthen.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ _SHOWN = {"one layer's maps": 1, "all layers' maps": 0}
 
 @dataclass(frozen=True)
 class Rate:
-    """`a_second` by the clock (median), and the `busy` milliseconds of processor time of a drawing."""
+    """`a_second` by the clock (median), and `busy`, milliseconds of processor time per drawing."""
 
     a_second: float
     busy: float
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure the named model's page, print the figures as Markdown, and write them where `--out` says."""
+    """Measure the model's page, print the results as Markdown, and write them to `--out`."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.live", description=(__doc__ or "").partition("\n\n")[2]
     )
@@ -146,7 +146,7 @@ def _thread_time(driver: Any) -> float:
 
 
 def layer_differences(driver: Any, model: Model) -> dict[str, float]:
-    """Layer -> its largest difference from PyTorch over the page's pictures, in units of its largest value."""
+    """Return layer -> largest difference from PyTorch, relative to its largest value."""
     lab = Lab.opened(driver)
     worst: dict[str, float] = {}
     for image in model.tensor(samples(model).pixels.astype(np.float32)):

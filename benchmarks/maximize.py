@@ -1,6 +1,7 @@
-"""Activation maximisation: our batch against one map at a time through Captum and Keras; the search; the memory.
+"""Activation maximisation: our batch against single maps in Captum and Keras; search; memory.
 
-Costs are per map and step, all cases on the default network's last convolution with the same weights.
+Costs are per map and step, all cases on the default network's last convolution with the same
+weights.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def _ours(network: Network, maps: int, steps: int, restarts: int = 4) -> Callabl
 
 
 def _captum(network: Network, steps: int) -> Callable[[], object]:
-    """The straightforward program: one image, the whole network, NeuronGradient with a selector for one map."""
+    """Run the straightforward program: one image, the whole network, NeuronGradient for one map."""
     method = NeuronGradient(network, getattr(network, LAYER))
     start = per_image_standardization(
         torch.randn(1, *_SHAPE, generator=torch.Generator().manual_seed(0))
@@ -112,7 +113,10 @@ def _captum(network: Network, steps: int) -> Callable[[], object]:
 
 
 def _keras(network: Network, steps: int, compiled: bool) -> Callable[[], object] | None:
-    """The source's way: a sub-model up to the layer and GradientTape, one image; None without TensorFlow."""
+    """Run the source's way: a sub-model up to the layer and GradientTape, one image.
+
+    None without TensorFlow.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import keras
@@ -163,7 +167,7 @@ def _search(network: Network, rounds: int, quick: bool) -> dict[str, Any]:
 
 
 def _memory(network: Network, quick: bool) -> list[dict[str, Any]]:
-    """Growth of the process's peak memory from few rows to many: results may grow, the work may not."""
+    """Return the growth of peak memory from few to many rows; only results may grow."""
     few, many = (1, 2) if quick else (1, 16)
     rows = []
     for restarts in (few, many):

@@ -1,4 +1,4 @@
-"""Fair timings: cases take turns (A B C A B C ...), so that a slow minute of the machine hits all of them."""
+"""Fair timings: cases take turns (A B C A B C ...), so that a slow minute affects all of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Report:
-    """What a benchmark returns: a title, one row a case (the same keys in each), and how it was measured."""
+    """The result of a benchmark: a title, one row per case (with equal keys), and the method."""
 
     title: str
     rows: Sequence[Mapping[str, Any]]
@@ -87,7 +87,7 @@ def conditions() -> dict[str, Any]:
 
 
 def markdown(report: Report, conditions: Mapping[str, Any], command: str) -> str:
-    """Return the report as a Markdown section: table, conditions, the command that makes it again."""
+    """Return the report as a Markdown section: table, conditions, and the command."""
     head = list(report.rows[0])
     table = [head, *([_cell(row[key]) for key in head] for row in report.rows)]
     lines = [f"# {report.title}", "", markdown_table(table)]

@@ -1,8 +1,11 @@
-"""``python -m benchmarks.own_digits [RUN...] [--every N] [--fit] [--picture FILE] [--out FOLDER]``: people's digits.
+"""``python -m benchmarks.own_digits [RUN...] [--every N] [--fit] [--out FOLDER]``: people's digits.
 
-Reads the pictures of ``$LIT_MNIST_DATA/own_digits`` with the networks of the run folders, by kind, and measures the
-rule for "no digit" on test images that it was not chosen on. `--fit` makes the rule's weights again, `--picture`
-draws test digits on synthetic papers above what a network sees of them.
+``--picture FILE`` draws them.
+
+Reads the pictures of ``$LIT_MNIST_DATA/own_digits`` with the networks of the run folders, by kind,
+and measures the rule for "no digit" on test images that it was not chosen on. `--fit` makes the
+rule's weights again, `--picture` draws test digits on synthetic papers above what a network sees of
+them.
 """
 
 from __future__ import annotations
@@ -172,7 +175,10 @@ def _answers(model: Model, readings: Readings) -> np.ndarray:
 
 
 def sources(part: str, every: int) -> dict[str, Callable[[], Pictures]]:
-    """Return MNIST, Fashion-MNIST, cats and dogs (`part` train or test), and letters, one in `every`."""
+    """Return MNIST, Fashion-MNIST, cats and dogs, and letters, one picture in `every`.
+
+    `part` is train or test.
+    """
     folder = default_root() / "cats_dogs" / part
     photographs = sorted(folder.rglob("*.jpg"))[::every]
     images = {
@@ -244,8 +250,8 @@ def _letter(character: str, font: str) -> np.ndarray:
 def fitted(models: list[Model], every: int) -> dict[str, float]:
     """Fit the rule on training images: digits, plain and on papers, against clothes, cats and dogs.
 
-    Both sides have equal weight. `no_digit` holds what two networks gave with every 60th digit, 600 papers,
-    every 100th piece of clothing and 200 photographs.
+    Both sides have equal weight. `no_digit` holds what two networks gave with every 60th digit, 600
+    papers, every 100th piece of clothing and 200 photographs.
     """
     from sklearn.linear_model import LogisticRegression
 

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.performance [FOLDER] [--out FILE]``: one page of what the benchmarks wrote into FOLDER.
+"""``python -m benchmarks.performance [FOLDER] [--out FILE]``: one page of all benchmarks in FOLDER.
 
 First the goals with what was found, then every benchmark's own section.
 """
@@ -32,15 +32,15 @@ ORDER = (
 )
 _HEAD = """# Performance: measured
 
-Each section is what `python -m benchmarks NAME` wrote, with the command that makes it again; the page is made of them
-by `python -m benchmarks.performance`. How it is measured, what makes it fast and where the time goes:
-[../performance.md](../performance.md).
+Each section is what `python -m benchmarks NAME` wrote, with the command that makes it again; the
+page is made of them by `python -m benchmarks.performance`. How it is measured, what makes it fast
+and where the time goes: [../performance.md](../performance.md).
 """
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What row `case` of a benchmark's table should hold under `key`: at least or at most `limit`."""
+    """The value of row `case` under `key` of a benchmark's table: at least or at most `limit`."""
 
     name: str
     limit: float
@@ -168,7 +168,8 @@ def page(folder: Path) -> str:
         sections.append("#" + text.replace(f" --out {folder}", ""))
     if not tables:
         raise UserError(
-            f"{folder}: no benchmark's result; accepted: a folder that `python -m benchmarks` wrote to"
+            f"{folder}: no benchmark's result; accepted: a folder that `python -m benchmarks` "
+            "wrote to"
         )
     return "\n".join([_HEAD, _against_goals(tables), *sections])
 
@@ -180,7 +181,8 @@ def _against_goals(tables: Mapping[str, list[Mapping[str, Any]]]) -> str:
         if value is not None:
             limit = f"{'>=' if goal.least else '<='} {goal.limit:g}"
             lines.append(
-                f"| {goal.name} | {limit} | {value:.3g} | {'met' if goal.met(value) else 'missed'} |"
+                f"| {goal.name} | {limit} | {value:.3g} | "
+                f"{'met' if goal.met(value) else 'missed'} |"
             )
     return "\n".join([*lines, ""])
 

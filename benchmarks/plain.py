@@ -1,4 +1,4 @@
-"""Beside default Lightning: `cnn_source.yaml` by this program, and as a plain LightningModule with a DataLoader."""
+"""Against default Lightning: `cnn_source.yaml` by this program, and as a plain LightningModule."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BATCH = 64
 
 
 def run(rounds: int, quick: bool, device: str) -> Report:
-    """Time epochs of training alone: ours with everything on, ours without graphs on a GPU, default Lightning."""
+    """Time epochs of training: ours, ours without CUDA graphs, default Lightning."""
     options = json.loads(json.dumps(yaml.safe_load(_CONFIG.read_text())["data"])) | {
         "download": False
     }
@@ -65,9 +65,9 @@ def run(rounds: int, quick: bool, device: str) -> Report:
     return Report(
         "Beside default Lightning",
         rows,
-        f"configs/cnn_source.yaml, {len(part):,} images at batch {_BATCH}, "
-        f"{epochs} epochs a round, training alone (validation left out), on {device}; default Lightning: "
-        "automatic optimisation, a DataLoader over tensors in memory, the loss logged in every step, "
+        f"configs/cnn_source.yaml, {len(part):,} images at batch {_BATCH}, {epochs} epochs a "
+        f"round, training alone (validation left out), on {device}; default Lightning: automatic "
+        "optimisation, a DataLoader over tensors in memory, the loss logged in every step, "
         "torch.optim.RMSprop, a scheduler by step, logger and progress bar as they come.",
         rounds,
     )
@@ -106,7 +106,7 @@ def ours(device: str, epochs: int, dataset: str, *options: str) -> float:
 
 
 class Plain(L.LightningModule):
-    """The source's network and recipe as Lightning's own examples would write them; times its epochs."""
+    """The source's network and recipe, written as in Lightning's examples; times its epochs."""
 
     def __init__(self) -> None:
         super().__init__()

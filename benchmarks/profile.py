@@ -1,4 +1,4 @@
-"""Where a training step's time goes: the operations (on a GPU the kernels) of `cnn.yaml`, by their own time."""
+"""Where a training step's time goes: the operations, or kernels, of `cnn.yaml` by own time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHOWN = 20
 
 
 def run(rounds: int, quick: bool, device: str) -> Report:
-    """Profile `rounds` blocks of 25 steps in both precisions; replays of a graph where there is a GPU."""
+    """Profile `rounds` blocks of 25 steps in both precisions; on a GPU, replays of a graph."""
     rows = [
         {"precision": str(dtype).removeprefix("torch.")} | row
         for dtype in (torch.float32, torch.bfloat16)
@@ -35,9 +35,9 @@ def run(rounds: int, quick: bool, device: str) -> Report:
     return Report(
         "Where a step's time goes",
         rows,
-        f"configs/cnn.yaml at batch {_BATCH} on {device}, random images, "
-        f"{_STEPS * rounds} steps in each precision under torch's profiler, which slows operations down; own "
-        f"time, the {_SHOWN} that take most.",
+        f"configs/cnn.yaml at batch {_BATCH} on {device}, random images, {_STEPS * rounds} steps "
+        "in each precision under torch's profiler, which slows operations down; own time, the "
+        f"{_SHOWN} that take most.",
         rounds,
     )
 
@@ -79,8 +79,11 @@ def _rows(rounds: int, device: str, dtype: torch.dtype) -> list[dict[str, Any]]:
 
 
 def _touch_memory() -> None:
-    """Leave a gigabyte of the heap free and touched: the profiler's own records else take the pages of every step,
-    and fresh ones are counted as `aten::fill_`."""
+    """Leave a gigabyte of the heap free and touched.
+
+    Else the profiler's own records use up the pages of every step, and new ones count as
+    `aten::fill_`.
+    """
     blocks = [
         torch.zeros(2**22) for _ in range(64)
     ]  # 16 MiB each: larger ones would not come from the heap
@@ -88,7 +91,7 @@ def _touch_memory() -> None:
 
 
 def prepared(device: str) -> tuple[BlockRunner, Block]:
-    """Return what runs blocks of `cnn.yaml`'s steps on `device`, warmed up, and a block of random images."""
+    """Return the runner of `cnn.yaml`'s steps on `device`, warmed up, and a random block."""
     network = Network(
         NetworkSpec.from_dict(yaml.safe_load(_CONFIG.read_text())["model"]["network"]), 1
     )

@@ -1,4 +1,4 @@
-"""Whole recipes: `cnn_source.yaml` with its 80 epochs, and `cnn_best.yaml`: seconds inside `fit`, and accuracy."""
+"""Whole recipes: seconds and accuracy of `cnn_source.yaml` (80 epochs) and `cnn_best.yaml`."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def run(rounds: int, quick: bool, device: str) -> Report:
     return Report(
         "Whole recipes",
         rows,
-        f"One run each on {device}, everything on. Inside fit: from the call of "
-        "Lightning's fit to its end, captures, validations and checkpoints included; training: the epochs "
+        f"One run each on {device}, everything on. Inside fit: from the call of Lightning's fit "
+        "to its end, captures, validations and checkpoints included; training: the epochs "
         "without validation.",
         1,
     )

@@ -1,6 +1,7 @@
 """``python -m benchmarks.record RUN... [--out docs/results]``: put finished runs on record.
 
-For each run: its summary (without machine paths) and its training curves, and one table over all recorded runs.
+For each run: its summary (without machine paths) and its training curves, and one table over all
+recorded runs.
 """
 
 from __future__ import annotations
@@ -93,15 +94,16 @@ def table(out: Path) -> str:
         [
             "# Full training runs",
             "",
-            "Every line is full runs of the shipped configuration on real MNIST, or on photographs ([cats and "
-            "dogs](cats_dogs.md)), as `python -m lit_mnist fit --config configs/NAME.yaml` makes them; the page itself "
-            "is made by `python -m benchmarks.record RUN...`. Summaries with history, confusion matrix, versions and "
+            "Every line is full runs of the shipped configuration on real MNIST, or on "
+            "photographs ([cats and dogs](cats_dogs.md)), as `python -m lit_mnist fit --config "
+            "configs/NAME.yaml` makes them; the page itself is made by `python -m "
+            "benchmarks.record RUN...`. Summaries with history, confusion matrix, versions and "
             "hardware lie in `training/`.",
             "",
-            "`test` is the accuracy of the weights that the run reports: best validation accuracy where a tenth of the "
-            "training images was set aside, else the last epoch's. `best test epoch` is the best epoch on the test "
-            "set, "
-            "which is what the sources publish where they validate on it; it is chosen by the test set.",
+            "`test` is the accuracy of the weights that the run reports: best validation accuracy "
+            "where a tenth of the training images was set aside, else the last epoch's. `best "
+            "test epoch` is the best epoch on the test set, which is what the sources publish "
+            "where they validate on it; it is chosen by the test set.",
             "",
             markdown_table([_HEAD, *rows]),
             "",
@@ -148,8 +150,9 @@ def _conditions(by_config: dict[str, list[dict[str, Any]]]) -> list[str]:
         for s in summaries
     }
     return [
-        f"Conditions: torch {torch}, lightning {lightning}, Python {python}, {gpu or cpu}, {cores} cores. Speeds "
-        "were taken beside other work on the same machine: they are no benchmark."
+        f"Conditions: torch {torch}, lightning {lightning}, Python {python}, {gpu or cpu}, "
+        f"{cores} cores. Speeds were taken beside other work on the same machine: they are no "
+        "benchmark."
         for torch, lightning, python, cpu, cores, gpu in sorted(found, key=str)
     ]
 

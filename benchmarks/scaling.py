@@ -1,4 +1,4 @@
-"""Scaling: twice the images, epochs, or width take no more than the work; memory stays flat in epochs."""
+"""Scaling: twice the images, epochs or width take at most twice the time; memory stays flat."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ _CASES = {
 
 
 def run(rounds: int, quick: bool, device: str) -> Report:
-    """Run every case in a process of its own; accepted: time over base <= work over base, memory equal in epochs."""
+    """Run every case in its own process.
+
+    Accepted: time grows no more than work, memory not with epochs.
+    """
     with tempfile.TemporaryDirectory() as folder:
         bench = _Runs(Path(folder), quick, device)
         interleaved(
@@ -65,8 +68,8 @@ def run(rounds: int, quick: bool, device: str) -> Report:
     return Report(
         "Scaling",
         rows,
-        f"configs/cnn.yaml on {bench.dataset} ({device}), `fit` in own processes; "
-        "base: half the images, one epoch. Work: multiply-accumulates. Peak memory: the process's high-water "
+        f"configs/cnn.yaml on {bench.dataset} ({device}), `fit` in own processes; base: half the "
+        "images, one epoch. Work: multiply-accumulates. Peak memory: the process's high-water "
         "mark.",
         rounds,
     )
@@ -141,5 +144,6 @@ with contextlib.redirect_stdout(out):
 if code:
     sys.exit(code)
 unit = 1 if sys.platform == "darwin" else 1024
-print(json.dumps(json.loads(out.getvalue()) | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+print(json.dumps(json.loads(out.getvalue()) | {"peak": peak}))
 """

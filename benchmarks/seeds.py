@@ -1,4 +1,4 @@
-"""`cnn_fast.yaml` once for each of many seeds (--rounds is their number): accuracy, and seconds of training."""
+"""Many seeds of `cnn_fast.yaml` (--rounds is their number): accuracy and training seconds."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def run(rounds: int, quick: bool, device: str) -> Report:
     row["mean training"] = mean(row["training"].seconds)
     row["9 in 10 within"] = f"{sorted(row['training'].seconds)[int(0.9 * (len(runs) - 1))]:.3f} s"
     notes = (
-        f"configs/cnn_fast.yaml, seeds 1 to {len(runs)}, each a whole `fit` (logs, checkpoints, test), one after "
-        f"another in one process on {device}; training: seconds within epochs until the device is done, captures "
-        "of graphs apart, median "
+        f"configs/cnn_fast.yaml, seeds 1 to {len(runs)}, each a whole `fit` (logs, checkpoints, "
+        f"test), one after another in one process on {device}; training: seconds within epochs "
+        "until the device is done, captures of graphs apart, median "
         f"{median(row['training'].seconds):.3f} s."
     )
     return Report("Many seeds", [row], notes, 1)

@@ -1,4 +1,7 @@
-"""What OpenMP's waiting costs alone and beside busy neighbours: blocks of 25 steps of `cnn.yaml`, by its settings."""
+"""The cost of OpenMP's waiting, alone and beside busy processes, by its settings.
+
+The work is blocks of 25 steps of `cnn.yaml`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS")
 
 
 def run(rounds: int, quick: bool, device: str) -> Report:
-    """Time a block under each setting, in turns, beside no, one and two processes that are always busy."""
+    """Time a block under each setting, in turns, beside no, one and two busy processes."""
     processes = {name: Process(setting, _VARIABLES) for name, setting in SETTINGS.items()}
     timings: dict[int, dict[str, Timing]] = {}
     try:
@@ -54,8 +57,8 @@ def run(rounds: int, quick: bool, device: str) -> Report:
     return Report(
         "OpenMP beside neighbours",
         rows,
-        "A block of 25 steps of configs/cnn.yaml at batch 64, random images, float32, on the CPU, in processes of "
-        "their own; a neighbour is a process that counts without end.",
+        "A block of 25 steps of configs/cnn.yaml at batch 64, random images, float32, on the CPU, "
+        "in processes of their own; a neighbour is a process that counts without end.",
         rounds,
     )
 

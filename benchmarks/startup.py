@@ -1,4 +1,4 @@
-"""Start-up: `--help` beside jsonargparse alone, and `fit` up to its first step beside torch and lightning alone."""
+"""Start-up: `--help` against jsonargparse, and `fit` to its first step against imports."""
 
 from __future__ import annotations
 

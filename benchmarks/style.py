@@ -1,7 +1,8 @@
 """Style transfer beside a loop written by hand: the same network, losses and L-BFGS in plain torch.
 
-Each case makes the same number of gradient evaluations of one random picture. What counts is processor time from
-the first evaluation to the last, so that neither set-up nor other programs weigh in.
+Each case makes the same number of gradient evaluations of one random picture. What counts is
+processor time from the first evaluation to the last, so that neither set-up nor other programs
+weigh in.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def _rows(
 ) -> list[dict[str, Any]]:
     standardizer = Standardizer.fit("caffe", np.zeros((1, *spec.input_shape), np.uint8))
     network = Network(spec, seed=1).eval().requires_grad_(False).to(device)
-    model = Model(network, standardizer, "folder", None)  # pyright: ignore[reportArgumentType] - from no file
+    # it comes from no file
+    model = Model(network, standardizer, "folder", None)  # pyright: ignore[reportArgumentType]
     pictures = np.random.default_rng(0).integers(0, 256, (2, *spec.input_shape)).astype(np.uint8)
     cases = {OURS: _ours(model, pictures, steps), PLAIN: _plain(network, pictures, steps)}
     seconds: dict[str, list[float]] = {case: [] for case in cases}

@@ -1,4 +1,4 @@
-"""TensorBoard's view inside: what it adds to a whole run of configs/cnn.yaml, 12 epochs on MNIST."""
+"""TensorBoard's view inside: its cost in a run of configs/cnn.yaml, 12 epochs on MNIST."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ _HOOKS = (
 
 
 def run(rounds: int, quick: bool, device: str) -> Report:
-    """Time the whole command ``fit`` with and without the callback, and the time that training waits in it.
+    """Time the command ``fit`` with and without the callback, and how long training waits for it.
 
-    Processor time is that of all threads, the writing one included; it does not feel what else the machine does.
+    Processor time is that of all threads, the writing one included; it does not feel what else the
+    machine does.
     """
     options = ["--trainer.accelerator", "gpu" if device == "cuda" else device]
     short = ["--data.dataset", "digits", "--trainer.max_epochs", "2"]

@@ -1,4 +1,4 @@
-"""Training: ours with everything on, a bare PyTorch loop of the same arithmetic, and Keras, on the same steps."""
+"""Training: ours, a bare PyTorch loop of the same arithmetic, and Keras, on the same steps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BATCH = 64
 
 
 def run(rounds: int, quick: bool, device: str) -> Report:
-    """Time one epoch of `cnn.yaml` and `cnn_bf16.yaml`, and a large matrix product in each precision."""
+    """Time an epoch of `cnn.yaml` and `cnn_bf16.yaml`, and a large matrix product per precision."""
     steps = 50 if quick else 844
     bench = Training(steps, device)
     cases: dict[str, Callable[[], object]] = {
@@ -74,10 +74,10 @@ class Training:
         self.labels = torch.from_numpy(part.labels).to(device)
 
     def ours(self, config: str) -> None:
-        """`fit` as users run it: progress, logs, validation, checkpoints; only training time is taken.
+        """Run `fit` as users do, with logs, validation, checkpoints; count training time only.
 
-        The time of an epoch is one of twelve, as the configuration has them: of the first, in which TensorBoard's
-        view inside looks four times more, a twelfth, the rest of the second.
+        The time of an epoch is one of twelve, as the configuration has them: of the first, in which
+        TensorBoard's view inside looks four times more, a twelfth, the rest of the second.
         """
         with tempfile.TemporaryDirectory() as folder:
             options = [
@@ -130,7 +130,7 @@ class Training:
         self._take(f"bare loop, {_name(dtype)}", time.perf_counter() - start)
 
     def product(self, dtype: torch.dtype, size: int = 2048) -> None:
-        """A large matrix product: the floating-point peak that this machine reaches in this minute."""
+        """Time a large matrix product: the floating-point peak of this machine in this minute."""
         a = torch.randn(size, size, device=self.device).to(dtype)
         start = time.perf_counter()
         products = 0
@@ -144,7 +144,7 @@ class Training:
         )
 
     def rows(self, keras: KerasEpochs | None) -> list[dict[str, Any]]:
-        """One row a case: time of the steps, images a second, share of the measured peak, ratios."""
+        """Return a row per case: time of the steps, images a second, fraction of the peak."""
         if keras is not None:
             self.seconds["Keras, float32"] = keras.seconds[
                 -len(self.seconds["bare loop, float32"]) :
@@ -175,9 +175,9 @@ class Training:
         """What was measured."""
         waiting = os.environ.get("OMP_WAIT_POLICY", "not set")
         return (
-            f"{self.steps} steps at batch {_BATCH} on {self.data.prepared.dataset.name}, training time alone "
-            "unless said, an epoch's mean over the twelve of a whole run; all of fit: two epochs and the test; "
-            f"OMP_WAIT_POLICY={waiting}; peak: a 2,048 x 2,048 matrix "
+            f"{self.steps} steps at batch {_BATCH} on {self.data.prepared.dataset.name}, training "
+            "time alone unless said, an epoch's mean over the twelve of a whole run; all of fit: "
+            f"two epochs and the test; OMP_WAIT_POLICY={waiting}; peak: a 2,048 x 2,048 matrix "
             f"product in the same round; {6 * self.spec.macs / 1e6:.1f} MFLOP an image."
         )
 
