@@ -134,9 +134,9 @@ def _described(
 
 
 def _input_name(spec: s.NetworkSpec, names: Mapping[str, str]) -> str:
-    taken = {names.get(layer, layer) for layer in spec.names}
+    used = {names.get(layer, layer) for layer in spec.names}
     name = "input_layer"
-    while name in taken:
+    while name in used:
         name += "_"
     return name
 

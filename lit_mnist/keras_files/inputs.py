@@ -69,8 +69,8 @@ def _filled(shape: tuple[Any, ...]) -> Shape:
 
     MNIST's are for grey images.
     """
-    given = next((size for size in shape[:2] if size is not None), 28 if shape[2] == 1 else 224)
-    return tuple(given if size is None else size for size in shape)
+    side = next((size for size in shape[:2] if size is not None), 28 if shape[2] == 1 else 224)
+    return tuple(side if size is None else size for size in shape)
 
 
 def _first_layer(graph: Graph) -> KerasLayer | None:

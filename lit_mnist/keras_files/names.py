@@ -18,11 +18,11 @@ def layer_names(originals: Iterable[str]) -> dict[str, str]:
     the prefix ``layer_``, and a repeated name the suffix ``_2``, ``_3``, ...
     """
     originals = list(originals)
-    taken = {name for name in originals if is_layer_name(name)}
+    used = {name for name in originals if is_layer_name(name)}
     renamed: dict[str, str] = {}
     for original in originals:
-        renamed[original] = original if original in taken else _free(_cleaned(original), taken)
-        taken.add(renamed[original])
+        renamed[original] = original if original in used else _free(_cleaned(original), used)
+        used.add(renamed[original])
     return renamed
 
 
@@ -31,10 +31,10 @@ def _cleaned(name: str) -> str:
     return name if is_layer_name(name) else f"layer_{name}"
 
 
-def _free(name: str, taken: set[str]) -> str:
+def _free(name: str, used: set[str]) -> str:
     number = 2
     candidate = name
-    while candidate in taken:
+    while candidate in used:
         number, candidate = number + 1, f"{name}_{number}"
     return candidate
 

@@ -32,15 +32,15 @@ def _walk(spec: NetworkSpec, owners: dict[str, str]) -> tuple[list[str], dict[st
     """Return the calls, each after its inputs, and the layers' positions by their first visit."""
     finished: dict[str, None] = {}
     visits: dict[str, int] = {}
-    left = [(name, False) for name in reversed(spec.kept)]
-    while left:
-        name, done = left.pop()
+    stack = [(name, False) for name in reversed(spec.kept)]
+    while stack:
+        name, done = stack.pop()
         if done:
             finished[name] = None
         elif name not in finished and name != INPUT:
             visits.setdefault(owners[name], len(visits))
-            left.append((name, True))
-            left += [(source, False) for source in reversed(spec.sources[name])]
+            stack.append((name, True))
+            stack += [(source, False) for source in reversed(spec.sources[name])]
     return list(finished), visits
 
 

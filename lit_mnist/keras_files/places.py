@@ -120,10 +120,10 @@ def _split(model: KerasLayer, paths: Sequence[str], counts: Counts) -> Places:
             f"{model} has {len(paths)} weights in the file; accepted, by the configuration: "
             f"{needed}"
         )
-    left = list(paths)
-    first = {layer.name: [left.pop(0) for _ in range(moved[layer.name])] for layer in layers}
+    waiting = list(paths)
+    first = {layer.name: [waiting.pop(0) for _ in range(moved[layer.name])] for layer in layers}
     rest = {
-        layer.name: [left.pop(0) for _ in range(sum(counts[layer.name]) - moved[layer.name])]
+        layer.name: [waiting.pop(0) for _ in range(sum(counts[layer.name]) - moved[layer.name])]
         for layer in layers
     }
     return {layer.name: first[layer.name] + rest[layer.name] for layer in layers}

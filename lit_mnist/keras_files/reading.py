@@ -96,7 +96,7 @@ def _read(
     weights = turns.all_turned(
         _weights(container.weights, network.spec, graph.layers, network.layers)
     )
-    state, why = _optimizer(container, network, graph.layers)
+    state, problem = _optimizer(container, network, graph.layers)
     return KerasFile(
         path,
         network.spec,
@@ -104,7 +104,7 @@ def _read(
         container.keras_version,
         container.zipped,
         network.renamed,
-        (*network.notes, *why),
+        (*network.notes, *problem),
         state,
         container.training,
         container.metadata,

@@ -83,17 +83,21 @@ class _Building:
     moved: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        given = self.graph.input_shape
-        shape = image_shape(given) if given is not None and self.turns.first else given
+        stored_shape = self.graph.input_shape
+        shape = (
+            image_shape(stored_shape)
+            if stored_shape is not None and self.turns.first
+            else stored_shape
+        )
         self.image, flatten = input_image(self.graph, shape)
         self.names = layer_names(node.name for node in self.graph.nodes)
         if self.turns.first:
             self.notes.append(
-                f"the file's images have their channels first, {given}; here they are "
+                f"the file's images have their channels first, {stored_shape}; here they are "
                 f"{self.image}, and its weights are turned accordingly"
             )
-        elif self.image != given:
-            self.notes.append(f"the input {given} is taken as an image {self.image}")
+        elif self.image != stored_shape:
+            self.notes.append(f"the input {stored_shape} is taken as an image {self.image}")
         self.values = {self.graph.entrance: INPUT}
         self.shapes[self.graph.entrance] = self.image
         if flatten:
@@ -109,8 +113,8 @@ class _Building:
     def add(self, node: Node) -> None:
         """Add a node's layer."""
         name = self.names[node.name]
-        given = [self.shapes[source] for source in node.inputs]
-        if not given:
+        shapes = [self.shapes[source] for source in node.inputs]
+        if not shapes:
             raise KerasFileError(f"{node.layer} is called on no tensor; accepted: at least one")
         if node.shares is not None:
             self._append(
@@ -120,9 +124,9 @@ class _Building:
                 name,
             )
             return
-        layer = self._adapted(node, name, given[0])
+        layer = self._adapted(node, name, shapes[0])
         self.calls[name] = node.layer
-        entry = entry_of(replace(node, layer=layer), given)
+        entry = entry_of(replace(node, layer=layer), shapes)
         self._say(node.layer, name, entry)
         self._append(entry | {"name": name}, node.name, node.inputs, name)
 

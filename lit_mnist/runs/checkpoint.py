@@ -85,27 +85,27 @@ def read_tensors(path: str | Path) -> Mapping[Any, Any]:
             f"{path}: cannot be read ({error.strerror or first_line(error)})"
         ) from error
     except Exception as error:  # torch's reader raises whatever the damage leads to
-        known = _what_it_is(Path(path))
+        kind = _kind_of(Path(path))
         raise CheckpointError(
-            f"{path}: {known or f'not a readable checkpoint ({first_line(error)})'}"
+            f"{path}: {kind or f'not a readable checkpoint ({first_line(error)})'}"
         ) from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: not a checkpoint of this program (no 'state_dict')")
     return content
 
 
-def _what_it_is(path: Path) -> str | None:
+def _kind_of(path: Path) -> str | None:
     from ..keras_files.content import what_it_is  # h5py is needed for other files only
 
-    known = what_it_is(path)
-    return None if known == "a file of torch.save" else known
+    kind = what_it_is(path)
+    return None if kind == "a file of torch.save" else kind
 
 
 def _refused(path: Path, error: Exception) -> str:
     """Return why a file is refused: its kind, or that its pickle holds more than weights."""
-    known = _what_it_is(path)
-    if known and not known.startswith("a pickle"):
-        return known
+    kind = _kind_of(path)
+    if kind and not kind.startswith("a pickle"):
+        return kind
     return (
         f"refused, it carries code or objects beyond plain weights ({first_line(error)}), as a "
         "whole module does; accepted: torch.save(model.state_dict(), FILE), and convert FILE OUT "

@@ -242,8 +242,8 @@ def run_checkpoint(run: Path) -> Path:
     for name in names:
         if (run / "checkpoints" / str(name)).is_file():
             return run / "checkpoints" / str(name)
-    if (known := _folder_kind(run)) is not None:
-        raise ModelError(f"{run}: {known}")
+    if (kind := _folder_kind(run)) is not None:
+        raise ModelError(f"{run}: {kind}")
     names = ", ".join(str(run / name) for name in names_in(run))
     raise ModelError(
         f"{run}: no checkpoint in this folder; accepted: a run folder with checkpoints/best.ckpt "

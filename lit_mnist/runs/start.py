@@ -66,19 +66,19 @@ class Origin:
 
     def refuse_contradictions(self, settings: Mapping[str, Any]) -> None:
         """Raise UserError where `settings` give a fixed key another value than the checkpoint's."""
-        here = dict(_flat(settings))
-        there = dict(_flat(self.config))
-        for key in there:
+        options = dict(_flat(settings))
+        trained = dict(_flat(self.config))
+        for key in trained:
             if (
-                key in here
+                key in options
                 and key.startswith(self.fixed)
                 and not key.startswith(tuple(_MAY_CHANGE))
-                and _differ(key, here[key], there[key])
+                and _differ(key, options[key], trained[key])
             ):
                 given, stored = (
-                    _first_difference(here[key], there[key])
+                    _first_difference(options[key], trained[key])
                     if key == _NETWORK
-                    else (here[key], there[key])
+                    else (options[key], trained[key])
                 )
                 raise UserError(
                     f"--{key} = {given!r} contradicts the checkpoint {self.path}, which was "
@@ -222,16 +222,16 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield dotted, value
 
 
-def _differ(key: str, here: Any, there: Any) -> bool:
+def _differ(key: str, option: Any, trained: Any) -> bool:
     """Return whether two values differ in meaning.
 
     Networks and precisions have several spellings.
     """
     if key == _NETWORK:
-        return NetworkSpec.from_dict(here) != NetworkSpec.from_dict(there)
+        return NetworkSpec.from_dict(option) != NetworkSpec.from_dict(trained)
     if key == _PRECISION:
-        return _precision(here) != _precision(there)
-    return here != there
+        return _precision(option) != _precision(trained)
+    return option != trained
 
 
 def _precision(value: Any) -> str:
@@ -246,9 +246,9 @@ def _precision(value: Any) -> str:
     return short.get(str(value), str(value))
 
 
-def _first_difference(here: Mapping[str, Any], there: Mapping[str, Any]) -> tuple[Any, Any]:
+def _first_difference(option: Mapping[str, Any], trained: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return the first layers in which two networks differ, else the networks' other values."""
-    given, stored = (NetworkSpec.from_dict(network).to_dict() for network in (here, there))
+    given, stored = (NetworkSpec.from_dict(network).to_dict() for network in (option, trained))
     for layer, stored_layer in zip_longest(given.pop("layers"), stored.pop("layers")):
         if layer != stored_layer:
             return layer, stored_layer

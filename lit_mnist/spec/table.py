@@ -61,9 +61,9 @@ def walk(spec: NetworkSpec) -> Iterator[LayerInfo]:
     for layer in spec.layers:
         inputs = spec.sources[layer.name]
         called = spec.definitions[layer.name]
-        given = tuple(shapes[name] for name in inputs)
-        output = called.merged_shape(given)
-        weights = called.weights(given[0])
+        input_shapes = tuple(shapes[name] for name in inputs)
+        output = called.merged_shape(input_shapes)
+        weights = called.weights(input_shapes[0])
         if isinstance(layer, Shared):
             weights = _shared_weights(layer, weights, rows)
         local = [
@@ -74,7 +74,7 @@ def walk(spec: NetworkSpec) -> Iterator[LayerInfo]:
             if len(inputs) == 1
             else merged([patches[name] for name in local], image)
         )
-        patch = seen.seen_through(called.window(given[0]), image)
+        patch = seen.seen_through(called.window(input_shapes[0]), image)
         trainable = sum(
             math.prod(shape) for name, shape in weights.items() if name in called.trainable_weights
         )
@@ -82,15 +82,15 @@ def walk(spec: NetworkSpec) -> Iterator[LayerInfo]:
             layer.name,
             layer.type,
             getattr(called, "activation", None),
-            given[0],
+            input_shapes[0],
             output,
             weights,
             sum(map(math.prod, weights.values())),
             trainable,
-            called.macs(given[0]),
+            called.macs(input_shapes[0]),
             *in_pixels(patch),
             inputs,
-            given,
+            input_shapes,
         )
         shapes[layer.name], patches[layer.name] = output, patch
         yield rows[layer.name]

@@ -42,14 +42,14 @@ def sources_of(layers: Sequence[Layer]) -> dict[str, tuple[str, ...]]:
 def _check_names(layer: Layer, inputs: tuple[str, ...], names: Sequence[str], place: int) -> None:
     for name in inputs:
         if name in names[place:]:
-            why = (
+            reason = (
                 "it would read itself"
                 if name == layer.name
                 else "that comes after it, which closes a cycle or "
                 "puts the layers in the wrong order"
             )
             raise SpecError(
-                f"layer {layer.name!r}: its input {name!r} cannot work: {why}; "
+                f"layer {layer.name!r}: its input {name!r} cannot work: {reason}; "
                 f"accepted: {', '.join((INPUT, *names[:place]))}"
             )
         if name != INPUT and name not in names:
@@ -65,13 +65,13 @@ def _check_count(layer: Layer, inputs: tuple[str, ...]) -> None:
     if len(inputs) >= fewest and (most is None or len(inputs) <= most):
         return
     accepted = str(fewest) if most == fewest else f"at least {fewest}"
-    given = (
+    inputs_text = (
         "it names none, and reads the layer before it"
         if layer.inputs is None
         else f"given: {list(inputs)}"
     )
     raise SpecError(
-        f"layer {layer.name!r}: wrong number of inputs ({given}); a {layer.type} layer takes "
+        f"layer {layer.name!r}: wrong number of inputs ({inputs_text}); a {layer.type} layer takes "
         f"{accepted}"
     )
 
@@ -79,13 +79,13 @@ def _check_count(layer: Layer, inputs: tuple[str, ...]) -> None:
 def needed(sources: Sources, outputs: Collection[str], start: str = INPUT) -> set[str]:
     """Return the layers that the `outputs` depend on, if the value of `start` is given."""
     result = set()
-    given = (INPUT, start)
-    left = [name for name in outputs if name not in given]
-    while left:
-        name = left.pop()
+    known = (INPUT, start)
+    waiting = [name for name in outputs if name not in known]
+    while waiting:
+        name = waiting.pop()
         if name not in result:
             result.add(name)
-            left += [source for source in sources[name] if source not in given]
+            waiting += [source for source in sources[name] if source not in known]
     return result
 
 

@@ -156,9 +156,9 @@ def _outputs(
 def losses_and_gradients(ours: Side, theirs: Side, probe: Probe, limits: Limits) -> Iterator[Check]:
     """Loss and gradients are equal at the initial weights, and where the outputs are saturated."""
     state = theirs.state()
-    for name, given in (("", state), (" (saturated)", _saturated(ours, state))):
-        ours.load(given)
-        theirs.load(given)
+    for name, start in (("", state), (" (saturated)", _saturated(ours, state))):
+        ours.load(start)
+        theirs.load(start)
         (a, ours_by), (b, theirs_by) = (
             side.loss_and_gradients(probe.images, probe.labels) for side in (ours, theirs)
         )
@@ -252,17 +252,27 @@ def teacher_forced(
 
 def round_trip(ours: Side, theirs: Side) -> Iterator[Check]:
     """Weights and slots survive the way to the other framework and back, bit for bit."""
-    for name, giver, taker in (("Keras to ours", theirs, ours), ("ours to Keras", ours, theirs)):
-        given = giver.state()
-        taker.load(given)
-        got = taker.state()
-        for weight in given.weights:
+    for name, sender, receiver in (
+        ("Keras to ours", theirs, ours),
+        ("ours to Keras", ours, theirs),
+    ):
+        sent = sender.state()
+        receiver.load(sent)
+        received = receiver.state()
+        for weight in sent.weights:
             yield absolute(
-                "round trip", f"{weight}, {name}", got.weights[weight], given.weights[weight], 0.0
+                "round trip",
+                f"{weight}, {name}",
+                received.weights[weight],
+                sent.weights[weight],
+                0.0,
             )
-        yield from _slots("round trip of slots", got, given, 0.0)
+        yield from _slots("round trip of slots", received, sent, 0.0)
         yield equal(
-            "round trip of slots", "step", (got.step, got.scalars), (given.step, given.scalars)
+            "round trip of slots",
+            "step",
+            (received.step, received.scalars),
+            (sent.step, sent.scalars),
         )
 
 

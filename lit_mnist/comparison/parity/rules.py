@@ -63,7 +63,7 @@ def optimizer_rules(
         for settings in variants:
             ours, theirs = _run(name, settings, steps, np.random.default_rng(seed), make)
             for a, b in zip(ours, theirs, strict=True):
-                yield absolute(f"rule of {name}", _said(settings), a, b, limit)
+                yield absolute(f"rule of {name}", _settings_text(settings), a, b, limit)
 
 
 def schedule_rules(steps: int = 2000) -> Iterator[Check]:
@@ -75,21 +75,21 @@ def schedule_rules(steps: int = 2000) -> Iterator[Check]:
         numbers = [*range(steps), 12_194, 75_040]
         yield absolute(
             f"schedule {name}",
-            _said(settings),
+            _settings_text(settings),
             np.array([ours(n) for n in numbers]),
             np.array([float(theirs(n)) for n in numbers]),
             0.0,
         )
         yield absolute(
             f"schedule {name}, table",
-            _said(settings),
+            _settings_text(settings),
             ours.table(steps),
             np.array([ours(n) for n in range(steps)]),
             0.0,
         )
 
 
-def _said(settings: Mapping[str, Any]) -> str:
+def _settings_text(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in settings.items()) or "defaults"
 
 

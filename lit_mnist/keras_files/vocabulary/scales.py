@@ -52,9 +52,9 @@ def _normalization(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
         )
     mean = numbers(layer, "mean", None)
     variance = numbers(layer, "variance", None)
-    given = {} if mean is None else {"mean": mean, "variance": variance}
+    moments = {} if mean is None else {"mean": mean, "variance": variance}
     inverted = {"invert": True} if layer.config.get("invert") else {}
-    return {"type": "normalization", "axis": axis} | given | inverted
+    return {"type": "normalization", "axis": axis} | moments | inverted
 
 
 def _rescaling(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:

@@ -25,16 +25,18 @@ class Merge(Layer):
             result = self._broadcast(result, shape, shapes)
         return result
 
-    def _broadcast(self, one: Shape, other: Shape, shapes: Sequence[Shape]) -> Shape:
-        rank = max(len(one), len(other))
-        pairs = zip((1,) * (rank - len(one)) + one, (1,) * (rank - len(other)) + other, strict=True)
+    def _broadcast(self, left: Shape, right: Shape, shapes: Sequence[Shape]) -> Shape:
+        rank = max(len(left), len(right))
+        pairs = zip(
+            (1,) * (rank - len(left)) + left, (1,) * (rank - len(right)) + right, strict=True
+        )
         sizes = [self._common(a, b, shapes) for a, b in pairs]
         return tuple(sizes)
 
-    def _common(self, one: int, other: int, shapes: Sequence[Shape]) -> int:
-        if one != other and 1 not in (one, other):
+    def _common(self, left: int, right: int, shapes: Sequence[Shape]) -> int:
+        if left != right and 1 not in (left, right):
             raise self._mismatch(shapes, "accepted: equal shapes, or 1 where they differ")
-        return max(one, other)
+        return max(left, right)
 
     def _mismatch(self, shapes: Sequence[Shape], accepted: str) -> SpecError:
         named = " and ".join(map(str, shapes))

@@ -96,11 +96,11 @@ class LayerNorm(Scaled):
     def axes(self, shape: Shape) -> tuple[int, ...]:
         """Return the normalised axes, the batch's being 0. Raises SpecError for other axes."""
         rank = len(shape)
-        given = self.axis if isinstance(self.axis, tuple) else (self.axis,)
+        own_axes = self.axis if isinstance(self.axis, tuple) else (self.axis,)
         axes = tuple(
-            sorted(axis + rank + 1 if axis < 0 else axis for axis in given if type(axis) is int)
+            sorted(axis + rank + 1 if axis < 0 else axis for axis in own_axes if type(axis) is int)
         )
-        if len(axes) < len(given) or axes not in ((rank,), tuple(range(1, rank + 1))):
+        if len(axes) < len(own_axes) or axes not in ((rank,), tuple(range(1, rank + 1))):
             raise self.fail(
                 "axis",
                 self.axis,
