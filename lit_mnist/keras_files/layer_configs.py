@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import spec as s
-from .graph import OWN_CLASSES
+from .entries import OWN_CLASSES
 
 Config = dict[str, Any]
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...data.prepare import Part
+from ...network import as_images
 
 
 class FixedDigits:
@@ -41,5 +42,4 @@ def first_of_each_class(labels: np.ndarray, count: int) -> list[int]:
 
 def network_inputs(part: Part, chosen: Sequence[int], module: Any) -> Tensor:
     """Return the images at positions `chosen` as inputs of the module's network."""
-    images = torch.from_numpy(part.images[list(chosen)]).unsqueeze(1)
-    return images.to(next(module.network.parameters()))
+    return as_images(part.images[list(chosen)]).to(next(module.network.parameters()))

@@ -26,10 +26,10 @@ def write_projector(
     pixels: np.ndarray,
     columns: Mapping[str, Sequence[str]],
 ) -> None:
-    """Write `values` (n, units), `pixels` (n, H, W), 0 to 255, and text `columns` for each image.
+    """Write `values` (n, units), `pixels` (n, H, W) or (n, H, W, 3), and text `columns`.
 
-    TensorBoard finds ``projector_config.pbtxt`` beside the run's events; the rest lies in
-    ``projector/``.
+    `pixels` go from 0 to 255; `columns` hold a text for each image. TensorBoard finds
+    ``projector_config.pbtxt`` beside the run's events; the other files are in ``projector/``.
     """
     lines = ("\t".join(f"{value:.5g}" for value in row) for row in values.tolist())
     write_text(run / _FOLDER / "tensors.tsv", "\n".join(lines) + "\n")
@@ -49,16 +49,12 @@ def write_projector(
 
 
 def _sprite(pixels: np.ndarray) -> bytes:
-    """A square of images, row by row, as the projector wants it."""
-    count, height, width = pixels.shape
+    """Return a PNG of images (n, H, W) or (n, H, W, 3) in a square, row by row."""
+    count, height, width, *channels = pixels.shape
     side = math.ceil(math.sqrt(count))
-    sheet = np.zeros((side * side, height, width), np.uint8)
+    sheet = np.zeros((side * side, height, width, *channels), np.uint8)
     sheet[:count] = pixels.clip(0, 255).round()
-    sheet = (
-        sheet.reshape(side, side, height, width)
-        .transpose(0, 2, 1, 3)
-        .reshape(side * height, side * width)
-    )
+    rows = sheet.reshape(side, side, height, width, *channels).swapaxes(1, 2)
     buffer = io.BytesIO()
-    Image.fromarray(sheet).save(buffer, "PNG")
+    Image.fromarray(rows.reshape(side * height, side * width, *channels)).save(buffer, "PNG")
     return buffer.getvalue()

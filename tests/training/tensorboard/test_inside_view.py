@@ -276,6 +276,36 @@ def test_sprite_of_uneven_count(tmp_path: Path, digits: Dataset) -> None:
     assert (sheet[28:56, 28:56] == digits.test_images[4]).all() and (sheet[56:] == 0).all()
 
 
+COLOUR = """
+model:
+  network:
+    input_shape: [12, 12, 3]
+    layers:
+      - {{type: conv, name: Conv2D_1, filters: 4, kernel: 3, activation: relu}}
+      - {{type: flatten, name: Flatten}}
+      - {{type: dense, name: Dense_1, units: 6, activation: relu}}
+      - {{type: dense, name: Dense_2, units: 3, activation: softmax}}
+data: {{dataset: arrays, root: {root}, batch_size: 20, validation_fraction: 0.3, standardize: unit}}
+trainer:
+  max_epochs: 1
+  callbacks:
+    - class_path: lit_mnist.training.tensorboard.InsideView
+      init_args: {{digits: 2, projector_digits: 9, step_marks: []}}
+"""
+
+
+def test_colour_pictures_are_logged(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (60, 12, 12, 3), np.uint8)
+    np.savez(tmp_path / "colour.npz", images=images, labels=np.arange(60) % 3)
+    run = fit(tmp_path, COLOUR.format(root=tmp_path / "colour.npz"))
+    tags = EventAccumulator(str(run)).Reload().Tags()["images"]
+    assert {"filters/Conv2D_1", "mistakes/test"} < set(tags)
+    assert any(tag.startswith("maps/Conv2D_1/") for tag in tags)
+    with Image.open(run / "projector" / "sprite.png") as sprite:
+        assert (sprite.mode, sprite.size) == ("RGB", (36, 36))
+
+
 def test_graph_of_every_configuration() -> None:
     from lit_mnist.cli.commands.summary import spec_of_config
 
