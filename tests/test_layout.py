@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,8 +37,19 @@ def place_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(path: Path, everywhere: bool) -> Iterator[str]:
+@functools.cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """All nodes of a file, which is parsed once for all tests."""
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
+@functools.cache
+def imports(path: Path, everywhere: bool) -> tuple[str, ...]:
     """Absolute names of what a file imports, at module level or in functions too; not for type checking alone."""
+    return tuple(_imports(path, everywhere))
+
+
+def _imports(path: Path, everywhere: bool) -> Iterator[str]:
     tree = ast.parse(path.read_text())
     tree.body = [
         node
@@ -117,19 +129,20 @@ def test_the_baseline_needs_no_torch() -> None:
 _PRIVATE = re.compile(r"_[^\W_]\w*(?<!_)\Z")  # no dunders, nor a notebook's ``_repr_png_``
 
 
-def private_names() -> set[str]:
+@functools.cache
+def private_names() -> frozenset[str]:
     """Functions, classes, variables and attributes with a leading underscore that the packages define."""
     names: set[str] = set()
     for path in (*FILES, *(ROOT / "keras_baseline").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path):
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 names.add(node.name)
             elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
                 names.add(node.id if isinstance(node, ast.Name) else node.attr)
-    return {name for name in names if _PRIVATE.match(name)}
+    return frozenset(name for name in names if _PRIVATE.match(name))
 
 
-def reached(source: str, private: set[str]) -> list[str]:
+def reached(source: str, private: frozenset[str]) -> list[str]:
     """The private names that a test imports, reads of anything but itself, or names to setattr and getattr."""
     names: list[str] = []
     for node in ast.walk(ast.parse(source)):

@@ -253,7 +253,9 @@ def test_processes_that_cannot_hand_back_their_network(run_cli: Run, config: Pat
     assert "trainer.strategy" in message and "accepted: ddp" in message
 
 
-def test_every_monitor_that_is_named_exists(run_cli: Run, config: Path, tmp_path: Path) -> None:
+def test_every_monitor_that_is_named_exists(
+    run_cli: Run, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The names are listed before training: here they are compared with what a training logs."""
     logged = tmp_path / "logged.json"
     (tmp_path / "collector.py").write_text(
@@ -262,25 +264,11 @@ def test_every_monitor_that_is_named_exists(run_cli: Run, config: Path, tmp_path
         "    def on_train_epoch_end(self, trainer, module):\n"
         f"        open({str(logged)!r}, 'w').write(json.dumps(sorted(trainer.callback_metrics)))\n"
     )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    monkeypatch.syspath_prepend(tmp_path)
     entry = {"class_path": "collector.Collector", "init_args": {"monitor": "a_metric_of_their_own"}}
-    arguments = [
-        "fit",
-        "--config",
-        str(config),
-        "--runs_dir",
-        str(tmp_path / "runs"),
-        "--trainer.max_epochs",
-        "1",
-        f"--trainer.callbacks={json.dumps([entry])}",
-    ]
-    done = subprocess.run(
-        [sys.executable, "-m", "lit_mnist", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    code, _, err = fit(run_cli, config, f"--trainer.callbacks={json.dumps([entry])}")
+    monkeypatch.delitem(sys.modules, "collector")
+    assert code == 0, err
     model = LitClassifier(yaml.safe_load(CONFIG)["model"]["network"])
     assert json.loads(logged.read_text()) == sorted(metric_names(model.spec, validated=True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,3 +15,16 @@ def _keras() -> None:
     from keras_baseline.backend import load_keras
 
     load_keras()
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Keras computes operation by operation: tracing costs more than it saves where a network makes one step.
+
+    The arithmetic is the same; what `fit` compiles is compared by the tests without this fixture.
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -76,9 +76,12 @@ def test_a_fault_is_noticed(network: str, broken: str) -> None:
     assert any(check.name == noticed_by and not check.passed for check in checks)
 
 
+@pytest.mark.filterwarnings(
+    "ignore:Even though the:UserWarning"
+)  # of tf.data, which stays compiled
 @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(spec=graphs())
-def test_random_graphs(spec: NetworkSpec) -> None:
+def test_random_graphs(eager: None, spec: NetworkSpec) -> None:
     assert_passed(parity(plain_recipe(spec), random_probe(spec, 1, steps=1, batch=4)))
 
 

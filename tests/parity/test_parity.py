@@ -72,13 +72,18 @@ def assert_passed(checks: Iterable[Check]) -> dict[str, Check]:
     return found
 
 
-def on_mnist(root: Path, steps: int, seed: int | None = None) -> tuple[Recipe, Probe]:
-    recipe = comparable_recipe(
-        read_config(ROOT / "configs" / "cnn.yaml", [f"data.root={root}"]), "cnn"
-    )
+def on_mnist(
+    root: Path,
+    steps: int,
+    seed: int | None = None,
+    batch_size: int = 64,
+    test_images: int = 10_000,
+) -> tuple[Recipe, Probe]:
+    options = [f"data.root={root}", f"data.batch_size={batch_size}"]
+    recipe = comparable_recipe(read_config(ROOT / "configs" / "cnn.yaml", options), "cnn")
     prepared = prepare(recipe.data)
-    assert prepared.dataset.name == "mnist"
-    return recipe, probe_of(prepared, recipe, steps, seed)
+    assert prepared.dataset.name == "mnist" and recipe.batch_size == batch_size
+    return recipe, probe_of(prepared, recipe, steps, seed, test_images)
 
 
 def test_the_limits_are_those_that_were_set() -> None:
@@ -98,15 +103,17 @@ def test_the_limits_are_those_that_were_set() -> None:
 
 @pytest.mark.mnist
 def test_a_hundred_steps_in_float64(mnist_root: Path) -> None:
-    found = assert_passed(parity(*on_mnist(mnist_root, 100)))
-    assert found["predictions"].part == "10000 images"
+    """The default network; batches of 16, so that it takes seconds: the next test has the whole size."""
+    found = assert_passed(parity(*on_mnist(mnist_root, 100, batch_size=16, test_images=2000)))
+    assert found["predictions"].part == "2000 images"
 
 
 @pytest.mark.slow
 @pytest.mark.mnist
 def test_an_epoch_in_float64(mnist_root: Path) -> None:
     """938 steps: the whole of the source's 60,000 images, a little more than an epoch of the 54,000 here."""
-    assert_passed(parity(*on_mnist(mnist_root, 938)))
+    found = assert_passed(parity(*on_mnist(mnist_root, 938)))
+    assert found["predictions"].part == "10000 images"
 
 
 @pytest.mark.parametrize("path", DIGIT_CONFIGS, ids=lambda path: path.stem)
@@ -244,9 +251,12 @@ def test_what_batch_normalisation_takes_out(layers: list[dict], cancels: bool) -
     )
 
 
+@pytest.mark.filterwarnings(
+    "ignore:Even though the:UserWarning"
+)  # of tf.data, which stays compiled
 @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(spec=specs(batch_norm=False))
-def test_random_networks(spec: NetworkSpec) -> None:
+def test_random_networks(eager: None, spec: NetworkSpec) -> None:
     """Batch normalisation stands in the networks of the other tests: drawn ones often cancel a gradient."""
     assert_passed(parity(plain_recipe(spec), random_probe(spec, 1, steps=1)))
 
@@ -286,14 +296,15 @@ def test_clipped_gradients(clipping: Clipping) -> None:
 
 
 def test_optimizers_follow_the_rules() -> None:
-    found = assert_passed(optimizer_rules())
+    found = assert_passed(optimizer_rules(25))
     assert set(found) == {
         f"rule of {name}" for name in ("RMSprop", "SGD", "Adam", "Nadam", "Adamax")
     }
 
 
 def test_schedules_are_equal_bit_for_bit() -> None:
-    assert_passed(schedule_rules())
+    """So many steps that each staircase has a stair: the longest takes 1,000."""
+    assert_passed(schedule_rules(1002))
 
 
 def test_the_sources_learning_rates() -> None:

@@ -16,6 +16,8 @@ from lit_mnist.training.schedules import InverseTimeDecay, learning_rates
 from tests.conftest import DIGIT_CONFIGS, ROOT, Run
 from tests.training.tiny import TINY, fit
 
+TWO_EPOCHS = ("--trainer.max_epochs", 2)
+
 
 def test_learning_rates_are_the_sources() -> None:
     """The source prints 7.57920279e-05 after 12,194 steps and 1.31509732e-05 after 75,040."""
@@ -62,7 +64,7 @@ def test_the_update_before_a_step_uses_the_count_before_it(
 def test_the_same_seed_gives_the_same_bits(tiny: Path, run_cli: Run, tmp_path: Path) -> None:
     states = [
         load_checkpoint(
-            Path(fit(run_cli, tiny, tmp_path / name, "--seed_everything", seed)["run"])
+            Path(fit(run_cli, tiny, tmp_path / name, "--seed_everything", seed, *TWO_EPOCHS)["run"])
             / "checkpoints"
             / "last.ckpt"
         )["state_dict"]
@@ -77,10 +79,17 @@ def test_the_same_seed_gives_the_same_bits(tiny: Path, run_cli: Run, tmp_path: P
 def test_initial_weights_start_another_run_from_the_same_point(
     tiny: Path, run_cli: Run, tmp_path: Path
 ) -> None:
-    first = fit(run_cli, tiny, tmp_path / "a", "--seed_everything", 3)
+    first = fit(run_cli, tiny, tmp_path / "a", "--seed_everything", 3, *TWO_EPOCHS)
     start = Path(first["run"]) / "initial_weights.safetensors"
     again = fit(
-        run_cli, tiny, tmp_path / "b", "--seed_everything", 4, "--model.initial_weights", start
+        run_cli,
+        tiny,
+        tmp_path / "b",
+        "--seed_everything",
+        4,
+        "--model.initial_weights",
+        start,
+        *TWO_EPOCHS,
     )
     assert start.read_bytes() == (Path(again["run"]) / "initial_weights.safetensors").read_bytes()
     assert again["steps"] == first["steps"]  # the count starts at zero again
@@ -115,7 +124,7 @@ def test_weight_decay_spares_the_biases(tiny: Path) -> None:
 
 
 def test_averaged_weights_are_what_is_tested(tiny: Path, run_cli: Run, tmp_path: Path) -> None:
-    summary = fit(run_cli, tiny, tmp_path, "--model.average_decay", 0.9)
+    summary = fit(run_cli, tiny, tmp_path, "--model.average_decay", 0.9, *TWO_EPOCHS)
     assert summary["weights"].startswith("averaged")
     content = load_checkpoint(Path(summary["run"]) / "checkpoints" / "last.ckpt")
     key = "network.Dense_1.dense.weight"

@@ -45,7 +45,7 @@ class KerasSide:
         self._trained = [
             variables(self.model, self.spec)[name] for name in trainable_names(self.spec)
         ]
-        self._every_layer = self.keras.Model(self.model.inputs, list(self._tensors.values()))
+        self._every_layer = self.keras.Model(self.model.inputs[0], list(self._tensors.values()))
         self._forward = tf.function(
             lambda x: self._every_layer(x, training=False), reduce_retracing=True
         )
