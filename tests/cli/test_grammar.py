@@ -43,8 +43,9 @@ def function(command: str) -> Callable:
 
 def example(command: str) -> list[str]:
     """The words of a command's example, without ``python -m lit_mnist``."""
+    documentation = inspect.getdoc(function(command))
     return shlex.split(
-        re.search(r"Example: python -m lit_mnist (.+)", function(command).__doc__)[1]
+        re.search(r"(?s)Example: python -m lit_mnist (.+?)(\n\n|\Z)", documentation)[1]
     )
 
 
