@@ -1,7 +1,8 @@
 """Runs of the program in processes that can be killed, without paying for imports each time.
 
 Run as a script it imports everything once and reads lines of JSON from its standard input, each a list of orders
-``{"argv": [...], "log": file, "seconds": 0.1, "signal": 9}``. It forks a process for each order of a line, all at the
+``{"argv": [...], "log": file, "seconds": 0.1, "signal": 9}``, or with ``"module": name`` one for ``main(*argv)`` of
+that module. It forks a process for each order of a line, all at the
 same time, and sends the signal after that time. With ``"after_change_of": file`` the time counts from that file's
 first change. Each line is answered with each process's wait status and the seconds that it lived on after the signal.
 """
@@ -69,6 +70,11 @@ class Server:
         orders = [{"argv": list(map(str, argv)), "log": str(log)} for argv in commands]
         return [code for code, _ in self._ask(orders)]
 
+    def call_together(self, module: str, calls: Sequence[Sequence[Any]], log: Path) -> list[int]:
+        """Run ``main(*call)`` of a module for each of `calls`, all at the same time; return the exit codes."""
+        orders = [{"module": module, "argv": list(call), "log": str(log)} for call in calls]
+        return [code for code, _ in self._ask(orders)]
+
     def _ask(self, orders: list[dict[str, Any]]) -> list[tuple[int, float]]:
         self._process.stdin.write(json.dumps(orders) + "\n")
         self._process.stdin.flush()
@@ -118,7 +124,7 @@ def _become(order: dict[str, Any], main: Any) -> None:
             import resource
 
             resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_limit"], order["file_limit"]))
-        code = main(order["argv"])
+        code = _call(order["module"], order["argv"]) if "module" in order else main(order["argv"])
     except BaseException:
         import traceback
 
@@ -127,6 +133,12 @@ def _become(order: dict[str, Any], main: Any) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _call(module: str, arguments: list[Any]) -> int:
+    sys.path.insert(0, str(ROOT))
+    importlib.import_module(module).main(*arguments)
+    return 0
 
 
 def _watch(child: int, order: dict[str, Any]) -> tuple[int, float]:

@@ -31,7 +31,7 @@ SHORT = {
     "explain": ["--methods", "saliency", "--verdict_digits", "0"],
     "activation_stats": ["--attempts", "5"],
     "top_images": ["--part", "test"],
-    "clusters": ["--dataset", "digits", "--n_init", "1", "--max_iter", "2", "--sample", "200"],
+    "clusters": ["--k", "3", "5", "--dataset", "digits", "--n_init", "1", "--sample", "200"],
     "card": ["--leave_out", "own", "turned"],
     "report": ["--leave_out", "wanted", "attributions", "top_images", "filters"],
 }

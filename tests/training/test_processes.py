@@ -11,16 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 
-from lit_mnist.data import load_dataset
-from lit_mnist.network import Network
-from lit_mnist.spec import NetworkSpec
-from lit_mnist.training.gradients import reduce_gradients
-from lit_mnist.training.losses import data_loss, penalty
-from lit_mnist.training.optimizers import RMSprop
-from tests.forked import CONFIG
+from tests.forked import CONFIG, shared_server
 
 NO_DROPOUT = CONFIG.replace(
     "      - {type: dropout, name: Dropout_1, rate: 0.3}\n", ""
@@ -33,9 +25,6 @@ def fit(tmp_path: Path, processes: int, *extra: object) -> Path:
     config.write_text(NO_DROPOUT)
     several = ["--trainer.devices", processes, "--trainer.strategy", "ddp"] if processes > 1 else []
     command = [
-        sys.executable,
-        "-m",
-        "lit_mnist",
         "fit",
         "--config",
         config,
@@ -52,14 +41,18 @@ def fit(tmp_path: Path, processes: int, *extra: object) -> Path:
         *several,
         *extra,
     ]
-    done = subprocess.run(
-        list(map(str, command)),
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        text=True,
-        capture_output=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
+    if processes == 1:
+        code, _ = shared_server().run(*command, log=tmp_path / "log")
+        assert code == 0, (tmp_path / "log").read_text()
+    else:
+        done = subprocess.run(
+            [sys.executable, "-m", "lit_mnist", *map(str, command)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            text=True,
+            capture_output=True,
+            timeout=240,
+        )
+        assert done.returncode == 0, done.stderr
     return tmp_path / str(processes) / "tiny/version_0"
 
 
@@ -88,50 +81,17 @@ def test_processes_give_one_process_losses_and_exact_counts(
         )
 
 
-def shared_gradients(rank: int, world: int, folder: str, spec: NetworkSpec) -> None:
-    """Along the steps of one process, gradients of shares of 65 images added up, against those of all 65.
-
-    Errors are Euclidean, relative to the parameter's gradient. Of single elements they reach 4e-6 of the largest,
-    but so does one process's own distance from float64; the sum of shares is nearer.
-    """
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world
-    )
-    network = Network(spec, seed=1)
-    optimizer, errors = RMSprop(network.parameters(), momentum=0.8), []
-    data = load_dataset("digits")
-    pixels, labels = (
-        torch.from_numpy(data.train_images)[:, None].float(),
-        torch.from_numpy(data.train_labels),
-    )
-    pixels = (pixels - pixels.mean()) / pixels.std()
-    for start in range(0, 20 * 65, 65):
-        images, wanted = pixels[start : start + 65], labels[start : start + 65]
-        gradients = []
-        for part, processes in ((slice(rank, None, world), world), (slice(None), 1)):
-            optimizer.zero_grad()
-            logits = network.training_logits(images[part])
-            (
-                data_loss(network, logits, wanted[part], 0.0, 65) + penalty(network) / processes
-            ).backward()
-            if processes > 1:
-                reduce_gradients(network)
-            gradients.append([p.grad.clone() for p in network.parameters()])
-        errors += [float((a - b).norm() / b.norm()) for a, b in zip(*gradients, strict=True)]
-        optimizer.step()
-    Path(folder, f"{rank}.json").write_text(json.dumps(errors))
-    dist.destroy_process_group()
-
-
 @pytest.mark.parametrize(
     "world", [2, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)]
 )
 def test_float32_gradients_of_several_processes_are_those_of_one(
-    tmp_path: Path, cnn_spec: NetworkSpec, world: int
+    tmp_path: Path, world: int
 ) -> None:
     """Seen to fail where each share counts the same, whatever its number of images: 65 do not divide."""
-    mp.spawn(shared_gradients, (world, str(tmp_path), cnn_spec), nprocs=world)
+    calls = [(rank, world, str(tmp_path)) for rank in range(world)]
+    module = "tests.training.shared_gradients"
+    codes = shared_server().call_together(module, calls, log=tmp_path / "log")
+    assert codes == [0] * world, (tmp_path / "log").read_text()
     for rank in range(world):
         errors = json.loads((tmp_path / f"{rank}.json").read_text())
         assert len(errors) == 20 * 10 and max(errors) < 3e-6
