@@ -259,10 +259,10 @@ def test_every_monitor_that_is_named_exists(
     """The names are listed before training: here they are compared with what a training logs."""
     logged = tmp_path / "logged.json"
     (tmp_path / "collector.py").write_text(
-        "import json\nfrom lightning.pytorch.callbacks import EarlyStopping\n"
+        "import json, pathlib\nfrom lightning.pytorch.callbacks import EarlyStopping\n"
         "class Collector(EarlyStopping):\n"
         "    def on_train_epoch_end(self, trainer, module):\n"
-        f"        open({str(logged)!r}, 'w').write(json.dumps(sorted(trainer.callback_metrics)))\n"
+        f"        pathlib.Path({str(logged)!r}).write_text(json.dumps([*trainer.callback_metrics]))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     entry = {"class_path": "collector.Collector", "init_args": {"monitor": "a_metric_of_their_own"}}
@@ -270,7 +270,9 @@ def test_every_monitor_that_is_named_exists(
     monkeypatch.delitem(sys.modules, "collector")
     assert code == 0, err
     model = LitClassifier(yaml.safe_load(CONFIG)["model"]["network"])
-    assert json.loads(logged.read_text()) == sorted(metric_names(model.spec, validated=True))
+    assert sorted(json.loads(logged.read_text())) == sorted(
+        metric_names(model.spec, validated=True)
+    )
 
 
 # ---- the profiler's report, and a locale without umlauts
