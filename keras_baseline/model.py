@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from lit_mnist import spec as s
 from lit_mnist.spec.weights import Weights, check_weights
 
@@ -74,7 +76,7 @@ def set_weights(model: Any, spec: s.NetworkSpec, weights: Weights) -> None:
 def get_weights(model: Any, spec: s.NetworkSpec) -> Weights:
     """Return a copy of the model's named weights."""
     return {
-        f"{info.name}/{name}": array
+        f"{info.name}/{name}": np.asarray(array)  # Keras' count of images is a plain number
         for info in spec.table
         if info.weights
         for name, array in zip(info.weights, model.get_layer(info.name).get_weights(), strict=True)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from jsonargparse import get_loader
 
 from lit_mnist.data import DataOptions
+from lit_mnist.data.kmeans import ClusterFeatures, features_of, with_features
 from lit_mnist.errors import UserError, nearest, need_whole
 from lit_mnist.files import with_base
 from lit_mnist.spec import NetworkSpec
@@ -41,7 +42,12 @@ _MODEL = (
     "cuda_graphs",
     "run_frozen_once",
 )  # the last two: ours alone, and the same weights either way
-_DATA = (*(field.name for field in fields(DataOptions)), "batch_size", "eval_batch_size")
+_DATA = (
+    *(field.name for field in fields(DataOptions)),
+    "batch_size",
+    "eval_batch_size",
+    "features",
+)
 # keys of the trainer that do not change what is computed, and values that say what Keras does
 # anyway
 _INERT = (
@@ -115,6 +121,7 @@ class Recipe:
     seed: int
     stop_at: float | None
     clipping: Clipping | None = None
+    features: ClusterFeatures | None = None
 
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -150,7 +157,8 @@ def read_spec(config: Mapping[str, Any]) -> NetworkSpec:
             "accepted: a run's config.yaml, which holds the whole network, with its "
             "initial_weights.safetensors"
         )
-    return NetworkSpec.from_dict(network)
+    features = features_of(_section(config, "data"))
+    return NetworkSpec.from_dict(with_features(network, features) if features else network)
 
 
 def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
@@ -165,7 +173,7 @@ def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
     _refuse_unknown("model.", model, _MODEL)
     _refuse_unknown("data.", data, _DATA)
     _refuse_unknown("trainer.", trainer, _INERT, _USUAL)
-    options = {key: value for key, value in data.items() if key in _DATA[:-2]}
+    options = {key: value for key, value in data.items() if key in _DATA[:-3]}
     schedule = model.get("schedule")
     return Recipe(
         name,
@@ -184,6 +192,7 @@ def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
         int(config.get("seed_everything", 1)),
         _stop_at(trainer),
         _clipping(trainer),
+        features_of(data),
     )
 
 

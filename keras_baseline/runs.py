@@ -13,6 +13,7 @@ import yaml
 from safetensors.numpy import save as safetensors_bytes
 
 from lit_mnist.data import Part, Prepared, prepare
+from lit_mnist.data.kmeans import fitted_weights
 from lit_mnist.data.prepare import channels_last
 from lit_mnist.environment import hardware, versions
 from lit_mnist.files import write_bytes, write_json, write_text
@@ -20,7 +21,7 @@ from lit_mnist.runs.folder import claim_version, find_run
 
 from .backend import load_keras
 from .layers import register
-from .model import get_weights
+from .model import get_weights, set_weights
 from .recipe import Recipe, RecipeError
 from .training import compiled_model, predicted_classes, targets, train
 
@@ -35,6 +36,9 @@ def fit(recipe: Recipe, runs_dir: Path) -> dict[str, Any]:
     run = claim_version(runs_dir / recipe.name)
     write_text(run / "config.yaml", yaml.safe_dump(dict(recipe.config), sort_keys=False))
     model = compiled_model(recipe)
+    if recipe.features is not None:
+        fitted = fitted_weights(recipe.spec, prepared, recipe.features)
+        set_weights(model, recipe.spec, get_weights(model, recipe.spec) | fitted)
     description = {"spec": json.dumps(recipe.spec.to_dict())}
     write_bytes(
         run / "initial_weights.safetensors",

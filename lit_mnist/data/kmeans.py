@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,22 @@ class ClusterFeatures:
             {"type": "distances", "name": CENTRES, "units": self.kmeans, "trainable": False},
             {"type": "normalization", "name": SCALE} | axis,
         ]
+
+
+def features_of(data: Mapping[str, Any]) -> ClusterFeatures | None:
+    """Return the ``features`` of a configuration's ``data``, None without; raise DataError naming the key."""
+    values = data.get("features")
+    if not values:
+        return None
+    accepted = [field.name for field in fields(ClusterFeatures)]
+    if not isinstance(values, Mapping) or "kmeans" not in values:
+        raise DataError(
+            f"data.features = {values!r} cannot work; accepted: the key kmeans, a number"
+        )
+    for key in values:
+        if key not in accepted:
+            raise DataError(f"data.features: unknown key {key!r}; {nearest(str(key), accepted)}")
+    return ClusterFeatures(**values)
 
 
 def _check_numbers(values: Mapping[str, object], prefix: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..data.kmeans import features_of, with_features
 from ..errors import UserError
 from ..files import read_config
 from ..spec import NetworkSpec
@@ -22,4 +23,6 @@ def spec_of_config(path: Path) -> NetworkSpec:
         raise UserError(
             f"--config {path}: has no network; accepted: a file with the key model.network"
         ) from error
-    return NetworkSpec.from_dict(resolve(network)[0])
+    network = resolve(network)[0]
+    features = features_of(content.get("data") or {})
+    return NetworkSpec.from_dict(with_features(network, features) if features else network)

@@ -8,17 +8,21 @@ import numpy as np
 import pytest
 import torch
 
+from keras_baseline.recipe import read_config, read_recipe
 from lit_mnist.data import DataOptions, Prepared, prepare
 from lit_mnist.data.idx import DataError
 from lit_mnist.data.kmeans import (
     ClusterFeatures,
     distances,
+    features_of,
     fitted_weights,
     images_of,
     with_features,
 )
 from lit_mnist.network import Network, as_images
+from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.spec import NetworkSpec
+from tests.conftest import ROOT
 
 FEATURES = ClusterFeatures(5, n_init=1)
 PLAIN: dict[str, Any] = {
@@ -120,3 +124,18 @@ def test_networks_and_images_that_cannot_work(prepared: Prepared) -> None:
         fitted(prepared, many)
     with pytest.raises(DataError, match="has no layers Clusters"):
         fitted_weights(NetworkSpec.from_dict(PLAIN), prepared, FEATURES)
+
+
+def test_a_configuration_names_the_layers_of_its_features() -> None:
+    config = ROOT / "configs" / "studies" / "mlp_clusters.yaml"
+    expected = ("Flatten", "Clusters", "Clusters_scaled", "Dense_1", "Dense_2", "Dense_3")
+    assert spec_of_config(config).names == expected
+    recipe = read_recipe(read_config(config), "clusters")
+    assert recipe.spec.names == expected
+    assert recipe.features == ClusterFeatures(70)
+    for values, message in (
+        ({"kmean": 3}, "accepted: the key kmeans"),
+        ({"kmeans": 3, "image": "all"}, "unknown key 'image'.*images"),
+    ):
+        with pytest.raises(DataError, match=message):
+            features_of({"features": values})
