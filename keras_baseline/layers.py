@@ -84,7 +84,7 @@ def register(keras: Any) -> None:
 
 @functools.cache
 def distances_layer(keras: Any) -> type[Any]:
-    """Return the class of a layer that Keras has not, registered so that saved models hold it by name."""
+    """Return the class of a layer that Keras lacks, registered so that saved models can name it."""
     ops = keras.ops
 
     @keras.saving.register_keras_serializable("lit_mnist")

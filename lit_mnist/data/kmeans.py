@@ -1,4 +1,4 @@
-"""Images as distances to clusters: k-means over them, and the layers of a network that measure the distances."""
+"""Images as distances to k-means clusters, and the layers that measure the distances."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .prepare import LazyImages, Part, Prepared, channels_last
 CENTRES = "Clusters"
 SCALE = "Clusters_scaled"
 _NAMES = (CENTRES, SCALE)
-_CHUNK = 4096  # images whose distances are worked out at a time
+_CHUNK = 4096  # images whose distances are computed at a time
 _CHOICES = {"images": ("train", "all"), "scale": ("each", "together")}
 
 
 @dataclass(frozen=True)
 class KMeans:
-    """How k-means runs: random starts, images of a batch, rounds over the images at most, seed."""
+    """Settings of k-means: random starts, images of a batch, rounds over the images, seed."""
 
     n_init: int = 3
     batch_size: int = 500
@@ -34,7 +34,9 @@ class KMeans:
         _check_numbers(vars(self), "")
 
     def fit(self, rows: np.ndarray, k: int) -> Any:
-        """Return scikit-learn's MiniBatchKMeans, fitted to `rows` (n, features) with `k` clusters."""
+        """Return scikit-learn's MiniBatchKMeans with `k` clusters, fitted to `rows` (n,
+        features).
+        """
         from sklearn.cluster import MiniBatchKMeans
 
         model = MiniBatchKMeans(
@@ -49,11 +51,11 @@ class KMeans:
 
 @dataclass(frozen=True)
 class ClusterFeatures:
-    """`kmeans` clusters of standardised images, whose distances take the pixels' place, and how they are found.
+    """`kmeans` clusters of standardised images, whose distances replace the pixels.
 
-    images: train, or all: validation and test images then have a part in the centres (the source's way). scale: the
-    distances to each centre are standardised, or all together; fitted on the training images. n_init, batch_size,
-    max_iter, seed: of scikit-learn's MiniBatchKMeans.
+    images: train, or all, in which case validation and test images take part in the centres (the
+    source's way). scale: each centre's distances are standardised, or all together, fitted on the
+    training images. n_init, batch_size, max_iter, seed: those of scikit-learn's MiniBatchKMeans.
     """
 
     kmeans: int
@@ -77,7 +79,7 @@ class ClusterFeatures:
 
     @property
     def settings(self) -> KMeans:
-        """How k-means runs."""
+        """The settings of k-means."""
         return KMeans(self.n_init, self.batch_size, self.max_iter, self.seed)
 
     @property
@@ -112,10 +114,10 @@ def _check_numbers(values: Mapping[str, object], prefix: str) -> None:
 
 
 def with_features(network: Mapping[str, Any], features: ClusterFeatures) -> dict[str, Any]:
-    """Return a plain description whose first dense layer reads distances: their layers follow the flattened image.
+    """Return a plain description whose first dense layer reads distances.
 
-    A network that has them already is left as it is. Raises DataError for a network that does not begin with a
-    flatten layer.
+    The layers follow the flattened image; a network that has them is unchanged. Raises DataError
+    for a network that does not begin with a flatten layer.
     """
     layers = list(network.get("layers") or ())
     own = [entry for entry in layers if isinstance(entry, Mapping) and entry.get("name") in _NAMES]
@@ -125,7 +127,8 @@ def with_features(network: Mapping[str, Any], features: ClusterFeatures) -> dict
     first = layers[0] if layers else None
     if not isinstance(first, Mapping) or first.get("type") != "flatten":
         raise DataError(
-            "data.features turns images into vectors; accepted: a network whose first layer is of the type flatten"
+            "data.features turns images into vectors; accepted: a network whose first layer is of "
+            "the type flatten"
         )
     return dict(network) | {"layers": [first, *features.layers, *layers[1:]]}
 
@@ -137,21 +140,27 @@ def _check_same(entries: Sequence[object], features: ClusterFeatures) -> None:
     )
     if described != expected:
         raise DataError(
-            f"data.features, {features.kmeans} clusters: the network has other layers {CENTRES} and {SCALE}; "
-            "accepted: the settings that they were made with, or a network without them"
+            f"data.features, {features.kmeans} clusters: the network has other layers {CENTRES} "
+            f"and {SCALE}; accepted: the settings that they were made with, or a network without "
+            "them"
         )
 
 
 def fitted_weights(spec: NetworkSpec, prepared: Prepared, features: ClusterFeatures) -> Weights:
-    """Return the weights of the layers that `with_features` adds, fitted to the images; raise DataError."""
+    """Return the weights of the layers that `with_features` adds, fitted to the images.
+
+    Raises DataError.
+    """
     if CENTRES not in spec.names or SCALE not in spec.names:
         raise DataError(
-            f"data.features: the network has no layers {CENTRES} and {SCALE}; accepted: a network of with_features"
+            f"data.features: the network has no layers {CENTRES} and {SCALE}; accepted: a network "
+            "of with_features"
         )
     rows = rows_of(images_of(prepared, features.images == "all"))
     if features.kmeans >= len(rows):
         raise DataError(
-            f"data.features.kmeans = {features.kmeans} cannot work; accepted: 2 to {len(rows) - 1} for these images"
+            f"data.features.kmeans = {features.kmeans} cannot work; accepted: 2 to "
+            f"{len(rows) - 1} for these images"
         )
     centres = np.asarray(features.settings.fit(rows, features.kmeans).cluster_centers_)
     values = distances(prepared.train.images, centres).astype(np.float64)
@@ -165,7 +174,10 @@ def fitted_weights(spec: NetworkSpec, prepared: Prepared, features: ClusterFeatu
 
 
 def distances(images: np.ndarray | LazyImages, centres: np.ndarray) -> np.ndarray:
-    """Return the Euclidean distance of each standardised image to each centre (k, features), float32 (n, k)."""
+    """Return each standardised image's Euclidean distance to each centre, float32 (n, k).
+
+    The centres are (k, features).
+    """
     parts = [_distances(rows, centres) for rows in _chunks(images)]
     return np.concatenate(parts)
 
@@ -181,7 +193,7 @@ def _chunks(images: np.ndarray | LazyImages) -> Iterator[np.ndarray]:
 
 
 def images_of(prepared: Prepared, everything: bool) -> np.ndarray:
-    """Return the standardised training images, or with `everything` those that validate and test too."""
+    """Return the standardised training images; with `everything`, also validation and test."""
     parts: list[Part] = [prepared.train]
     if everything:
         parts.append(prepared.test)
