@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from lit_mnist.comparison.parity.levels import parity
-from lit_mnist.comparison.parity.probes import plain_recipe, random_probe
+from lit_mnist.comparison.parity.probes import plain_recipe
 from lit_mnist.comparison.parity.torch_side import TorchSide
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.training.settings import TrainingError, optimizer_over
+from tests.parity.probes import random_probe
 from tests.parity.test_parity import SMALL, assert_passed
 
 FROZEN = ["Conv2D_1", "Norm_1", "Dense_1"]

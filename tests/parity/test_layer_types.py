@@ -14,13 +14,14 @@ from keras_baseline.recipe import Recipe, RecipeError
 from keras_baseline.training import compiled_model
 from lit_mnist.comparison.parity.keras_side import KerasSide, floatx
 from lit_mnist.comparison.parity.levels import LIMITS, forward, keras_sides, parity
-from lit_mnist.comparison.parity.probes import Probe, plain_recipe, random_probe
+from lit_mnist.comparison.parity.probes import Probe, plain_recipe
 from lit_mnist.comparison.parity.sides import Side, State
 from lit_mnist.comparison.parity.torch_side import build_torch_side
 from lit_mnist.network import Network, as_images
 from lit_mnist.spec import ACTIVATIONS, LAYER_TYPES, NetworkSpec
 from lit_mnist.spec.weights import weight_shapes
 from tests.networks import graphs
+from tests.parity.probes import random_probe
 
 from .layer_types import FAULTS, FIRST, IN_FLOAT32, NETWORKS, layer, planted
 from .test_parity import assert_passed

@@ -18,7 +18,6 @@ from lit_mnist.comparison.parity.probes import (
     comparable_recipe,
     plain_recipe,
     probe_of,
-    random_probe,
 )
 from lit_mnist.comparison.parity.rules import optimizer_rules, schedule_rules
 from lit_mnist.comparison.parity.torch_side import TorchSide
@@ -27,6 +26,7 @@ from lit_mnist.spec import Activation, BatchNorm, Conv, Dense, NetworkSpec
 from lit_mnist.training.schedules import InverseTimeDecay
 from tests.conftest import DIGIT_CONFIGS, ROOT
 from tests.networks import specs
+from tests.parity.probes import random_probe
 
 pytestmark = pytest.mark.keras
 SMALL = {

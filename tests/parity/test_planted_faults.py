@@ -11,12 +11,13 @@ import torch
 from keras_baseline.recipe import Component, Recipe
 from lit_mnist.comparison.parity.checks import Check
 from lit_mnist.comparison.parity.levels import keras_sides, parity
-from lit_mnist.comparison.parity.probes import Probe, plain_recipe, random_probe
+from lit_mnist.comparison.parity.probes import Probe, plain_recipe
 from lit_mnist.comparison.parity.rules import optimizer_rules
 from lit_mnist.comparison.parity.sides import Side
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.training import optimizers
 from tests.parity.faults import FAULTS
+from tests.parity.probes import random_probe
 
 pytestmark = pytest.mark.keras
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import numpy as np
-
 from keras_baseline.recipe import Component, Recipe, read_recipe, read_spec
 
 from ... import spec as s
@@ -58,19 +56,6 @@ def probe_of(
         prepared.test.labels[test],
         per_epoch * recipe.epochs,
     )
-
-
-def random_probe(spec: s.NetworkSpec, seed: int, steps: int = 3, batch: int = 8) -> Probe:
-    """Return normally distributed images with random labels, for networks of any input shape."""
-    generator = np.random.default_rng(seed)
-
-    def draw(n: int) -> tuple[Array, Array]:
-        return (
-            generator.normal(size=(n, *spec.input_shape)).astype(np.float32),
-            generator.integers(0, spec.classes, n),
-        )
-
-    return Probe(*draw(batch), [draw(batch) for _ in range(steps)], *draw(3 * batch), rates=500)
 
 
 def comparable_recipe(config: Mapping[str, Any], name: str) -> Recipe:
