@@ -34,9 +34,7 @@ class KMeans:
         _check_numbers(vars(self), "")
 
     def fit(self, rows: np.ndarray, k: int) -> Any:
-        """Return scikit-learn's MiniBatchKMeans with `k` clusters, fitted to `rows` (n,
-        features).
-        """
+        """Return scikit-learn's MiniBatchKMeans with `k` clusters of `rows` (n, features)."""
         from sklearn.cluster import MiniBatchKMeans
 
         model = MiniBatchKMeans(

@@ -1,4 +1,4 @@
-"""Where a layer's weights stand in a file's HDF5 store, by the store's layout."""
+"""The positions of layers' weights in a file's HDF5 store, by its layout."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from .. import spec as s
 
 
 class ActivationModule(nn.Module):
-    """An activation of ours; torch's own stand beside it."""
+    """An activation module of this project, as opposed to torch's."""
 
 
 def activation(layer: s.Activated | s.Activation, is_answer: bool) -> nn.Module:

@@ -56,7 +56,7 @@ class Origin:
 
     @property
     def run(self) -> Path | None:
-        """The run folder that the checkpoint lies in, where there is one."""
+        """The run folder of the checkpoint, or None."""
         return self.model.run
 
     @property

@@ -158,7 +158,10 @@ class Layer:
                 raise self.fail(key, value, "accepted: true, false")
 
     def _need_channels(self, key: str, values: object, shape: Shape) -> None:
-        """Raise SpecError unless values are whole numbers above 0, or tuples where allowed."""
+        """Raise SpecError unless values are whole numbers above 0.
+
+        Some keys also take tuples of them.
+        """
         if isinstance(values, tuple) and len(values) not in (1, shape[-1]):
             raise self.fail(
                 key, list(values), f"accepted: one number, or {shape[-1]}, one for each channel"

@@ -30,9 +30,7 @@ class History:
     val_loss: list[float | None] = field(default_factory=list)
 
     def add(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Add an epoch's ``train/acc``, ``train/loss`` and, if present, ``val/acc``,
-        ``val/loss``.
-        """
+        """Add an epoch's training metrics, and those of validation if there are any."""
         before = len(self.epochs)
         self.epochs.append(epoch)
         for key in ("train/acc", "train/loss", "val/acc", "val/loss"):

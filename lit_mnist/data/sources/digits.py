@@ -16,7 +16,7 @@ TEST_IMAGES = 360
 
 
 def load(options: DataOptions, note: str | None = None) -> Dataset:
-    """Return the digits; `note` says why they stand for another data set."""
+    """Return the digits; `note` explains why they replace another data set."""
     from scipy.ndimage import zoom
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

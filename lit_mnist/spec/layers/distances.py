@@ -1,4 +1,4 @@
-"""A layer that measures how far its input lies from points of the same space."""
+"""A layer of distances from its input to learned points of the same space."""
 
 from __future__ import annotations
 
