@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from lit_mnist.comparison.markdown import markdown_table
 from lit_mnist.files import write_text
 from lit_mnist.live.network import encoded
 from lit_mnist.live.page import live_page
 from lit_mnist.live.samples import samples
+from lit_mnist.pages import markdown_table
 from lit_mnist.runs.model import Model, open_model
 from tests.browser import opened, started
 from tests.live.lab import Lab, carried, channels_last, expected

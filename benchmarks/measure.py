@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lit_mnist.comparison.markdown import markdown_table
 from lit_mnist.environment import hardware, versions
 from lit_mnist.files import write_json, write_text
+from lit_mnist.pages import markdown_table
 
 
 @dataclass(frozen=True)

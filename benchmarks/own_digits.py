@@ -21,7 +21,6 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from lit_mnist.comparison.markdown import markdown_table
 from lit_mnist.data import DataError, load_dataset
 from lit_mnist.data.dataset import default_root
 from lit_mnist.data.pictures import open_picture
@@ -30,6 +29,7 @@ from lit_mnist.data.reader.no_digit import WEIGHTS, measurements
 from lit_mnist.errors import UserError
 from lit_mnist.figures.canvas import GREY, grid_figure, save
 from lit_mnist.files import write_text
+from lit_mnist.pages import markdown_table
 from lit_mnist.runs.model import Model, open_model
 
 from .measure import conditions

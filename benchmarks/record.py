@@ -15,9 +15,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from lit_mnist.comparison.markdown import markdown_table
 from lit_mnist.errors import UserError
 from lit_mnist.files import write_json, write_text
+from lit_mnist.pages import markdown_table
 
 # what the sources publish, as fractions; None where they publish nothing for this configuration
 _HEAD = (

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "lit_mnist"
 # what may be imported at module level: only places of the same or an earlier line
 FLOW = (
-    ("errors", "files", "environment", "outcome"),
+    ("errors", "files", "environment", "outcome", "pages"),
     ("spec",),
     ("keras_files",),
     ("data", "network"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...files import write_text
-from ..markdown import markdown_table
+from ...pages import html_image, html_page, html_table, markdown_table
 from .runs import CONTROL, KERAS, OURS, SIDES, Plan
 from .statistics import Equivalence, compare_means, mcnemar
 
@@ -21,14 +20,6 @@ PAIRS = {
     "lit_mnist - Keras": (OURS, KERAS),
     "Keras, other seeds - Keras (control)": (CONTROL, KERAS),
 }
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
-table{border-collapse:collapse;margin:1rem 0}
-td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:right}
-td:first-child,th:first-child{text-align:left}
-img{max-width:100%}
-code{background:#f4f4f4;padding:.1rem .3rem}
-"""
 Records = Mapping[tuple[str, int], Mapping[str, Any]]
 Block = tuple[str, Any]  # ("heading" | "text" | "table" | "picture", content)
 
@@ -81,11 +72,7 @@ def write_page(
     """Write ``compare.md``, with its pictures, and ``compare.html``; return both paths."""
     blocks = _blocks(comparison, list(pictures), command)
     page = "\n".join(_html(block, pictures) for block in blocks)
-    whole = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        "<title>lit_mnist and Keras compared</title>"
-        f"<style>{_STYLE}</style></head><body>\n{page}\n</body></html>\n"
-    )
+    whole = html_page("lit_mnist and Keras compared", page)
     return [
         write_text(folder / "compare.md", "\n\n".join(map(_markdown, blocks)) + "\n"),
         write_text(folder / "compare.html", whole),
@@ -257,15 +244,7 @@ def _markdown(block: Block) -> str:
 def _html(block: Block, images: Mapping[str, bytes]) -> str:
     kind, content = block
     if kind == "table":
-        rows = [
-            "".join(
-                f"<{'td' if i else 'th'}>{html.escape(cell)}</{'td' if i else 'th'}>"
-                for cell in row
-            )
-            for i, row in enumerate(content)
-        ]
-        return "<table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
+        return html_table(content)
     if kind == "picture":
-        image = base64.b64encode(images[content]).decode()
-        return f'<img alt="{content}" src="data:image/png;base64,{image}">'
+        return html_image(content, images[content])
     return {"heading": "<h2>{}</h2>", "text": "<p>{}</p>"}[kind].format(html.escape(str(content)))

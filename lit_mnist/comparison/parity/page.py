@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..markdown import markdown_table
+from ...pages import markdown_table
 from .checks import Check, worst
 
 
