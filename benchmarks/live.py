@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from lit_mnist.files import write_text
-from lit_mnist.live.network import encoded
 from lit_mnist.live.page import live_page
 from lit_mnist.live.samples import samples
 from lit_mnist.pages import markdown_table
+from lit_mnist.report.encode import base64_of
 from lit_mnist.runs.model import Model, open_model
 from tests.browser import opened, started
 from tests.live.lab import Lab, carried, channels_last, expected
@@ -150,7 +150,7 @@ def layer_differences(driver: Any, model: Model) -> dict[str, float]:
     lab = Lab.opened(driver)
     worst: dict[str, float] = {}
     for image in model.tensor(samples(model).pixels.astype(np.float32)):
-        values = lab.call("values", *carried(model.network), encoded(channels_last(image)))[
+        values = lab.call("values", *carried(model.network), base64_of(channels_last(image)))[
             "values"
         ]
         for name, wanted in expected(model.network, image).items():

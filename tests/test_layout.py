@@ -171,14 +171,14 @@ def test_no_test_reaches_a_private_name() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "from lit_mnist.report.gather import _json",
-        "gather._json(path)",
-        "monkeypatch.setattr(gather, '_json', None)",
-        "monkeypatch.setattr('lit_mnist.report.gather._json', None)",
+        "from lit_mnist.report.gather import _digits",
+        "gather._digits(path)",
+        "monkeypatch.setattr(gather, '_digits', None)",
+        "monkeypatch.setattr('lit_mnist.report.gather._digits', None)",
     ],
 )
 def test_a_private_name_is_noticed(line: str) -> None:
-    assert reached(line, private_names()) == ["_json"]
+    assert reached(line, private_names()) == ["_digits"]
 
 
 def test_public_names_are_there() -> None:

@@ -1,1 +1,1 @@
-"""A model card: what a network does on its test set and on what it was not made for, measured, and told in Markdown."""
+"""A model card in Markdown: measurements of a network on its test set and on other pictures."""

@@ -1,4 +1,6 @@
-"""One pass over the test set and one over each kind of other pictures: the numbers of a model card."""
+"""The measurements of a model card: one pass over the test set, and one over each kind of other
+pictures.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,15 @@ from .calibration import Calibration, calibration
 from .probes import OWN, Probe, blank, changed, handwritten, letters, own
 
 PROBES = ("own", "turned", "letters", "blank")
-SURE = 0.9  # a probability that reads as sure
+SURE = 0.9  # answers with at least this probability count as sure
 _Z = 1.959963984540054  # two-sided 95 %
 
 
 @dataclass(frozen=True)
 class ClassResult:
-    """Of one class: `images` in the test set, how many of them are `correct`, and how many answers name it."""
+    """Result for one class: its `images` in the test set, those `correct`, and all `answers` that
+    name it.
+    """
 
     name: str
     images: int
@@ -33,21 +37,23 @@ class ClassResult:
 
     @property
     def recall(self) -> float:
-        """Fraction of the class's images that are answered with it; NaN without images."""
+        """Fraction of the class's images that are classified correctly; NaN without images."""
         return self.correct / self.images if self.images else math.nan
 
     @property
     def precision(self) -> float:
-        """Fraction of the answers with the class that are right; NaN without answers."""
+        """Fraction of the answers with this class that are correct; NaN without answers."""
         return self.correct / self.answers if self.answers else math.nan
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a network says to `images` pictures of one kind.
+    """A network's answers to `images` pictures of one kind.
 
-    `correct` of them (None where they belong to no class), the mean probability of its answers (`confidence`), the
-    fraction of answers that look sure, and how many ``predict`` refuses as no digit (None where it refuses none).
+    `correct` counts correct answers (None for pictures of no class). `confidence` is the mean
+    probability of the answers, and `sure` the fraction with a probability of at least `SURE`.
+    `refused` counts pictures that ``predict`` calls no digit (None for networks whose pictures it
+    never refuses).
     """
 
     name: str
@@ -60,7 +66,9 @@ class ProbeResult:
 
 @dataclass(frozen=True)
 class Measurements:
-    """All that a card says in numbers: the test set by class, its loss, calibration, and other pictures."""
+    """The numbers of a card: results on the test set, calibration, and other pictures
+    (`probes`).
+    """
 
     images: int
     correct: int
@@ -71,7 +79,7 @@ class Measurements:
 
     @property
     def accuracy(self) -> float:
-        """Fraction of the test images that are answered right."""
+        """Fraction of the test images that are classified correctly."""
         return self.correct / self.images
 
     @property
@@ -89,38 +97,40 @@ def measure(
     drawings: str | Path | None = None,
     leave_out: Sequence[str] = (),
 ) -> Measurements:
-    """Return a network's measurements on its test set, on other pictures, and on people's own `drawings`.
+    """Return a network's measurements on its test set, on other pictures, and on `drawings`.
 
-    `root` is where the data sets lie; `drawings` is looked for there, as ``own_digits``, where none is given and the
-    network reads digits; `leave_out` names kinds of pictures, of `PROBES`. Raises UserError where `drawings` is no
-    folder of labelled pictures, and for an unknown kind.
+    `root` is the folder of the data sets. `drawings` is a folder of other people's drawings;
+    without it, networks for digits use the folder ``own_digits`` in `root`, if it exists.
+    `leave_out` names kinds of pictures, from `PROBES`. Raises UserError for an unknown kind, and
+    where `drawings` is not a folder of labelled pictures.
     """
     for kind in leave_out:
         if kind not in PROBES:
             raise UserError(f"--leave_out {kind}: unknown; {nearest(kind, PROBES)}")
     folder = None if "own" in leave_out else _folder(model, root, drawings)
     pixels, labels = dataset_part(model, "test", root)
-    likely = class_probabilities(model, pixels)
-    answers = likely.argmax(1)
-    right = answers == labels
+    probabilities = class_probabilities(model, pixels)
+    answers = probabilities.argmax(1)
+    correct = answers == labels
     names = model.class_names
     classes = tuple(
         ClassResult(
             name,
             int((labels == n).sum()),
-            int((right & (labels == n)).sum()),
+            int((correct & (labels == n)).sum()),
             int((answers == n).sum()),
         )
         for n, name in enumerate(names)
     )
-    loss = -np.log(np.clip(likely[np.arange(len(labels)), labels], 1e-12, 1)).mean()
+    likelihoods = probabilities[np.arange(len(labels)), labels]
+    loss = -np.log(np.clip(likelihoods, 1e-12, 1)).mean()
     probes = [_result(model, probe) for probe in _probes(model, pixels, labels, folder, leave_out)]
     return Measurements(
         len(labels),
-        int(right.sum()),
+        int(correct.sum()),
         float(loss),
         classes,
-        calibration(likely.max(1), right),
+        calibration(probabilities.max(1), correct),
         tuple(probes),
     )
 
@@ -159,9 +169,11 @@ def _result(model: Model, probe: Probe) -> ProbeResult:
     total = len(probe.pixels) + probe.unread
     if not len(probe.pixels):
         return ProbeResult(probe.name, total, None, math.nan, math.nan, probe.unread)
-    likely = class_probabilities(model, probe.pixels)
-    confidence = likely.max(1)
-    correct = None if probe.labels is None else int((likely.argmax(1) == probe.labels).sum())
+    probabilities = class_probabilities(model, probe.pixels)
+    confidence = probabilities.max(1)
+    correct = None
+    if probe.labels is not None:
+        correct = int((probabilities.argmax(1) == probe.labels).sum())
     return ProbeResult(
         probe.name,
         total,
@@ -173,7 +185,7 @@ def _result(model: Model, probe: Probe) -> ProbeResult:
 
 
 def _refused(model: Model, probe: Probe, confidence: np.ndarray) -> int | None:
-    """How many pictures ``predict`` answers with "no digit", or cannot read."""
+    """Return the number of pictures that ``predict`` calls no digit or cannot read."""
     if probe.strokes is None or model.dataset != "mnist":
         return None
     doubts = [

@@ -1,4 +1,4 @@
-"""A model card as the Hugging Face hub reads it: a YAML header, then Markdown."""
+"""A model card in the form of the Hugging Face hub: a YAML header, then Markdown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .probes import TURNED
 
 MARK = "<!-- written by lit_mnist card; without this line it is not written over -->"
 PICTURE = "card_calibration.png"
-_HUB = {  # data sets by their names on the hub
+_HUB = {  # title and identifier of data sets on the hub
     "mnist": ("MNIST", "ylecun/mnist"),
     "fashion_mnist": ("Fashion-MNIST", "zalando-datasets/fashion_mnist"),
     "cifar10": ("CIFAR-10", "uoft-cs/cifar10"),
@@ -26,7 +26,10 @@ _HUB = {  # data sets by their names on the hub
 
 @dataclass(frozen=True)
 class Card:
-    """What a card tells: the run's `name`, its model, `summary` and `config`, and what was measured."""
+    """The content of a card: `name`, model, `summary` and `config` of a run, and its measurements.
+
+    `command` is the command that writes the card.
+    """
 
     name: str
     model: Model
@@ -46,7 +49,7 @@ def render(card: Card) -> str:
         _results(card),
         _calibration(card),
         *([_limits(card)] if card.measured.probes else []),
-        _made(card),
+        _provenance(card),
     )
     header = yaml.safe_dump(_header(card), sort_keys=False, allow_unicode=True)
     return f"---\n{header}---\n{MARK}\n\n" + "\n\n".join(sections) + "\n"
@@ -88,10 +91,13 @@ def _title(card: Card) -> str:
         [
             f"# {card.name}",
             "",
-            f"A network of {spec.parameters:,} parameters that sorts images of {size} into {spec.classes} "
-            f"classes. It answers {measured.correct:,} of {measured.images:,} test images of "
-            f"{card.model.dataset} right: {_percent(measured.accuracy)} (95 % interval {_percent(low)} to "
-            f"{_percent(high)}, Wilson). Trained with [lit_mnist](https://github.com/lit-mnist/lit_mnist).",
+            f"A network of {spec.parameters:,} parameters that sorts images of {size} into "
+            f"{spec.classes} "
+            f"classes. It classifies {measured.correct:,} of {measured.images:,} test images of "
+            f"{card.model.dataset} correctly: {_percent(measured.accuracy)} (95 % interval "
+            f"{_percent(low)} to "
+            f"{_percent(high)}, Wilson). Trained with "
+            "[lit_mnist](https://github.com/lit-mnist/lit_mnist).",
         ]
     )
 
@@ -108,7 +114,8 @@ def _use(card: Card) -> str:
             'model.predict("picture.png")  # scales the picture as in training',
             "```",
             "",
-            "Without lit_mnist: `python -m lit_mnist convert RUN out/ --code` writes the network as PyTorch code, "
+            "Without lit_mnist: `python -m lit_mnist convert RUN out/ --code` writes the network "
+            "as PyTorch code, "
             "`convert RUN model.onnx --with_scaling` as ONNX.",
         ]
     )
@@ -135,9 +142,9 @@ def _recipe(card: Card) -> str:
     data = card.config.get("data") or {}
     summary = card.summary
     layers = ", ".join(f"{info.name} ({info.type})" for info in card.model.spec.table[:12])
-    more = len(card.model.spec.table) - 12
+    others = len(card.model.spec.table) - 12
     rows = [
-        ("layers", layers + (f" and {more} more" if more > 0 else "")),
+        ("layers", layers + (f" and {others} more" if others > 0 else "")),
         ("optimiser", _class(model.get("optimizer"))),
         ("schedule", _class(model.get("schedule"))),
         ("label smoothing", model.get("label_smoothing") or None),
@@ -164,7 +171,7 @@ def _results(card: Card) -> str:
         for result in measured.classes
     ]
     total = ("all", f"{measured.images:,}", _percent(measured.accuracy), "")
-    head = ("class", "n", "of its images, right", "of its answers, right")
+    head = ("class", "n", "recall", "precision")
     return "\n".join(
         [
             "## Results by class",
@@ -182,11 +189,14 @@ def _calibration(card: Card) -> str:
         [
             "## Calibration",
             "",
-            f"![Accuracy beside the probability of the answer]({PICTURE})",
+            f"![Accuracy by the probability of the answer]({PICTURE})",
             "",
-            f"Expected calibration error {100 * record.error:.2f} % ({len(record.counts)} bins of equal width, "
-            f"n = {card.measured.images:,}; Guo et al. 2017): by so much the probability of an answer differs from "
-            "how often such answers are right, on average. It holds for images like those of the test set alone.",
+            f"Expected calibration error {100 * record.error:.2f} % ({len(record.counts)} bins of "
+            "equal width, "
+            f"n = {card.measured.images:,}; Guo et al. 2017): the average difference between the "
+            "probability of an "
+            "answer and the accuracy of such answers. It holds only for images like those of the "
+            "test set.",
         ]
     )
 
@@ -194,16 +204,24 @@ def _calibration(card: Card) -> str:
 def _limits(card: Card) -> str:
     probes = card.measured.probes
     refusing = any(probe.refused is not None for probe in probes)
-    head = ("pictures", "n", "right", "mean probability", f"answers of probability {SURE} or more")
+    head = (
+        "pictures",
+        "n",
+        "correct",
+        "mean probability",
+        f"answers of probability {SURE} or more",
+    )
     rows = [_probe(probe) + ((_number(probe.refused),) if refusing else ()) for probe in probes]
-    says = "; `predict` says of how many that they are no digit" if refusing else ""
+    refused = ' and the number that `predict` calls "no digit"' if refusing else ""
     return "\n".join(
         [
             "## Limits",
             "",
-            "The network answers every picture with one of its classes, whatever it shows. Measured on pictures that "
-            f"it was not trained for{says}. Turned (counter-clockwise) and inverted are the test images, of more than "
-            f"{TURNED:,} the first.",
+            "The network answers every picture with one of its classes, whatever the picture "
+            "shows. The table has its "
+            f"answers to pictures that it was not trained for{refused}. Turned "
+            "(counter-clockwise) and inverted "
+            f"pictures are test images, at most the first {TURNED:,}.",
             "",
             *_table((*head, "no digit") if refusing else head, rows),
             *_warning(probes),
@@ -212,22 +230,24 @@ def _limits(card: Card) -> str:
 
 
 def _warning(probes: Sequence[ProbeResult]) -> list[str]:
-    """Say where sure answers mean nothing: pictures of no class that are answered surely."""
+    """Return a warning where most pictures of no class get a sure answer."""
     sure = [probe.name for probe in probes if probe.correct is None and probe.sure >= 0.5]
     if not sure:
         return []
     return [
         "",
-        f"A sure answer is no sign that a picture shows one of the classes: see {', '.join(sure)}.",
+        "A sure answer does not mean that a picture shows one of the classes: see "
+        f"{', '.join(sure)}.",
     ]
 
 
 def _probe(probe: ProbeResult) -> tuple[str, ...]:
-    right = "–" if probe.correct is None else _percent(probe.correct / probe.images)
-    return (probe.name, f"{probe.images:,}", right, f"{probe.confidence:.3f}", _percent(probe.sure))
+    correct = "–" if probe.correct is None else _percent(probe.correct / probe.images)
+    sure = _percent(probe.sure)
+    return (probe.name, f"{probe.images:,}", correct, f"{probe.confidence:.3f}", sure)
 
 
-def _made(card: Card) -> str:
+def _provenance(card: Card) -> str:
     versions = ", ".join(
         f"{name} {version}" for name, version in (card.summary.get("versions") or {}).items()
     )
@@ -242,7 +262,8 @@ def _made(card: Card) -> str:
         [
             "## Made with",
             "",
-            f"Training: {versions}; {hardware}. This card: lit_mnist {__version__}, `{card.command}`.",
+            f"Training: {versions}; {hardware}. This card: lit_mnist {__version__}, "
+            f"`{card.command}`.",
         ]
     )
 
@@ -264,7 +285,9 @@ def _pairs(rows: Iterable[tuple[str, Any]]) -> list[str]:
 
 
 def _class(settings: Any) -> str | None:
-    """Return ``RMSprop (learning_rate 0.001, rho 0.9)`` of a class and its arguments in a configuration."""
+    """Return a class of a configuration with its arguments: ``RMSprop (learning_rate 0.001, rho
+    0.9)``.
+    """
     if not isinstance(settings, Mapping):
         return None
     name = str(settings.get("class_path", "")).rpartition(".")[2]

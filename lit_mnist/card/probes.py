@@ -1,4 +1,6 @@
-"""Pictures that a network was not made for: turned and inverted images, letters, blank pictures, people's drawings."""
+"""Pictures that a network was not trained for: turned, inverted and blank images, letters,
+drawings.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from ..data.reader import Strokes, read_digit
 from ..runs.model import Model
 
 TURNS = (15, 30, 45, 90, 180)  # degrees
-TURNED = 2000  # images of the test set that are turned and inverted
+TURNED = 2000  # number of test images that are turned and inverted
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"  # I and O look like 1 and 0
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSansMono")
 _SIDE = 112  # pixels of a drawn letter's picture
@@ -29,10 +31,12 @@ OWN = "own_digits"
 
 @dataclass(frozen=True)
 class Probe:
-    """Pictures of one kind: `pixels` as the network takes them before scaling, (n, H, W) or (n, H, W, C).
+    """Pictures of one kind: `pixels` as the network takes them before scaling, (n, H, W) or (n, H,
+    W, C).
 
-    `labels` (n,) where the pictures belong to classes. `strokes` where they were read as handwriting, by which
-    ``predict`` tells what is no digit; `unread` counts pictures that could not be read at all.
+    `labels` (n,) are classes, if the pictures have any. `strokes` exist for pictures read as
+    handwriting; ``predict`` recognises by them what is no digit. `unread` counts pictures that
+    could not be read.
     """
 
     name: str
@@ -43,7 +47,7 @@ class Probe:
 
 
 def changed(pixels: np.ndarray, labels: np.ndarray) -> Iterator[Probe]:
-    """Yield the first `TURNED` test images turned about their middle, and inverted."""
+    """Yield the first `TURNED` test images, turned about their centre, and inverted."""
     pixels = pixels[:TURNED]
     labels = labels[:TURNED]
     for angle in TURNS:
@@ -57,7 +61,7 @@ def _turned(image: np.ndarray, angle: int) -> np.ndarray:
 
 
 def letters(model: Model) -> Probe | None:
-    """Return capital letters drawn from fonts, black on white; None where no font is at hand."""
+    """Return capital letters drawn from fonts, black on white; None if there is no font."""
     fonts = [font for font in _fonts() if font.is_file()]
     pictures = [_letter(letter, font) for font in fonts for letter in LETTERS]
     if not pictures:
@@ -66,12 +70,12 @@ def letters(model: Model) -> Probe | None:
 
 
 def _fonts() -> list[Path]:
-    """Return DejaVu's files, which come with Matplotlib."""
+    """Return the files of the DejaVu fonts, which are part of Matplotlib."""
     spec = find_spec("matplotlib")
-    places = (spec.submodule_search_locations if spec else None) or []
+    folders = (spec.submodule_search_locations if spec else None) or []
     return [
-        Path(place) / "mpl-data" / "fonts" / "ttf" / f"{name}.ttf"
-        for place in places
+        Path(folder) / "mpl-data" / "fonts" / "ttf" / f"{name}.ttf"
+        for folder in folders
         for name in FONTS
     ]
 
@@ -85,7 +89,7 @@ def _letter(letter: str, font: Path) -> np.ndarray:
 
 
 def blank(model: Model) -> Iterator[Probe]:
-    """Yield pictures with nothing in them: one black, one grey, one white, and noise."""
+    """Yield blank pictures: black, grey, white and noise."""
     height, width, channels = model.spec.input_shape
     shape = (1, height, width) if channels == 1 else (1, height, width, channels)
     for name, value in (("black", 0), ("grey", 128), ("white", 255)):
@@ -95,9 +99,11 @@ def blank(model: Model) -> Iterator[Probe]:
 
 
 def own(folder: Path, model: Model) -> Iterator[Probe]:
-    """Yield the pictures of `folder`, all together and by kind; raise DataError for a folder of another form.
+    """Yield the pictures of `folder`, all together and by kind; raise DataError for a folder of
+    another form.
 
-    It holds ``labels.csv`` (file, label, and perhaps kind), or a folder of pictures for each class.
+    The folder holds ``labels.csv`` (file, label and optionally kind), or a folder of pictures for
+    each class.
     """
     rows = list(_rows(folder, model))
     kinds = sorted({kind for _, _, kind in rows})
@@ -123,7 +129,8 @@ def _rows(folder: Path, model: Model) -> Iterator[tuple[Path, int, str]]:
     known = [(path, names.index(label), kind) for path, label, kind in entries if label in names]
     if not known:
         raise DataError(
-            f"{folder}: holds no labelled pictures; accepted: labels.csv with the columns file and label, or a "
+            f"{folder}: holds no labelled pictures; accepted: labels.csv with the columns file "
+            "and label, or a "
             f"folder of pictures for each of {', '.join(names[:12])}"
         )
     yield from known
@@ -138,30 +145,32 @@ def _read_files(name: str, paths: list[Path], labels: list[int], model: Model) -
 
 
 def handwritten(model: Model) -> bool:
-    """Whether ``predict`` reads pictures for this network as handwriting of MNIST's form."""
+    """Whether ``predict`` reads pictures for this network as handwriting and brings them to MNIST's
+    form.
+    """
     return model.dataset in HANDWRITTEN and model.spec.input_shape == (28, 28, 1)
 
 
 def _read(
     name: str, pictures: list[np.ndarray], model: Model, labels: list[int] | None = None
 ) -> Probe:
-    """Read grey pictures as ``predict`` does; one in which nothing stands out counts as unread."""
+    """Read grey pictures as ``predict`` does, and count those that cannot be read."""
     if not handwritten(model):
         light = np.stack([255 - picture for picture in pictures]).astype(np.uint8)
         return Probe(name, adapt(light, model.spec.input_shape), _array(labels))
     digits = []
-    kept = []
-    for place, picture in enumerate(pictures):
+    numbers = []
+    for number, picture in enumerate(pictures):
         try:
             digits.append(read_digit(picture))
-            kept.append(place)
+            numbers.append(number)
         except DataError:
             continue
     shape = model.spec.input_shape[:2]
     pixels = np.stack([digit.pixels for digit in digits]) if digits else np.zeros((0, *shape))
-    known = None if labels is None else np.array(labels)[kept]
+    known = None if labels is None else np.array(labels)[numbers]
     strokes = tuple(digit.strokes for digit in digits)
-    return Probe(name, pixels.astype(np.float32), known, strokes, len(pictures) - len(kept))
+    return Probe(name, pixels.astype(np.float32), known, strokes, len(pictures) - len(numbers))
 
 
 def _array(labels: list[int] | None) -> np.ndarray | None:

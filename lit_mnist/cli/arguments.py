@@ -123,7 +123,9 @@ def _network(configs: Sequence[str], base: Mapping[str, Any], change: LayerValue
 
 
 def check_keys(configs: Sequence[str], known: set[str]) -> None:
-    """Raise UserError for an unknown key of a YAML file, before the parser misses a required one."""
+    """Raise UserError for an unknown key of a YAML file, before the parser misses a required
+    one.
+    """
     for path in configs:
         content = read_config(path)
         if not isinstance(content, dict):

@@ -43,7 +43,9 @@ def explain(message: str, known: Iterable[str]) -> str:
 
 
 def _choice(message: str) -> str | None:
-    """Return the message for a value that should be one of several words; None for other messages."""
+    """Return the message for a value that should be one of several words; None for other
+    messages.
+    """
     match = _VALUE.search(message)
     kinds = _KINDS.search(message)
     accepted = kinds[1] or kinds[2] if kinds else ""

@@ -1,4 +1,6 @@
-"""Numbers of maps, units and classes as options: ``--maps 3 17``, ``--maps 0-15``, ``--maps all``."""
+"""Numbers of maps, units and classes as options: ``--maps 3 17``, ``--maps 0-15``, ``--maps
+all``.
+"""
 
 from __future__ import annotations
 

@@ -58,7 +58,9 @@ def without_training_options(message: str) -> str:
 
 
 def _renamed(function: Callable, argv: list[str]) -> list[str]:
-    """Return `argv` with option names replaced: the older ``--map``, and the names that fit uses."""
+    """Return `argv` with option names replaced: the older ``--map``, and the names that fit
+    uses.
+    """
     parameters = inspect.signature(function).parameters
     names = {f"--{old}": f"--{new}" for old, new in _OTHER_NAMES.items() if new in parameters}
     renamed = []
@@ -89,7 +91,9 @@ def _spelled_out(function: Callable, argv: list[str]) -> list[str]:
 
 
 def _folded(function: Callable, argv: list[str]) -> list[str]:
-    """Return ``--images a b --images c`` as ``--images=["a", "b", "c"]``, the form of jsonargparse."""
+    """Return ``--images a b --images c`` as ``--images=["a", "b", "c"]``, the form of
+    jsonargparse.
+    """
     parameters = inspect.signature(function).parameters.values()
     kinds = {
         f"--{each.name}": str(each.annotation)

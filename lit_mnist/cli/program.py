@@ -1,4 +1,6 @@
-"""The program: finds the command, runs it and prints its outcome; imports no heavy library itself."""
+"""The program: finds the command, runs it and prints its outcome; imports no heavy library
+itself.
+"""
 
 from __future__ import annotations
 

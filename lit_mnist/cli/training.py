@@ -106,7 +106,9 @@ def _predict(cli: Cli) -> Outcome:
 
 
 def _with_asked_scaling(cli: Cli) -> Model:
-    """Return the trained network, a Keras file's with the scaling that ``data.standardize`` names."""
+    """Return the trained network, a Keras file's with the scaling that ``data.standardize``
+    names.
+    """
     model = _trained(cli)
     kind = cli.settings.data.standardize
     if cli.origin is None or cli.origin.scaled or kind == model.standardizer.kind:

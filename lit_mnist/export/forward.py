@@ -57,7 +57,9 @@ class Forward:
 
 
 def forward(spec: s.NetworkSpec) -> Forward:
-    """Return the forward pass of a network, which returns its outputs: logits of the answer first."""
+    """Return the forward pass of a network, which returns its outputs: logits of the answer
+    first.
+    """
     names = variables(spec)
     attribute = attributes(spec)
     lines: list[Line] = []
@@ -125,7 +127,9 @@ def _around(line: Line, target: str, step: str, call: Call) -> Line | None:
 
 
 def _joined(steps: tuple[str, ...], target: str, value: str) -> Iterator[str]:
-    """Yield the steps; a module and the activation after it become one where they fit into a line."""
+    """Yield the steps; a module and the activation after it become one where they fit into a
+    line.
+    """
     pending = steps[0]
     for step in steps[1:]:
         both = step.replace("{x}", pending)

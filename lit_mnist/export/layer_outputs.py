@@ -10,7 +10,9 @@ from ..runs.model import Model
 
 
 def with_layers(model: Model, layers: Sequence[str]) -> Model:
-    """Return the model with the named layers as further outputs; raise SpecError for unknown names."""
+    """Return the model with the named layers as further outputs; raise SpecError for unknown
+    names.
+    """
     spec = model.spec
     names = dict.fromkeys((*spec.kept, *(spec[name].name for name in layers)))
     if len(names) == len(spec.kept):

@@ -55,7 +55,9 @@ class Program:
         return as_images(pixels.astype(np.float32)).contiguous()
 
     def inputs(self, images: Tensor, pixels: np.ndarray) -> Tensor:
-        """Return the program's input: `pixels` where it scales them itself, else scaled `images`."""
+        """Return the program's input: `pixels` where it scales them itself, else scaled
+        `images`.
+        """
         return as_images(pixels).float().contiguous() if self.with_scaling else images.contiguous()
 
     def values(self, outputs: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -95,7 +97,9 @@ def program_of(model: Model, layers: Sequence[str] = (), with_scaling: bool = Fa
 
 
 def exported(program: Program) -> ExportedProgram:
-    """Return torch's program for batches of any size; raise UserError where torch cannot make it."""
+    """Return torch's program for batches of any size; raise UserError where torch cannot make
+    it.
+    """
     batch = Dim("batch")
     try:
         with torch.no_grad():

@@ -63,5 +63,7 @@ def write_export(
 
 
 def _rows_on_lines(text: str) -> str:
-    """Return JSON with each list of plain values on one line, so that 28 x 28 pixels take 28 lines."""
+    """Return JSON with each list of plain values on one line, so that 28 x 28 pixels take 28
+    lines.
+    """
     return re.sub(r"\[[^][{}]*\]", lambda match: " ".join(match[0].split()), text)

@@ -1,4 +1,6 @@
-"""Layout of Python statements as Black and ruff format do it, for the few forms that exports write."""
+"""Layout of Python statements as Black and ruff format do it, for the few forms that exports
+write.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,9 @@ def _last_brackets(text: str) -> int | None:
 
 
 def _depths(text: str) -> Iterator[int]:
-    """Yield how many brackets are open before each character; a quote counts as one more bracket."""
+    """Yield how many brackets are open before each character; a quote counts as one more
+    bracket.
+    """
     depth = 0
     quoted = False
     for character in text:

@@ -1,4 +1,6 @@
-"""Exports of one file (ONNX, torch.export, safetensors), each with a JSON file that describes it."""
+"""Exports of one file (ONNX, torch.export, safetensors), each with a JSON file that describes
+it.
+"""
 
 from __future__ import annotations
 

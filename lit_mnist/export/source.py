@@ -38,7 +38,9 @@ class Source:
 
 
 def kind_of(path: Path, config: str | None = None) -> str:
-    """Return the kind of the source at `path`, by its content; a `config` describes weights alone."""
+    """Return the kind of the source at `path`, by its content; a `config` describes weights
+    alone.
+    """
     named = path.suffix.lower() in KERAS_SUFFIXES and not path.is_dir()
     if named or (path.is_file() and is_keras(path)):
         return "keras"
@@ -67,7 +69,9 @@ def open_source(
 
 
 def with_output(source: Source, output: str) -> Source:
-    """Return the source with `output` as its answer; outputs have their names here or in the file."""
+    """Return the source with `output` as its answer; outputs have their names here or in the
+    file.
+    """
     names = {original: name for name, original in source.file.renamed.items()}
     spec = source.file.spec.with_output(names.get(output, output))
     network = Network(spec)

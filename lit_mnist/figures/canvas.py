@@ -75,7 +75,9 @@ def whole_ticks(axis: Axis) -> None:
 
 
 def colormap(name: str) -> Colormap:
-    """Return a copy of the named colour map in which NaN and infinity stand out; raise FigureError."""
+    """Return a copy of the named colour map in which NaN and infinity stand out; raise
+    FigureError.
+    """
     if name not in colormaps:
         raise FigureError(
             f"colour map {name!r}: unknown; "

@@ -84,7 +84,9 @@ def draw_training_curves(history: History, path: Path) -> Path:
 
 
 def caption(answer: Answer, class_names: Sequence[str] | None = None) -> str:
-    """Return image, label (if known) and the network's answer, such as ``test:19 (4): 4, 99.98 %``."""
+    """Return image, label (if known) and the network's answer, such as ``test:19 (4): 4, 99.98
+    %``.
+    """
     names = class_names or [
         str(number) for number in range(1 + max(answer.label, len(answer.probabilities)))
     ]
@@ -190,7 +192,9 @@ def _curve(
 
 
 def _widened(values: np.ndarray, limits: tuple[float, float]) -> tuple[float, float]:
-    """Return the default axis, widened on the sides where data are outside, by 2 % of their span."""
+    """Return the default axis, widened on the sides where data are outside, by 2 % of their
+    span.
+    """
     finite = values[np.isfinite(values)]
     if not finite.size:
         return limits

@@ -55,7 +55,9 @@ def _title(record: Filters, map: int | None = None) -> str:
 
 
 def _overview(record: Filters, limits: tuple[float, float]) -> Figure:
-    """Draw the kernels in one image, separated by NaN; of large layers the first maps and channels."""
+    """Draw the kernels in one image, separated by NaN; of large layers the first maps and
+    channels.
+    """
     kernels = record.kernels[:_MOST_ROWS, :_MOST_ROWS]
     count, channels, height, width = kernels.shape
     mosaic = np.full((count, height + 1, channels, width + 1), np.nan)

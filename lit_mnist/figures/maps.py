@@ -195,7 +195,9 @@ def top_images(
 
 
 def patch(image: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Return the part of `image` in `box` (top, left, bottom, right), with NaN outside the image."""
+    """Return the part of `image` in `box` (top, left, bottom, right), with NaN outside the
+    image.
+    """
     top, left, bottom, right = map(int, box)
     outside = [
         max(0, -top),

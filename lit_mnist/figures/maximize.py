@@ -1,4 +1,6 @@
-"""Figures of activation maximisation: grids, evolution, restarts, comparison with data, animations."""
+"""Figures of activation maximisation: grids, evolution, restarts, comparison with data,
+animations.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def grid(result: MaximizationResult, columns: int = 16) -> Figure:
 
 
 def evolution(result: MaximizationResult, targets: Sequence[int] | None = None) -> Figure:
-    """Draw the best image of each target (default: the first eight) at the source's snapshot steps."""
+    """Draw the best image of each target (default: the first eight) at the source's snapshot
+    steps.
+    """
     images = []
     labels = []
     steps = ()
@@ -177,7 +181,9 @@ def _coloured(image: np.ndarray) -> np.ndarray:
 
 
 def _values(image: np.ndarray) -> np.ndarray:
-    """Return an image (C, H, W) of the network's input as values (H, W), or as colours in 0 to 1."""
+    """Return an image (C, H, W) of the network's input as values (H, W), or as colours in 0 to
+    1.
+    """
     return image[0] if len(image) != 3 else grey_levels(image) / 255
 
 

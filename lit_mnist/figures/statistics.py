@@ -25,7 +25,9 @@ _COLOURS = {
 def activation_statistics(
     statistics: Sequence[LayerStatistics], silence: Sequence[Silence], seed: int | None = None
 ) -> Figure:
-    """Draw mean, range and fraction of zeros by map or unit for each layer; silent maps are marked."""
+    """Draw mean, range and fraction of zeros by map or unit for each layer; silent maps are
+    marked.
+    """
     rows = len(statistics)
     title = f"{statistics[0].images:,} images, {silence[0].attempts:,} random inputs" + (
         "" if seed is None else f", network of seed {seed}"

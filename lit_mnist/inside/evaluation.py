@@ -1,4 +1,6 @@
-"""Evaluation of a network on labelled images: confusion matrix and mistakes, most confident first."""
+"""Evaluation of a network on labelled images: confusion matrix and mistakes, most confident
+first.
+"""
 
 from __future__ import annotations
 

@@ -174,7 +174,9 @@ def _zeros(network: Network) -> Tensor:
 
 
 class _Calls(TorchFunctionMode):
-    """Records each activation that is called outside an activation module, with the calling module."""
+    """Records each activation that is called outside an activation module, with the calling
+    module.
+    """
 
     def __init__(self) -> None:
         super().__init__()

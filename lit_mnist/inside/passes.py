@@ -1,4 +1,6 @@
-"""Passes over many images in batches, in evaluation mode, on the network's device and in its type."""
+"""Passes over many images in batches, in evaluation mode, on the network's device and in its
+type.
+"""
 
 from __future__ import annotations
 

@@ -184,7 +184,9 @@ def _random_images(shape: tuple[int, ...], count: int, seed: int) -> Iterator[np
 
 
 def _random_batches(model: Model, attempts: int, seed: int) -> Iterator[Tensor]:
-    """Yield the random images as batches of network inputs, so that large images fit into memory."""
+    """Yield the random images as batches of network inputs, so that large images fit into
+    memory.
+    """
     images = _random_images(model.spec.input_shape, attempts, seed)
     while chunk := list(islice(images, batch_size(model.spec))):
         noise = np.stack(chunk)

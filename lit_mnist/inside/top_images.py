@@ -166,7 +166,9 @@ class _Best:
 
 
 def _largest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the k largest of each column of `values` (N, maps) and their rows, first rows first."""
+    """Return the k largest of each column of `values` (N, maps) and their rows, first rows
+    first.
+    """
     # topk does not define the order of equal values
     best, rows = values.sort(dim=0, descending=True, stable=True)
     return best[:k], rows[:k]

@@ -1,1 +1,1 @@
-"""One HTML page in which a network runs live: draw or drop a picture, see what every layer makes of it."""
+"""The live page: one HTML file in which a network runs while one draws."""

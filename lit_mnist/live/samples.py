@@ -1,4 +1,4 @@
-"""Pictures to start from, whose logits the page compares with those of PyTorch when it opens."""
+"""Sample pictures of the page, which compares its logits for them with those of PyTorch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ COUNT = 16
 
 @dataclass(frozen=True)
 class Samples:
-    """`pixels` (n, H, W) or (n, H, W, C), uint8, of `source`; `labels` (n,), -1 where unknown; `logits` (n, units)."""
+    """Images of a data set: `pixels` (n, H, W) or (n, H, W, C), uint8, and `logits` (n, units).
+
+    `labels` (n,) are -1 where unknown; `source` names the data set.
+    """
 
     pixels: np.ndarray
     labels: np.ndarray
@@ -27,7 +30,8 @@ class Samples:
 
 
 def samples(model: Model) -> Samples:
-    """Return 16 test images of the network's data set, class by class; without it scikit-learn's digits instead.
+    """Return 16 test images of all classes, or digits of scikit-learn where the data set is
+    missing.
 
     Nothing is downloaded.
     """
@@ -49,7 +53,9 @@ def samples(model: Model) -> Samples:
 
 
 def _class_by_class(labels: np.ndarray) -> list[int]:
-    """The first image of each class, then the second of each, and so on."""
+    """Return the numbers of the first image of each class, then of the second of each, and so
+    on.
+    """
     order = np.argsort(labels, kind="stable")
     rank = np.empty(len(labels), np.int64)
     for label in np.unique(labels):

@@ -1,1 +1,3 @@
-"""One HTML page about a trained network, made from the same records as figures, files and TensorBoard."""
+"""One HTML page about a trained network, made from the same records as figures, files and
+TensorBoard.
+"""

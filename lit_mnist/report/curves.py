@@ -31,7 +31,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart: title, lines, ticks as (position, text), and the dashed reference's height or None."""
+    """One chart: title, lines, ticks as (position, text), and the dashed reference's height or
+    None.
+    """
 
     title: str
     lines: tuple[Line, ...]

@@ -48,7 +48,7 @@ function fromSprite(sprite, number, label) {
 }
 
 function loadSprites() {
-  const found = [data.digits, data.mistakes, data.top, ...Object.values(data.wanted || {})].filter(Boolean);
+  const found = [data.digits, data.mistakes, data.top, ...Object.values(data.preferred || {})].filter(Boolean);
   return Promise.all(found.map(({ sprite }) => {
     sprite.image = new Image();
     sprite.image.src = sprite.uri;
@@ -75,8 +75,8 @@ function drawStrips() {
   document.querySelectorAll(".digits").forEach((strip) => {
     const scrolled = strip.scrollLeft;
     strip.replaceChildren(...data.digits.items.map((item, number) => {
-      const guess = item.shares.indexOf(Math.max(...item.shares));
-      const wrong = item.label >= 0 && item.shares.length && guess !== item.label;
+      const guess = item.probabilities.indexOf(Math.max(...item.probabilities));
+      const wrong = item.label >= 0 && item.probabilities.length && guess !== item.label;
       const button = node("button", { type: "button", onclick: () => pickDigit(number) },
         fromSprite(data.digits.sprite, number, item.name),
         node("span", { className: wrong ? "wrong" : "" },
@@ -98,10 +98,10 @@ function pickDigit(number) {
 
 function drawAnswer() {
   const item = data.digits.items[state.digit];
-  $("answer").replaceChildren(...item.shares.map((share, number) => {
+  $("answer").replaceChildren(...item.probabilities.map((probability, number) => {
     const cell = node("div", { className: number === item.label ? "label" : "" },
-      node("b", {}, className(number)), percent(share));
-    cell.style.setProperty("--share", share);
+      node("b", {}, className(number)), percent(probability));
+    cell.style.setProperty("--share", probability);
     return cell;
   }));
   $("answer").dataset.image = item.name;
@@ -173,7 +173,7 @@ function drawInspector() {
   const parts = [node("h3", {}, `${state.layer}, ${unit ? "unit" : "map"} ${state.map}`),
     node("p", {}, `${unit ? short(low) : `${short(low)} to ${short(high)}`} for ${data.digits.items[state.digit].name}`),
     node("div", { className: "pair" }, fromSprite(data.digits.sprite, state.digit, "image"), mapCanvas(layer, state.map))];
-  parts.push(...inspectedFilter(), ...inspectedTop(), ...inspectedWish());
+  parts.push(...inspectedFilter(), ...inspectedTop(), ...inspectedPreferred());
   $("inspector").replaceChildren(...parts);
 }
 
@@ -191,14 +191,14 @@ function inspectedTop() {
   if (data.top.layers[state.layer].values[state.map][0] === 0) return [node("h4", {}, "No training image raises it above zero")];
   const count = Math.min(6, data.top.layers[state.layer].index[state.map].length);
   const found = Array.from({ length: count }, (_, rank) => topImage(state.layer, state.map, rank));
-  return [node("h4", {}, "Raised most by"), node("div", { className: "pair row" }, ...found)];
+  return [node("h4", {}, "Top images"), node("div", { className: "pair row" }, ...found)];
 }
 
-function inspectedWish() {
-  const wish = data.wanted?.[state.layer];
-  if (!wish) return [];
-  const shown = fromSprite(wish.sprite, state.map, "wanted image");
-  return [node("h4", {}, "Wants"), node("div", { className: "pair" }, shown, node("p", {}, wishText(wish.cards[state.map])))];
+function inspectedPreferred() {
+  const preferred = data.preferred?.[state.layer];
+  if (!preferred) return [];
+  const shown = fromSprite(preferred.sprite, state.map, "preferred image");
+  return [node("h4", {}, "Prefers"), node("div", { className: "pair" }, shown, node("p", {}, cardText(preferred.cards[state.map])))];
 }
 
 // ---- filters
@@ -260,7 +260,7 @@ function pickCell(button) {
   drawMistakes();
 }
 
-// ---- top images and wanted images
+// ---- top images and preferred images
 
 let topLayer = null, rowsShown = 16;
 
@@ -282,29 +282,29 @@ function drawTop(name) {
   if (name !== topLayer) rowsShown = 16;
   topLayer = name;
   choices($("top-layers"), Object.keys(data.top.layers), name, drawTop);
-  const layer = data.top.layers[name], wish = data.wanted?.[name], count = layer.index.length;
-  $("top-view").style.setProperty("--k", layer.index[0].length + (wish ? 1 : 0));
-  $("top-view").style.setProperty("--wish", wish ? 1 : 0);
+  const layer = data.top.layers[name], preferred = data.preferred?.[name], count = layer.index.length;
+  $("top-view").style.setProperty("--k", layer.index[0].length + (preferred ? 1 : 0));
+  $("top-view").style.setProperty("--preferred", preferred ? 1 : 0);
   $("top-view").replaceChildren(...layer.index.slice(0, rowsShown).map((best, map) => {
     const silent = node("p", { className: "silent" }, "silent: no image raises it above zero");
     const row = node("div", { className: "toprow" }, node("b", {}, String(map)), ...layer.values[map][0] === 0 ? [silent] : best.map((_, rank) =>
       node("div", {}, topImage(name, map, rank), short(layer.values[map][rank]))));
-    if (wish) row.append(node("div", { className: "wish" }, fromSprite(wish.sprite, map, "wanted image"), "wants"));
+    if (preferred) row.append(node("div", { className: "preferred" }, fromSprite(preferred.sprite, map, "preferred image"), "preferred"));
     return row;
   }));
   $("top-more").hidden = rowsShown >= count;
 }
 
-function wishText(card) {
+function cardText(card) {
   if (card.outcome.startsWith("silent")) return card.outcome;
   return card.ratio === null ? short(card.activation) : `${short(card.ratio)} × data`;
 }
 
-function drawWanted(name) {
-  choices($("wanted-layers"), Object.keys(data.wanted), name, drawWanted);
-  const layer = data.wanted[name];
-  $("wanted-view").replaceChildren(...layer.names.map((target, number) => node("div", { className: "thumb" },
-    fromSprite(layer.sprite, number, `wanted by ${target}`), node("b", {}, target), wishText(layer.cards[number]))));
+function drawPreferred(name) {
+  choices($("preferred-layers"), Object.keys(data.preferred), name, drawPreferred);
+  const layer = data.preferred[name];
+  $("preferred-view").replaceChildren(...layer.names.map((target, number) => node("div", { className: "thumb" },
+    fromSprite(layer.sprite, number, `preferred by ${target}`), node("b", {}, target), cardText(layer.cards[number]))));
 }
 
 // ---- attributions
@@ -375,7 +375,7 @@ loadSprites().then(() => {
     $("top-more").addEventListener("click", () => { rowsShown += 32; drawTop(topLayer); });
     drawTop(Object.keys(data.top.layers).at(-1));
   }
-  if (data.wanted) drawWanted(Object.keys(data.wanted).at(-1));
+  if (data.preferred) drawPreferred(Object.keys(data.preferred).at(-1));
   if (data.attributions) { drawAttributions(); pickMethod(data.attributions.methods[0].method); }
   markPlace();
   document.documentElement.dataset.ready = "true";

@@ -1,27 +1,23 @@
-"""Records -> one HTML page: what people read is rendered here, what they pick from travels as packed data."""
+"""The HTML page of a report: text and tables are rendered here, its script draws the rest from
+data.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from .. import __version__
-from ..attribution.records import Verdict
-from ..figures.canvas import SEQUENTIAL, SIGNED
 from ..spec import LayerInfo
+from .content import Content
 from .curves import charts
-from .encode import colours, limits, packed, signed, sprite
-from .gather import Content
-from .wanted import wanted_cards, wanted_images
+from .page_data import MISTAKES, page_data
+from .template import page_template, page_title, script_json
 
-_LIVE = "live.html"  # the live page beside the report
-_MISTAKES = 240  # pictures of mistakes in the page; a network that is worse has enough to look at
+_LIVE = "live.html"  # the live page in the same folder
 _TILES = (
     ("test/acc", "Test accuracy"),
     ("test/loss", "Test loss"),
@@ -33,34 +29,27 @@ _TILES = (
 
 
 def render(content: Content, folder: Path | None = None) -> str:
-    """Return the whole page; it needs nothing but itself, and names the live page where `folder`, its own, has one."""
-    place = files("lit_mnist.report")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string((place / "page.html").read_text(encoding="utf-8"))
+    """Return the page, which needs no other file; it links to the live page where `folder` has
+    one.
+    """
+    source = files("lit_mnist.report")
+    template = page_template((source / "page.html").read_text(encoding="utf-8"))
     return template.render(
-        _shown(content)
-        | {"live": _LIVE if folder and (folder / _LIVE).is_file() else None}
-        | {
-            "style": (place / "style.css").read_text(encoding="utf-8"),
-            "script": (place / "page.js").read_text(encoding="utf-8"),
-            "data": json.dumps(_data(content), separators=(",", ":"), allow_nan=False).replace(
-                "<", "\\u003c"
-            ),
-        }
+        **_values(content),
+        live=_LIVE if folder and (folder / _LIVE).is_file() else None,
+        style=(source / "style.css").read_text(encoding="utf-8"),
+        script=(source / "page.js").read_text(encoding="utf-8"),
+        data=script_json(page_data(content)),
     )
 
 
-# ---- what is rendered
-
-
-def _shown(content: Content) -> dict[str, Any]:
+def _values(content: Content) -> dict[str, Any]:
+    """Return the values of the template."""
     model = content.model
     summary = content.summary
     evaluation = content.evaluation
     return {
-        "title": _title(content),
+        "title": page_title(model),
         "path": model.path.name,
         "dataset": model.dataset,
         "note": summary.get("note"),
@@ -74,30 +63,25 @@ def _shown(content: Content) -> dict[str, Any]:
         "layers": [_layer(info) for info in model.spec.table],
         "evaluation": evaluation,
         "confusion": _confusion(evaluation.confusion) if evaluation is not None else (),
-        "shown_mistakes": min(_MISTAKES, len(evaluation.wrong)) if evaluation is not None else 0,
+        "shown_mistakes": min(MISTAKES, len(evaluation.wrong)) if evaluation is not None else 0,
         "missing": content.missing,
         "content": content,
         "version": __version__,
     }
 
 
-def _title(content: Content) -> str:
-    run = content.model.run
-    return f"{run.parent.name} / {run.name}" if run else content.model.path.name
-
-
 def _tiles(content: Content) -> list[tuple[str, str]]:
-    """The metrics that a reader looks for first; the accuracy is measured here where the run does not say it."""
+    """Return the main metrics; the accuracy is that of the evaluation where the run has none."""
     summary = dict(content.summary)
     if content.evaluation is not None and "test/acc" not in summary:
         summary["test/acc"] = content.evaluation.correct / content.evaluation.images
     summary["parameters"] = content.model.spec.parameters
     return [
-        (label, _figure(key, summary[key])) for key, label in _TILES if summary.get(key) is not None
+        (label, _metric(key, summary[key])) for key, label in _TILES if summary.get(key) is not None
     ]
 
 
-def _figure(key: str, value: float) -> str:
+def _metric(key: str, value: float) -> str:
     match key:
         case "test/acc":
             return f"{100 * value:.2f} %"
@@ -109,7 +93,7 @@ def _figure(key: str, value: float) -> str:
 
 
 def _facts(content: Content) -> list[tuple[str, str]]:
-    """Where the metrics come from: weights, data, settings, hardware and versions."""
+    """Return the origin of the metrics: weights, data, settings, hardware and versions."""
     summary = content.summary
     model = content.model
     rows = [
@@ -165,171 +149,10 @@ def _layer(info: LayerInfo) -> dict[str, str]:
 
 
 def _confusion(matrix: np.ndarray) -> list[list[tuple[int, float]]]:
-    """Counts with the strength of their shade, 0 to 1: the diagonal has none."""
+    """Return counts with the strength of their shade, 0 to 1; the diagonal has none."""
     wrong = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
     shade = np.sqrt(wrong / max(1, wrong.max()))
     return [
         [(int(count), float(level)) for count, level in zip(*row, strict=True)]
         for row in zip(matrix, shade, strict=True)
     ]
-
-
-# ---- what is picked from
-
-
-def _data(content: Content) -> dict[str, Any]:
-    parts = {
-        "names": content.class_names,
-        "colours": {"sequential": colours(SEQUENTIAL), "signed": colours(SIGNED)},
-        "digits": _digits(content),
-        "maps": _maps(content),
-        "filters": _filters(content),
-        "mistakes": _mistakes(content),
-        "top": _top(content),
-        "wanted": _wanted(content),
-        "attributions": _attributions(content),
-    }
-    return {name: part for name, part in parts.items() if part}
-
-
-def _digits(content: Content) -> dict[str, Any]:
-    first = {record.answer.image: record.answer for record in content.maps}
-    items = [
-        {
-            "name": name,
-            "label": int(label),
-            "shares": [round(float(p), 4) for p in first[name].probabilities]
-            if name in first
-            else [],
-        }
-        for name, label in zip(content.digits.names, content.digits.labels, strict=True)
-    ]
-    return {"items": items, "sprite": sprite(_colours_or_grey(content.digits.pixels))}
-
-
-def _colours_or_grey(pixels: np.ndarray) -> np.ndarray:
-    """Images as (n, H, W) or (n, H, W, 3): other counts of channels are averaged."""
-    return pixels if pixels.ndim == 3 or pixels.shape[3] == 3 else pixels.mean(-1)
-
-
-def _maps(content: Content) -> dict[str, Any]:
-    layers = {}
-    for layer in dict.fromkeys(record.layer for record in content.maps):
-        values = np.stack([record.values for record in content.maps if record.layer == layer])
-        values = values.reshape(*values.shape[:2], *(values.shape[2:] or (1, 1)))
-        low, high = limits(values, (1, 2, 3))
-        layers[layer] = {
-            "shape": values.shape[1:],
-            "low": _rounded(low),
-            "high": _rounded(high),
-            "signed": bool((low < 0).any()),
-            "values": packed(values, low, high),
-        }
-    return layers
-
-
-def _filters(content: Content) -> dict[str, Any]:
-    return {
-        record.layer: {
-            "shape": record.kernels.shape,
-            "high": _rounded(signed(record.kernels, (0, 1, 2, 3))[1])[0],
-            "values": packed(record.kernels, *signed(record.kernels, (0, 1, 2, 3))),
-        }
-        for record in content.filters
-    }
-
-
-def _mistakes(content: Content) -> dict[str, Any]:
-    evaluation = content.evaluation
-    if evaluation is None or content.dataset is None or not len(evaluation.wrong):
-        return {}
-    wrong = evaluation.wrong[:_MISTAKES]
-    labels = content.dataset.test_labels
-    items = [
-        [f"test:{i}", int(labels[i]), int(guess), round(float(confidence), 4)]
-        for i, guess, confidence in zip(
-            wrong, evaluation.predicted, evaluation.confidence, strict=False
-        )
-    ]
-    return {"items": items, "sprite": sprite(content.dataset.test_images[wrong])}
-
-
-def _top(content: Content) -> dict[str, Any]:
-    """Each map's best images by peak; every photograph travels once."""
-    if not content.top_images or content.dataset is None:
-        return {}
-    used = np.unique(np.concatenate([record.peak.index.ravel() for record in content.top_images]))
-    layers = {
-        record.layer: {
-            "index": np.searchsorted(used, record.peak.index).tolist(),
-            "values": [_rounded(row) for row in record.peak.values],
-            "boxes": record.peak.boxes.tolist(),
-        }
-        for record in content.top_images
-    }
-    labels = content.dataset.train_labels[used]
-    return {
-        "layers": layers,
-        "images": content.top_images[0].images,
-        "numbers": used.tolist(),
-        "labels": labels.tolist(),
-        "sprite": sprite(content.dataset.train_images[used]),
-    }
-
-
-def _wanted(content: Content) -> dict[str, Any]:
-    return {
-        "classes" if record.kind == "class" else record.layer: {
-            "names": [record.name(target) for target in record.targets],
-            "cards": wanted_cards(record),
-            "sprite": sprite(wanted_images(record)),
-        }
-        for record in content.wanted
-    }
-
-
-def _attributions(content: Content) -> dict[str, Any]:
-    record = content.explanation
-    if record is None or not record.attributions:
-        return {}
-    order = [
-        content.digits.names.index(name) for name in record.names
-    ]  # mistakes come first in the record
-    methods = []
-    for attribution in record.attributions:
-        values = attribution.values.sum(1)
-        methods.append(
-            {
-                "method": attribution.method,
-                "passed": attribution.passed,
-                "verdicts": [_verdict(verdict) for verdict in attribution.verdicts],
-                "values": packed(values, *signed(values, (1, 2))),
-            }
-        )
-    return {
-        "methods": methods,
-        "digits": order,
-        "targets": record.targets,
-        "shape": record.attributions[0].values.shape[2:],
-        "judged": record.verdict_digits,
-        "skipped": record.skipped,
-    }
-
-
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    value, threshold = (
-        None if number is None or not np.isfinite(number) else float(f"{number:.3g}")
-        for number in (verdict.value, verdict.threshold)
-    )
-    return {
-        "check": verdict.check,
-        "value": value,
-        "threshold": threshold,
-        "atMost": verdict.at_most,
-        "passed": verdict.passed,
-        "note": verdict.note,
-    }
-
-
-def _rounded(values: np.ndarray | Sequence[float]) -> list[float]:
-    return [float(f"{value:.4g}") for value in np.ravel(values)]

@@ -33,7 +33,7 @@ SHORT = {
     "top_images": ["--part", "test"],
     "clusters": ["--k", "3", "5", "--dataset", "digits", "--n_init", "1", "--sample", "200"],
     "card": ["--leave_out", "own", "turned"],
-    "report": ["--leave_out", "wanted", "attributions", "top_images", "filters"],
+    "report": ["--leave_out", "preferred", "attributions", "top_images", "filters"],
 }
 
 

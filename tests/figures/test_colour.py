@@ -19,8 +19,9 @@ from lit_mnist.inside.filters import filters, layers_with_filters
 from lit_mnist.maximize.maximization import Settings, maximize_maps
 from lit_mnist.maximize.result import write_tensorboard
 from lit_mnist.network import Network
-from lit_mnist.report.gather import SECTIONS, Options, gather
-from lit_mnist.report.wanted import wanted_images
+from lit_mnist.report.content import SECTIONS, Options
+from lit_mnist.report.gather import gather
+from lit_mnist.report.preferred import preferred_images
 from lit_mnist.runs.model import Model
 from lit_mnist.spec import NetworkSpec
 
@@ -109,7 +110,7 @@ def test_an_overview_of_a_large_layer_says_that_it_is_cut(maps: int, said: bool)
     assert ("the first 128 maps and 2 of 2 channels" in title) == said
 
 
-def test_wanted_images_keep_their_colours_in_report_and_tensorboard(tmp_path: Path) -> None:
+def test_preferred_images_keep_their_colours_in_report_and_tensorboard(tmp_path: Path) -> None:
     network = Network(KINDS).eval()
     model = Model(
         network,
@@ -118,7 +119,7 @@ def test_wanted_images_keep_their_colours_in_report_and_tensorboard(tmp_path: Pa
         Path("network.keras"),
     )
     result = maximize_maps(model, "plain", [0, 2], Settings("source", restarts=1, steps=3))
-    images = wanted_images(result)
+    images = preferred_images(result)
     assert images.shape == (2, 8, 8, 3)
     assert (images.min((1, 2, 3)) == 0).all() and (images.max((1, 2, 3)) == 255).all()
     assert np.ptp(images, 3).max() > 1
@@ -139,10 +140,10 @@ def test_a_report_says_that_too_many_ascents_are_left_out(tmp_path: Path) -> Non
     )
     photo = tmp_path / "photo.png"
     Image.fromarray(np.array(image())).save(photo)
-    left_out = tuple(name for name in SECTIONS if name != "wanted")
+    left_out = tuple(name for name in SECTIONS if name != "preferred")
     options = Options((str(photo),), left_out, steps=10**12)
     content = gather(
         model, options, lambda items, *_: iter(items), lambda _: nullcontext(print), lambda _: None
     )
-    assert "images for 8 maps and classes would take hours" in content.missing["wanted"]
-    assert "maximize --layer" in content.missing["wanted"] and not content.wanted
+    assert "images for 8 maps and classes would take hours" in content.missing["preferred"]
+    assert "maximize --layer" in content.missing["preferred"] and not content.preferred

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from lit_mnist.live.bundle import bundle
-from lit_mnist.live.network import description, encoded, weights
+from lit_mnist.live.network import description, weights
 from lit_mnist.live.page import module
 from lit_mnist.network import Network
+from lit_mnist.report.encode import base64_of
 from lit_mnist.spec import LayerInfo, NetworkSpec
 
 _MODULE = """
@@ -81,12 +82,12 @@ class Lab:
 
     def run(self, network: Network, image: torch.Tensor) -> dict[str, Any]:
         """Return the page's values, logits and probabilities for one image (C, H, W)."""
-        return self.call("values", *carried(network), encoded(channels_last(image)))
+        return self.call("values", *carried(network), base64_of(channels_last(image)))
 
 
 def carried(network: Network) -> tuple[dict[str, Any], str]:
     """What a page holds of a network."""
-    return description(network), encoded(weights(network))
+    return description(network), base64_of(weights(network))
 
 
 def channels_last(image: torch.Tensor) -> np.ndarray:

@@ -19,8 +19,8 @@ from lit_mnist.data import load_dataset
 from lit_mnist.data.reader import read_digit
 from lit_mnist.inside.kept import kept_results
 from lit_mnist.inside.top_images import top_images_once
-from lit_mnist.live.network import encoded
-from lit_mnist.report.wanted import RECORD as WANTED
+from lit_mnist.report.encode import base64_of
+from lit_mnist.report.preferred import RECORD as WANTED
 from lit_mnist.runs.model import Model, open_model, save_model
 from lit_mnist.spec import NetworkSpec
 from tests.browser import assert_follows_color_scheme, first, opened, pixels, press
@@ -54,7 +54,7 @@ COLOUR = {
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder with a tiny network, what its maps saw, and what they want, on record."""
+    """A run folder with a tiny network, top images and preferred images of its maps on record."""
     folder = tmp_path_factory.mktemp("live") / "runs" / "tiny" / "version_0"
     save_model(tiny_model(), folder / "checkpoints" / "last.ckpt")
     (folder / "summary.json").write_text(json.dumps({"checkpoint": "last.ckpt"}))
@@ -169,7 +169,7 @@ def test_a_fault_in_one_weight_shows(chromium, page: Path, tmp_path: Path) -> No
     weights = np.frombuffer(base64.b64decode(stored), "<f4").copy()
     weights[7] += 0.5
     broken = tmp_path / "broken.html"
-    broken.write_text(text.replace(stored, encoded(weights)))
+    broken.write_text(text.replace(stored, base64_of(weights)))
     driver = opened(chromium, broken)
     assert first(driver, "#check").get_attribute("class") == "differs"
     assert "do not trust" in first(driver, "#check").text
@@ -250,7 +250,7 @@ def test_a_pressed_map_shows_what_is_known_of_it(live, run: Path) -> None:
     assert first(live, "#inspector-title").text == "Conv2D_1, map 2"
     assert len(live.find_elements("css selector", "#kernels canvas")) == 1
     assert len(live.find_elements("css selector", "#top-images canvas")) == 6
-    assert "reaches 1.5" in first(live, "#wanted-text").text
+    assert "reaches 1.5" in first(live, "#preferred-text").text
     from selenium.webdriver import ActionChains
 
     chart = first(live, "#map")
@@ -329,7 +329,7 @@ def test_occlusion_is_that_of_explain(chromium, digits) -> None:
     wanted = Occlusion(setting.baseline)(model.network, image, target).sum(1)[0].numpy()
     empty = channels_last(next(setting.baseline(image))[0])
     got = Lab.opened(chromium).call(
-        "occlusion", *carried(model.network), encoded(empty), encoded(channels_last(image[0])), int(target.first)
+        "occlusion", *carried(model.network), base64_of(empty), base64_of(channels_last(image[0])), int(target.first)
     )  # fmt: skip
     assert np.abs(np.array(got) - wanted.ravel()).max() < 1e-4 * np.abs(wanted).max()
 

@@ -90,7 +90,7 @@ def test_another_layer_map_and_scale(chromium, page: Path) -> None:
     assert before != after
 
 
-def test_top_images_filters_wanted_and_methods(chromium, page: Path) -> None:
+def test_top_images_filters_preferred_and_methods(chromium, page: Path) -> None:
     driver = opened(chromium, page)
     assert len(driver.find_elements("css selector", "#top-view .toprow")) == 9
     press(driver, "#top-layers button", 0)
@@ -98,8 +98,8 @@ def test_top_images_filters_wanted_and_methods(chromium, page: Path) -> None:
     assert first(driver, "#top-view .framed i").size["width"] > 0
     press(driver, "#filters-layers button", 1)
     assert "5 input channels" in first(driver, "#filters-told").text
-    press(driver, "#wanted-layers button", 0)
-    assert len(driver.find_elements("css selector", "#wanted-view .thumb")) == 5
+    press(driver, "#preferred-layers button", 0)
+    assert len(driver.find_elements("css selector", "#preferred-view .thumb")) == 5
     press(driver, "#method-tabs button", 3)
     assert first(driver, "#method-view").get_attribute("data-shows") == "smoothgrad"
     assert first(driver, "#method-told").text.startswith("Judged on 2 test digits")

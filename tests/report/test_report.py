@@ -14,9 +14,11 @@ from lit_mnist.data import Dataset
 from lit_mnist.errors import UserError
 from lit_mnist.figures.canvas import SIGNED
 from lit_mnist.inside.evaluation import evaluate
+from lit_mnist.report.content import SECTIONS, Content, Options
 from lit_mnist.report.curves import charts
 from lit_mnist.report.encode import colours, limits, packed, signed, sprite
-from lit_mnist.report.gather import SECTIONS, Content, Options, epoch_history, gather
+from lit_mnist.report.gather import gather
+from lit_mnist.report.run_files import epoch_history
 from lit_mnist.runs.model import Model, save_model
 from tests.conftest import run_program
 from tests.networks import tiny_model
@@ -30,7 +32,7 @@ def page_data(html: str) -> dict:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of a small untrained network, five steps for each wanted image."""
+    """The page of a small untrained network, five steps for each preferred image."""
     folder = tmp_path_factory.mktemp("report")
     save_model(tiny_model(), folder / "tiny.ckpt")
     code, out, err = run_program(
@@ -61,7 +63,7 @@ def test_page_needs_nothing_else(page: str) -> None:
 
 def test_links_to_a_live_page_beside_it(in_tmp: Path) -> None:
     save_model(tiny_model(), in_tmp / "tiny.ckpt")
-    options = ("--out", in_tmp, "--leave_out", "top_images", "wanted", "attributions", "maps")
+    options = ("--out", in_tmp, "--leave_out", "top_images", "preferred", "attributions", "maps")
     assert run_program("report", in_tmp / "tiny.ckpt", *options)[0] == 0
     assert "live.html" not in (in_tmp / "report.html").read_text()
     (in_tmp / "live.html").write_text("")
@@ -72,7 +74,7 @@ def test_links_to_a_live_page_beside_it(in_tmp: Path) -> None:
 def test_page_holds_every_section(page: str) -> None:
     for section in ("summary", *SECTIONS):
         assert f'<section id="{section}">' in page
-    assert {"digits", "maps", "filters", "mistakes", "top", "wanted", "attributions"} <= set(
+    assert {"digits", "maps", "filters", "mistakes", "top", "preferred", "attributions"} <= set(
         page_data(page)
     )
 
@@ -123,15 +125,15 @@ def test_left_out_sections_say_so(tmp_path: Path) -> None:
         tmp_path / "page.html",
         "--json",
         "--leave_out",
-        "wanted",
+        "preferred",
         "attributions",
         "top_images",
     )
     assert code == 0, err
     page = (tmp_path / "page.html").read_text()
     assert page.count("left out as asked") == 3
-    assert not {"wanted", "attributions", "top"} & set(page_data(page))
-    assert set(json.loads(out)["missing"]) == {"wanted", "attributions", "top_images"}
+    assert not {"preferred", "attributions", "top"} & set(page_data(page))
+    assert set(json.loads(out)["missing"]) == {"preferred", "attributions", "top_images"}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def test_text_from_outside_cannot_become_markup(tmp_path: Path) -> None:
         "--images",
         image,
         "--leave_out",
-        "wanted",
+        "preferred",
         "attributions",
         "top_images",
     )
@@ -184,7 +186,7 @@ def test_trained_run_has_curves_and_figures(trained_run: Path, tmp_path: Path) -
         "--out",
         tmp_path / "page.html",
         "--leave_out",
-        "wanted",
+        "preferred",
         "attributions",
         "top_images",
     )
@@ -278,7 +280,7 @@ def _dense_model(input_shape: list[int], units: int) -> Model:
 
 
 def _gathered(model: Model) -> Content:
-    sections = ("filters", "maps", "top_images", "wanted", "attributions")
+    sections = ("filters", "maps", "top_images", "preferred", "attributions")
     options = Options(leave_out=sections)
     return gather(model, options)
 
@@ -326,4 +328,6 @@ def test_dense_network_shows_what_it_can(tmp_path: Path) -> None:
         1,
         1,
     ]
-    assert list(data["wanted"]) == ["classes"] and "attributions" in data and "filters" not in data
+    assert (
+        list(data["preferred"]) == ["classes"] and "attributions" in data and "filters" not in data
+    )

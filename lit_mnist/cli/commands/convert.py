@@ -1,4 +1,6 @@
-"""Networks in other forms: PyTorch code, ONNX, torch.export, safetensors, Keras files, checkpoints."""
+"""Networks in other forms: PyTorch code, ONNX, torch.export, safetensors, Keras files,
+checkpoints.
+"""
 
 from __future__ import annotations
 

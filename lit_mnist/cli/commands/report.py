@@ -33,7 +33,7 @@ def report(
         images: ids such as test:19, or image files (default: the first test image of each class and
             the most confident mistakes).
         leave_out: sections to leave out: curves, mistakes, layers, filters, maps, top_images,
-            wanted, attributions.
+            preferred, attributions.
         k: top images for each map.
         steps: gradient steps for each map's preferred image.
         verdict_digits: number of test digits on which attribution methods are judged; 0 for no
@@ -47,7 +47,8 @@ def report(
         seed: seed of the start images of preferred images, and of noise in attribution.
     """
     from ...files import write_text
-    from ...report.gather import SECTIONS, Options, gather
+    from ...report.content import SECTIONS, Options
+    from ...report.gather import gather
     from ...report.page import render
     from ..opening import opened
     from ..progress import progress, work_bar

@@ -146,7 +146,9 @@ def _fit(argv: list[str], callbacks: Sequence[Any]) -> Mapping[str, Any]:
 
 
 def _start_helpers(command: Sequence[str], workers: int) -> list[subprocess.Popen]:
-    """Start `command` `workers` - 1 times; the cores are shared among all processes, this one too."""
+    """Start `command` `workers` - 1 times; the cores are shared among all processes, this one
+    too.
+    """
     if workers == 1 or _PARENT in os.environ:
         return []
     import torch

@@ -56,7 +56,9 @@ def _scaled(
     flags: tuple[str, str],
     layer: s.BatchNorm | s.LayerNorm | s.GroupNorm,
 ) -> Code:
-    """Return a normalisation; where Keras has only scale or shift, the other is constant in torch."""
+    """Return a normalisation; where Keras has only scale or shift, the other is constant in
+    torch.
+    """
     name = call.attribute
     plain = not (layer.center or layer.scale)
     off = ", elementwise_affine=False" if isinstance(layer, s.LayerNorm) else ", affine=False"

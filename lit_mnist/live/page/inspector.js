@@ -15,7 +15,7 @@ export class Inspector {
   /**
    * @param {import("./network/network.js").Network} network
    * @param {import("./colours.js").Colours} colours
-   * @param {{top: any, wanted: any, names: string[]}} records what was computed before
+   * @param {{top: any, preferred: any, names: string[]}} records what was computed before
    * @param {(layer: string) => void} choose shows another layer
    */
   constructor(network, colours, records, choose) {
@@ -39,7 +39,7 @@ export class Inspector {
     this.drawKernels(layer, map);
     this.drawPlace(layer);
     this.drawTop(name, map);
-    this.drawWanted(name, map);
+    this.drawPreferred(name, map);
     this.update(this.values, this.pixels);
     $("inspector-title").focus();
   }
@@ -147,12 +147,12 @@ export class Inspector {
     }));
   }
 
-  drawWanted(name, map) {
-    const wanted = this.records.wanted[name];
-    $("wanted").hidden = !wanted;
-    if (!wanted) return;
-    const { activation, outcome } = wanted.cards[map];
-    $("wanted-image").replaceChildren(pictureOf(wanted.sprite, map, `the image that map ${map} wants`));
-    $("wanted-text").textContent = `reaches ${short(activation)} (${outcome})`;
+  drawPreferred(name, map) {
+    const preferred = this.records.preferred[name];
+    $("preferred").hidden = !preferred;
+    if (!preferred) return;
+    const { activation, outcome } = preferred.cards[map];
+    $("preferred-image").replaceChildren(pictureOf(preferred.sprite, map, `the preferred image of map ${map}`));
+    $("preferred-text").textContent = `reaches ${short(activation)} (${outcome})`;
   }
 }

@@ -22,7 +22,7 @@ const scaling = { ...data.scaling, mean: doubles(data.scaling.mean), scale: doub
 const samples = samplesOf(data.samples);
 const colours = new Colours(data.colours);
 const answer = new Answer(data.names);
-const inspector = new Inspector(network, colours, { top: data.top, wanted: data.wanted, names: data.names }, chooseLayer);
+const inspector = new Inspector(network, colours, { top: data.top, preferred: data.preferred, names: data.names }, chooseLayer);
 const layers = new Layers(network, colours, (layer, map) => inspector.open(layer, map));
 const why = new Why(network, scaling, showWhy);
 const drawing = new Drawing($("pad"), () => {

@@ -1,4 +1,6 @@
-"""The images that maps and classes want, as the report shows them and keeps them for the live page."""
+"""Preferred images of maps and classes, as the report shows them and keeps them for the live
+page.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,13 @@ import numpy as np
 
 from ..maximize.maximization import MaximizationResult
 
-RECORD = "wanted"  # the name under which they are kept
+RECORD = "wanted"  # the name of kept results, which older runs have too
 
 
-def wanted_images(record: MaximizationResult) -> np.ndarray:
-    """Return each target's strongest image, 0 to 255, from its own least to its largest value.
+def preferred_images(record: MaximizationResult) -> np.ndarray:
+    """Return the strongest image of each target, scaled to 0 to 255.
 
-    Those of networks for colour images are (n, H, W, 3), all others grey, (n, H, W).
+    Images are (n, H, W, 3) for networks that take colour images, else grey, (n, H, W).
     """
     images = record.ascent.images[record.best]
     shown = images.transpose(0, 2, 3, 1) if images.shape[1] == 3 else images.mean(1)
@@ -24,8 +26,10 @@ def wanted_images(record: MaximizationResult) -> np.ndarray:
     return (shown - low) / np.where(high > low, high - low, 1) * 255
 
 
-def wanted_cards(record: MaximizationResult) -> list[dict[str, Any]]:
-    """Return what is said of each target's strongest image: activation, ratio to the data's best, outcome."""
+def preferred_cards(record: MaximizationResult) -> list[dict[str, Any]]:
+    """Return activation, ratio to the best of the data, and outcome of each target's strongest
+    image.
+    """
     return [_card(record.card(row)) for row in record.best]
 
 
