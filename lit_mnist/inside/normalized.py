@@ -1,4 +1,6 @@
-"""Interval bounds of values that are normalised by statistics of their own: layer and group normalisation."""
+"""Interval bounds of layer and group normalisation, whose statistics depend on the values
+themselves.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ EPS = 2.0**-23  # float32's spacing at 1, twice its unit roundoff
 
 
 def normalized(module: LayerNorm | GroupNorm, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the bounds of a normalisation's output, before its scale and shift, for inputs (1, C, ...)."""
+    """Return the bounds of a normalisation's output, before its scale and shift, for inputs (1,
+    C, ...).
+    """
     if isinstance(module, GroupNorm):
         grouped = (1, module.groups, -1, *low.shape[2:])
         low_end, high_end = standardized(
@@ -27,12 +31,13 @@ def normalized(module: LayerNorm | GroupNorm, low: Tensor, high: Tensor) -> tupl
 def standardized(
     low: Tensor, high: Tensor, epsilon: float, axes: tuple[int, ...]
 ) -> tuple[Tensor, Tensor]:
-    """Return the bounds of ``(x - mean) / sqrt(variance + epsilon)`` with the statistics over `axes`.
+    """Return the bounds of ``(x - mean) / sqrt(variance + epsilon)`` with the statistics over
+    `axes`.
 
-    With N values a deviation d from their mean is bounded by interval arithmetic. Their variance is at least
-    ``d^2 / (N - 1)``, which bounds the quotient by ``sqrt(N - 1)`` however large the inputs are, at least
-    ``gap^2 / 2N`` where two of them cannot come closer than `gap`, and at most their mean square distance from
-    any one point. Sums of N terms are taken to be off by as much as float32 allows.
+    Interval arithmetic bounds the deviation d of each of N values from their mean. The variance is
+    at least ``d^2 / (N - 1)``, which bounds the quotient by ``sqrt(N - 1)`` for inputs of any size,
+    and at least ``gap^2 / 2N`` where two values are at least `gap` apart. It is at most the mean
+    square distance from any one point. Sums of N terms may be wrong by as much as float32 allows.
     """
     count = math.prod(low.shape[axis] for axis in axes)
     total_low, total_high = (end.sum(axes, keepdim=True) for end in (low, high))
@@ -43,7 +48,9 @@ def standardized(
 
 
 class Variance:
-    """What is known of the variance over `axes` of values between `low` and `high`, and of its rounding."""
+    """Bounds of the variance over `axes` of values between `low` and `high`, and of its rounding
+    errors.
+    """
 
     def __init__(
         self, low: Tensor, high: Tensor, epsilon: float, axes: tuple[int, ...], count: int
@@ -56,25 +63,26 @@ class Variance:
         self.others = max(count - 1, 1)
         self.lowest = gap.square() / (2 * count)
         self.highest = farthest.square().mean(axes, keepdim=True)
-        self.off = (count + 8) * EPS * largest.square()  # of the variance as float32 computes it
-        self.deviation_off = (count + 8) * EPS * largest
+        # rounding errors in float32
+        self.error = (count + 8) * EPS * largest.square()
+        self.deviation_error = (count + 8) * EPS * largest
 
     def quotient(self, deviation: Tensor) -> Tensor:
-        """Return the highest quotient of deviations up to `deviation`, of any sign."""
-        # rounding can make the quotient fall again beyond this deviation
-        kink = (self.others * self.off).sqrt()
+        """Return the highest quotient of deviations up to `deviation`, which may be negative."""
+        # beyond this deviation, rounding can reduce the quotient
+        kink = (self.others * self.error).sqrt()
         raised = torch.maximum(
             self._over_lowest(deviation.clamp_min(0)),
             self._over_lowest(torch.minimum(deviation.clamp_min(0), kink)),
         )
-        below = deviation.clamp_max(0) / (self.highest + self.off + self.epsilon).sqrt()
-        off = self.deviation_off / self._least(torch.zeros_like(deviation))
-        return raised + below + off + 8 * EPS * (raised - below)
+        below = deviation.clamp_max(0) / (self.highest + self.error + self.epsilon).sqrt()
+        error = self.deviation_error / self._smallest_divisor(torch.zeros_like(deviation))
+        return raised + below + error + 8 * EPS * (raised - below)
 
     def _over_lowest(self, deviation: Tensor) -> Tensor:
-        return deviation / self._least(deviation)
+        return deviation / self._smallest_divisor(deviation)
 
-    def _least(self, deviation: Tensor) -> Tensor:
-        """Return the least deviation that a value may be divided by, given its own distance from the mean."""
+    def _smallest_divisor(self, deviation: Tensor) -> Tensor:
+        """Return the smallest possible divisor of a value with this deviation from the mean."""
         variance = torch.maximum(self.lowest, deviation.square() / self.others)
-        return ((variance - self.off).clamp_min(0) + self.epsilon).sqrt()
+        return ((variance - self.error).clamp_min(0) + self.epsilon).sqrt()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lit_mnist import capture
-from lit_mnist.inside import bounds
+from lit_mnist.inside import bounds, intervals
 from lit_mnist.inside.capture import points
 from lit_mnist.inside.passes import as_array, batches
 from lit_mnist.network import BatchNorm
@@ -59,7 +59,7 @@ def test_weights_without_magnitudes_are_caught(
     monkeypatch: pytest.MonkeyPatch, cnn_spec: NetworkSpec
 ) -> None:
     """Planted fault: the radius through W instead of |W|."""
-    monkeypatch.setattr(bounds, "by_magnitudes", lambda module, values: module(values))
+    monkeypatch.setattr(intervals, "by_magnitudes", lambda module, values: module(values))
     assert escaped(shaken(cnn_spec, 1), 1)
 
 
