@@ -1,1 +1,3 @@
-"""Studies: the same training over many settings and seeds, by one process or many; the only place that knows Optuna."""
+"""Studies: one training over many settings and seeds, by one process or many. Only this package
+uses Optuna.
+"""

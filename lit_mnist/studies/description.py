@@ -1,4 +1,4 @@
-"""A study file: which settings vary over which values, over which seeds, and by what they are judged."""
+"""Study files: settings that vary, their values, seeds and the objective."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ _SETTING_KEYS = ("keys", "grid", "choices", *_RANGE_KEYS)
 
 
 class StudyError(UserError):
-    """A study file that cannot work."""
+    """An invalid study file."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One thing that varies: `keys` of the configuration, all given the same value.
+    """One setting that varies: `keys` of the configuration, which all get the same value.
 
-    Its values are those of `grid`, or drawn: one of `choices`, or a number from `low` to `high`, on a logarithmic
-    scale (`log`), in steps (`step`), whole (`integer`).
+    The values are those of `grid`, or drawn: from `choices`, or from `low` to `high`, on a
+    logarithmic scale (`log`), in steps (`step`), as whole numbers (`integer`).
     """
 
     name: str
@@ -60,18 +60,18 @@ class Setting:
 
     @property
     def extremes(self) -> tuple[Any, ...]:
-        """Values that stand for all: every one of a list, both ends of a range."""
+        """Return representative values: all of a list, or both ends of a range."""
         return self.grid or self.choices or (self.low, self.high)
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study file's content, checked.
+    """The checked content of a study file.
 
-    A trial is one choice of values; it is trained once for each of `seeds` and judged by the mean of `objective`.
-    `options` are settings that all trials share. A study whose settings all have a grid tries every combination;
-    any other draws `trials` of them by `sampler`. `pruning` ends trials that fall behind the others, by their
-    first seed's validation after each epoch.
+    A trial is one choice of values; it is trained once for each of `seeds` and judged by the mean
+    of `objective`. `options` are settings of all trials. If all settings have a grid, the study
+    tries every combination; otherwise `sampler` draws `trials` of them. `pruning` ends trials whose
+    first seed falls behind the others in validation.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Study:
 
     @property
     def direction(self) -> str:
-        """Optuna's word for which way is better."""
+        """Optuna's word for the better direction."""
         return DIRECTIONS[self.objective]
 
     @property
@@ -96,7 +96,9 @@ class Study:
 
     @property
     def points(self) -> list[dict[str, Any]]:
-        """What each trial is given beforehand: a grid's combinations; nothing where values are drawn."""
+        """The predefined values of each trial: the combinations of a grid, or empty where values
+        are drawn.
+        """
         if not self.is_grid:
             return [{} for _ in range(self.trials or 0)]
         names = [setting.name for setting in self.settings]
@@ -106,7 +108,9 @@ class Study:
         ]
 
     def overrides(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the configuration's keys with their values, for one trial's `values` by setting."""
+        """Return the values of all keys of the configuration for one trial, whose `values` are by
+        setting.
+        """
         chosen = {
             key: values[setting.name]
             for setting in self.settings
@@ -116,14 +120,14 @@ class Study:
         return {**self.options, **chosen}
 
     def probes(self) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-        """Yield (setting, value, the configuration's keys) for all values that must be possible."""
+        """Yield (setting, value, keys of the configuration) for all values that must be valid."""
         first = {setting.name: setting.extremes[0] for setting in self.settings}
         for setting in self.settings:
             for value in setting.extremes:
                 yield setting.name, value, self.overrides({**first, setting.name: value})
 
     def definition(self, config: Any) -> dict[str, Any]:
-        """Return what makes two studies the same: all but how many trials are drawn."""
+        """Return what identifies a study: everything except the number of drawn trials."""
         settings = [
             {**vars(setting), "keys": list(setting.keys), "grid": list(setting.grid)}
             for setting in self.settings
@@ -154,7 +158,8 @@ def _study(content: Any, stem: str) -> Study:
     settings = content.get("settings")
     if not isinstance(settings, Mapping) or not settings:
         raise StudyError(
-            f"settings = {settings!r} cannot work; accepted: keys of the configuration, each with a "
+            f"settings = {settings!r} cannot work; accepted: keys of the configuration, each with "
+            "a "
             "grid, with choices, or with low and high"
         )
     study = Study(
@@ -176,26 +181,29 @@ def _check_together(study: Study) -> None:
     keys = [key for setting in study.settings for key in setting.keys]
     twice = next((key for key in keys if keys.count(key) > 1 or key in study.options), None)
     if twice:
-        raise StudyError(f"{twice} is set twice; accepted: in one place")
+        raise StudyError(f"{twice} is set twice; accepted: once")
     for place, given, refused in (
         ("settings", keys, {*_OWN_KEYS, "data.validate_on"}),
         ("options", study.options, _OWN_KEYS),
     ):
         for key in refused & set(given):
             raise StudyError(
-                f"{place}.{key}: cannot work in a study; accepted: data.*, model.*, trainer.*, and seeds by "
+                f"{place}.{key}: cannot work in a study; accepted: data.*, model.*, trainer.*, "
+                "and seeds by "
                 "their own key"
             )
     if study.is_grid and study.trials is not None:
         raise StudyError(
             f"trials = {study.trials} cannot work: every setting has a grid, and each of its "
-            f"{len(study.points)} combinations is tried; accepted: trials with choices or with low and high"
+            f"{len(study.points)} combinations is tried; accepted: trials with choices or with "
+            "low and high"
         )
     if not study.is_grid and study.trials is None:
-        raise StudyError("trials is missing; accepted: how many, where values are drawn")
+        raise StudyError("trials is missing; accepted: their number, since values are drawn")
     if study.pruning != "none" and not study.objective.startswith("val/"):
         raise StudyError(
-            f"pruning = {study.pruning!r} cannot work by {study.objective}; accepted: an objective on "
+            f"pruning = {study.pruning!r} cannot work by {study.objective}; accepted: an "
+            "objective on "
             "the validation images"
         )
 
@@ -274,8 +282,9 @@ def _seeds(seeds: Any) -> tuple[int, ...]:
 def _objective(name: Any) -> str:
     if str(name).startswith("test"):
         raise StudyError(
-            f"objective = {name!r} cannot work: the test images choose nothing, they are read once for the "
-            f"setting that was chosen; accepted: {', '.join(DIRECTIONS)}"
+            f"objective = {name!r} cannot work: test images must not choose; they are used once, "
+            "for the "
+            f"chosen setting; accepted: {', '.join(DIRECTIONS)}"
         )
     if name not in DIRECTIONS:
         raise StudyError(f"objective: unknown {name!r}; {nearest(str(name), DIRECTIONS)}")
@@ -285,7 +294,8 @@ def _objective(name: Any) -> str:
 def _options(options: Any) -> dict[str, Any]:
     if not isinstance(options, Mapping) or not all("." in str(key) for key in options):
         raise StudyError(
-            f"options = {options!r} cannot work; accepted: keys of the configuration with their values, such as "
+            f"options = {options!r} cannot work; accepted: keys of the configuration with their "
+            "values, such as "
             "trainer.max_epochs: 3"
         )
     return dict(options)

@@ -1,4 +1,4 @@
-"""Hand-made 3 x 3 filters and max-pooling on photographs, and the learnt filters that resemble them."""
+"""Hand-made 3 x 3 filters and max-pooling on photographs, and learnt filters that resemble them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KERNELS: Mapping[str, Sequence[Sequence[float]]] = {
     "blur": ((1 / 9,) * 3,) * 3,
     "emboss": ((-2, -1, 0), (-1, 1, 1), (0, 1, 2)),
 }
-# what the source calls them, by what they respond to
+# the source's names, by what the kernels respond to
 ALIASES = {"vertical": "sobel_x", "horizontal": "sobel_y"}
 
 
@@ -42,7 +42,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Filtered:
-    """A photograph seen through a kernel: (H - 2, W - 2), pixels 0 to 255, and its max-pooling."""
+    """A photograph after a kernel, (H - 2, W - 2), pixels 0 to 255, and after max-pooling."""
 
     kernel: Kernel
     response: np.ndarray
@@ -59,8 +59,8 @@ class Filtered:
 class Resemblance:
     """A learnt kernel and the hand-made one that it resembles most.
 
-    `correlation` is the cosine between the learnt kernel and the named one, -1 to 1. Where it is below zero
-    `hand_made` holds the named one's negative, which is what the learnt one looks like.
+    `correlation` is the cosine between the two, -1 to 1. Where it is negative, `hand_made` holds
+    the negated kernel, which is the one that the learnt kernel resembles.
     """
 
     map: int
@@ -70,7 +70,9 @@ class Resemblance:
 
 
 def read_kernel(text: str) -> Kernel:
-    """Return a kernel by name, or from numbers: ``-1,0,1;-2,0,2;-1,0,1``, a row after each semicolon."""
+    """Return a kernel by name, or from numbers such as ``-1,0,1;-2,0,2;-1,0,1``, with semicolons
+    between rows.
+    """
     if text in KERNELS or text in ALIASES:
         return Kernel(text, np.array(KERNELS[ALIASES.get(text, text)], np.float64))
     if not set(text) & set("0123456789"):
@@ -88,9 +90,9 @@ def read_kernel(text: str) -> Kernel:
 
 
 def read_photograph(name: str) -> np.ndarray:
-    """Return a photograph as grey values 0 to 255, float64 (H, W): a file, or one of scikit-learn's by name.
+    """Return a photograph as grey values 0 to 255, float64 (H, W), from a file or scikit-learn.
 
-    Raises UserError where it cannot be read or is smaller than a kernel.
+    Raises UserError for a file that cannot be read, and for one that is smaller than a kernel.
     """
     from sklearn.datasets import load_sample_image
 
@@ -101,7 +103,8 @@ def read_photograph(name: str) -> np.ndarray:
     path = expand(name)
     if not path.is_file():
         raise UserError(
-            f"--images {name}: no such file; accepted: a picture, or scikit-learn's {', '.join(SAMPLES)}"
+            f"--images {name}: no such file; accepted: a picture, or scikit-learn's "
+            f"{', '.join(SAMPLES)}"
         )
     grey = np.asarray(open_picture(path, "RGB"), np.float64) @ np.array(_GREY)
     if min(grey.shape) < 3:
@@ -110,13 +113,17 @@ def read_photograph(name: str) -> np.ndarray:
 
 
 def apply(grey: np.ndarray, kernel: Kernel, pool: int = 2) -> Filtered:
-    """Return `grey` (H, W) through `kernel`, without a margin, clipped to 0 to 255, and max-pooled by `pool`."""
+    """Return `grey` (H, W) after `kernel`, without padding, clipped to 0 to 255, and after
+    max-pooling.
+    """
     response = correlate2d(grey, kernel.weights, mode="valid").clip(0, 255)
     return Filtered(kernel, response, max_pool(response, pool))
 
 
 def max_pool(image: np.ndarray, size: int) -> np.ndarray:
-    """Return the maximum of each `size` x `size` cell; rows and columns left over are dropped. Raises UserError."""
+    """Return the maximum of each `size` x `size` cell, without incomplete cells. Raises
+    UserError.
+    """
     if not 1 <= size <= min(image.shape):
         raise UserError(
             f"--pool {size}: cannot work; accepted: 1 to {min(image.shape)} for this picture"
@@ -127,15 +134,17 @@ def max_pool(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def resemblances(kernels: np.ndarray, layer: str) -> list[Resemblance]:
-    """Return each of a layer's `kernels` (maps, channels, 3, 3) with the hand-made one nearest to it, best first.
+    """Return each kernel of a layer, (maps, channels, 3, 3), with the hand-made kernel nearest to
+    it, best first.
 
-    A kernel of several input channels is summed over them: what it does to a grey picture. Raises UserError for
-    kernels of another size.
+    Kernels of several input channels are summed over channels, which is their effect on a grey
+    picture. Raises UserError for kernels of another size.
     """
     if kernels.shape[2:] != (3, 3):
         size = " x ".join(map(str, kernels.shape[2:]))
         raise UserError(
-            f"layer {layer!r} has kernels of {size}, hand-made ones have 3 x 3; accepted: a network whose "
+            f"layer {layer!r} has kernels of {size}, hand-made ones have 3 x 3; accepted: a "
+            "network whose "
             "first convolution has 3 x 3"
         )
     hand_made = [Kernel(name, np.array(weights, np.float64)) for name, weights in KERNELS.items()]
@@ -147,7 +156,7 @@ def resemblances(kernels: np.ndarray, layer: str) -> list[Resemblance]:
 
 
 def different(pairs: Sequence[Resemblance], count: int) -> list[Resemblance]:
-    """Return the first `count` of the pairs whose hand-made kernels differ, in name or in sign."""
+    """Return the first `count` pairs whose hand-made kernels differ in name or sign."""
     chosen = {(pair.hand_made.name, pair.correlation < 0): pair for pair in reversed(pairs)}
     return sorted(chosen.values(), key=lambda pair: -abs(pair.correlation))[:count]
 
@@ -167,12 +176,14 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def scaled_to(learnt: Kernel, hand_made: Kernel) -> Kernel:
-    """Return the learnt kernel with the sum of magnitudes of the hand-made one, so that both fit 0 to 255."""
+    """Return the learnt kernel, scaled to the sum of magnitudes of the hand-made one, so that both
+    fit 0 to 255.
+    """
     magnitude = float(np.abs(learnt.weights).sum())
     factor = float(np.abs(hand_made.weights).sum()) / magnitude if magnitude else 1.0
     return Kernel(learnt.name, learnt.weights * factor)
 
 
 def photograph_name(name: str) -> str:
-    """Return what a photograph is called in files and titles."""
+    """Return the name of a photograph in files and titles."""
     return Path(name).stem

@@ -1,4 +1,4 @@
-"""Which running trials still have a worker: by locks and leases beside a journal, by heartbeats in a database."""
+"""Detection of dead workers: by locks and leases beside a journal, by heartbeats in a database."""
 
 from __future__ import annotations
 
@@ -17,26 +17,28 @@ from .storage import HEARTBEAT, quiet, require_optuna
 
 
 class Liveness(Protocol):
-    """Tells trials that are being trained from those whose worker has died."""
+    """Distinguishes trials in training from trials whose worker has died."""
 
     def claiming(self) -> contextlib.AbstractContextManager[Any]:
-        """Hold off other workers of this machine while a trial is taken and its lock made."""
+        """Exclude other workers of this machine while a trial is taken and its lock is made."""
         ...
 
     def hold(self, number: int, trial_id: int) -> contextlib.AbstractContextManager[Any]:
-        """Show that this process trains the trial, until the context ends or the process does."""
+        """Mark the trial as trained by this process, until the context or the process ends."""
         ...
 
     def dead(self, trials: list[Any]) -> list[Any]:
-        """Return those of the running `trials` that nobody trains; called while `claiming`."""
+        """Return those of the `running` trials that no process trains; called while `claiming`."""
         ...
 
 
 class FolderLiveness:
-    """Locks and leases in a folder: ``trial-7.lock`` is locked and touched for as long as trial 7 is trained.
+    """Locks and leases in a folder: while trial 7 is trained, ``trial-7.lock`` is locked and
+    touched.
 
-    On the machine that a trial was taken on, its lock says at once whether its worker lives. For other machines of
-    a shared file system the lock's age does: `lease` seconds without a touch, by the file system's own clock.
+    On the machine of the worker, the lock shows at once whether the worker lives. Other machines of
+    a shared file system use the age of the lock: it expires `lease` seconds after the last touch,
+    by the file system's clock.
     """
 
     def __init__(self, folder: Path, lease: float) -> None:
@@ -53,7 +55,9 @@ class FolderLiveness:
 
     @contextlib.contextmanager
     def hold(self, number: int, trial_id: int) -> Iterator[None]:
-        """Lock the trial's file, name this machine in it, and touch it every few seconds."""
+        """Lock the trial's file, write this machine's name into it, and touch it every few
+        seconds.
+        """
         path = self._path(number)
         with _native_lock(path):
             path.with_suffix(".host").write_text(self.host, encoding="utf-8")
@@ -61,7 +65,7 @@ class FolderLiveness:
                 yield
 
     def dead(self, trials: list[Any]) -> list[Any]:
-        """Return the trials whose lock is free on this machine, or whose lease has run out on another."""
+        """Return the trials whose lock is free on this machine, or has expired on another."""
         now = self._now()
         return [trial for trial in trials if self._is_dead(trial, now)]
 
@@ -70,7 +74,7 @@ class FolderLiveness:
         try:
             host = path.with_suffix(".host").read_text(encoding="utf-8")
             touched = path.stat().st_mtime
-        except OSError:  # its worker died before it had locked it
+        except OSError:  # its worker died before it locked the file
             alone = [each.name for each in self.folder.glob("host-*")] == [f"host-{self.host}"]
             return alone or time.time() - trial.datetime_start.timestamp() > self.lease
         if host == self.host:
@@ -81,21 +85,23 @@ class FolderLiveness:
         return self.folder / f"trial-{number}.lock"
 
     def _now(self) -> float:
-        """Return the time by the clock that stamps the folder's files, which may be another machine's."""
+        """Return the time by the clock that stamps the folder's files, which may be another
+        machine's.
+        """
         path = self.folder / f"host-{self.host}"
         path.touch()
         return path.stat().st_mtime
 
 
 class HeartbeatLiveness:
-    """A database's heartbeats: a trial that has been silent for the storage's grace period is dead."""
+    """Heartbeats in a database: a trial without one for the storage's grace period is dead."""
 
     def __init__(self, storage: Any, study: Any) -> None:
         self.storage = storage
         self.study = study
 
     def claiming(self) -> contextlib.AbstractContextManager[Any]:
-        """Do nothing: the database hands out each trial once."""
+        """Do nothing: the database gives out each trial only once."""
         return contextlib.nullcontext()
 
     @contextlib.contextmanager
@@ -106,7 +112,9 @@ class HeartbeatLiveness:
             yield
 
     def dead(self, trials: list[Any]) -> list[Any]:
-        """Let Optuna end the trials whose last heartbeat is too old; return those that never had one."""
+        """Let Optuna end the trials whose last heartbeat is too old; return those without any
+        heartbeat.
+        """
         with quiet():
             require_optuna().storages.fail_stale_trials(self.study)
         return [trial for trial in trials if self._is_silent(trial)]

@@ -1,4 +1,6 @@
-"""What a study came to: its trials as plain values, the chosen setting, importances; Markdown, HTML and hparams."""
+"""Results of a study: trials as plain values, the best setting, importances; Markdown, HTML and
+hparams.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ def collect(worker: Worker, command: str) -> dict[str, Any]:
 
 
 def best_trial(worker: Worker) -> dict[str, Any] | None:
-    """Return the row of the trial with the best mean objective, None where none has been trained to its end."""
+    """Return the row of the trial with the best mean objective; None if no trial has finished."""
     rows = [_row(trial, worker.study) for trial in worker.finished]
     return _best([row for row in rows if row["state"] == "complete"], worker.study)
 
@@ -103,7 +105,7 @@ def _dataset(rows: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def _lost(trials: Sequence[Any]) -> int:
-    """How many trials lost their worker."""
+    """Return the number of trials that lost their worker."""
     return sum(
         trial.state.name == "FAIL"
         and "point" in trial.user_attrs
@@ -113,7 +115,9 @@ def _lost(trials: Sequence[Any]) -> int:
 
 
 def _importances(handle: Any, study: Study, complete: list[dict]) -> dict[str, float]:
-    """Return each setting's share of the objective's variance (fANOVA), where two settings or more vary."""
+    """Return the fraction of the objective's variance that each setting explains (fANOVA), for two
+    or more settings.
+    """
     means = {row["mean"] for row in complete}
     if len(study.settings) < 2 or len(complete) < 4 or len(means) < 2:
         return {}
@@ -140,7 +144,7 @@ def write_hparams(result: Mapping[str, Any], folder: Path) -> None:
 
 
 def markdown(result: Mapping[str, Any], pictures: Sequence[str]) -> str:
-    """Return the study as Markdown, its pictures beside it."""
+    """Return the study as Markdown, with links to its pictures."""
     lines = [
         f"# Study {result['study']}",
         "",
@@ -157,12 +161,13 @@ def markdown(result: Mapping[str, Any], pictures: Sequence[str]) -> str:
 
 
 def write_html(result: Mapping[str, Any], pictures: Mapping[str, bytes], path: Path) -> Path:
-    """Write the study as one HTML page that holds its pictures."""
+    """Write the study as one HTML page with its pictures inside."""
     import base64
 
     header, rows = _table(result)
     images = "".join(
-        f'<img alt="{html.escape(name)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+        f'<img alt="{html.escape(name)}" '
+        f'src="data:image/png;base64,{base64.b64encode(png).decode()}">'
         for name, png in pictures.items()
     )
     cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
@@ -172,7 +177,8 @@ def write_html(result: Mapping[str, Any], pictures: Mapping[str, bytes], path: P
     title = html.escape(f"Study {result['study']}")
     return write_text(
         path,
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+        '<!doctype html><html lang="en"><head><meta '
+        f'charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
         f"</head><body><h1>{title}</h1><p>{html.escape(summary_text(result))}</p>"
         f"<p><code>{html.escape(result['command'])}</code></p>{images}"
         f"<table><tr>{cells}</tr>{body}</table><p>{html.escape(_facts(result))}</p></body></html>\n",
@@ -249,5 +255,5 @@ def _facts(result: Mapping[str, Any]) -> str:
         f"{key} {value}" for key, value in {**result["versions"], **result["hardware"]}.items()
     )
     lost = result["given_out_again"]
-    again = f" {lost} trials lost their worker and were given out again." if lost else ""
+    again = f" {lost} trials lost their worker and were started again." if lost else ""
     return f"Data set {result['dataset']}.{again} {listed}."

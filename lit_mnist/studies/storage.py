@@ -1,4 +1,4 @@
-"""Where a study's trials are kept: a journal file in its folder, or a database or Redis by its address."""
+"""Storage of trials: a journal file in the study's folder, a database, or Redis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import UserError
 
 JOURNAL = "journal.log"
 HEARTBEAT = 5  # seconds
-_ATTEMPTS = 5  # at making tables that another worker makes too
+_ATTEMPTS = 5  # attempts to create tables that another worker creates too
 _NEEDED = (
     "studies need Optuna, which is not installed; accepted: an installation with the extra studies "
     "(pip install 'lit-mnist[studies]')"
@@ -24,24 +24,24 @@ _PASSWORD = re.compile(r"(://[^:/@]*):[^@/]*@")
 
 
 class StorageError(UserError):
-    """A storage that cannot be reached, or is none."""
+    """A storage that is invalid or cannot be reached."""
 
 
 def without_password(url: str) -> str:
-    """Return a storage's address as it may be shown."""
+    """Return a storage's URL without its password."""
     return _PASSWORD.sub(r"\1:***@", url)
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Leave out Optuna's remarks that a feature is experimental, or that values came from the queue."""
+    """Hide Optuna's notes that a feature is experimental, or that values came from the queue."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def require_optuna() -> Any:
-    """Return the module optuna, told to be quiet; raise UserError where it is missing."""
+    """Return the module optuna with its log turned down; raise UserError if it is missing."""
     try:
         import optuna
     except ImportError as error:
@@ -51,7 +51,7 @@ def require_optuna() -> Any:
 
 
 def check_storage(url: str | None, out: Path) -> None:
-    """Raise UserError where a study could not be kept; writes nothing."""
+    """Raise UserError if a study could not be stored; writes nothing."""
     require_optuna()
     if url is not None:
         close_storage(open_storage(url, out, grace=60))
@@ -60,9 +60,9 @@ def check_storage(url: str | None, out: Path) -> None:
 
 
 def open_storage(url: str | None, out: Path, grace: int) -> Any:
-    """Open the storage at `url`, or without one the journal file in folder `out`; raise StorageError.
+    """Open the storage at `url`, or the journal file in the folder `out`; raise StorageError.
 
-    A database's worker that has been silent for `grace` seconds counts as dead.
+    A worker in a database counts as dead after `grace` seconds without a heartbeat.
     """
     optuna = require_optuna()
     if url is None:
@@ -73,14 +73,14 @@ def open_storage(url: str | None, out: Path, grace: int) -> Any:
 
 
 def close_storage(storage: Any) -> None:
-    """Close a database's connections; other storages hold none."""
+    """Close the connections of a database; other storages have none."""
     if hasattr(storage, "engine"):
         storage.remove_session()
         storage.engine.dispose()
 
 
 def _database(optuna: Any, url: str, grace: int) -> Any:
-    """Open a database; where another worker is making its tables at this moment, wait for it."""
+    """Open a database; wait while another worker creates its tables."""
     from sqlalchemy.exc import IntegrityError, ProgrammingError
 
     for left in reversed(range(_ATTEMPTS)):
@@ -104,12 +104,14 @@ def _reached(url: str, opened: Any) -> Any:
             return opened()
     except ImportError as error:
         raise StorageError(
-            f"--storage {without_password(url)}: needs the package {error.name}, which is not installed"
+            f"--storage {without_password(url)}: needs the package {error.name}, which is not "
+            "installed"
         ) from error
     except Exception as error:  # each driver has errors of its own
         reason = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
         raise StorageError(
-            f"--storage {without_password(url)}: cannot be reached ({without_password(reason)}); accepted: an address "
+            f"--storage {without_password(url)}: cannot be reached ({without_password(reason)}); "
+            "accepted: an address "
             "such as postgresql+psycopg://user:password@host/name, mysql://..., redis://... or "
             "sqlite:///file.db, or no --storage for a journal file"
         ) from error
@@ -139,9 +141,9 @@ def _journal(optuna: Any, out: Path) -> Any:
 
 
 def _lock(optuna: Any, path: Path) -> Any:
-    """Return a lock that the system releases when its holder is killed, unlike Optuna's, which waits for 30 s.
+    """Return a lock that the system releases when its holder is killed.
 
-    Where the file system has no such locks it is Optuna's own.
+    Optuna's own lock would stay for 30 s; it is used only on file systems without such locks.
     """
     import filelock
 
@@ -154,7 +156,9 @@ def _lock(optuna: Any, path: Path) -> Any:
 
 
 def _drop_torn_line(path: Path, lock: Any) -> None:
-    """Cut off a line that a power failure left unfinished: what is appended to it would be lost too."""
+    """Remove a last line that a power failure left incomplete, which would spoil the next entry
+    too.
+    """
     lock.acquire()
     try:
         with contextlib.suppress(FileNotFoundError), open(path, "rb+") as file:

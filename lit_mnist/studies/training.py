@@ -1,4 +1,4 @@
-"""A trial's trainings: the ordinary fit, once for each seed, without a look at the test images."""
+"""The trainings of a trial: the ordinary fit for each seed, without test images."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ _KEPT = (
 
 @dataclass(frozen=True)
 class FitTraining:
-    """Trains by `fit`, each run in ``<out>/runs/trial-<point>-seed-<seed>``; what it says goes to ``<out>/logs``.
+    """Trains by `fit`, each run in ``<out>/runs/trial-<point>-seed-<seed>``, with logs in
+    ``<out>/logs``.
 
-    A trial that is given out again goes on with the runs that its dead worker left: finished ones are read,
-    unfinished ones resumed from their last checkpoint.
+    A trial whose worker died continues with the runs that exist: finished ones are read, unfinished
+    ones resume from their last checkpoint.
     """
 
     fit: Fit
@@ -87,7 +88,7 @@ class FitTraining:
 
 
 class ReportEpochs(Callback):
-    """Hands each epoch's objective to `report`, and ends the training where that says so."""
+    """Passes each epoch's objective to `report`, and ends the training if that returns true."""
 
     def __init__(self, objective: str, report: Report | None) -> None:
         self.objective = objective.removesuffix("_best")
@@ -128,9 +129,10 @@ def _word(value: Any) -> str:
 def check_values(
     study: Study, path: str, check: Callable[[list[str]], Mapping[str, Any]], argv: Callable
 ) -> None:
-    """Have `check` build everything for each value that a setting may take; raise StudyError naming the value.
+    """Build everything with `check` for each value that a setting may have; raise StudyError, which
+    names the value.
 
-    `check(argv)` returns the settings as they were read; `argv(overrides)` are fit's arguments.
+    `check(argv)` returns the settings; `argv(overrides)` are the arguments of fit.
     """
     settings = _checked(path, "the configuration", check, argv(study.options))
     _check_objective(study, path, settings)
@@ -149,8 +151,9 @@ def _check_objective(study: Study, path: str, settings: Mapping[str, Any]) -> No
     validated = settings.get("data", {}).get("validate_on", "validation")
     if not study.objective.startswith("val/") or validated == "validation":
         return
-    why = "the test images choose nothing" if validated == "test" else "nothing is validated"
+    why = "test images must not choose" if validated == "test" else "nothing is validated"
     raise StudyError(
-        f"--study {path}: objective {study.objective} cannot work with data.validate_on {validated}: {why}; "
+        f"--study {path}: objective {study.objective} cannot work with data.validate_on "
+        f"{validated}: {why}; "
         "accepted: a configuration with data.validate_on: validation, or train/loss"
     )

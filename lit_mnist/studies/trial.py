@@ -1,4 +1,4 @@
-"""What a trial's training takes and gives back; needs no framework."""
+"""Input and output of a trial's training; needs no framework."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Report = Callable[[int, float], bool]  # (epoch, objective) -> whether the trial
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a trial's trainings came to: the objective of each seed, and what is shown of each run."""
+    """The result of a trial: the objective of each seed, and facts about each run."""
 
     by_seed: dict[str, float]
     runs: dict[str, str]

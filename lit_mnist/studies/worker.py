@@ -1,4 +1,4 @@
-"""A worker: takes trials of a study until none is left, and gives those of dead workers out again."""
+"""A worker: runs the trials of a study until none is left, and repeats those of dead workers."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _DEFINITION = "definition"
 
 @dataclass
 class Worker:
-    """One process's part in a study.
+    """One process that takes part in a study.
 
-    Each trial has a number among the study's points. Points without a living or finished trial are put into the
-    storage's queue; where two workers do so at once, the trial with the lower number is kept and the other one
-    ended before it is trained, so that each point is trained by one worker.
+    Each trial has a number, that of its point. Points without a running or finished trial are put
+    into the storage's queue. If two workers do so at once, the trial with the lower number is kept
+    and the other one is ended before its training, so that only one worker trains each point.
     """
 
     study: Study
@@ -69,7 +69,8 @@ class Worker:
         elif theirs != mine:
             keys = [key for key in mine if mine[key] != theirs.get(key)]
             raise StudyError(
-                f"study {self.study.name!r} was begun with other values of {', '.join(keys)}; accepted: the same "
+                f"study {self.study.name!r} was started with other values of {', '.join(keys)}; "
+                "accepted: the same "
                 "files as before, another name in the study file, or another folder as --out"
             )
 
@@ -77,21 +78,23 @@ class Worker:
 
     @property
     def trials(self) -> list[Any]:
-        """The trials that count: of each point the newest that has not been lost."""
+        """The trials that count: for each point the newest one that is not lost."""
         return valid_trials(self.handle.get_trials(deepcopy=False))
 
     @property
     def finished(self) -> list[Any]:
-        """The trials that have ended: trained, pruned or failed by an error of their own."""
+        """The trials that have ended: trained, pruned, or failed with an error."""
         return [trial for trial in self.trials if trial.state.is_finished()]
 
     @property
     def total(self) -> int:
-        """Trials of the whole study."""
+        """Number of trials of the study."""
         return len(self.study.points)
 
     def run(self) -> None:
-        """Train trials until all have ended; wait for other workers' last ones, which may be lost."""
+        """Train trials until all have ended; wait for the last ones of other workers, which may be
+        lost.
+        """
         while not self.stopped():
             with contextlib.ExitStack() as held:
                 with self.liveness.claiming():
@@ -107,7 +110,7 @@ class Worker:
             time.sleep(_WAIT)
 
     def retry_failed(self) -> None:
-        """Give the trials that failed by an error out again."""
+        """Start failed trials again."""
         with self.liveness.claiming():
             for trial in self.trials:
                 if "error" in trial.user_attrs:
@@ -140,7 +143,7 @@ class Worker:
                 trial = self.handle.ask()
             if (
                 _POINT not in trial.user_attrs
-            ):  # another worker took the last one; this is a new one
+            ):  # another worker took the queued one; this is a new one
                 self.handle.tell(trial, state=states.FAIL)
                 return None
             if self._is_first(trial):
@@ -184,10 +187,10 @@ class Worker:
 
 
 def valid_trials(trials: list[Any]) -> list[Any]:
-    """Return one trial for each point: the first that is queued, running, or has ended by itself.
+    """Return one trial for each point: the first that is queued, running, or has ended regularly.
 
-    Left out are the trials of dead workers (failed, without an error of their own) and duplicates. A trial that
-    failed by an error gives way to a later one of its point.
+    Left out are trials of dead workers (failed without an error) and duplicates. A trial that
+    failed with an error is replaced by a later one of its point.
     """
     chosen: dict[int, Any] = {}
     for trial in sorted(trials, key=lambda each: each.number):
@@ -258,7 +261,9 @@ def _parameters(trial: Any) -> dict[str, Any]:
 
 
 def _reporter(study: Study, trial: Any) -> Callable[[int, float], bool] | None:
-    """Return what reports an epoch's value and says whether the trial is to end; None without pruning."""
+    """Return what reports an epoch's value and says whether the trial is to end; None without
+    pruning.
+    """
     if study.pruning == "none":
         return None
 

@@ -51,7 +51,7 @@ def test_a_range_is_drawn_from(tmp_path: Path) -> None:
         (GOOD + "seed: [1]", "unknown key 'seed'; did you mean 'seeds'"),
         (GOOD + "seeds: 3", "seeds = 3 cannot work"),
         (GOOD + "seeds: [1, 1]", "different whole numbers"),
-        (GOOD + "objective: test/acc", "the test images choose nothing"),
+        (GOOD + "objective: test/acc", "test images must not choose"),
         (GOOD + "objective: val/accuracy", "did you mean 'val/acc'"),
         (GOOD + "trials: 3", "every setting has a grid"),
         (GOOD + "pruning: medium", "did you mean 'median'"),

@@ -108,7 +108,7 @@ def test_results_are_written_in_all_forms(swept: tuple[Path, dict]) -> None:
     [
         (STUDY.replace("learning_rate]", "learning_rat]"), "learning_rat"),
         (STUDY.replace("[0.0001, 0.05]", "[0.0001, -1]"), "settings.rate = -1"),
-        (STUDY + "objective: test/acc", "the test images choose nothing"),
+        (STUDY + "objective: test/acc", "test images must not choose"),
         (
             "settings: {model.network.layers.Dense_9.units: {grid: [2]}}",
             "Dense_9",
@@ -130,14 +130,14 @@ def test_an_objective_on_test_images_by_way_of_the_configuration(tmp_path: Path)
     config.write_text(text, encoding="utf-8")
     code, _, err = sweep(config, tmp_path, STUDY)
     assert code == 2
-    assert "data.validate_on test: the test images choose nothing" in err
+    assert "data.validate_on test: test images must not choose" in err
 
 
 def test_an_objective_on_test_images_by_way_of_an_option(config: Path, tmp_path: Path) -> None:
     study = STUDY.replace("max_epochs: 1", "max_epochs: 1, data.validate_on: test")
     code, _, err = sweep(config, tmp_path, study)
     assert code == 2
-    assert "data.validate_on test: the test images choose nothing" in err
+    assert "data.validate_on test: test images must not choose" in err
 
 
 def test_a_storage_out_of_reach(config: Path, tmp_path: Path) -> None:
