@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from captum.attr import NeuronGradient
 
-from lit_mnist.maximize.ascent import Stage, ascend, rows_for
+from lit_mnist.maximize import Stage, ascend, rows_for
 from lit_mnist.maximize.inputs import START, Fluctuations, Standardised, per_image_standardization
-from lit_mnist.maximize.maximization import search
 from lit_mnist.maximize.objectives import ChannelMean
+from lit_mnist.maximize.start_search import search
 from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec
 

@@ -28,8 +28,15 @@ from lit_mnist.figures import maximize as draw
 from lit_mnist.figures.canvas import to_bytes
 from lit_mnist.inside.filters import convolutions
 from lit_mnist.inside.passes import dataset_part
-from lit_mnist.maximize import Settings, maximize_classes, maximize_maps, reference
-from lit_mnist.maximize.ascent import Stage, ascend, rows_for
+from lit_mnist.maximize import (
+    Settings,
+    Stage,
+    ascend,
+    maximize_classes,
+    maximize_maps,
+    reference,
+    rows_for,
+)
 from lit_mnist.maximize.inputs import START, Fluctuations, constraint_for
 from lit_mnist.maximize.objectives import ChannelMean, Diversity, TotalVariation
 from lit_mnist.maximize.quality import assess

@@ -13,6 +13,7 @@ from lit_mnist.data import Standardizer
 from lit_mnist.inside.passes import batches
 from lit_mnist.maximize import ascent as a
 from lit_mnist.maximize.inputs import START, Fluctuations, Standardised, constraint_for
+from lit_mnist.maximize.rows import Rows
 from lit_mnist.network import Network
 from lit_mnist.runs.model import Model
 from lit_mnist.spec import NetworkSpec, SpecError
@@ -271,11 +272,11 @@ def small_model(description: dict, kind: str = "global", double: bool = False) -
     )
 
 
-def small_start(rows: a.Rows, size: int = 12, constraint=Standardised()) -> torch.Tensor:  # noqa: B008 - frozen value
+def small_start(rows: Rows, size: int = 12, constraint=Standardised()) -> torch.Tensor:  # noqa: B008 - frozen value
     return constraint.begin(Fluctuations().draw(rows.chances(START), (1, size, size)))
 
 
-def climb(model: Model, stages, rows: a.Rows, **more) -> a.Ascent:
+def climb(model: Model, stages, rows: Rows, **more) -> a.Ascent:
     return a.ascend(
         model.network,
         stages,

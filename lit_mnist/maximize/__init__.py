@@ -1,18 +1,16 @@
-"""Activation maximisation: the images that raise maps, units and classes most. Nothing here draws."""
+"""Activation maximisation: images that activate maps, units and classes most. Nothing here
+draws.
+"""
 
-from .ascent import Ascent, Rows, Stage, ascend, rows_for
+from .ascent import Ascent, ascend
 from .checks import MaximizeError
 from .inputs import Box, Fluctuations, Standardised, constraint_for
-from .maximization import (
-    MaximizationResult,
-    Search,
-    Settings,
-    maximize_classes,
-    maximize_maps,
-    search,
-)
+from .maximization import MaximizationResult, Settings, maximize_classes, maximize_maps
 from .presets import PRESETS, recipe
 from .quality import Quality, Reference, assess, reference
+from .rows import Rows, rows_for
+from .stages import Stage
+from .start_search import Search, search
 from .style import StyleTransfer, style_transfer
 
 __all__ = [

@@ -8,7 +8,7 @@ from .. import errors
 
 
 class MaximizeError(errors.UserError):
-    """An ascent that cannot work: a map that is not there, a step that is no number."""
+    """An ascent that cannot work: a map that does not exist, or a step that is not a number."""
 
 
 need_whole = partial(errors.need_whole, error=MaximizeError)

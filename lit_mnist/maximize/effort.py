@@ -1,4 +1,4 @@
-"""How much work ascents are, and what is made of large networks where nothing is said."""
+"""The work of ascents, and smaller defaults for large networks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from ..inside.capture import PRE
 from ..spec import NetworkSpec
-from .ascent import with_steps
 from .objectives import LayerEnergy
 from .presets import recipe
+from .stages import with_steps
 
 # multiply-accumulates of all forward passes: half an hour at 4e10 a second, as backward takes
 # twice that
@@ -24,7 +24,7 @@ _RESTARTS = 4
 class Effort:
     """Targets (None: all), restarts and steps (None: the preset's) of an ascent.
 
-    `reduced` says what was made less, and why; None where nothing was.
+    `reduced` says what was reduced, and why; None if nothing was.
     """
 
     targets: tuple[int, ...] | None
@@ -41,23 +41,24 @@ def effort(
     restarts: int | None = None,
     steps: int | None = None,
 ) -> Effort:
-    """Return what to make of `layer`: what the user gave, else all targets, 4 restarts, the preset's steps.
+    """Return targets, restarts and steps of an ascent for `layer`: those given, else the defaults.
 
-    Where that would take more than `MOST_WORK`, what is None becomes the first targets, one restart
-    and few steps, which take a minute or two.
+    The defaults are all targets, 4 restarts and the preset's steps. If that took more than
+    `MOST_WORK`, arguments of None become the first targets, one restart and few steps, which take a
+    minute or two.
     """
-    given = None if targets is None else tuple(targets)
-    usual = Effort(given, _RESTARTS if restarts is None else restarts, steps)
-    count = spec[layer.removesuffix(PRE)].output_shape[-1] if given is None else len(given)
+    requested = None if targets is None else tuple(targets)
+    usual = Effort(requested, _RESTARTS if restarts is None else restarts, steps)
+    count = spec[layer.removesuffix(PRE)].output_shape[-1] if requested is None else len(requested)
     work = multiply_accumulates(spec, layer)
     all_steps = _steps(preset, steps)
     if count * usual.restarts * all_steps * work <= MOST_WORK:
         return usual
     fewer_restarts = 1 if restarts is None else restarts
     fewer_steps = _DEFAULT_STEPS if steps is None else steps
-    one = fewer_restarts * _steps(preset, fewer_steps) * work
-    most = max(1, min(_DEFAULT_TARGETS, int(_DEFAULT_WORK / one)))
-    chosen = tuple(range(min(count, most))) if given is None else given
+    work_per_target = fewer_restarts * _steps(preset, fewer_steps) * work
+    most = max(1, min(_DEFAULT_TARGETS, int(_DEFAULT_WORK / work_per_target)))
+    chosen = tuple(range(min(count, most))) if requested is None else requested
     reduced = Effort(chosen, fewer_restarts, fewer_steps)
     if reduced == usual:
         return usual
@@ -65,14 +66,17 @@ def effort(
         chosen,
         fewer_restarts,
         fewer_steps,
-        f"{layer}: {count:,} images x {usual.restarts} restarts x {all_steps} steps would take more than half an hour; "
+        f"{layer}: {count:,} images x {usual.restarts} restarts x {all_steps} steps would take "
+        "more than half an hour; "
         f"made: {len(chosen)} x {fewer_restarts} x {_steps(preset, fewer_steps)} "
         "(--maps or --classes, --restarts and --steps choose)",
     )
 
 
 def multiply_accumulates(spec: NetworkSpec, layer: str) -> int:
-    """Return the work of one forward pass up to `layer`, by the layers that it needs."""
+    """Return the multiply-accumulates of one forward pass up to `layer`, through the layers that it
+    needs.
+    """
     return sum(spec[step.name].macs for step in spec.plan(layer.removesuffix(PRE)))
 
 

@@ -1,4 +1,4 @@
-"""Each row's score and its gradient, through Captum's NeuronGradient with a selector that is checked."""
+"""Scores of rows and their gradients, by Captum's NeuronGradient with a checked selector."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from .transformations import Transformation
 
 @dataclass(frozen=True)
 class Scores:
-    """Of one step: the objective (N,), its part that reads the network (N,), the gradient (N, C, H, W)."""
+    """The result of one step: objective (N,), its terms that read the network (N,), gradient (N, C,
+    H, W).
+    """
 
     objective: Tensor
     drive: Tensor
@@ -28,8 +30,9 @@ class Scores:
 class RowGradient:
     """Scores and gradients of all rows in one forward and one backward pass.
 
-    Captum hooks `Subnetwork.outputs`, calls the objective as its neuron selector and differentiates the scores'
-    sum; that equals every row's own gradient only if no score depends on another row, which `check` proves.
+    Captum hooks `Subnetwork.outputs`, calls the objective as its neuron selector and differentiates
+    the sum of the scores. That sum has the gradient of every row only if no score depends on
+    another row, which `check` tests.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class RowGradient:
         draws: Sequence[Tensor] = (),
         weights: Tensor | None = None,
     ) -> Scores:
-        """Return the scores of `images`; `weights` (N,) multiply them before they are differentiated."""
+        """Return the scores of `images`; `weights` (N,) multiply them before differentiation."""
         seen: dict[str, Tensor] = {}
         columns = torch.zeros_like(targets) if self.subnetwork.narrow else targets
 
@@ -77,10 +80,10 @@ class RowGradient:
     def check(
         self, images: Tensor, targets: Tensor, groups: Tensor, draws: Sequence[Tensor] = ()
     ) -> None:
-        """Raise MaximizeError where a row's score depends on another row's image.
+        """Raise MaximizeError if the score of a row depends on the image of another row.
 
-        With weights w on the scores, row i's gradient must be w_i times its unweighted one; a selector
-        that mixes, shifts or swaps rows cannot give that.
+        With weights w on the scores, the gradient of row i must be w_i times its unweighted
+        gradient. A selector that mixes, shifts or swaps rows cannot satisfy that.
         """
         if self.objective.couples:
             return
@@ -94,7 +97,7 @@ class RowGradient:
         if (weighted - expected).abs().max() > tolerance:
             raise MaximizeError(
                 f"objective {self.objective!r}: a row's score depends on another row's image; "
-                "accepted: one score a row, from that row alone"
+                "accepted: one score a row, from that row only"
             )
 
 

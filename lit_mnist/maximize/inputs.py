@@ -1,11 +1,12 @@
-"""What an input image may be, so that an ascent has a maximum, and the random images that it starts from.
+"""Constraints on input images, so that an ascent has a maximum, and random start images.
 
-With ReLU a map grows without bound along a linear ramp, so pixels must be held. Networks trained on
-standardised images get images of mean 0 and deviation 1; networks trained on plain pixels (x/255, or
-0 to 255 where the network rescales itself) stay inside the pixels' range.
+With ReLU, a map grows without bound along a linear ramp, so pixels must be constrained. Networks
+trained on standardised images get images of mean 0 and deviation 1. Networks trained on plain
+pixels (x/255, or 0 to 255 where the network rescales them itself) get images within the pixel
+range.
 
-Every row of an ascent has random numbers of its own, keyed by what it is (seed, target, restart) and
-not by where it stands in a batch: asking for fewer maps, or in another order, changes nothing.
+Each row of an ascent has random numbers of its own, keyed by seed, target and restart, not by its
+position in a batch: fewer maps, or another order, do not change a row.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from .checks import MaximizeError, need_number, need_whole
 def per_image_standardization(images: Tensor) -> Tensor:
     """Return `images` (N, C, H, W), each with mean 0 and population deviation 1.
 
-    TensorFlow's rule (``tf.image.per_image_standardization``): the deviation that divides is not below
-    ``1 / sqrt(number of values)``, so a constant image becomes zeros.
+    TensorFlow's rule (``tf.image.per_image_standardization``): the divisor is at least ``1 /
+    sqrt(number of values)``, so a constant image becomes zeros.
     """
     variance, mean = torch.var_mean(images, (1, 2, 3), correction=0, keepdim=True)
     return (images - mean) / variance.sqrt().clamp_min(images[0].numel() ** -0.5)
@@ -39,64 +40,68 @@ def per_image_standardization(images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Standardised:
-    """Every image has mean 0 and deviation 1."""
+    """The constraint that every image has mean 0 and deviation 1."""
 
-    scale: float = 1.0  # one unit of the ascent's step, in the network's input
+    scale: float = 1.0  # the unit of an ascent's step, in the network's input
 
     def begin(self, noise: Tensor) -> Tensor:
         """Return start images from `noise` of any scale."""
         return per_image_standardization(noise)
 
     def hold(self, images: Tensor) -> Tensor:
-        """Return the allowed images that follow from `images` (N, C, H, W)."""
+        """Return the allowed images nearest to `images` (N, C, H, W)."""
         return per_image_standardization(images)
 
     def reference(self, inputs: Tensor) -> Tensor:
-        """Return the network's own inputs as images that this constraint allows."""
+        """Return inputs of the network as images under this constraint."""
         return per_image_standardization(inputs)
 
     def bounds(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the least and largest value of each pixel (C, H, W): n values, mean 0, deviation 1 -> sqrt(n - 1)."""
+        """Return the smallest and largest possible value of each pixel (C, H, W): +-sqrt(n - 1) for
+        n values.
+        """
         limit = np.full(shape, (np.prod(shape) - 1) ** 0.5)
         return -limit, limit
 
     def describe(self) -> str:
-        """Say the constraint in words."""
+        """Return the constraint in words."""
         return "each image standardised to mean 0, deviation 1"
 
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """Every pixel stays between `low` and `high`, which broadcast to (C, H, W)."""
+    """The constraint that every pixel is between `low` and `high`, which broadcast to (C, H, W)."""
 
     low: np.ndarray
     high: np.ndarray
 
     @property
     def scale(self) -> float:
-        """One unit of the ascent's step: the box's width."""
+        """The unit of an ascent's step: the width of the box."""
         return float((self.high - self.low).max())
 
     def begin(self, noise: Tensor) -> Tensor:
-        """Return start images around the middle of the box, a quarter of its width per deviation."""
+        """Return start images around the middle of the box, with a deviation of a quarter of its
+        width.
+        """
         low, high = self._sides(noise)
         return self.hold((low + high) / 2 + per_image_standardization(noise) * (high - low) / 4)
 
     def hold(self, images: Tensor) -> Tensor:
-        """Return `images` (N, C, H, W) with every value brought back into the box."""
+        """Return `images` (N, C, H, W) with every value clipped to the box."""
         low, high = self._sides(images)
         return torch.minimum(torch.maximum(images, low), high)
 
     def reference(self, inputs: Tensor) -> Tensor:
-        """Return the network's own inputs: they lie in the box."""
+        """Return inputs of the network unchanged, since they are within the box."""
         return inputs
 
     def bounds(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the least and largest value of each pixel (C, H, W)."""
+        """Return the smallest and largest value of each pixel (C, H, W)."""
         return np.broadcast_to(self.low, shape), np.broadcast_to(self.high, shape)
 
     def describe(self) -> str:
-        """Say the constraint in words."""
+        """Return the constraint in words."""
         return f"pixels kept in {self.low.min():g} to {self.high.max():g}"
 
     def _sides(self, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,7 +114,9 @@ Constraint = Standardised | Box
 
 
 def constraint_for(model: Model) -> Constraint:
-    """Return the constraint of a model's preprocessing: `Standardised` where it divides by deviations, else `Box`."""
+    """Return the constraint of a model: `Standardised` if its preprocessing divides by deviations,
+    else `Box`.
+    """
     standardizer = model.standardizer
     if standardizer.kind in ("per_pixel", "per_pixel_all", "per_channel", "global"):
         return Standardised()
@@ -121,9 +128,9 @@ def constraint_for(model: Model) -> Constraint:
 
 @dataclass(frozen=True)
 class Rescaled:
-    """A model without the Rescaling layers that it begins with: its input is ``factor * original + offset``.
+    """A model without its first Rescaling layers, whose input is ``factor * original + offset``.
 
-    Steps and regularisers are then in units of what the network's other layers see, wherever the scaling sits.
+    Steps and regularisers then have the units that the network's other layers see.
     """
 
     model: Model
@@ -131,7 +138,7 @@ class Rescaled:
     offset: float = 0.0
 
     def constraint(self) -> Constraint:
-        """Return the constraint of the model's images after the rescaling."""
+        """Return the constraint of images after the rescaling."""
         constraint = constraint_for(self.model)
         if isinstance(constraint, Box):
             sides = [side * self.factor + self.offset for side in (constraint.low, constraint.high)]
@@ -139,18 +146,20 @@ class Rescaled:
         return constraint
 
     def inputs(self, images: Tensor) -> Tensor:
-        """Return the rescaled images of the original network's inputs."""
+        """Return inputs of the original network after the rescaling."""
         return images * self.factor + self.offset
 
     def undo(self, images: np.ndarray) -> np.ndarray:
-        """Return the original network's inputs that rescaled images stand for, in the same type."""
+        """Return the inputs of the original network for rescaled images, in the same type."""
         return ((images.astype(np.float64) - self.offset) / self.factor).astype(images.dtype)
 
 
 def rescaled(model: Model, layers: tuple[str, ...] = ()) -> Rescaled:
-    """Return the model without its first Rescaling layers; unchanged where one of them is among `layers`.
+    """Return the model without its first Rescaling layers; unchanged if one of them is among
+    `layers`.
 
-    Models of standardised images stay unchanged too: their constraint holds before the rescaling.
+    Models of standardised images stay unchanged too, since their constraint applies before the
+    rescaling.
     """
     first = _first_rescalings(model.network)
     asked = {name.partition(":")[0] for name in layers}
@@ -168,7 +177,7 @@ def rescaled(model: Model, layers: tuple[str, ...] = ()) -> Rescaled:
 
 
 def _first_rescalings(network: Network) -> list[str]:
-    """Names of the Rescaling layers that everything else sees the image through."""
+    """Return the names of the Rescaling layers through which all other layers see the image."""
     names: list[str] = []
     steps = network.spec.plan(*network.spec.names)
     source = INPUT
@@ -182,12 +191,15 @@ def _first_rescalings(network: Network) -> list[str]:
 
 SIZES = (3, 7, 14, 28)  # cells of the noise squares, as in the source
 WEIGHTS = (0.5, 0.5, 0.5, 0.5)
-LONG_WAVES = (3, 7)  # for the search: patterns that a map of large receptive field can react to
-START, SEARCH, CHANGE = range(3)  # what random numbers are for: they must not repeat each other
+LONG_WAVES = (
+    3,
+    7,
+)  # for the search: patterns to which a map with a large receptive field can respond
+START, SEARCH, CHANGE = range(3)  # purposes of random numbers, which must be independent
 
 
 def generator(seed: int, purpose: int, *key: int) -> np.random.Generator:
-    """Return the random numbers of one purpose and key, independent of all others."""
+    """Return the random number generator of one purpose and key, independent of all others."""
     return np.random.Generator(
         np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(purpose, *key)))
     )
@@ -195,7 +207,9 @@ def generator(seed: int, purpose: int, *key: int) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Fluctuations:
-    """Weighted sum of uniform noise in [-1, 1] on squares of `sizes` cells, bicubically enlarged to the image."""
+    """Weighted sum of uniform noise in [-1, 1] on squares of `sizes` cells, enlarged to the image
+    (bicubic).
+    """
 
     sizes: tuple[int, ...] = SIZES
     weights: tuple[float, ...] = WEIGHTS
@@ -211,7 +225,9 @@ class Fluctuations:
             need_number("fluctuations: weight", weight)
 
     def draw(self, generators: Sequence[np.random.Generator], shape: tuple[int, ...]) -> Tensor:
-        """Return float64 (n, C, H, W), one image a generator, for images of `shape` (C, H, W)."""
+        """Return float64 (n, C, H, W), one image for each generator, for images of `shape` (C, H,
+        W).
+        """
         channels, height, width = shape
         total = torch.zeros(len(generators), *shape, dtype=torch.float64)
         for cells, weight in zip(self.sizes, self.weights, strict=True):
@@ -221,5 +237,5 @@ class Fluctuations:
 
 
 def _enlarge(noise: Tensor, size: tuple[int, int]) -> Tensor:
-    """Antialiased bicubic, whose kernel (a = -0.5) is TensorFlow's; without antialiasing torch's differs."""
+    """Enlarge by antialiased bicubic interpolation, whose kernel (a = -0.5) is TensorFlow's."""
     return F.interpolate(noise, size, mode="bicubic", align_corners=False, antialias=True)

@@ -1,52 +1,30 @@
-"""From a trained network to the images that raise its maps, units or classes most, each with a quality card.
-
-Maps that no start wakes are raised by force where possible; starts can be searched by forward passes alone.
-"""
+"""Images that maximise the maps, units or classes of a trained network, with quality measures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..errors import nearest
-from ..inside.bounds import propagate
-from ..inside.capture import PRE, points, select
+from ..inside.capture import PRE, select
 from ..inside.kept import KeptResults
-from ..inside.statistics import Silence
 from ..network import Network
 from ..runs.model import Model
-from .ascent import (
-    SILENT,
-    Ascent,
-    Progress,
-    Rows,
-    Stage,
-    ascend,
-    rows_for,
-    snapshot_steps,
-    with_steps,
-)
-from .checks import MaximizeError, need_whole
-from .inputs import (
-    LONG_WAVES,
-    SEARCH,
-    START,
-    Constraint,
-    Fluctuations,
-    constraint_for,
-    generator,
-    rescaled,
-)
-from .objectives import ChannelMean, Neuron, Objective, Peak
+from .ascent import Ascent, Progress, ascend
+from .checks import MaximizeError
+from .inputs import START, Constraint, Fluctuations, constraint_for, rescaled
+from .objectives import ChannelMean, Neuron, Objective
 from .presets import STARTS, recipe
-from .quality import Reference, activations, assess
+from .quality import Reference, assess
 from .record import ascent_once, ascent_settings
 from .result import CLASSES, MAPS, UNITS, MaximizationResult, Settings
-from .subnetwork import Subnetwork
+from .rows import Rows, rows_for
+from .stages import snapshot_steps, with_steps
+from .start_search import search
+from .waking import silence_of, wake
 
 
 def maximize_maps(
@@ -58,12 +36,13 @@ def maximize_maps(
     progress: Progress | None = None,
     kept: KeptResults | None = None,
 ) -> MaximizationResult:
-    """Make the images that maximise `maps` (default: all) of `layer` (``NAME``, or ``NAME:pre``).
+    """Return the images that maximise `maps` (default: all) of `layer` (``NAME`` or ``NAME:pre``).
 
-    Of a layer that gives vectors, `maps` are its units, and the preset is by default that of classes.
-    `data` (`reference(model, layer)`) is what they are compared with. With `kept`
-    (`inside.kept.kept_results(model)`) an ascent is computed once for a network and read afterwards. Raises
-    MaximizeError for a map out of range and settings that cannot work; CaptureError for an unknown layer.
+    For a layer whose output is a vector, `maps` are units, and the default preset is that of
+    classes. The images are compared with `data` (`reference(model, layer)`). With `kept`
+    (`inside.kept.kept_results(model)`), an ascent is computed once for a network and read later.
+    Raises MaximizeError for maps that do not exist and for invalid settings, CaptureError for an
+    unknown layer.
     """
     count = target_count(model.network, layer)
     kind = target_kind(model.network, layer)
@@ -92,7 +71,9 @@ def maximize_classes(
     names: Sequence[str] = (),
     kept: KeptResults | None = None,
 ) -> MaximizationResult:
-    """Make the images with the highest logit (softmax left out) of `classes` (default: all); as `maximize_maps`."""
+    """Return the images that maximise the logits of `classes` (default: all); else as
+    `maximize_maps`.
+    """
     layer = model.spec.output
     count = model.spec.units
     chosen = _chosen(classes, count, CLASSES, layer)
@@ -111,19 +92,22 @@ def maximize_classes(
 
 
 def target_count(network: Network, layer: str) -> int:
-    """Return how many maps or units `layer` (``NAME`` or ``NAME:pre``) has; raise MaximizeError for a pattern."""
+    """Return the number of maps or units of `layer` (``NAME`` or ``NAME:pre``).
+
+    Raises MaximizeError for a pattern that matches several layers.
+    """
     if select(network, [layer])[0] != layer:
         raise MaximizeError(f"layer {layer!r} is a pattern; {nearest(layer, network.spec.names)}")
     return network.spec[layer.removesuffix(PRE)].output_shape[-1]
 
 
 def target_kind(network: Network, layer: str) -> str:
-    """Return ``map`` for a layer of maps, ``unit`` for one of vectors."""
+    """Return ``map`` for a layer with maps, ``unit`` for one whose output is a vector."""
     return UNITS if network.spec[layer.removesuffix(PRE)].maps is None else MAPS
 
 
 def default_preset(kind: str) -> str:
-    """Return the preset that a kind of target gets where none is named."""
+    """Return the default preset for a kind of target."""
     return "source" if kind == MAPS else "class"
 
 
@@ -205,155 +189,3 @@ def _starts(
         for target in dict.fromkeys(rows.targets.tolist())
     ]
     return candidates.starts(np.concatenate(numbers))
-
-
-WAKING = 100  # steps on the pre-activation; on a trained cnn 40 left 3 of 128 maps asleep, 100 none
-
-
-def waking_stage(network: Network, layer: str, first: Stage) -> Stage | None:
-    """Return a stage that climbs the map's highest value before its activation, or None where there is no such value.
-
-    It changes the image as `first` does, so that what it wakes stays awake there.
-    """
-    if layer + PRE not in points(network):
-        return None
-    return replace(first, objective=Peak(layer + PRE), steps=WAKING, add=None)
-
-
-def wake(
-    network: Network,
-    layer: str,
-    stages: Sequence[Stage],
-    ascent: Ascent,
-    constraint: Constraint,
-    converge: bool = False,
-    snapshots: int | tuple[int, ...] = 6,
-    progress: Progress | None = None,
-) -> Ascent:
-    """Return `ascent` with its silent rows climbed anew, the pre-activation first; the others stay as they are.
-
-    Rows that the stages' own random changes put to sleep again get stages without them. Of a raised row,
-    `starts` is the raised image, and `objective` and `steps` are those of the climb from there.
-    """
-    for attempt in (
-        tuple(stages),
-        tuple(replace(stage, transformations=(), gradient_filters=()) for stage in stages),
-    ):
-        first = waking_stage(network, layer, attempt[0])
-        silent = np.flatnonzero(_silent(network, layer, ascent))
-        if len(silent) == 0 or first is None:
-            return ascent
-        rows = ascent.rows[silent]
-        raised = ascend(
-            network, [first], torch.from_numpy(ascent.starts[silent]), rows, constraint, snapshots=0
-        )
-        again = ascend(
-            network,
-            attempt,
-            torch.from_numpy(raised.images),
-            rows,
-            constraint,
-            converge,
-            snapshots,
-            progress,
-        )
-        ascent = _replaced(ascent, silent, again)
-    return ascent
-
-
-def _silent(network: Network, layer: str, ascent: Ascent) -> np.ndarray:
-    every = activations(Subnetwork(network, [layer]), ascent.images)
-    own = np.take_along_axis(every, ascent.rows.targets[:, None], 1)[:, 0]
-    return (ascent.stops == SILENT) | (own == 0)
-
-
-def _replaced(ascent: Ascent, index: np.ndarray, new: Ascent) -> Ascent:
-    fields = {}
-    for name in ("starts", "images", "objective", "steps", "stops", "snapshots"):
-        values = getattr(ascent, name).copy()
-        if values.dtype.kind == "U":
-            values = values.astype(object)
-        values[index] = getattr(new, name)
-        fields[name] = values.astype(str) if values.dtype == object else values
-    return replace(ascent, **fields)
-
-
-def silence_of(
-    network: Network,
-    layer: str,
-    starts: Tensor,
-    rows: Rows,
-    constraint: Constraint,
-    data: Reference | None,
-) -> Silence:
-    """Return the three kinds of silence of every map: on the data, for its own random starts, and proved.
-
-    Without data, no map counts as silent on them. `unreachable` is proved by interval bounds over all
-    images that the constraint allows.
-    """
-    height, width, channels = network.spec.input_shape
-    sides = constraint.bounds((channels, height, width))
-    low, high = (torch.from_numpy(np.array(side, np.float64))[None] for side in sides)
-    proved = propagate(network, low, high)[layer].zero
-    raised = activations(Subnetwork(network, [layer]), starts).max(0) > 0
-    on_data = data.largest <= 0 if data else np.zeros(len(raised), bool)
-    return Silence(layer, on_data, ~raised, proved, len(starts))
-
-
-LONG = Fluctuations(LONG_WAVES, (0.5,) * len(LONG_WAVES))
-_BLOCK = 1024  # starts drawn at a time, to bound memory
-
-
-@dataclass(frozen=True)
-class Search:
-    """`scores` (starts, targets): how strongly each start raises each map; starts are rebuilt from their number."""
-
-    scores: np.ndarray
-    seed: int
-    fluctuations: Fluctuations
-    constraint: Constraint
-    shape: tuple[int, int, int]
-
-    def best(self, target: int, count: int = 1) -> np.ndarray:
-        """Return the numbers of the `count` starts that raise `target` most, best first; ties by number."""
-        return np.argsort(-self.scores[:, target], kind="stable")[:count]
-
-    def starts(self, numbers: np.ndarray) -> Tensor:
-        """Return the start images (n, C, H, W), float64, of these numbers."""
-        return _numbered_starts(numbers, self.seed, self.fluctuations, self.constraint, self.shape)
-
-
-def search(
-    network: Network,
-    layer: str,
-    constraint: Constraint,
-    count: int = 3000,
-    seed: int = 0,
-    fluctuations: Fluctuations = LONG,
-) -> Search:
-    """Score `count` random starts, long waves by default, against every map of `layer`; raise MaximizeError."""
-    need_whole("search", count)
-    height, width, channels = network.spec.input_shape
-    shape = (channels, height, width)
-    subnetwork = Subnetwork(network, [layer])
-    scores = [
-        activations(
-            subnetwork,
-            _numbered_starts(
-                np.arange(first, min(first + _BLOCK, count)), seed, fluctuations, constraint, shape
-            ),
-        )
-        for first in range(0, count, _BLOCK)
-    ]
-    return Search(np.concatenate(scores), seed, fluctuations, constraint, shape)
-
-
-def _numbered_starts(
-    numbers: np.ndarray,
-    seed: int,
-    fluctuations: Fluctuations,
-    constraint: Constraint,
-    shape: tuple[int, int, int],
-) -> Tensor:
-    noise = fluctuations.draw([generator(seed, SEARCH, int(number)) for number in numbers], shape)
-    return constraint.begin(torch.as_tensor(noise))

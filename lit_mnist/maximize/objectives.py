@@ -1,7 +1,8 @@
-"""What an image is to be good for, as values that add up: ``ChannelMean("Conv2D_3") - 0.1 * TotalVariation()``.
+"""Objectives of an ascent as values that add up: ``ChannelMean("Conv2D_3") - 0.1 *
+TotalVariation()``.
 
-An objective gives each row of a batch a score. Which map, unit or class is meant is the row's *target*,
-so one objective serves a whole layer in one batch.
+An objective gives each row of a batch a score. The map, unit or class is the *target* of the row,
+so that one objective serves a whole layer in one batch.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from .checks import MaximizeError, need_number
 
 @dataclass(frozen=True)
 class View:
-    """What objectives see: images (N, C, H, W), activations by name, each row's target and its group (N,).
+    """Input of objectives: images (N, C, H, W), activations by name, target and group of each row
+    (N,).
 
-    Where activations hold each row's own map alone (`Objective.picks`), its target is their one column, 0.
+    If activations hold only the row's own map (`Objective.picks`), that is column 0.
     """
 
     images: Tensor
@@ -32,7 +34,7 @@ class View:
 
 
 class Objective:
-    """A score for each row; add, subtract and scale objectives to combine them."""
+    """A score for each row; objectives can be added, subtracted and scaled."""
 
     regularises = False  # about the image alone, whatever the network says
     couples = False  # rows of one group depend on each other
@@ -40,7 +42,7 @@ class Objective:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the activations that it reads."""
+        """Names of the activations that the objective reads."""
         return ()
 
     def score(self, view: View) -> Tensor:
@@ -69,7 +71,7 @@ def terms(objective: Objective) -> tuple[tuple[float, Objective], ...]:
 
 @dataclass(frozen=True)
 class Weighted(Objective):
-    """Sum of weighted objectives."""
+    """A sum of weighted objectives."""
 
     terms: tuple[tuple[float, Objective], ...]
 
@@ -100,23 +102,28 @@ class Weighted(Objective):
 
 
 def drive(objective: Objective) -> Weighted:
-    """Return the objective without its regularisers: what must be non-zero for a start to wake the map."""
+    """Return the objective without its regularisers: the part that must not be zero for a start to
+    be active.
+    """
     driving = tuple((weight, term) for weight, term in terms(objective) if not term.regularises)
     if not driving:
         raise MaximizeError(
-            "the objective has regularisers alone; accepted: at least one term that reads the network"
+            "the objective has only regularisers; accepted: at least one term that reads the "
+            "network"
         )
     return Weighted(driving)
 
 
 def _pick(values: Tensor, targets: Tensor) -> Tensor:
-    """Column `targets[i]` of row i: (N, T) -> (N,)."""
+    """Return column `targets[i]` of each row i: (N, T) -> (N,)."""
     return values.gather(1, targets[:, None])[:, 0]
 
 
 @dataclass(frozen=True)
 class ChannelMean(Objective):
-    """Mean activation of a map (of a vector layer: the unit): the row's target, or the same `map` for all rows."""
+    """Mean activation of a map, or activation of a unit: that of the row's target, or of `map` for
+    all rows.
+    """
 
     layer: str
     map: int | None = None
@@ -135,15 +142,18 @@ class ChannelMean(Objective):
 
 
 def difference(layer: str, other: int, weight: float = 1.0) -> Weighted:
-    """Return the mean of the row's map minus `weight` times that of map `other`: what tells the two apart."""
+    """Return the mean of the row's map minus `weight` times that of map `other`: what tells the
+    two apart.
+    """
     return ChannelMean(layer) - weight * ChannelMean(layer, other)
 
 
 @dataclass(frozen=True)
 class Neuron(Objective):
-    """One unit: of a map at `position` (row, column; None: the middle), or of a vector layer.
+    """Activation of one unit: of a map at `position` (row, column; None: the middle), or of a
+    vector.
 
-    A class is a unit of the network's last layer: its score before softmax.
+    A class is a unit of the network's last layer: its logit.
     """
 
     layer: str
@@ -164,7 +174,7 @@ class Neuron(Objective):
 
 @dataclass(frozen=True)
 class LayerEnergy(Objective):
-    """Mean square of a whole layer: whatever it sees, more of it."""
+    """Mean square of a whole layer, which amplifies whatever the layer responds to."""
 
     layer: str
 
@@ -178,7 +188,9 @@ class LayerEnergy(Objective):
 
 @dataclass(frozen=True, eq=False)
 class Direction(Objective):
-    """Mean over positions of the activations' component along a direction; `vectors` (T, C), one for each target."""
+    """Mean over positions of the activations' component along `vectors` (T, C), one for each
+    target.
+    """
 
     layer: str
     vectors: np.ndarray
@@ -195,7 +207,7 @@ class Direction(Objective):
 
 @dataclass(frozen=True)
 class L2(Objective):
-    """Mean square of the image; subtract it."""
+    """Mean square of the image; to be subtracted."""
 
     regularises = True
 
@@ -205,7 +217,7 @@ class L2(Objective):
 
 @dataclass(frozen=True)
 class TotalVariation(Objective):
-    """Mean length of the image's gradient (isotropic; forward differences); subtract it."""
+    """Mean length of the image's gradient (isotropic, forward differences); to be subtracted."""
 
     regularises = True
 
@@ -214,7 +226,9 @@ class TotalVariation(Objective):
 
 
 def total_variation(images: Tensor) -> Tensor:
-    """Return the mean length (N,) of the gradient of images (N, C, H, W): isotropic, forward differences."""
+    """Return the mean length (N,) of the gradient of images (N, C, H, W): isotropic, forward
+    differences.
+    """
     down = images[:, :, 1:, :-1] - images[:, :, :-1, :-1]
     right = images[:, :, :-1, 1:] - images[:, :, :-1, :-1]
     smooth = torch.finfo(images.dtype).eps  # keeps the root's derivative finite where it is flat
@@ -223,7 +237,7 @@ def total_variation(images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Diversity(Objective):
-    """Mean squared cosine between an image and the others of its group (a map's restarts); subtract it."""
+    """Mean squared cosine between an image and the others of its group (the restarts of a map)."""
 
     regularises = True
     couples = True
@@ -238,7 +252,7 @@ class Diversity(Objective):
 
 @dataclass(frozen=True)
 class Peak(Objective):
-    """Highest activation of the row's map: raises one place where the mean over all places will not rise."""
+    """Highest activation of the row's map, which rises where the mean over positions does not."""
 
     layer: str
     picks = True

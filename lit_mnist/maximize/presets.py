@@ -1,14 +1,14 @@
-"""Recipes: the sources' algorithms and a sturdier one, as stages of one engine."""
+"""Recipes: the sources' algorithms and a more robust one, as stages of one engine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from ..errors import nearest
-from .ascent import Stage
 from .checks import MaximizeError
 from .inputs import SIZES, WEIGHTS, Fluctuations
 from .objectives import Objective, TotalVariation
+from .stages import Stage
 from .transformations import Blur, Jitter
 
 SMOOTH = 1.0  # weight of the total variation beside the objective
@@ -20,7 +20,9 @@ def source(objective: Objective) -> tuple[Stage, ...]:
 
 
 def staged(objective: Objective) -> tuple[Stage, ...]:
-    """Return the strategy that the source announced: long waves first, then ever finer fluctuations."""
+    """Return the strategy that the source announced: low frequencies first, then finer and finer
+    noise.
+    """
     steps = (20, 40, 80, 400)
     added = (
         None,
@@ -33,13 +35,17 @@ def staged(objective: Objective) -> tuple[Stage, ...]:
 
 
 def robust(objective: Objective) -> tuple[Stage, ...]:
-    """Return an ascent under jitter along a blurred gradient, with a finer end: patterns that work wherever."""
+    """Return an ascent under jitter along a blurred gradient, then finer steps: patterns that work
+    at any position.
+    """
     changes = {"transformations": (Jitter(0.05),), "gradient_filters": (Blur(1.0),)}
     return (Stage(objective, 300, 0.02, **changes), Stage(objective, 100, 0.005, **changes))
 
 
 def class_images(objective: Objective) -> tuple[Stage, ...]:
-    """Return the second source's two passes of 300 steps under jitter; the second, from the first's image, smooths."""
+    """Return the second source's two passes of 300 steps under jitter; the second, from the
+    first's image, smooths.
+    """
     jitter = (Jitter(0.05),)
     return (
         Stage(objective, 300, transformations=jitter),

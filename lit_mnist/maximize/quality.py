@@ -1,4 +1,4 @@
-"""How good each image is, and how strongly the data themselves drive each map: what an image must beat."""
+"""Quality of images, and the strongest activations that the data reach, for comparison."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from ..inside.passes import as_array, batches, by_map, dataset_part
 from ..inside.top_images import top_images
 from ..network import Network
 from ..runs.model import Model
-from .ascent import CHUNK, Rows
+from .ascent import CHUNK
 from .inputs import Constraint, constraint_for
+from .rows import Rows
 from .subnetwork import Subnetwork
 
 REFERENCE = "reference"  # the name under which references are kept
@@ -24,9 +25,10 @@ REFERENCE = "reference"  # the name under which references are kept
 
 @dataclass(frozen=True)
 class Reference:
-    """The images of a data set part that drive each target most, under the ascent's own constraint.
+    """The images of a data set that activate each target most, under the ascent's constraint.
 
-    `values` and `index` (targets, k), best first; `pixels` (images, H, W) uint8 are all images.
+    `values` and `index` are (targets, k), best first; `pixels` (images, H, W), uint8, are all
+    images.
     """
 
     layer: str
@@ -37,11 +39,11 @@ class Reference:
 
     @property
     def largest(self) -> np.ndarray:
-        """The largest mean activation of each target over all images (targets,)."""
+        """The largest mean activation (targets,) of each target over all images."""
         return self.values[:, 0]
 
     def top(self, target: int) -> np.ndarray:
-        """Return the pixels (k, H, W) of the images that drive `target` most, best first."""
+        """Return the pixels (k, H, W) of the images that activate `target` most, best first."""
         return self.pixels[self.index[target]]
 
 
@@ -53,10 +55,12 @@ def reference(
     pixels: np.ndarray | None = None,
     kept: KeptResults | None = None,
 ) -> Reference:
-    """Return each map's (or unit's) best images of the network's training images, or of `pixels` (n, H, W).
+    """Return the top images of each map or unit among the network's training images, or among
+    `pixels`.
 
-    Standardised networks see every image standardised as an ascent's images are, so that the two can
-    be compared. What is `kept` is read instead. Raises DataError where the data set is not there.
+    `pixels` are (n, H, W). Standardised networks see each image standardised, as in an ascent, so
+    that the two are comparable. Results that are `kept` are read. Raises DataError if the data set
+    is missing.
     """
     source = f"{model.dataset} training images" if pixels is None else "given images"
     pixels = dataset_part(model, "train", root)[0] if pixels is None else pixels
@@ -71,7 +75,9 @@ def references(
     k: int = 8,
     kept: KeptResults | None = None,
 ) -> tuple[Reference, ...]:
-    """Return the `reference` of each of `layers` over `pixels`, which `source` names, in one pass for all."""
+    """Return the `reference` of each of `layers` over `pixels`, which `source` names, in one
+    pass for all.
+    """
 
     def compute(missing: list[str]) -> dict[str, dict[str, np.ndarray]]:
         inputs = _allowed(model, pixels, constraint_for(model))
@@ -103,14 +109,15 @@ FINE = 0.25  # cycles per pixel above which structure counts as fine
 
 @dataclass(frozen=True)
 class Quality:
-    """Of each image, all (N,).
+    """Measures of each image, all (N,).
 
-    `activation`: mean of the target map (a class: its logit). `ratio`: that over the largest that the data
-    reach (NaN where they do not raise the map, or are not given). `rank`: 1 where no other map of the layer
-    has a larger ratio (0 without data, or where the data do not raise the map). `shift`: share of the activation left
-    after the worst roll by one pixel in eight gradient_filters. `fine`: share of the spectral energy, mean left
-    out, above a quarter cycle per pixel. `spread`: (largest - smallest) / largest activation of its
-    target's restarts. `likeness`: mean cosine with its target's other restarts (NaN for a single one).
+    `activation` is the mean of the target map (for a class: the logit). `ratio` divides it by the
+    largest value on the data (NaN without data, and where they do not activate the map). `rank` is
+    1 if no other map of the layer has a larger ratio (0 where `ratio` is NaN). `shift` is the
+    fraction of the activation that remains after the worst of eight rolls by one pixel. `fine` is
+    the fraction of the spectral energy, without the mean, above a quarter cycle per pixel. `spread`
+    is (largest - smallest) / largest activation of the target's restarts. `likeness` is the mean
+    cosine with the target's other restarts (NaN for one restart).
     """
 
     activation: np.ndarray
@@ -125,7 +132,7 @@ class Quality:
 def assess(
     network: Network, layer: str, images: np.ndarray, rows: Rows, data: Reference | None = None
 ) -> Quality:
-    """Measure `images` (N, C, H, W), made for `rows` of `layer`, against what the data reach."""
+    """Measure `images` (N, C, H, W), made for `rows` of `layer`, and compare them with the data."""
     subnetwork = Subnetwork(network, [layer])
     every = activations(subnetwork, images)
     own = np.take_along_axis(every, rows.targets[:, None], 1)[:, 0]
@@ -148,7 +155,9 @@ def assess(
 
 @torch.no_grad()
 def activations(subnetwork: Subnetwork, images: np.ndarray | Tensor) -> np.ndarray:
-    """Return the mean activation (N, targets) of each map, or the value of each unit, chunk by chunk."""
+    """Return the mean activation (N, targets) of each map, or the value of each unit, chunk by
+    chunk.
+    """
     like = next((parameter for parameter in subnetwork.parameters()), torch.zeros(()))
     images = torch.as_tensor(images)
     return np.concatenate(
@@ -160,7 +169,9 @@ def activations(subnetwork: Subnetwork, images: np.ndarray | Tensor) -> np.ndarr
 
 
 def fine_share(images: np.ndarray) -> np.ndarray:
-    """Return the share (N,) of spectral energy above a quarter cycle per pixel; 0 for a constant image."""
+    """Return the share (N,) of spectral energy above a quarter cycle per pixel; 0 for a constant
+    image.
+    """
     height, width = images.shape[2:]
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None])
     energy = np.abs(np.fft.fft2(images - images.mean((2, 3), keepdims=True))) ** 2

@@ -1,4 +1,4 @@
-"""Ascents that are kept with their network, so that a second command reads what the first one computed."""
+"""Ascents that are kept with their network, so that later commands can read them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import torch
 
 from ..inside.kept import KeptResults
 from ..network import Network
-from .ascent import Ascent, Rows
+from .ascent import Ascent
 from .result import Settings
+from .rows import Rows
 
 RECORD = "maximization"  # the name under which they are kept
-LARGEST = 32 * 2**20  # bytes of an ascent that is kept; an animation's frames are more
+LARGEST = 32 * 2**20  # largest ascent that is kept, in bytes; the frames of an animation are larger
 _BY_ROW = ("starts", "images", "objective", "steps", "stops", "snapshots")
 
 
@@ -26,10 +27,10 @@ def ascent_once(
     snapshot_steps: tuple[int, ...],
     compute: Callable[[], Ascent],
 ) -> Ascent:
-    """Return the ascent of `rows`, from the record where it holds them all, else from `compute`.
+    """Return the ascent of `rows`: from the record if it holds them all, else from `compute`.
 
-    `about` (`ascent_settings`) says what the ascent depends on beside its rows. A record is replaced only by
-    one with as many rows; one that is larger than 32 MiB is not kept.
+    `about` (`ascent_settings`) holds what the ascent depends on, besides its rows. A record is only
+    replaced by one with at least as many rows; a record of more than 32 MiB is not kept.
     """
     record = kept.read(RECORD, about) if kept else None
     if record and (ascent := _selected(record, rows, snapshot_steps)):
@@ -43,7 +44,7 @@ def ascent_once(
 
 
 def ascent_settings(network: Network, kind: str, layer: str, settings: Settings) -> dict[str, Any]:
-    """Return what a row's ascent depends on beside its target and restart, as plain values."""
+    """Return what a row's ascent depends on, besides target and restart, as plain values."""
     weight = next(network.parameters(), torch.zeros(()))
     return {
         "kind": kind,
@@ -70,17 +71,19 @@ def _content(ascent: Ascent) -> dict[str, Any]:
 
 
 def _selected(record: dict[str, Any], rows: Rows, snapshot_steps: tuple[int, ...]) -> Ascent | None:
-    """Return the record's ascent of `rows`; None where it lacks one of them or one of their snapshots."""
-    places = {
+    """Return the ascent of `rows` from the record; None if a row or one of its snapshots is
+    missing.
+    """
+    row_of = {
         key: place
         for place, key in enumerate(
             zip(record["targets"].tolist(), record["restarts"].tolist(), strict=True)
         )
     }
     keys = list(zip(rows.targets.tolist(), rows.restarts.tolist(), strict=True))
-    if not set(keys) <= set(places) or not set(snapshot_steps) <= set(record["snapshot_steps"]):
+    if not set(keys) <= set(row_of) or not set(snapshot_steps) <= set(record["snapshot_steps"]):
         return None
-    chosen = np.array([places[key] for key in keys])
+    chosen = np.array([row_of[key] for key in keys])
     by_row = {name: np.asarray(record[name])[chosen] for name in _BY_ROW}
     frames = [record["snapshot_steps"].index(step) for step in snapshot_steps]
     by_row["snapshots"] = by_row["snapshots"][:, frames]

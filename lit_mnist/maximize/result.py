@@ -1,4 +1,6 @@
-"""What a maximisation gives: settings, images, quality cards; as arrays for a file, and as TensorBoard's events."""
+"""The result of a maximisation: settings, images, quality measures; as arrays and as TensorBoard
+events.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,12 @@ import numpy as np
 
 from ..environment import event_writer
 from ..inside.statistics import Silence
-from .ascent import Ascent, snapshot_steps
+from .ascent import Ascent
 from .checks import MaximizeError, need_positive, need_whole
 from .inputs import Fluctuations
 from .presets import recipe
 from .quality import Quality, Reference
+from .stages import snapshot_steps
 
 MAPS = "map"
 UNITS = "unit"
@@ -25,11 +28,13 @@ CLASSES = "class"
 
 @dataclass(frozen=True)
 class Settings:
-    """How images are made: preset, restarts a target, seed, and what departs from the preset.
+    """Settings of a maximisation: preset, restarts for each target, seed, and changes of the
+    preset.
 
-    `steps` replaces the last stage's, `step` every stage's size, `starts` the preset's start images;
-    `search` takes each map's starts from so many long-wave ones; `converge` stops rows early; `wake`
-    raises silent maps by their pre-activation.
+    `steps` replaces the steps of the last stage, `step` the step size of all stages, and `starts`
+    the preset's start images. `search` chooses the starts of each map among that number of
+    low-frequency images. `converge` stops rows early; `wake` raises silent maps by their
+    pre-activation.
     """
 
     preset: str = "source"
@@ -47,7 +52,7 @@ class Settings:
         recipe(self.preset)
         if self.search and self.starts:
             raise MaximizeError(
-                f"search = {self.search} with start images of one's own; accepted: one of the two"
+                f"search = {self.search} with start images of your own; accepted: one of the two"
             )
         need_whole("restarts", self.restarts)
         need_whole("seed", self.seed, 0)
@@ -58,14 +63,17 @@ class Settings:
             need_positive("step", self.step)
         if self.search and self.search < self.restarts:
             raise MaximizeError(
-                f"search = {self.search} cannot work for {self.restarts} restarts; accepted: 0 for no "
+                f"search = {self.search} cannot work for {self.restarts} restarts; accepted: 0 "
+                "for no "
                 f"search, or {self.restarts} and above"
             )
 
 
 @dataclass(frozen=True)
 class MaximizationResult:
-    """Images that targets of one layer want, restarts of a target side by side, and all that was measured."""
+    """Images that maximise targets of one layer, with the restarts of a target side by side, and
+    all measures.
+    """
 
     kind: str
     layer: str
@@ -79,12 +87,14 @@ class MaximizationResult:
 
     @property
     def targets(self) -> tuple[int, ...]:
-        """The maps, units or classes, in the order in which they were asked for."""
+        """The maps, units or classes, in the requested order."""
         return tuple(dict.fromkeys(self.ascent.rows.targets.tolist()))
 
     @cached_property
     def best(self) -> np.ndarray:
-        """The row (targets,) of each target's strongest restart; for `robust`, of the strongest when shifted."""
+        """The row (targets,) of each target's strongest restart; for `robust`, the strongest after
+        a shift.
+        """
         restarts = self.settings.restarts
         strength = self.quality.activation
         if self.settings.preset == "robust":
@@ -93,17 +103,19 @@ class MaximizationResult:
         return values.argmax(1) + np.arange(len(values)) * restarts
 
     def name(self, target: int) -> str:
-        """Return the target's name: the number of a map or unit, a class's name."""
+        """Return the name of a target: the number of a map or unit, or the name of a class."""
         return self.names[target] if self.kind == CLASSES else str(target)
 
     def outcome(self, row: int) -> str:
-        """Say in words how row `row` ended: the stop reason, and for a map that stayed silent, what is known of it."""
+        """Return how row `row` ended, in words; for a silent map, the kind of silence."""
         if self.quality.activation[row] != 0:
             return str(self.ascent.stops[row])
         return f"silent: {self.silence.state(int(self.ascent.rows.targets[row]))}"
 
     def card(self, row: int) -> dict[str, Any]:
-        """Return the quality card of row `row` as plain values; NaN where a figure has no meaning."""
+        """Return the quality measures of row `row` as plain values; NaN where a measure is
+        undefined.
+        """
         ascent = self.ascent
         quality = self.quality
         target = int(self.ascent.rows.targets[row])
@@ -122,7 +134,7 @@ class MaximizationResult:
         }
 
     def cards(self) -> Iterator[dict[str, Any]]:
-        """Yield every row's card."""
+        """Yield the quality measures of every row."""
         return (self.card(row) for row in range(len(self.ascent)))
 
     def _repr_png_(self) -> bytes:
@@ -132,7 +144,9 @@ class MaximizationResult:
         return to_bytes(grid(self))
 
     def metrics(self) -> dict[str, float]:
-        """Return what sums the best images up: counts, and medians and fractions over targets that the data raise."""
+        """Return a summary of the best images: counts, and medians and fractions over targets that
+        the data activate.
+        """
         best = self.best
         quality = self.quality
         live = best[np.isfinite(quality.ratio[best])]
@@ -157,7 +171,9 @@ Draw = Callable[[MaximizationResult], Mapping[str, np.ndarray]]
 
 
 def evolution(result: MaximizationResult, row: int) -> tuple[tuple[int, ...], np.ndarray]:
-    """Return the source's snapshot steps that were kept, and row `row`'s images (S, C, H, W) after them."""
+    """Return the source's snapshot steps that were kept, and row `row`'s images (S, C, H, W)
+    after them.
+    """
     ascent = result.ascent
     source_steps = set(snapshot_steps(ascent.objective.shape[1]))
     kept = [place for place, step in enumerate(ascent.snapshot_steps) if step in source_steps]
@@ -165,7 +181,9 @@ def evolution(result: MaximizationResult, row: int) -> tuple[tuple[int, ...], np
 
 
 def grey_levels(image: np.ndarray) -> np.ndarray:
-    """Return an image (C, H, W) of any scale as uint8 (H, W), or (H, W, 3): its least value 0, its largest 255."""
+    """Return an image (C, H, W) as uint8, (H, W) or (H, W, 3), scaled to its smallest and largest
+    value.
+    """
     image = image.astype(np.float64)
     low = image.min()
     high = image.max()
@@ -174,7 +192,9 @@ def grey_levels(image: np.ndarray) -> np.ndarray:
 
 
 def arrays(result: MaximizationResult) -> dict[str, np.ndarray]:
-    """Return all arrays under names: rows, images and starts in the network's input, snapshots, objective, quality."""
+    """Return all arrays by name: rows, images and starts in the network's input, snapshots,
+    objective, quality.
+    """
     ascent = result.ascent
     quality = result.quality
     return {
@@ -193,9 +213,11 @@ def arrays(result: MaximizationResult) -> dict[str, np.ndarray]:
 
 
 def write_tensorboard(result: MaximizationResult, folder: str | Path, draw: Draw) -> Path:
-    """Write pictures, median objective per step and the quality of every image as events into `folder`; return it.
+    """Write pictures, the median objective by step and the quality of every image as events; return
+    `folder`.
 
-    `draw` gives the pictures, tag -> uint8 (H, W, 3). Snapshots of the ascent are one image with a slider.
+    `draw` returns the pictures by tag, uint8 (H, W, 3). Snapshots of the ascent are one image with
+    a slider.
     """
     tag = f"maximize/{result.layer}/{result.settings.preset}"
     with event_writer(folder) as writer:
@@ -218,7 +240,9 @@ def write_tensorboard(result: MaximizationResult, folder: str | Path, draw: Draw
 
 
 def _mosaic(images: np.ndarray) -> np.ndarray:
-    """Images (N, C, H, W) in rows of 16 or fewer, a dark line between them, as colours (height, width, 3)."""
+    """Return images (N, C, H, W) in rows of at most 16, separated by dark lines, as (height, width,
+    3).
+    """
     if images.shape[1] != 3:
         images = images.mean(1, keepdims=True).repeat(3, 1)
     shown = np.stack([grey_levels(image) for image in images])

@@ -1,6 +1,7 @@
 """The part of a network that an objective needs, as a module that Captum can differentiate.
 
-Its convolutions give the same numbers as torch's, their gradients with respect to images alone for less work.
+Its convolutions compute the same numbers as torch's; their gradients with respect to images need
+less work.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ class _OneChannel(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (weight,) = ctx.saved_tensors
         filters = weight.shape[0]
-        by_place = gradients[0].permute(0, 2, 3, 1).flatten(1, 2)  # (N, places, filters)
-        patches = weight.reshape(filters, -1).T @ by_place.transpose(1, 2)
+        by_position = gradients[0].permute(0, 2, 3, 1).flatten(1, 2)  # (N, positions, filters)
+        patches = weight.reshape(filters, -1).T @ by_position.transpose(1, 2)
         return F.fold(patches, ctx.size, weight.shape[2:]), None, None
 
 
 class OneChannel(nn.Module):
     """A convolution of one channel: (N, 1, H, W) -> (N, filters, H', W').
 
-    Its gradient is a matrix product and a fold, which on a CPU takes half of the time of oneDNN's way.
+    Its gradient is a matrix product and a fold, which on a CPU takes half the time of oneDNN's.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
@@ -53,7 +54,7 @@ class OneChannel(nn.Module):
 
     @staticmethod
     def fits(module: nn.Module) -> TypeGuard[nn.Conv2d]:
-        """Return whether `module` is such a convolution."""
+        """Whether `module` is such a convolution."""
         return (
             isinstance(module, nn.Conv2d)
             and module.in_channels == 1
@@ -64,10 +65,11 @@ class OneChannel(nn.Module):
 
 
 class OwnMap(nn.Module):
-    """A convolution that gives each row its own map alone: (N, C, H, W), maps (N,) -> (N, 1, H', W').
+    """A convolution that computes only each row's own map: (N, C, H, W), maps (N,) -> (N, 1, H',
+    W').
 
-    The row's kernel is multiplied with every place, and the products are folded to where they belong: the
-    work of one map instead of that of all.
+    The row's kernel is multiplied with every position, and the products are summed by a fold: the
+    work of one map instead of all.
     """
 
     turned: Tensor  # (maps, C, kernel)
@@ -80,8 +82,8 @@ class OwnMap(nn.Module):
     def forward(self, x: Tensor, maps: Tensor) -> Tensor:
         conv = self.conv
         height, width = x.shape[2:]
-        padding = cast(tuple[int, int], conv.padding)  # as `fits` has checked
-        products = x.permute(0, 2, 3, 1).flatten(1, 2) @ self.turned[maps]  # (N, places, kernel)
+        padding = cast(tuple[int, int], conv.padding)  # `fits` has checked that
+        products = x.permute(0, 2, 3, 1).flatten(1, 2) @ self.turned[maps]  # (N, positions, kernel)
         reach = [
             gap * (size - 1) for gap, size in zip(conv.dilation, conv.kernel_size, strict=True)
         ]
@@ -134,20 +136,24 @@ _MAP_BY_MAP = (
 
 
 class Outputs(nn.Module):
-    """Hands its inputs on as a tuple: the one place where Captum's hook takes all tapped values."""
+    """Returns its inputs as a tuple: the one module where Captum's hook sees all captured
+    values.
+    """
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
         return values
 
 
 class Subnetwork(nn.Module):
-    """Images (N, C, H, W) in, with each row's target (N,) and transformations' draws; images and named activations out.
+    """Maps images (N, C, H, W), targets (N,) and draws of transformations to images and named
+    activations.
 
-    A frozen copy in evaluation mode of the layers that the names need (``NAME`` or ``NAME:pre``), on the
-    network's device and type; the network itself is neither hooked nor changed. Channels last, and
-    with each max-pool before its activation where that activation is not asked for: the same values
-    for less than half of the work. With `own`, of a layer with maps each row's own map alone is worked
-    out where that can be done (`narrow` says so): its activations are (N, 1, H, W).
+    It is a frozen copy, in evaluation mode, of the layers that the names need (``NAME`` or
+    ``NAME:pre``), on the network's device and in its type; the network itself is neither hooked nor
+    changed. It is channels last, and applies each max-pool before its activation where nothing
+    reads that activation: the same values for less than half the work. With `own`, only each row's
+    own map of a layer is computed where that is possible (`narrow`): its activations are (N, 1, H,
+    W).
     """
 
     def __init__(
@@ -193,7 +199,9 @@ class Subnetwork(nn.Module):
 
 
 def _last_convolution(layers: Sequence[nn.Module], steps: Sequence[Step]) -> int | None:
-    """Place of the last convolution if nothing after it mixes maps, and if it can be taken apart into them."""
+    """Return the index of the last convolution if no later layer mixes maps, and if it can be split
+    into maps.
+    """
     for place in reversed(range(len(layers))):
         if isinstance(layers[place], nn.Conv2d):
             return place if OwnMap.fits(layers[place]) else None
@@ -207,10 +215,11 @@ def _last_convolution(layers: Sequence[nn.Module], steps: Sequence[Step]) -> int
 
 
 class _Parts:
-    """The network's modules one by one, each under the name of what it gives, and what each reads.
+    """The network's modules in order, each with the name of its output and its inputs.
 
-    A layer with an activation is two parts at least, the last ones called ``NAME:pre`` and ``NAME``. Where a
-    max-pool alone reads a convolution whose own value is not asked for, the activation follows the pool.
+    A layer with an activation becomes at least two parts, of which the last ones are ``NAME:pre``
+    and ``NAME``. If only a max-pool reads a convolution whose value is not needed, the activation
+    follows the pool.
     """
 
     def __init__(self, network: Network, names: tuple[str, ...]) -> None:

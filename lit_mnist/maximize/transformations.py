@@ -1,10 +1,11 @@
-"""What changes at every step: the image, so that a pattern must work wherever it lies, and the gradient.
+"""Changes at every step: of the image, so that a pattern must work at any position, and of the
+gradient.
 
-A transformation draws its numbers for one row and all steps at once (`draw`) and applies one step's
-numbers to a batch (`__call__`); the gradient flows back through it.
+A transformation draws its numbers for one row and all steps at once (`draw`) and applies the
+numbers of one step to a batch (`__call__`); the gradient flows back through it.
 
-A filter turns a pixel gradient into the direction of a step. Ascending in other coordinates z with
-``x = A z`` moves the image along ``A A^T g``: a parametrisation is a factor for each spatial frequency.
+A filter turns the gradient into the direction of a step. An ascent in other coordinates z with ``x
+= A z`` moves the image along ``A A^T g``: a parametrisation is a factor for each spatial frequency.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from .checks import need_number
 
 
 class Transformation(Protocol):
-    """A random change of images; `draw` gives float64 (steps, k) for one row of images (C, H, W)."""
+    """A random change of images; `draw` returns float64 (steps, k) for one row of images (C, H,
+    W).
+    """
 
     def draw(
         self, chance: np.random.Generator, steps: int, shape: tuple[int, ...]
@@ -41,7 +44,9 @@ class Jitter:
         need_number("jitter", self.fraction, 0, 1)
 
     def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
-        """Return whole pixels down and right, (steps, 2), each up to ``round(fraction * size)`` either way."""
+        """Return whole pixels down and right, (steps, 2), each at most ``round(fraction * size)``
+        in both directions.
+        """
         most = [round(self.fraction * size) for size in shape[1:]]
         return np.stack(
             [chance.integers(-m, m, steps, endpoint=True) for m in most], axis=1
@@ -52,19 +57,21 @@ class Jitter:
 
 
 def roll(images: Tensor, shifts: Tensor) -> Tensor:
-    """Return each image (C, H, W) moved down and right by its own `shifts` (N, 2); what leaves comes in opposite."""
+    """Return each image (C, H, W) rolled down and right by its own `shifts` (N, 2)."""
     n, channels, height, width = images.shape
     rows = (torch.arange(height, device=images.device) - shifts[:, :1]) % height  # (N, H)
     columns = (torch.arange(width, device=images.device) - shifts[:, 1:]) % width  # (N, W)
-    places = (
+    indices = (
         (rows[:, :, None] * width + columns[:, None, :]).view(n, 1, -1).expand(-1, channels, -1)
     )
-    return images.reshape(n, channels, -1).gather(2, places).view_as(images)
+    return images.reshape(n, channels, -1).gather(2, indices).view_as(images)
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """Turn each image about its centre by up to `degrees` either way; the border's pixels fill the corners."""
+    """Rotate each image about its centre by up to `degrees` in both directions; border pixels fill
+    the corners.
+    """
 
     degrees: float = 5.0
 
@@ -91,7 +98,9 @@ class Scale:
         need_number("scale", self.fraction, 0, 0.9)
 
     def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
-        """Return the logarithm of the factor, (steps, 1): enlarging and shrinking are equally likely."""
+        """Return the logarithm of the factor, (steps, 1), so that enlarging and shrinking are
+        equally likely.
+        """
         most = math.log1p(self.fraction)
         return chance.uniform(-most, most, (steps, 1))
 
@@ -101,7 +110,9 @@ class Scale:
 
 
 def _resample(images: Tensor, matrices: Tensor) -> Tensor:
-    """Bilinear; `matrices` (N, 2, 2) act on (x, y) in pixels, so that images need not be square."""
+    """Resample bilinearly; `matrices` (N, 2, 2) act on (x, y) in pixels, so that images need not be
+    square.
+    """
     height, width = images.shape[2:]
     aspect = torch.tensor(
         [[1, height / width], [width / height, 1]], dtype=images.dtype, device=images.device
@@ -112,14 +123,14 @@ def _resample(images: Tensor, matrices: Tensor) -> Tensor:
 
 
 class GradientFilter(Protocol):
-    """Gradients (N, C, H, W) in, directions of the same shape out, row by row."""
+    """Maps gradients (N, C, H, W) to directions of the same shape, row by row."""
 
     def __call__(self, gradients: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class Blur:
-    """Gaussian blur of `sigma` pixels, periodic: fine structure is climbed last."""
+    """Periodic Gaussian blur of `sigma` pixels, which delays fine structure."""
 
     sigma: float = 1.0
 
@@ -134,10 +145,12 @@ class Blur:
 
 @dataclass(frozen=True)
 class Fourier:
-    """Ascent in Fourier coefficients whose scale falls as ``1 / frequency**decay``, as in natural images.
+    """Ascent in Fourier coefficients whose scale falls as ``1 / frequency**decay``, as in natural
+    images.
 
     Olah, Mordvintsev, Schubert, "Feature Visualization" (2017): x is the inverse transform of
-    coefficients divided by max(frequency, 1 / size)**decay; here as the equal filter of the gradient.
+    coefficients divided by max(frequency, 1 / size)**decay; here as the equal filter of the
+    gradient.
     """
 
     decay: float = 1.0
@@ -153,7 +166,9 @@ class Fourier:
 
 
 def frequencies(images: Tensor) -> Tensor:
-    """Return the radial frequency in cycles per pixel of each coefficient of `torch.fft.rfft2`, (H, W // 2 + 1)."""
+    """Return the radial frequency in cycles per pixel of each coefficient of `torch.fft.rfft2`,
+    (H, W // 2 + 1).
+    """
     height, width = images.shape[2:]
     options = {"dtype": images.dtype, "device": images.device}
     return torch.hypot(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,8 @@ from lit_mnist.maximize import objectives as o
 from lit_mnist.maximize.inputs import per_image_standardization
 from lit_mnist.maximize.maximization import Settings, maximize_classes, maximize_maps
 from lit_mnist.maximize.presets import PRESETS, recipe
+from lit_mnist.maximize.rows import rows_for
+from lit_mnist.maximize.stages import Stage, snapshot_steps, with_steps
 from lit_mnist.maximize.subnetwork import Subnetwork
 from lit_mnist.maximize.transformations import Jitter
 from lit_mnist.network import Network
@@ -32,7 +36,7 @@ def test_first_layer_map_before_its_activation_reaches_the_standardised_gradient
     model = Model(Network(cnn_spec, seed=1).eval(), small_model(LINEAR).standardizer, "mnist", None)
     monkeypatch.setattr(a, "CHUNK", 4)  # no padding: these are many steps
     ascent = climb(
-        model, [a.Stage(o.ChannelMean("Conv2D_1:pre"), 1000, 0.03)], a.rows_for([0, 5, 17, 31], 1)
+        model, [Stage(o.ChannelMean("Conv2D_1:pre"), 1000, 0.03)], rows_for([0, 5, 17, 31], 1)
     )
     for target, image in zip(ascent.rows.targets, ascent.images, strict=True):
         x = torch.zeros(1, 1, 28, 28, requires_grad=True)
@@ -51,30 +55,30 @@ def test_logit_of_a_linear_model_reaches_its_standardised_weights() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_same_bits_whatever_is_asked_for_together(small: Model, preset: str) -> None:
-    stages = a.with_steps(recipe(preset)(o.ChannelMean("Conv_2")), 6)
-    stages = tuple(a.replace(stage, steps=6) for stage in stages)
+    stages = with_steps(recipe(preset)(o.ChannelMean("Conv_2")), 6)
+    stages = tuple(replace(stage, steps=6) for stage in stages)
     every = climb(
-        small, stages, a.rows_for(range(8), 9)
+        small, stages, rows_for(range(8), 9)
     )  # 72 rows: three chunks, the last one padded
-    again = climb(small, stages, a.rows_for(range(8), 9))
+    again = climb(small, stages, rows_for(range(8), 9))
     assert np.array_equal(every.images, again.images)
-    few = climb(small, stages, a.rows_for([6, 1], 9))
+    few = climb(small, stages, rows_for([6, 1], 9))
     for number, target in enumerate((6, 1)):
         wanted, got = every.rows.targets == target, slice(9 * number, 9 * number + 9)
         assert np.array_equal(every.images[wanted], few.images[got])
         assert np.array_equal(every.objective[wanted], few.objective[got], equal_nan=True)
         assert np.array_equal(every.snapshots[wanted], few.snapshots[got])
     assert not np.array_equal(
-        every.images, climb(small, stages, a.rows_for(range(8), 9, seed=1)).images
+        every.images, climb(small, stages, rows_for(range(8), 9, seed=1)).images
     )
 
 
 def test_one_row_alone_equals_the_batch_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     model = small_model(SMALL, double=True)
     stages = recipe("source")(o.ChannelMean("Conv_2"))
-    together = climb(model, stages, a.rows_for(range(8), 2))
+    together = climb(model, stages, rows_for(range(8), 2))
     monkeypatch.setattr(a, "CHUNK", 1)
-    alone = climb(model, stages, a.rows_for([5], 2))
+    alone = climb(model, stages, rows_for([5], 2))
     assert np.abs(together.images[together.rows.targets == 5] - alone.images).max() <= 1e-10
 
 
@@ -86,7 +90,7 @@ def test_memory_of_the_work_does_not_grow_with_rows(
     monkeypatch.setattr(
         Subnetwork, "forward", lambda self, x, *d: sizes.append(len(x)) or forward(self, x, *d)
     )
-    climb(small, [a.Stage(o.ChannelMean("Conv_2"), 2)], a.rows_for(range(8), 20))
+    climb(small, [Stage(o.ChannelMean("Conv_2"), 2)], rows_for(range(8), 20))
     assert set(sizes) == {a.CHUNK}
 
 
@@ -100,8 +104,8 @@ def test_network_is_neither_hooked_nor_changed(small: Model) -> None:
 
 
 def test_the_sources_numbers() -> None:
-    assert a.snapshot_steps(600, 6) == (0, 9, 18, 36, 72, 144, 288, 599)
-    assert a.snapshot_steps(3, 6) == (0, 2)
+    assert snapshot_steps(600, 6) == (0, 9, 18, 36, 72, 144, 288, 599)
+    assert snapshot_steps(3, 6) == (0, 2)
     assert [(s.steps, s.step) for s in recipe("source")(o.ChannelMean("x"))] == [(400, 0.01)]
     assert [s.steps for s in recipe("staged")(o.ChannelMean("x"))] == [20, 40, 80, 400]
     first, second = recipe("class")(o.Neuron("x"))
@@ -112,7 +116,7 @@ def test_the_sources_numbers() -> None:
 
 
 def test_one_step_is_the_written_formula(small: Model) -> None:
-    rows = a.rows_for([2], 1)
+    rows = rows_for([2], 1)
     x = small_start(rows).float().requires_grad_()
     with capture(small.network, "Conv_2") as seen:
         small.network(x)
@@ -120,7 +124,7 @@ def test_one_step_is_the_written_formula(small: Model) -> None:
     moved = x + 0.01 * g / (g.square().mean().sqrt() + 1e-7)
     wanted = (moved - moved.mean()) / moved.std(correction=0).clamp_min(1 / 12)
     assert np.allclose(
-        climb(small, [a.Stage(o.ChannelMean("Conv_2"), 1)], rows).images, wanted.detach(), atol=1e-5
+        climb(small, [Stage(o.ChannelMean("Conv_2"), 1)], rows).images, wanted.detach(), atol=1e-5
     )
 
 

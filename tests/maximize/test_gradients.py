@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from lit_mnist.inside.capture import capture
-from lit_mnist.maximize import ascent as a
 from lit_mnist.maximize import objectives as o
 from lit_mnist.maximize.checks import MaximizeError
 from lit_mnist.maximize.gradient import RowGradient
+from lit_mnist.maximize.rows import rows_for
+from lit_mnist.maximize.stages import Stage
 from lit_mnist.maximize.subnetwork import OneChannel, OwnMap, Subnetwork
 from lit_mnist.runs.model import Model
 from tests.networks import SMALL, climb, small_model, small_start
@@ -33,7 +34,7 @@ from tests.networks import SMALL, climb, small_model, small_start
 )
 def test_captums_gradient_equals_plain_autograd(objective: o.Objective) -> None:
     model = small_model(SMALL, double=True)
-    rows = a.rows_for([0, 3, 5], 2)
+    rows = rows_for([0, 3, 5], 2)
     x, targets = small_start(rows), torch.from_numpy(rows.targets)
     scores = RowGradient(model.network, objective)(x, targets, targets)
     for row in range(len(rows)):
@@ -74,8 +75,8 @@ class _Wrong(o.ChannelMean):
 )
 def test_a_wrong_selector_cannot_pass(small: Model, fault) -> None:
     with pytest.raises(MaximizeError, match="row"):
-        climb(small, [a.Stage(_Wrong(fault), 3)], a.rows_for([0, 3, 7, 5], 1))
-    climb(small, [a.Stage(_Wrong(lambda s: s), 3)], a.rows_for([0, 3, 7, 5], 1))
+        climb(small, [Stage(_Wrong(fault), 3)], rows_for([0, 3, 7, 5], 1))
+    climb(small, [Stage(_Wrong(lambda s: s), 3)], rows_for([0, 3, 7, 5], 1))
 
 
 @pytest.mark.parametrize(

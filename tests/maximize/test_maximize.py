@@ -14,9 +14,12 @@ from lit_mnist.maximize import ascent as a
 from lit_mnist.maximize import objectives as o
 from lit_mnist.maximize.checks import MaximizeError
 from lit_mnist.maximize.inputs import Fluctuations, constraint_for
-from lit_mnist.maximize.maximization import Settings, maximize_classes, maximize_maps, search
+from lit_mnist.maximize.maximization import Settings, maximize_classes, maximize_maps
 from lit_mnist.maximize.presets import PRESETS
 from lit_mnist.maximize.quality import Reference, assess, reference
+from lit_mnist.maximize.rows import rows_for
+from lit_mnist.maximize.stages import Stage
+from lit_mnist.maximize.start_search import search
 from lit_mnist.maximize.transformations import Jitter
 from lit_mnist.runs.model import Model
 from tests.networks import SMALL, climb, small_model
@@ -61,9 +64,7 @@ def test_search_finds_better_starts_and_rebuilds_them(small: Model) -> None:
     found = search(small.network, "Conv_2", constraint_for(small), 300, seed=4)
     assert found.scores.shape == (300, 8)
     best = found.best(3, 5)
-    again = assess(
-        small.network, "Conv_2", found.starts(best).numpy(), a.rows_for([3], 5)
-    ).activation
+    again = assess(small.network, "Conv_2", found.starts(best).numpy(), rows_for([3], 5)).activation
     assert np.allclose(again, found.scores[best, 3], atol=1e-6) and (np.diff(again) <= 1e-6).all()
     made = maximize_maps(small, "Conv_2", [3], Settings(search=300, restarts=5, seed=4, steps=1))
     assert np.allclose(made.ascent.starts, found.starts(best), atol=1e-6)
@@ -72,7 +73,7 @@ def test_search_finds_better_starts_and_rebuilds_them(small: Model) -> None:
 def test_diversity_parts_the_restarts(small: Model) -> None:
     """Rows of a target are coupled, so they share a chunk; other targets and the padding do not matter."""
     plain, diverse = (
-        climb(small, [a.Stage(objective, 150)], a.rows_for(range(6), 5))
+        climb(small, [Stage(objective, 150)], rows_for(range(6), 5))
         for objective in (o.ChannelMean("Conv_1"), o.ChannelMean("Conv_1") - 2.0 * o.Diversity())
     )
     likeness = [
@@ -81,17 +82,17 @@ def test_diversity_parts_the_restarts(small: Model) -> None:
     ]
     assert likeness[1] < 0.7 * likeness[0]
     few = climb(
-        small, [a.Stage(o.ChannelMean("Conv_1") - 2.0 * o.Diversity(), 5)], a.rows_for([0], 5)
+        small, [Stage(o.ChannelMean("Conv_1") - 2.0 * o.Diversity(), 5)], rows_for([0], 5)
     )  # padded
     many = climb(
-        small, [a.Stage(o.ChannelMean("Conv_1") - 2.0 * o.Diversity(), 5)], a.rows_for(range(6), 5)
+        small, [Stage(o.ChannelMean("Conv_1") - 2.0 * o.Diversity(), 5)], rows_for(range(6), 5)
     )
     assert np.allclose(few.images, many.images[many.rows.targets == 0], atol=1e-5)
     with pytest.raises(MaximizeError, match=f"restarts = {a.COUPLED + 1}"):
         climb(
             small,
-            [a.Stage(o.ChannelMean("Conv_1") - o.Diversity(), 5)],
-            a.rows_for([5], a.COUPLED + 1),
+            [Stage(o.ChannelMean("Conv_1") - o.Diversity(), 5)],
+            rows_for([5], a.COUPLED + 1),
         )
 
 
@@ -177,7 +178,7 @@ def test_images_do_not_depend_on_where_the_scaling_sits(
         (lambda m: Settings(search=2), "search = 2"),
         (lambda m: Fluctuations((3, 7), (1.0,)), "2 sizes and 1 weights"),
         (lambda m: Jitter(float("nan")), "jitter = nan"),
-        (lambda m: climb(m, [a.Stage(-1 * o.L2(), 2)], a.rows_for([0], 1)), "regularisers alone"),
+        (lambda m: climb(m, [Stage(-1 * o.L2(), 2)], rows_for([0], 1)), "only regularisers"),
     ],
 )
 def test_bad_input_is_one_clear_error(small: Model, call, message: str) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from lit_mnist.inside.capture import capture
-from lit_mnist.maximize import ascent as a
 from lit_mnist.maximize.inputs import per_image_standardization
 from lit_mnist.maximize.quality import assess, fine_share, reference
+from lit_mnist.maximize.rows import rows_for
 from lit_mnist.runs.model import Model
 from tests.networks import small_start
 
@@ -16,7 +16,7 @@ from tests.networks import small_start
 def test_quality_by_hand(small: Model) -> None:
     pixels = np.random.default_rng(5).integers(0, 256, (30, 12, 12)).astype(np.uint8)
     data = reference(small, "Conv_2", 3, pixels=pixels)
-    rows = a.rows_for([4], 12)
+    rows = rows_for([4], 12)
     images = small_start(rows).float()
     quality = assess(small.network, "Conv_2", images.numpy(), rows, data)
     with capture(small.network, "Conv_2") as seen:

@@ -137,9 +137,9 @@ def _reference(
 
 def _frames(preset: str, steps: int | None) -> tuple[int, ...]:
     """Steps of an animation: every twelfth, and the source's snapshots."""
-    from ...maximize.ascent import snapshot_steps, with_steps
     from ...maximize.objectives import LayerEnergy
     from ...maximize.presets import recipe
+    from ...maximize.stages import snapshot_steps, with_steps
 
     stages = with_steps(recipe(preset)(LayerEnergy("")), steps)
     total = sum(stage.steps for stage in stages)

@@ -1,4 +1,4 @@
-"""Neural style transfer by any network. Nothing here draws."""
+"""Neural style transfer with any network. Nothing here draws."""
 
 from .losses import Weights, content_loss, gram, mean_gram, style_loss
 from .networks import PRESETS, layers_for, open_network

@@ -1,4 +1,4 @@
-"""The part of a network that the losses need, for pictures of any size: pixels in, named activations out."""
+"""The part of a network that the losses need, for pictures of any size."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ from ...spec.weights import Weights
 from ..checks import MaximizeError
 from ..subnetwork import Subnetwork
 
-_END = (
-    "End_of_style"  # reads a layer, so that no layer's own activation is left out as the answer's
-)
+# an added last layer: the answer's activation would be left out
+_END = "End_of_style"
 
 
 class Extractor(nn.Module):
-    """Pixels (1, C, H, W) from 0 to 1 in, activations by name out; frozen, of one picture size.
+    """Maps pixels (1, C, H, W), 0 to 1, to activations by name; frozen, for one picture size.
 
-    Scaling is the model's, wherever it sits: before the network or in its first layers.
+    Scaling is the model's, whether before the network or in its first layers.
     """
 
     def __init__(self, model: Model, names: Sequence[str], size: tuple[int, int]) -> None:
@@ -46,7 +45,7 @@ class Extractor(nn.Module):
 
 
 class Scaling(nn.Module):
-    """A standardiser on tensors: pixels (N, C, H, W) from 0 to 1 in, the network's input out."""
+    """A standardiser on tensors: maps pixels (N, C, H, W), 0 to 1, to the network's input."""
 
     mean: Tensor
     scale: Tensor
@@ -62,7 +61,8 @@ class Scaling(nn.Module):
         wrong = [size for size in sizes if size not in ((1, 1), shape[:2])]
         if wrong:
             raise MaximizeError(
-                f"size: {shape[0]} x {shape[1]} pixels cannot work, since this network's scaling is by pixel; "
+                f"size: {shape[0]} x {shape[1]} pixels cannot work, since this network scales "
+                "each pixel differently; "
                 f"accepted: {wrong[0][0]} x {wrong[0][1]}, its own"
             )
         mean, scale = (torch.as_tensor(moment / 255) for moment in moments)
@@ -80,7 +80,8 @@ def part_of(
 ) -> tuple[NetworkSpec, Weights]:
     """Return the layers that `names` need, as a network for pictures of `size`, and their weights.
 
-    Raises MaximizeError for a layer without maps, SpecError for one that is not there or pictures that are too small.
+    Raises MaximizeError for a layer without maps, SpecError for an unknown layer or too small
+    pictures.
     """
     spec = model.spec
     for name in names:
@@ -102,7 +103,7 @@ def part_of(
 
 
 def _weights(model: Model, part: NetworkSpec) -> Weights:
-    """Return the part's weights; of a layer that shares another's, that other layer's."""
+    """Return the weights of the part; a layer that shares weights has those of their owner."""
     owners = {layer.name: layer.shares for layer in model.spec.layers if isinstance(layer, Shared)}
     stored = model.network.named_weights()
     return {

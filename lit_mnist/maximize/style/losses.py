@@ -1,4 +1,4 @@
-"""Content and style as Gatys, Ecker and Bethge (2015, arXiv:1508.06576) measure them."""
+"""Content and style losses of Gatys, Ecker and Bethge (2015, arXiv:1508.06576)."""
 
 from __future__ import annotations
 
@@ -10,26 +10,29 @@ from torch import Tensor
 
 
 def gram(activations: Tensor) -> Tensor:
-    """Return the maps' inner products (N, C, C) of activations (N, C, H, W), summed over places."""
+    """Return the inner products (N, C, C) of maps (N, C, H, W), summed over positions."""
     by_place = activations.permute(0, 2, 3, 1).flatten(1, 2)  # no copy where channels are last
     return by_place.transpose(1, 2) @ by_place
 
 
 def content_loss(activations: Tensor, target: Tensor) -> Tensor:
-    """Return half the squared distance of two layers' activations, any equal shape."""
+    """Return half the squared distance of activations of any equal shape."""
     return (activations - target).square().sum() / 2
 
 
 def mean_gram(activations: Tensor) -> Tensor:
-    """Return the Gram matrix over the number of places, (N, C, C): of pictures of any size alike."""
+    """Return the Gram matrix divided by the number of positions, (N, C, C), which is comparable
+    across sizes.
+    """
     return gram(activations) / (activations.shape[2] * activations.shape[3])
 
 
 def style_loss(activations: Tensor, target: Tensor) -> Tensor:
-    """Return the squared distance of Gram matrices over ``4 N^2 M^2`` for activations (1, N, H, W), M = H W.
+    """Return the squared distance of Gram matrices over ``4 N^2 M^2`` for activations (1, N, H, W),
+    M = H W.
 
-    `target` (1, N, N) is the style picture's `mean_gram`: where both pictures have M places this is
-    ``sum((G - A)^2) / (4 N^2 M^2)``, and where they have not, each matrix is divided by its own M.
+    `target` (1, N, N) is the style picture's `mean_gram`. If both pictures have M positions, this
+    is ``sum((G - A)^2) / (4 N^2 M^2)``; otherwise each matrix is divided by its own M.
     """
     return _distance(mean_gram(activations), target)
 
@@ -40,7 +43,7 @@ def _distance(matrix: Tensor, target: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Weights:
-    """What the terms are multiplied with: content, each style layer's loss, total variation."""
+    """Weights of the terms: content, each style layer, total variation."""
 
     content: float
     style: Mapping[str, float]
@@ -49,9 +52,10 @@ class Weights:
 
 @dataclass(frozen=True)
 class Targets:
-    """What the losses compare with: the content layer's activations, and each style picture's matrices by layer.
+    """Targets of the losses: activations of the content layer, and matrices of each style picture
+    by layer.
 
-    `fractions` say how much each style picture counts; they add up to 1.
+    `fractions` are the weights of the style pictures, which add up to 1.
     """
 
     content_layer: str
@@ -67,7 +71,9 @@ class Targets:
         }
 
     def scales(self) -> tuple[float, dict[str, float]]:
-        """Return the losses of activations that are zero everywhere: what automatic weights divide by."""
+        """Return the losses of activations that are zero everywhere: what automatic weights
+        divide by.
+        """
         content = float(self.content.square().sum() / 2)
         return content, {
             layer: float(self._style(torch.zeros_like(targets[0]), layer))

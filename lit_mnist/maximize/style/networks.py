@@ -1,4 +1,4 @@
-"""Which layers say content and which say style, for networks that are known and for any other."""
+"""Content and style layers, for known networks and any others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DEEPEST = (
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings of a known network: its layers, and the scaling where its file does not say it."""
+    """Settings of a known network: its layers, and the scaling if its file does not contain it."""
 
     content_layer: str
     style_layers: Mapping[str, float]
@@ -38,7 +38,9 @@ PRESETS = {
         "fire4_concat",
         {"conv1": 1.0, "fire2_concat": 1.0, "fire4_concat": 1.0, "fire6_concat": 1.0},
         "none",
-        tv_weight=5.0,  # its first convolution skips every other pixel, and leaves them to themselves
+        # its first convolution skips every other pixel, which the content loss then does not
+        # determine
+        tv_weight=5.0,
     ),
 }
 
@@ -50,9 +52,10 @@ def open_network(
     progress: Progress | None = None,
     root: str | Path | None = None,
 ) -> Model:
-    """Open a network by its name in `PUBLISHED`, a Keras file, a run or a checkpoint; a Model passes through.
+    """Open a network by its name in `PUBLISHED`, a Keras file, a run or a checkpoint; a Model is
+    returned as it is.
 
-    `standardize` says how a Keras file's pixels are scaled; without it a known network's own scaling is taken.
+    `standardize` is the scaling of a Keras file's pixels; the default is that of a known network.
     Raises ModelError, KerasFileError, WeightsError.
     """
     if isinstance(network, Model):
@@ -61,7 +64,8 @@ def open_network(
     if published is not None:
         if standardize is not None:
             raise MaximizeError(
-                f"standardize = {standardize!r}: {network} has its own scaling; accepted: leave it out"
+                f"standardize = {standardize!r}: {network} has its own scaling; accepted: no "
+                "standardize"
             )
         return published
     if standardize is None and (preset := _of_file(network)) is not None:
@@ -77,14 +81,14 @@ def open_network(
 
 
 def _published(network: str | Path, download: bool, progress: Progress | None) -> Model | None:
-    """Open a network by its name in `PUBLISHED`, or a file that is called as its publisher calls it."""
+    """Open a network by its name in `PUBLISHED`, or a file with its publisher's name."""
     if Path(network).is_file():
         return open_published_file(Path(network))
     return open_published(str(network), download, progress) if str(network) in PUBLISHED else None
 
 
 def _of_file(path: str | Path) -> Preset | None:
-    """Return the settings of a Keras file of a known network that does not carry its scaling."""
+    """Return the settings of a known network whose Keras file does not contain the scaling."""
     from ...keras_files import read_keras  # h5py is needed for these files alone
     from ...runs.model import KERAS_SUFFIXES
 
@@ -95,7 +99,7 @@ def _of_file(path: str | Path) -> Preset | None:
 
 
 def preset_of(spec: NetworkSpec) -> Preset | None:
-    """Return the settings of the known network whose layers `spec` has, None where it is another."""
+    """Return the settings of the known network with the layers of `spec`; None for another."""
     return next(
         (
             preset
@@ -107,16 +111,17 @@ def preset_of(spec: NetworkSpec) -> Preset | None:
 
 
 def balance_of(spec: NetworkSpec) -> tuple[float, float]:
-    """Return the strength and the weight of the total variation where none are named."""
+    """Return the default strength and weight of the total variation."""
     preset = preset_of(spec) or OTHER
     return preset.strength, preset.tv_weight
 
 
 def layers_for(spec: NetworkSpec) -> tuple[str, dict[str, float]]:
-    """Return the content layer and the style layers, with their weights, that are taken where none are named.
+    """Return the default content layer, and the default style layers with their weights.
 
-    Of an unknown network: the first convolution of each size of maps for style, the last convolution for content,
-    maps of less than a sixteenth of the input's height left aside. Raises MaximizeError without convolution.
+    For an unknown network, style layers are the first convolutions of each map size, and the
+    content layer is the last convolution; maps of less than a sixteenth of the input's height are
+    ignored. Raises MaximizeError without convolution.
     """
     preset = preset_of(spec)
     if preset is not None:
@@ -124,7 +129,8 @@ def layers_for(spec: NetworkSpec) -> tuple[str, dict[str, float]]:
     convolutions = [layer.name for layer in spec.layers if isinstance(layer, Conv)]
     if not convolutions:
         raise MaximizeError(
-            "this network has no convolution, so no style; accepted: a network with at least one"
+            "this network has no convolution, which style needs; accepted: a network with one or "
+            "more"
         )
     least = spec.input_shape[0] / _DEEPEST
     large = [name for name in convolutions if spec[name].output_shape[0] >= least]
@@ -135,12 +141,16 @@ def layers_for(spec: NetworkSpec) -> tuple[str, dict[str, float]]:
 
 
 def default_size(spec: NetworkSpec) -> int:
-    """Return the longer side of pictures where none is named: the network's own, `SIZE` for known networks."""
+    """Return the default longer side of pictures: `SIZE` for known networks, else the network's
+    input size.
+    """
     return SIZE if preset_of(spec) is not None else max(spec.input_shape[:2])
 
 
 def parsed_layers(words: Sequence[str]) -> dict[str, float]:
-    """Return layers and weights of ``NAME`` or ``NAME=WEIGHT``; raise MaximizeError for a weight that is none."""
+    """Return layers and weights of ``NAME`` or ``NAME=WEIGHT``; raise MaximizeError for an invalid
+    weight.
+    """
     layers: dict[str, float] = {}
     for word in words:
         name, equals, weight = word.partition("=")
@@ -148,6 +158,7 @@ def parsed_layers(words: Sequence[str]) -> dict[str, float]:
             layers[name] = float(weight) if equals else 1.0
         except ValueError:
             raise MaximizeError(
-                f"style layer {word!r}: weight {weight!r} is no number; accepted: NAME or NAME=WEIGHT"
+                f"style layer {word!r}: weight {weight!r} is not a number; accepted: NAME or "
+                "NAME=WEIGHT"
             ) from None
     return layers

@@ -1,4 +1,4 @@
-"""An image moved down a loss, by L-BFGS or Adam, for a given number of gradient evaluations."""
+"""Optimisation of an image by L-BFGS or Adam, with a given number of gradient evaluations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ Losses = Callable[[Tensor], Sequence[Tensor]]  # an image -> the total, and the 
 
 @dataclass
 class Descent:
-    """A descent's course: the losses of each evaluation (evaluations, parts), and the images kept on the way."""
+    """The course of a descent: losses of each evaluation (evaluations, terms), and images that were
+    kept.
+    """
 
     losses: list[list[float]] = field(default_factory=list)
     snapshots: dict[int, Tensor] = field(default_factory=dict)
@@ -29,7 +31,7 @@ class Descent:
 
 
 class _Enough(Exception):
-    """All evaluations were made."""
+    """Ends a descent when all evaluations are done."""
 
 
 def descend(
@@ -43,9 +45,10 @@ def descend(
 ) -> Descent:
     """Lower the first of `losses` from `start`, pixels 0 to 1, by `steps` gradient evaluations.
 
-    ``lbfgs`` is torch's with a strong Wolfe search, `HISTORY` pairs and no tolerance; ``adam`` takes steps of
-    `step` (a fraction of the pixels' range) and brings pixels back into it after each. `kept` are the
-    evaluations whose images are kept. `progress` is called with evaluations done and in all. Raises MaximizeError.
+    ``lbfgs`` is torch's, with a strong Wolfe search, `HISTORY` pairs and no tolerance. ``adam``
+    takes steps of `step`, a fraction of the pixel range, and clips pixels after each. `kept` holds
+    the evaluations whose images are kept. `progress` is called with (evaluations done, all
+    evaluations). Raises MaximizeError.
     """
     image = start.clone().requires_grad_()
     descent = Descent()
@@ -71,7 +74,8 @@ def descend(
 def _keep(descent: Descent, image: Tensor, values: list[float], snapshot: bool) -> None:
     if not np.isfinite(values[0]):
         raise MaximizeError(
-            f"the loss is {values[0]} after {len(descent.losses)} evaluations; accepted: weights and steps "
+            f"the loss is {values[0]} after {len(descent.losses)} evaluations; accepted: weights "
+            "and steps "
             "that leave it finite"
         )
     descent.losses.append(values)

@@ -1,4 +1,4 @@
-"""Pictures for a style transfer: read, resized, and their colour taken away and given back."""
+"""Pictures for style transfer: reading, resizing, and removal and restoration of colour."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ _YIQ = np.array(
 def read_picture(
     picture: Picture, model: Model, size: int | None, area: float | None = None
 ) -> np.ndarray:
-    """Return a picture as pixels 0 to 255, float32 (H, W, C), with as many channels as the network takes.
+    """Return a picture as pixels 0 to 255, float32 (H, W, C), with the number of channels that the
+    network takes.
 
-    Its longer side becomes `size`, or it is resized to `area` pixels; its aspect stays. Ids such as test:19,
-    and pictures for a grey network, are read in the form of the network's data set. Raises DataError naming the
-    file, MaximizeError for an array that is no picture.
+    Its longer side becomes `size`, or its area `area` pixels; the aspect ratio stays. Ids such as
+    test:19, and pictures for a grey network, are read in the form of the network's data set. Raises
+    DataError, which names the file, and MaximizeError for an array that is not a picture.
     """
     pixels = _pixels(picture, model)
     height, width = pixels.shape[:2]
@@ -66,7 +67,8 @@ def _checked(picture: np.ndarray, channels: int) -> np.ndarray:
         )
     if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 255):
         raise MaximizeError(
-            f"picture with values from {pixels.min():g} to {pixels.max():g}; accepted: pixels 0 to 255"
+            f"picture with values from {pixels.min():g} to {pixels.max():g}; accepted: pixels 0 "
+            "to 255"
         )
     return np.broadcast_to(pixels, (*pixels.shape[:2], channels))
 
@@ -94,7 +96,7 @@ def luminance(pixels: np.ndarray) -> np.ndarray:
 
 
 def matched(style: np.ndarray, content: np.ndarray) -> np.ndarray:
-    """Return `style` with the mean and deviation of `content`, both brightness, in 0 to 255.
+    """Return `style` with the mean and deviation of `content`, both brightness, 0 to 255.
 
     Gatys et al. 2016 (arXiv:1606.05897), section 5.2.
     """
@@ -103,7 +105,9 @@ def matched(style: np.ndarray, content: np.ndarray) -> np.ndarray:
 
 
 def recoloured(brightness: np.ndarray, content: np.ndarray) -> np.ndarray:
-    """Return pixels (H, W, 3) of another brightness (H, W, 1) and the colours of `content` (H, W, 3)."""
+    """Return pixels (H, W, 3) with another brightness (H, W, 1) and the colours of `content` (H, W,
+    3).
+    """
     yiq = content @ _YIQ.T
     yiq[..., :1] = brightness
     return (yiq @ np.linalg.inv(_YIQ).T).clip(0, 255)

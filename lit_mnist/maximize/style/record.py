@@ -1,4 +1,4 @@
-"""What a style transfer gives: pictures, the course of the losses, and how it was made."""
+"""The result of a style transfer: pictures, losses, settings."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .settings import Settings
 
 @dataclass(frozen=True)
 class StyleTransfer:
-    """A picture redrawn: all pictures uint8 (H, W, C), and the course of the losses.
+    """A redrawn picture: all pictures, uint8 (H, W, C), and the course of the losses.
 
-    `losses` (evaluations, 4) are total (weighted), content, style (sum of the layers by their weights, as the
-    source adds them up) and total variation, of each gradient evaluation; `before` and `after` are the unweighted
-    losses by layer, of the start and of the result. `snapshots` (S, H, W, C) are the images of the evaluations
-    `snapshot_steps`.
+    `losses` (evaluations, 4) are total (weighted), content, style (the weighted sum over layers, as
+    in the source) and total variation, by gradient evaluation. `before` and `after` are the
+    unweighted losses by layer, of the start and the result. `snapshots` (S, H, W, C) are images of
+    the evaluations `snapshot_steps`.
     """
 
     image: np.ndarray
@@ -36,7 +36,7 @@ class StyleTransfer:
 
     @cached_property
     def style_layers(self) -> tuple[str, ...]:
-        """The layers that say style."""
+        """The style layers."""
         return tuple(self.weights.style)
 
     def _repr_png_(self) -> bytes:

@@ -1,4 +1,4 @@
-"""The settings of a style transfer: checked, and filled in for a network."""
+"""Settings of a style transfer: checks, and defaults for a network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STARTS = ("content", "noise")
 
 @dataclass(frozen=True)
 class Settings:
-    """How a picture is made; see `style_transfer`."""
+    """Settings of a style transfer; see `style_transfer`."""
 
     content_layer: str | None = None
     style_layers: Mapping[str, float] | Sequence[str] | None = None
@@ -38,12 +38,14 @@ class Settings:
     def __post_init__(self) -> None:
         if (self.content_weight is None) != (self.style_weight is None):
             raise MaximizeError(
-                "content_weight and style_weight: one without the other; accepted: both, or neither for "
+                "content_weight and style_weight: only one of the two; accepted: both, or neither "
+                "for "
                 "weights that balance the two"
             )
         if self.strength is not None and self.style_weight is not None:
             raise MaximizeError(
-                f"strength = {self.strength!r} beside content_weight and style_weight; accepted: one or the other"
+                f"strength = {self.strength!r} beside content_weight and style_weight; accepted: "
+                "one or the other"
             )
         for name in ("strength", "content_weight", "style_weight", "tv_weight"):
             if getattr(self, name) is not None:
@@ -63,20 +65,23 @@ class Settings:
 
 
 def fractions_for(settings: Settings, count: int) -> list[float]:
-    """Return how much each of `count` style pictures counts, adding up to 1; raise MaximizeError."""
+    """Return the weights of `count` style pictures, which add up to 1; raise MaximizeError."""
     weights = [1.0] * count if settings.style_fractions is None else list(settings.style_fractions)
     for weight in weights:
         need_number("style_fractions", weight)
     if len(weights) != count or not sum(weights):
         raise MaximizeError(
-            f"style_fractions = {weights}: cannot work for {count} style pictures; accepted: one number for each, "
+            f"style_fractions = {weights}: cannot work for {count} style pictures; accepted: one "
+            "number for each, "
             "not all 0"
         )
     return [weight / sum(weights) for weight in weights]
 
 
 def completed(settings: Settings, spec: NetworkSpec) -> Settings:
-    """Return the settings with layers, their weights (adding up to 1), size and strength filled in."""
+    """Return the settings with layers, their weights (which add up to 1), size and strength filled
+    in.
+    """
     content_layer, default = layers_for(spec)
     weights = layer_weights(settings.style_layers, default)
     strength, tv_weight = balance_of(spec) if settings.style_weight is None else (None, 0.0)
@@ -93,12 +98,12 @@ def completed(settings: Settings, spec: NetworkSpec) -> Settings:
 def layer_weights(
     given: Mapping[str, float] | Sequence[str] | None, default: dict[str, float]
 ) -> dict[str, float]:
-    """Return the style layers and their weights as given, else the default; raise MaximizeError."""
+    """Return the style layers and their weights, given or default; raise MaximizeError."""
     if given is None:
         return default
     weights = dict(given) if isinstance(given, Mapping) else parsed_layers(given)
     for layer, weight in weights.items():
         need_number(f"weight of style layer {layer}", weight)
     if not sum(weights.values()):
-        raise MaximizeError("style_layers: no layer of a weight above 0; accepted: at least one")
+        raise MaximizeError("style_layers: no layer has a weight above 0; accepted: at least one")
     return weights

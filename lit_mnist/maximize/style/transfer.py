@@ -1,4 +1,6 @@
-"""Neural style transfer: the content of one picture in the style of others (Gatys, Ecker, Bethge 2015)."""
+"""Neural style transfer: the content of one picture in the style of others (Gatys, Ecker, Bethge
+2015).
+"""
 
 from __future__ import annotations
 
@@ -36,14 +38,16 @@ def style_transfer(
     progress: Progress | None = None,
     **changes: Any,
 ) -> StyleTransfer:
-    """Return `content` redrawn in the style of one picture or several; files, or pixels 0 to 255 (H, W, C).
+    """Return `content` redrawn in the style of one picture or several; files, or pixels 0 to 255
+    (H, W, C).
 
-    Lowers ``a L_content + sum_l b_l L_style_l + tv_weight L_tv`` from the content picture: half the squared
-    distance of `content_layer`'s activations, the squared distance of each style layer's Gram matrices over
-    ``4 N^2 M^2``, and the mean length of the picture's gradient (pixels 0 to 1). With `content_weight` and
-    `style_weight`, a is the one and b_l the other times the layer's weight, which add up to 1. Without, both
-    losses are divided by what activations of zero would give (b_l by layer), and `strength` multiplies
-    style, so that it means the same for every network and size.
+    Lowers ``a L_content + sum_l b_l L_style_l + tv_weight L_tv`` from the content picture: half the
+    squared distance of `content_layer`'s activations, the squared distance of each style layer's
+    Gram matrices over ``4 N^2 M^2``, and the mean length of the picture's gradient (pixels 0 to 1).
+    With `content_weight` and `style_weight`, a is the one and b_l the other times the layer's
+    weight, which add up to 1. Without, both losses are divided by what activations of zero would
+    give (b_l by layer), and `strength` multiplies style, so that it means the same for every
+    network and size.
 
     Args:
         content: the picture that is redrawn.
@@ -51,9 +55,11 @@ def style_transfer(
         network: ``vgg19``, ``squeezenet``, a Keras file, a run or checkpoint, or an opened model.
         standardize: how a Keras file's pixels are scaled.
         progress: called with evaluations done and in all.
-        settings: `Settings`: layers, weights, size, optimizer, steps, ...; `changes` are its fields by name.
+        settings: `Settings`: layers, weights, size, optimizer, steps, ...; `changes` are its fields
+            by name.
 
-    Raises MaximizeError, DataError, ModelError, WeightsError: each names the value and what is accepted.
+    Raises MaximizeError, DataError, ModelError, WeightsError: each names the value and what is
+    accepted.
     """
     chosen = replace(settings or Settings(), **changes)
     pictures = _style_pictures(style)
@@ -74,7 +80,7 @@ def _style_pictures(style: Picture | Sequence[Picture]) -> list[Picture]:
 
 
 class _Transfer:
-    """One transfer: pictures read and brought to the network, targets, the descent, and its record."""
+    """One transfer: pictures as the network's input, targets, the descent and its record."""
 
     def __init__(
         self,
@@ -95,7 +101,8 @@ class _Transfer:
         self.channels = model.spec.input_shape[2]
         if settings.keep_color and self.channels != 3:
             raise MaximizeError(
-                f"keep_color: the network takes {self.channels} channel; accepted: for networks of colour pictures"
+                f"keep_color: the network takes {self.channels} channel; accepted: for networks "
+                "of colour pictures"
             )
         like = next(model.network.parameters())
         self.options = {"dtype": like.dtype, "device": like.device}
@@ -138,7 +145,7 @@ class _Transfer:
         return Weights(1 / (content or 1.0), by_layer, variation)
 
     def _start(self) -> Tensor:
-        """The content picture as the descent's variable: one channel, its brightness, where colour is kept."""
+        """Return the picture that the descent changes: only its brightness if colour is kept."""
         pixels = luminance(self.content) if self.settings.keep_color else self.content
         return self._expanded(self._tensor(pixels))
 
@@ -207,11 +214,13 @@ def _weighted(weights: Mapping[str, float], losses: Mapping[str, Tensor]) -> Ten
 
 
 def snapshot_evaluations(steps: int, count: int) -> tuple[int, ...]:
-    """Return which of `steps` evaluations are kept: the first, the last, between them ever further apart."""
+    """Return the evaluations that are kept, of `steps`: the first, the last, and others at growing
+    distances.
+    """
     if count < 2:
         return (steps - 1,) * min(count, 1)
-    places = np.linspace(0, 1, count) ** 2 * (steps - 1)
-    return tuple(sorted({round(place) for place in places}))
+    positions = np.linspace(0, 1, count) ** 2 * (steps - 1)
+    return tuple(sorted({round(position) for position in positions}))
 
 
 def as_uint8(pixels: np.ndarray) -> np.ndarray:
