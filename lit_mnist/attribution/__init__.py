@@ -1,4 +1,5 @@
-"""Which pixels made the network say 7, and whether the answer can be believed. Nothing here draws.
+"""Attribution: which pixels made the network decide, and how far to believe each method. Nothing
+here draws.
 
     from lit_mnist import open_model
     from lit_mnist.attribution import IntegratedGradients, make_baseline
@@ -6,8 +7,8 @@
     model = open_model("runs/cnn")
     maps = IntegratedGradients(make_baseline("empty", model))(model.network, images, "predicted")
 
-Every method has this one shape, ``method(network, images, target) -> attributions``; `explain` runs
-many on the same images and judges them.
+Every method has the form ``method(network, images, target) -> attributions``; `explain` runs many
+on the same images and judges them.
 """
 
 from .baselines import BASELINES, Baseline, background, make_baseline

@@ -1,4 +1,6 @@
-"""What an image is compared with: an empty image, a blurred one, the data's mean, or random digits."""
+"""Baselines of attribution: an empty image, a blurred one, the mean of the data, or random
+digits.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,9 @@ _NOISE = 0.15  # of the range from background to ink, as SmoothGrad's authors ad
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """References (K, C, H, W) that all images share, or, with `blur`, each image's own blurred self.
+    """References (K, C, H, W) that all images share or, with `blur`, the blurred image itself.
 
-    Called with images (N, C, H, W) it yields K tensors of that shape.
+    A call with images (N, C, H, W) yields K tensors of that shape.
     """
 
     name: str
@@ -45,11 +47,15 @@ class Baseline:
             )
 
     def mean(self, images: Tensor, attribute: Callable[[Tensor], Tensor]) -> Tensor:
-        """Return the mean of ``attribute(start)`` over the references as the K `start` tensors of `images`."""
+        """Return the mean of ``attribute(start)`` over the K references, with `start` shaped as
+        `images`.
+        """
         return cast(Tensor, sum(attribute(start) for start in self(images))) / len(self)
 
     def shared(self, images: Tensor) -> Tensor:
-        """Return the references (K, C, H, W), like `images` in type; raise AttributionError where there are none."""
+        """Return the references (K, C, H, W) in the type of `images`; raise AttributionError if
+        there are none.
+        """
         if self.blur is not None:
             raise AttributionError(
                 f"baseline {self.name!r}: every image has its own, this method needs one "
@@ -59,9 +65,9 @@ class Baseline:
 
 
 def _blurred(images: Tensor, background: Tensor, sigma: float) -> Tensor:
-    """Blur beyond the border as if the background went on: the standardised zero is taken off first.
+    """Blur with the background continued beyond the border, by subtracting the standardised zero.
 
-    With one scale for all pixels this is the blur of the pixels themselves.
+    With one scale for all pixels, this is the blur of the pixels.
     """
     from torchvision.transforms.functional import gaussian_blur  # two seconds of imports
 
@@ -73,23 +79,26 @@ def _blurred(images: Tensor, background: Tensor, sigma: float) -> Tensor:
 
 
 def background(model: Model) -> Tensor:
-    """Return the empty image (zero pixels, standardised) as the network sees it, (1, C, H, W)."""
+    """Return the empty image (standardised zero pixels), (1, C, H, W), as the network's input."""
     height, width, channels = model.spec.input_shape
     shape = (1, height, width) if channels == 1 else (1, height, width, channels)
     return as_images(model.standardizer.apply(np.zeros(shape, np.float32)))
 
 
 def input_noise(model: Model) -> float:
-    """Return 15 % of the range from background to ink, in input units, at the pixel that varies most."""
+    """Return 15 % of the range from background to ink, in input units, at the pixel with the
+    largest deviation.
+    """
     return float(_NOISE * 255 / np.max(model.standardizer.scale))
 
 
 def make_baseline(
     name: str, model: Model, dataset: Dataset | None = None, seed: int = 0
 ) -> Baseline:
-    """Return the named baseline; ``mean`` and ``digits`` (ten random training digits) need `dataset`.
+    """Return the named baseline; ``mean`` and ``digits`` (ten random training digits) need
+    `dataset`.
 
-    Raises AttributionError for an unknown name, or where the data are missing or of another shape.
+    Raises AttributionError for an unknown name, and if the data are missing or have another shape.
     """
     empty = background(model)
     if name == "empty":

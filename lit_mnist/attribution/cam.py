@@ -20,9 +20,10 @@ from .targets import AttributionError, Target
 
 
 def last_maps(network: Network, target: Target) -> str:
-    """Return the last layer before the target whose maps have several positions, a convolution where there is one.
+    """Return the last layer before the target with maps of several positions, preferably a
+    convolution.
 
-    Raises AttributionError where there is none: a map of one position is the same everywhere on the image.
+    Raises AttributionError if there is none: a map with one position is constant over the image.
     """
     before = [network.spec[name] for name in _before(network, target)]
     maps = [info.name for info in before if has_positions(info)]
@@ -36,18 +37,20 @@ def last_maps(network: Network, target: Target) -> str:
 
 
 def has_positions(info: LayerInfo) -> bool:
-    """Return whether a layer gives maps of more than one position."""
+    """Return whether a layer has maps with more than one position."""
     return info.maps is not None and math.prod(info.output_shape[:2]) > 1
 
 
 def _before(network: Network, target: Target) -> list[str]:
-    """Return the layers that the target depends on, in order; the answer's own layer counts, a target's does not."""
+    """Return the layers that the target depends on, in order: the answer's layer too, but not a
+    target layer.
+    """
     end = network.spec.output if target.layer is None else target.layer
     return [step.name for step in network.spec.plan(end) if step.name != target.layer]
 
 
 def _require_maps(network: Network, target: Target, layer: str, method: str) -> None:
-    """Raise AttributionError where `layer` has no maps, or no gradient of the target."""
+    """Raise AttributionError if `layer` has no maps, or no gradient of the target."""
     info = network.spec[layer]
     before = _before(network, target)
     maps = [name for name in before if has_positions(network.spec[name])]
@@ -70,10 +73,11 @@ def _require_maps(network: Network, target: Target, layer: str, method: str) -> 
 
 @dataclass(frozen=True)
 class GradCam(Method):
-    """A layer's maps weighted by their mean gradient, positive part (Selvaraju et al. 2016, arXiv:1610.02391).
+    """Maps of a layer weighted by their mean gradient, positive part (Selvaraju et al. 2016,
+    arXiv:1610.02391).
 
-    `layer` None stands for the last convolution with more than one position. Maps are placed by their
-    units' receptive fields.
+    `layer` None stands for the last convolution with more than one position. Maps are placed by the
+    receptive fields of their units.
     """
 
     layer: str | None = None
@@ -112,10 +116,11 @@ class GuidedGradCam(Method):
 
 @dataclass(frozen=True)
 class Conductance(BaselineMethod):
-    """What flows through each unit of a layer on the way from a baseline (Dhamdhere et al. 2018, arXiv:1805.12233).
+    """Flow through the units of a layer on the path from a baseline (Dhamdhere et al. 2018,
+    arXiv:1805.12233).
 
-    As a Method: summed over the maps and placed on the pixels with its sum kept. `units` returns the
-    layer's own shape.
+    As a Method, it is summed over maps and placed on the pixels, which keeps the sum. `units`
+    returns it in the layer's shape.
     """
 
     layer: str | None = None
@@ -130,7 +135,7 @@ class Conductance(BaselineMethod):
 
     @property
     def evaluations(self) -> int:
-        return 4 * self.steps  # small batches, whose activations stay in the caches
+        return 4 * self.steps  # small batches, so that activations stay in the caches
 
     def rough(self) -> Conductance:
         """Return the method with at most 20 nodes."""
@@ -145,7 +150,9 @@ class Conductance(BaselineMethod):
         return place(maps, network.spec[layer], images.shape[2:], keep_sum=True)
 
     def units(self, network: Network, images: Tensor, target: Target, layer: str) -> Tensor:
-        """Return the conductance of every unit of `layer` (any layer before the target), in its own shape."""
+        """Return the conductance of every unit of `layer` (any layer before the target), in the
+        layer's shape.
+        """
         method = attr.LayerConductance(score_of(network, target), network.get_submodule(layer))
         fits = len(images) * self.steps <= at_a_time(network)
         batch = None if fits else max(at_a_time(network), 2 * len(images))

@@ -1,4 +1,5 @@
-"""Deletion and insertion: does the class die with the pixels that a map ranks highest, and live on them alone?
+"""Deletion and insertion: how the class's probability falls and rises with the highest-ranked
+pixels.
 
 After Petsiuk, Das & Saenko (2018, arXiv:1806.07421), with half of the pixels and an empty image.
 """
@@ -22,10 +23,11 @@ STEPS = 20
 
 @dataclass(frozen=True)
 class Curve:
-    """Probability of the explained class, (N, steps + 1), after 0, ... of the `pixels` highest-ranked ones.
+    """Probability of the explained class, (N, steps + 1), after each number of highest-ranked
+    pixels in `counts`.
 
-    `kind` is ``deletion`` (they are set to the background) or ``insertion`` (they are restored on an
-    empty image).
+    `kind` is ``deletion`` (pixels are set to the background) or ``insertion`` (pixels are restored
+    on an empty image).
     """
 
     kind: str
@@ -39,10 +41,12 @@ class Curve:
 
 
 def ranking(attributions: Tensor) -> Tensor:
-    """Return pixels (N, H * W) from the largest magnitude down; channels are summed, ties stay in reading order.
+    """Return pixels (N, H * W) by decreasing magnitude; channels are summed, ties stay in reading
+    order.
 
-    Evidence against a class ranks as high as evidence for it: by sign, ink that speaks against the class would
-    stand behind all the blank pixels, whose attribution is zero, and never be restored.
+    Evidence against a class ranks as high as evidence for it. Ranked by sign, ink that speaks
+    against the class would come after all blank pixels, whose attribution is zero, and would never
+    be restored.
     """
     return _descending(attributions.sum(1).abs())
 
@@ -57,7 +61,9 @@ def random_ranking(images: Tensor, seed: int) -> Tensor:
 
 
 def intensity_ranking(images: Tensor, background: Tensor, scale: Tensor | float = 1.0) -> Tensor:
-    """Return the pixels from the brightest down, (N, H * W); `scale` turns input units into ink."""
+    """Return the pixels by decreasing brightness, (N, H * W); `scale` turns input units into
+    ink.
+    """
     return _descending(((images - background) * scale).sum(1))
 
 
@@ -75,7 +81,9 @@ def curve(
     kind: str,
     steps: int = STEPS,
 ) -> Curve:
-    """Delete or insert the first half of `order` (N, H * W) in `steps` equal steps; raise AttributionError."""
+    """Delete or insert the first half of `order` (N, H * W) in `steps` equal steps; raise
+    AttributionError.
+    """
     if kind not in KINDS:
         raise AttributionError(f"kind {kind!r} of curve: unknown; {nearest(kind, KINDS)}")
     if target.first is None:

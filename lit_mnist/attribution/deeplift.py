@@ -1,4 +1,4 @@
-"""DeepLift, and the rewriting of a network that Captum's tensor hooks need to get it right."""
+"""DeepLift, and the rewriting of a network that Captum's tensor hooks need for correct results."""
 
 from __future__ import annotations
 
@@ -22,27 +22,31 @@ from .method import (
 )
 from .targets import AttributionError, Score, Target, units
 
-_WORK = 4  # the rules hold several tensors of each activation: batches are that much smaller
+_WORK = 4  # the rules keep several tensors for each activation, so batches are smaller
 
 
 class Apart(nn.Module):
-    """The same values in a tensor of its own."""
+    """Returns the same values in a new tensor."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.clone()
 
 
 class Unrolled(Score):
-    """A Score whose network is one flat sequence of the same modules, each output a tensor of its own.
+    """A Score whose network is a flat sequence of the same modules, with a separate tensor after
+    each.
 
-    Captum 0.9 hangs DeepLift's rules on the tensors between modules. Where a ReLU feeds a max-pool both
-    rules meet on one tensor and the ReLU's is applied to the pool's gradient before the pool's own:
-    attributions are then wrong by up to half. A copy between the two keeps them apart.
+    Captum 0.9 attaches DeepLift's rules to the tensors between modules. Where a ReLU feeds a
+    max-pool, both rules meet on one tensor, and the ReLU's rule is applied to the pool's gradient
+    before the pool's own: attributions are then wrong by up to half. A copy between the two
+    separates them.
     """
 
     def __init__(self, network: Network, target: Target) -> None:
         super().__init__(network, target)
-        del self.network  # registered once only: Captum would hang its hooks twice
+        del (
+            self.network
+        )  # registered only once, since Captum would otherwise attach its hooks twice
         self.sequence = nn.Sequential(
             *(
                 module
@@ -57,7 +61,9 @@ class Unrolled(Score):
 
 @contextmanager
 def unrolled(network: Network, target: Target) -> Iterator[Unrolled]:
-    """Lend an Unrolled network for one call of Captum, and take off what a failing call leaves on the modules."""
+    """Yield an Unrolled network for one call of Captum, and remove what a failed call leaves on the
+    modules.
+    """
     score = Unrolled(network, target).eval()
     try:
         with captum():
@@ -68,12 +74,14 @@ def unrolled(network: Network, target: Target) -> Iterator[Unrolled]:
                 vars(module).pop(leftover, None)
 
 
-# what Captum's rescale rule knows; other nonlinear modules would silently count as linear
+# modules that Captum's rescale rule knows; others would silently count as linear
 _RULED = (nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.MaxPool2d)
 
 
 def require_rescale_rules(network: Network, method: str, until: str | None = None) -> None:
-    """Raise AttributionError, by name, for a network that DeepLift's rescale rule cannot go back through."""
+    """Raise AttributionError, with the module's name, for a network that DeepLift's rescale rule
+    cannot handle.
+    """
     require_chain(network, method, until)
     require_known_pools(network, method, until)
     require_rules(network, method, _RULED, until)
@@ -82,8 +90,8 @@ def require_rescale_rules(network: Network, method: str, until: str | None = Non
 def require_known_pools(network: Network, method: str, until: str | None = None) -> None:
     """Raise AttributionError for maximum pools that Captum's rule gets wrong or does not know.
 
-    Its rule writes each maximum back to one place, so windows must not overlap; padded and global
-    maximum pools have no rule at all and would silently count as linear.
+    Its rule writes each maximum back to one position, so windows must not overlap. Padded and
+    global maximum pools have no rule and would silently count as linear.
     """
     for name, module in flat_modules(network, until):
         what = _pool_without_rule(module)
@@ -108,9 +116,10 @@ def _pool_without_rule(module: nn.Module) -> str | None:
 
 @dataclass(frozen=True)
 class DeepLift(BaselineMethod):
-    """Differences from a baseline, passed back by the rescale rule (Shrikumar et al. 2017, arXiv:1704.02685).
+    """Differences from a baseline, propagated back by the rescale rule (Shrikumar et al. 2017,
+    arXiv:1704.02685).
 
-    Several baselines are averaged.
+    The result is the mean over several baselines.
     """
 
     name: ClassVar[str] = "deeplift"
@@ -140,7 +149,9 @@ class DeepLift(BaselineMethod):
 
 @dataclass(frozen=True)
 class DeepLiftShap(BaselineMethod):
-    """DeepLift averaged over a distribution of baselines (Lundberg & Lee 2017, arXiv:1705.07874)."""
+    """DeepLift averaged over a distribution of baselines (Lundberg & Lee 2017,
+    arXiv:1705.07874).
+    """
 
     name: ClassVar[str] = "deeplift_shap"
     promise: ClassVar[float] = 1e-4

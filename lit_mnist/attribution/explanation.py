@@ -1,4 +1,4 @@
-"""From a model and images to an Explanation: the maps of several methods, each with its verdicts."""
+"""From a model and images to an Explanation: maps of several methods, with verdicts on each."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ from .method import Method
 from .methods import Setting, make_methods, make_setting
 from .randomization import weighted_layers
 from .records import Attribution, Explanation
+from .sample import Sample
 from .targets import AttributionError, network_logits, resolve
-from .verdicts import Judge, Sample, per_image
+from .verdicts import Judge, per_image
 
 VERDICT_DIGITS = 20
-# multiply-accumulates that judging all methods may take by default, some minutes; and, where it would
-# take more, judging one of them
+# multiply-accumulates that judging all methods may take by default, some minutes; and, where it
+# would take more, judging one of them
 MOST_WORK = 1e13
 MOST_OF_ONE = 1e12
-Progress = Callable[[str, float, float], None]  # what is at work, work done, all work
+Progress = Callable[[str, float, float], None]  # method, work done, all work
 _UNSEEN = (
-    0.1  # of SmoothGrad's noise, that is 1.5 % of the range from background to ink: cannot be seen
+    0.1  # of SmoothGrad's noise: 1.5 % of the range from background to ink, which is invisible
 )
 
 
@@ -51,14 +52,14 @@ def explain(
 ) -> Explanation:
     """Explain the network's answer for every image by every method, and judge the methods.
 
-    Wrongly classified images come first. `target` follows `targets.GRAMMAR`; `dataset` is the data set
-    that baselines and verdict digits (the first `verdict_digits` test images of a fitting class; 0: no
-    verdicts) are taken from, without it the explained images themselves are judged. By default they are 20,
-    and of large networks only quick methods are judged, after one randomisation of all weights. With ``all``,
-    methods that the network or target does not allow are skipped, with the reason in the record; a
-    method named by itself raises AttributionError. With `kept` (`inside.kept.kept_results(model)`) verdicts are
-    computed once for a network and read afterwards. `progress` is called with the method at work, the work
-    that is done and all of it.
+    Misclassified images come first. `target` follows `targets.GRAMMAR`. Baselines and the digits
+    for verdicts (the first `verdict_digits` test images of a fitting class; 0: no verdicts) come
+    from `dataset`; without it, methods are judged on the explained images. The default is 20
+    digits; for large networks it judges only quick methods, with one randomisation of all weights.
+    With ``all``, methods that do not apply to the network or target are skipped, and the record
+    holds the reason; a method that is named raises AttributionError. With `kept`
+    (`inside.kept.kept_results(model)`), verdicts are computed once for a network and read later.
+    `progress` is called with (method, work done, all work).
     """
     if verdict_digits is not None and verdict_digits < 0:
         raise AttributionError(
@@ -117,7 +118,9 @@ def explain(
 
 
 def interesting(model: Model, dataset: Dataset, count: int = 8) -> tuple[str, ...]:
-    """Return ids of test images worth a look: the most confident mistakes, up to five eighths, then right answers."""
+    """Return ids of interesting test images: up to five eighths confident mistakes, then correct
+    answers.
+    """
     logits = network_logits(
         model.network, model.tensor(dataset.test_images).to(next(model.network.parameters()))
     )
@@ -141,7 +144,7 @@ def _reordered(images: Images, order: list[int]) -> Images:
 
 
 def _ink(model: Model) -> Tensor:
-    """Pixel values in a unit of input, broadcast over (N, C, H, W)."""
+    """Return pixel values for a unit of input, which broadcast over (N, C, H, W)."""
     return torch.from_numpy(np.array(channels_first(model.standardizer.scale), np.float64))
 
 
@@ -155,9 +158,10 @@ def _judge(
     kept: KeptResults | None,
     methods: tuple[Method, ...],
 ) -> Judge | None:
-    """Return what judges the methods; without a data set on the explained images, which is not kept.
+    """Return the judge of the methods; without a data set it uses the explained images and keeps
+    nothing.
 
-    By default, that is a `count` of None, it judges less of large networks.
+    With a `count` of None, the default, it does less for large networks.
     """
     if count == 0:
         return None
@@ -180,7 +184,9 @@ def _judge(
 def _verdict_sample(
     model: Model, dataset: Dataset | None, target: str, count: int, shown: Sample
 ) -> Sample:
-    """The first test digits to which the target's question can be put, or the explained images without a data set."""
+    """Return the first test digits to which the target applies, or the explained images without a
+    data set.
+    """
     if dataset is None or model.spec.input_shape != (*dataset.test_images.shape[1:], 1):
         return shown
     pixels = dataset.test_images[:1000]
@@ -235,7 +241,7 @@ def _attributions(
 
 
 def _work(method: Method, images: int, judge: Judge | None) -> float:
-    """Estimate the work in passes of single images through the network, for the time left."""
+    """Estimate the work in passes of single images through the network, for the remaining time."""
     if judge is None or judge.knows(method) or not judge.judges(method):
         return 1.0 + images * method.passes
     return 1.0 + images * method.passes + judge.sample.maps * method.passes
@@ -256,7 +262,7 @@ def _attribution(method: Method, sample: Sample, judge: Judge | None, target: st
 def _contrast(
     attributions: tuple[Attribution, ...], setting: Setting, sample: Sample
 ) -> dict[str, object]:
-    """For a difference of two classes: one method's maps for the one, for the other, and for the difference."""
+    """Return one method's maps for both classes of a difference, and for the difference."""
     first = sample.target.first
     second = sample.target.second
     if first is None or second is None or not attributions:

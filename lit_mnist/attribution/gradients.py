@@ -1,4 +1,6 @@
-"""Methods that follow the gradient: saliency, input x gradient, integrated gradients, SmoothGrad, GradientShap."""
+"""Methods by gradients: saliency, input x gradient, integrated gradients, SmoothGrad,
+GradientShap.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +46,13 @@ class InputXGradient(Method):
 
 @dataclass(frozen=True)
 class IntegratedGradients(BaselineMethod):
-    """Mean gradient on the way from a baseline, times the way (Sundararajan, Taly & Yan 2017, arXiv:1703.01365).
+    """Mean gradient on the path from a baseline, times the path (Sundararajan, Taly & Yan 2017,
+    arXiv:1703.01365).
 
-    Gauss-Legendre quadrature with `steps` nodes; several baselines are averaged. A ReLU network's
-    gradient jumps on the way, so a few images in a thousand close badly: where the completeness error
-    exceeds `tolerance` the way is cut into 2, then 4, up to 64 pieces with as many nodes each; into fewer
-    where the network is large.
+    Gauss-Legendre quadrature with `steps` nodes; the result is the mean over several baselines. The
+    gradient of a ReLU network jumps on the path, so the completeness error of a few images in a
+    thousand is large: where it exceeds `tolerance`, the path is cut into 2, then 4, up to 64 pieces
+    (fewer for large networks) with as many nodes each.
     """
 
     steps: int = 200
@@ -63,7 +66,9 @@ class IntegratedGradients(BaselineMethod):
 
     @property
     def evaluations(self) -> int:
-        return 10  # 100 images at a time: Captum goes through their nodes by itself, and works the nodes out anew
+        # of 100 images at a time: Captum runs through their nodes by itself, and computes the nodes
+        # each time
+        return 10
 
     def rough(self) -> IntegratedGradients:
         """Return the method with at most 20 nodes and no second try."""
@@ -107,7 +112,9 @@ class IntegratedGradients(BaselineMethod):
         pieces: int,
         size: int,
     ) -> Tensor:
-        """Add up the integrals over equal pieces of the way: a long rule would spend its time on finding its nodes."""
+        """Add up the integrals over equal pieces of the path; nodes of a single long rule would
+        take long to compute.
+        """
         marks = [torch.lerp(start, images, piece / pieces) for piece in range(pieces + 1)]
         integrals = (
             self._integral(score, end, begin, directions, size) for begin, end in pairwise(marks)
@@ -143,8 +150,8 @@ def _errors(
 class SmoothGrad(Method):
     """Mean gradient magnitude of noisy copies (Smilkov et al. 2017, arXiv:1706.03825).
 
-    `noise` is a standard deviation in the network's input units. `squared` averages the gradient's
-    square instead (Hooker et al. 2019, arXiv:1806.10758).
+    `noise` is a standard deviation in the network's input units. `squared` averages the square of
+    the gradient instead (Hooker et al. 2019, arXiv:1806.10758).
     """
 
     noise: float
@@ -182,10 +189,11 @@ class SmoothGrad(Method):
 
 @dataclass(frozen=True)
 class GradientShap(BaselineMethod):
-    """Gradients at random points between image and random baselines (Lundberg & Lee 2017, arXiv:1705.07874).
+    """Gradients at random points between image and random baselines (Lundberg & Lee 2017,
+    arXiv:1705.07874).
 
-    An estimate: it closes in expectation alone, so no completeness is promised. Takes baselines that are
-    the same for all images.
+    The estimate is complete only in expectation, so completeness is not promised. Needs baselines
+    that are the same for all images.
     """
 
     samples: int = 50

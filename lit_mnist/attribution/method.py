@@ -1,4 +1,4 @@
-"""What every attribution method shares: one call, checks, batches, and what it promises."""
+"""The base of all attribution methods: one call, checks, batches, and properties of a method."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .baselines import Baseline
 from .targets import AttributionError, FastScore, Score, Target, TargetLike, checked_images, resolve
 
 EVALUATIONS = 1000  # images that go through a small network at a time
-# modules that are affine in evaluation, so that any rule that shares out a sum holds for them
+# modules that are affine in evaluation mode, to which every rule that divides a sum applies
 AFFINE = (
     nn.Conv2d,
     nn.ConvTranspose2d,
@@ -68,24 +68,25 @@ AFFINE = (
 class Method:
     """An attribution method: ``method(network, images, target) -> attributions``.
 
-    Images are the network's input (N, C, H, W), standardised; attributions come back in the same shape,
-    or (N, 1, H, W) where a method does not tell channels apart, without gradient. `target` is what
-    `targets.resolve` accepts. Raises AttributionError for a network, an image or a target that does not fit.
+    Images are the network's standardised input (N, C, H, W). Attributions have the same shape, or
+    (N, 1, H, W) for methods that do not separate channels, without gradient. `target` is as in
+    `targets.resolve`. Raises AttributionError for a network, an image or a target that does not
+    fit.
     """
 
     name: ClassVar[str]
-    promise: ClassVar[float | None] = None  # largest completeness error left, of a BaselineMethod
-    multiplied: ClassVar[bool] = True  # attributions already hold the pixel's change, not a slope
-    pixelwise: ClassVar[bool] = True  # a pixel without influence gets exactly zero
+    promise: ClassVar[float | None] = None  # largest allowed completeness error of a BaselineMethod
+    multiplied: ClassVar[bool] = True  # attributions contain the pixel's change, not only a slope
+    pixelwise: ClassVar[bool] = True  # a pixel without influence has an attribution of exactly zero
 
     @property
     def evaluations(self) -> int:
-        """How often one image goes through the network."""
+        """Number of passes of one image through the network."""
         return 1
 
     @property
     def passes(self) -> float:
-        """Roughly how many passes through the network one image costs, for telling the time left."""
+        """Approximate cost of one image in passes through the network, for the remaining time."""
         return 1.0
 
     def __call__(
@@ -104,11 +105,11 @@ class Method:
         return torch.cat(parts).detach().contiguous()  # Captum's metrics take views of them
 
     def rough(self) -> Method:
-        """Return a cheaper version for checks that compare many maps with each other; most methods have none."""
+        """Return a cheaper version for checks that compare many maps; most methods have none."""
         return self
 
     def check(self, network: Network, target: Target) -> None:
-        """Raise AttributionError where the method cannot work on this network."""
+        """Raise AttributionError if the method cannot work on this network."""
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
         """Return the attributions of one batch."""
@@ -117,36 +118,40 @@ class Method:
 
 @dataclass(frozen=True)
 class BaselineMethod(Method):
-    """A method that explains what differs from a baseline."""
+    """A method that explains the difference from a baseline."""
 
     baseline: Baseline
 
 
 def at_a_time(network: Network) -> int:
-    """Return how many images go through a network at a time: 1000, of large ones as many as fit half a GiB."""
+    """Return how many images go through a network at a time: 1000, or as many as fit into half a
+    GiB.
+    """
     return batch_size(network.spec, EVALUATIONS)
 
 
 def watched(images: Tensor) -> Tensor:
-    """Return images of which Captum can take gradients, without touching the caller's tensor."""
+    """Return images for which Captum can take gradients, without changing the caller's tensor."""
     return images.detach().requires_grad_()
 
 
 def score_of(network: Network, target: Target) -> Score:
-    """Return the explained number as a module over the network itself."""
+    """Return the explained number as a module around the network itself."""
     return Score(network, target).eval()
 
 
 def fast_score_of(network: Network, target: Target) -> FastScore:
-    """Return the explained number for methods that need its values and gradients alone, and no layer's hook."""
+    """Return the explained number for methods that need only its values and gradients, without
+    hooks on layers.
+    """
     return FastScore(network, target).eval()
 
 
 @contextmanager
 def captum(seed: int | None = None) -> Iterator[None]:
-    """Run Captum without its notes about hooks, and with random numbers of our own that nobody else sees.
+    """Run Captum without its warnings about hooks, and with its own random numbers.
 
-    GradientShap draws from NumPy's global generator, noise tunnels from torch's: both are put back.
+    GradientShap draws from NumPy's global generator, noise tunnels from torch's: both are restored.
     """
     with warnings.catch_warnings(), torch.random.fork_rng(enabled=seed is not None):
         warnings.filterwarnings(
@@ -173,7 +178,8 @@ def pair(size: int | tuple[int, ...]) -> tuple[int, int]:
 
 
 def flat_modules(network: Network, until: str | None = None) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the innermost modules with their layer's name, in the order of the forward pass, that `until` needs.
+    """Yield the innermost modules that `until` needs, with the name of their layer, in forward
+    order.
 
     `until` None stands for the network's answer.
     """
@@ -184,7 +190,9 @@ def flat_modules(network: Network, until: str | None = None) -> Iterator[tuple[s
 
 
 def require_chain(network: Network, method: str, until: str | None = None) -> None:
-    """Raise AttributionError, naming a layer, where the layers up to `until` branch or one is called twice."""
+    """Raise AttributionError, with the layer's name, if layers up to `until` branch or are called
+    twice.
+    """
     try:
         names = network.spec.chain(until)
     except SpecError as error:
@@ -203,7 +211,9 @@ def require_chain(network: Network, method: str, until: str | None = None) -> No
 def require_rules(
     network: Network, method: str, ruled: tuple[type[nn.Module], ...], until: str | None = None
 ) -> None:
-    """Raise AttributionError for a module up to layer `until` that is neither affine nor among the `ruled`."""
+    """Raise AttributionError for a module up to layer `until` that is neither affine nor among the
+    `ruled`.
+    """
     for name, module in flat_modules(network, until):
         affine = isinstance(module, AFFINE) or (
             isinstance(module, SamePool) and module.kind == "average"
@@ -217,7 +227,9 @@ def require_rules(
 
 
 def require_relu(network: Network, method: str, until: str | None = None) -> None:
-    """Raise AttributionError where activations up to layer `until` are not all ReLUs, as the method's rule needs."""
+    """Raise AttributionError where activations up to layer `until` are not all ReLUs, as the
+    method's rule needs.
+    """
     modules = [module for _, module in flat_modules(network, until)]
     others = sorted(
         {

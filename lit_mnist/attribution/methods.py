@@ -23,10 +23,10 @@ from .targets import AttributionError
 class Setting:
     """What methods are set up with.
 
-    `baseline` is the single reference (or the several that are averaged), `digits` the distribution of
-    GradientShap and DeepLiftShap, `noise` a standard deviation in input units, `layer` the layer of
-    Grad-CAM and conductance (None: the last convolution with more than one position). `size` is the shorter
-    side of the images: windows and blocks of pixels grow with it.
+    `baseline` is the single reference (or the several that are averaged), `digits` the distribution
+    of GradientShap and DeepLiftShap, `noise` a standard deviation in input units, `layer` the layer
+    of Grad-CAM and conductance (None: the last convolution with more than one position). `size` is
+    the shorter side of the images: windows and blocks of pixels grow with it.
     """
 
     baseline: Baseline
@@ -37,7 +37,9 @@ class Setting:
     size: int = 28
 
     def distribution(self, method: str) -> Baseline:
-        """Return the distribution of baselines; raise AttributionError where no data set is at hand."""
+        """Return the distribution of baselines; raise AttributionError where no data set is at
+        hand.
+        """
         if self.digits is None:
             raise AttributionError(
                 f"method {method!r} needs random training digits as baselines, and the data set "
@@ -89,7 +91,9 @@ def make_setting(
 
 
 def make_methods(names: str | Sequence[str], setting: Setting) -> tuple[Method, ...]:
-    """Return the named methods; raise AttributionError for an unknown name. ``all`` stands for all."""
+    """Return the named methods; raise AttributionError for an unknown name. ``all`` stands for
+    all.
+    """
     names = [names] if isinstance(names, str) else list(names)
     if names == ["all"]:
         names = [

@@ -24,7 +24,9 @@ FIRST_NOISES = 3  # of them, which settle the check where the map moves little
 
 @dataclass(frozen=True)
 class Completeness:
-    """Sum of each image's attributions beside the change of its score from the baseline, both (N,)."""
+    """Sum of each image's attributions beside the change of its score from the baseline, both
+    (N,).
+    """
 
     total: np.ndarray
     change: np.ndarray
@@ -85,12 +87,14 @@ def infidelity(
     seed: int = 0,
     score: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> np.ndarray:
-    """Return the share of the score's changes that the map does not predict, (N,): 0 all explained, 1 none.
+    """Return the share of the score's changes that the map does not predict, (N,): 0 all explained,
+    1 none.
 
-    Captum's infidelity (Yeh et al. 2019, arXiv:1901.09392), at the best scale of the map, over squares
-    of 8 x 8 pixels set to the background at random places, divided by the mean squared change. Slopes
-    (``multiplied`` false) are first multiplied by the pixels' change. The covers depend on the seed alone:
-    `score` (`RememberedScore`) answers for all methods what it was asked for the first.
+    Captum's infidelity (Yeh et al. 2019, arXiv:1901.09392), at the best scale of the map, over
+    squares of 8 x 8 pixels set to the background at random places, divided by the mean squared
+    change. Slopes (``multiplied`` false) are first multiplied by the pixels' change. The covers
+    depend on the seed alone: `score` (`RememberedScore`) answers for all methods what it was asked
+    for the first.
     """
     score = score or fast_score_of(network, target)
     empty = background.to(images)
@@ -146,10 +150,11 @@ def sensitivity(
     samples: int = NOISES,
     seed: int = 0,
 ) -> np.ndarray:
-    """Return how far the map moves at most when the image does not visibly change, (N,), relative to its length.
+    """Return how far the map moves at most when the image does not visibly change, (N,), relative
+    to its length.
 
-    Captum's max-sensitivity (Yeh et al. 2019, arXiv:1901.09392): the largest of `samples` uniform noises of
-    up to `radius` in input units, Euclidean norm; the class stays the same.
+    Captum's max-sensitivity (Yeh et al. 2019, arXiv:1901.09392): the largest of `samples` uniform
+    noises of up to `radius` in input units, Euclidean norm; the class stays the same.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -181,7 +186,8 @@ def settled_sensitivity(
     limit: float,
     seed: int = 0,
 ) -> np.ndarray:
-    """Return `sensitivity` by three noises where they leave no doubt about `limit`, else by all ten.
+    """Return `sensitivity` by three noises where they leave no doubt about `limit`, else by all
+    ten.
 
     No doubt: the mean is above the limit, which more noises only raise, or at most half of it
     (``docs/explain.md`` has how much ten noises find beyond three).

@@ -1,4 +1,6 @@
-"""Methods that cover pixels and watch the score: occlusion by windows, ablation of single pixels."""
+"""Methods that cover pixels and watch the score: occlusion by windows, ablation of single
+pixels.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ class _Even:
     """A score of changed copies of `images`, evaluated in batches of one size, the last filled up.
 
     Matrix products round differently for different batch sizes: a pixel without any influence would
-    otherwise get 1e-6 instead of zero. Copies that were not changed where it can matter keep their image's
-    outputs: four fifths of a digit are empty.
+    otherwise get 1e-6 instead of zero. Copies that were not changed where it can matter keep their
+    image's outputs: four fifths of a digit are empty.
     """
 
     def __init__(self, network: Network, target: Target, images: Tensor) -> None:
@@ -52,7 +54,9 @@ class _Even:
 
 @dataclass(frozen=True)
 class Occlusion(BaselineMethod):
-    """Loss of score under a window of baseline, averaged over the windows on a pixel (Zeiler & Fergus 2013)."""
+    """Loss of score under a window of baseline, averaged over the windows on a pixel (Zeiler &
+    Fergus 2013).
+    """
 
     window: int = 4
     stride: int = 2
@@ -92,7 +96,9 @@ class Occlusion(BaselineMethod):
 
 @dataclass(frozen=True)
 class FeatureAblation(BaselineMethod):
-    """Loss of score where one pixel takes the baseline's value; `block` x `block` pixels at a time for 2 and more."""
+    """Loss of score where one pixel takes the baseline's value; `block` x `block` pixels at a
+    time for 2 and more.
+    """
 
     block: int = 1
     name: ClassVar[str] = "feature_ablation"

@@ -1,4 +1,6 @@
-"""Where a layer's units look: from a coarse map to the pixels, and the pixels that reach no output at all."""
+"""Where a layer's units look: from a coarse map to the pixels, and the pixels that reach no
+output at all.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,14 @@ from ..spec.windows import Number
 
 
 def place(maps: Tensor, info: LayerInfo, size: Sequence[int], keep_sum: bool = False) -> Tensor:
-    """Return maps (N, M, h, w) of layer `info` on the pixels, (N, M, *size), each unit at its field's centre.
+    """Return maps (N, M, h, w) of layer `info` on the pixels, (N, M, *size), each unit at its
+    field's centre.
 
-    Values between centres are interpolated linearly and held beyond the outermost: fading them out would
-    give every map the same dome, which any network's maps would then share. Stretching a map over the whole
-    image instead would move it: a 3 x 3 map whose fields' centres are pixels 8.5, 12.5 and 16.5 would be
-    drawn at 4.7, 14 and 23.3. With `keep_sum` each unit's share of the pixels adds up to its value.
+    Values between centres are interpolated linearly and held beyond the outermost: fading them out
+    would give every map the same dome, which any network's maps would then share. Stretching a map
+    over the whole image instead would move it: a 3 x 3 map whose fields' centres are pixels 8.5,
+    12.5 and 16.5 would be drawn at 4.7, 14 and 23.3. With `keep_sum` each unit's share of the
+    pixels adds up to its value.
     """
     rows, columns = (
         _weights(length, size[axis], info, axis, keep_sum).to(maps)
@@ -41,8 +45,8 @@ def _weights(units: int, pixels: int, info: LayerInfo, axis: int, keep_sum: bool
 def reach(spec: NetworkSpec, layer: str | None = None) -> np.ndarray:
     """Return which pixels can influence the output (or `layer`), bool (H, W), by arithmetic alone.
 
-    Windows that do not fit are dropped at the right and bottom: of the default network's 28 rows and
-    columns the last two reach nothing.
+    Windows that do not fit are dropped at the right and bottom: of the default network's 28 rows
+    and columns the last two reach nothing.
     """
     target = spec.output if layer is None else layer
     seen = {target: _all(spec[target].output_shape)}

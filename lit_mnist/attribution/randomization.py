@@ -1,6 +1,8 @@
-"""Does a map depend on what the network learned? Weights are drawn anew from the top down, and maps compared.
+"""Randomisation of weights from the top layer down, to test whether a map depends on what the
+network learned.
 
-After Adebayo et al. (2018, arXiv:1810.03292): a method whose maps survive describes the image, not the network.
+After Adebayo et al. (2018, arXiv:1810.03292): a method whose maps do not change describes the
+image, not the network.
 """
 
 from __future__ import annotations
@@ -19,15 +21,17 @@ from .method import Method
 from .targets import Target
 
 DRAWS = 3
-STAGED = 10  # images on which the stages before the last are measured: they are drawn, nothing is judged by them
+# number of images for the stages before the last, which are only drawn, not judged
+STAGED = 10
 
 
 @dataclass(frozen=True)
 class Randomization:
-    """Signed Spearman correlations with the trained network's map over foreground pixels, each (draws, images).
+    """Signed Spearman correlations with the trained network's map over foreground pixels, each
+    (draws, N).
 
-    Stage k has the top k + 1 layers with weights drawn anew, `layers[k]` being the lowest of them; the
-    last stage has all. Images without two foreground pixels, and maps that are constant there, count as 0.
+    In stage k, the top k + 1 layers have random weights, down to `layers[k]`; in the last stage all
+    have. Images without two foreground pixels, and maps that are constant there, count as 0.
     """
 
     method: str
@@ -41,12 +45,14 @@ class Randomization:
 
     @property
     def mean_correlation(self) -> float:
-        """Mean over images and draws with all layers drawn anew; its magnitude is what counts."""
+        """Mean over images and draws with random weights in all layers; its magnitude counts."""
         return float(self.correlations[-1].mean())
 
 
 def randomize(network: Network, layers: int, seed: int) -> Network:
-    """Return a copy of the network whose top `layers` weighted layers have the initial weights of `seed`."""
+    """Return a copy of the network whose top `layers` layers with weights have the initial weights
+    of `seed`.
+    """
     names = weighted_layers(network)[:layers]
     fresh = initial_weights(network.spec, seed)
     weights = network.named_weights()
@@ -76,9 +82,10 @@ def randomization(
 ) -> Randomization:
     """Compare the method's maps before and after drawing all weights anew, `draws` times.
 
-    `foreground` is bool (N, H, W). With `stage_draws` the stages before, from the top layer down, are
-    measured too, on the first ten images, each with so many draws. `original` saves computing the trained
-    network's maps again, `networks` (stage, draw -> network) building the same networks for every method.
+    `foreground` is bool (N, H, W). With `stage_draws` the stages before, from the top layer down,
+    are measured too, on the first ten images, each with so many draws. `original` saves computing
+    the trained network's maps again, `networks` (stage, draw -> network) building the same networks
+    for every method.
     """
     networks = networks or partial(drawn_anew, network, seed)
     layers = weighted_layers(network)
@@ -104,19 +111,20 @@ def randomization(
 
 
 def drawn_anew(network: Network, seed: int, stage: int, draw: int) -> Network:
-    """Return draw number `draw` of the network with the weights of its top `stage` layers drawn anew."""
+    """Return draw number `draw` of the network with random weights in its top `stage` layers."""
     return randomize(
         network, stage, 1_000_003 * (seed + 1) + draw
     )  # far from the seeds of training
 
 
 def ranks(attributions: Tensor, foreground: Tensor) -> list[np.ndarray]:
-    """Return each image's ranks over its foreground pixels, centred and of length one; zeros where all are tied.
+    """Return each image's ranks over foreground pixels, centred, with length one; zeros if all are
+    tied.
 
-    Background pixels are left out: there nearly all methods say nothing, and those ties alone would
-    make the correlation of unrelated maps large.
+    Background pixels are left out: nearly all methods are silent there, and the ties would make the
+    correlation of unrelated maps large.
     """
-    from scipy.stats import rankdata  # a second's import, which verdicts on record do without
+    from scipy.stats import rankdata  # this import takes a second, which kept verdicts do not need
 
     maps = attributions.sum(1).double().cpu().numpy()
     return [

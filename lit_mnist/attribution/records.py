@@ -1,4 +1,6 @@
-"""What an explanation is, as arrays and names: files, pictures, TensorBoard and the report all show these."""
+"""Records of an explanation: arrays and names that files, pictures, TensorBoard and the report
+show.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Verdict:
-    """One check of one method: its value, the threshold, and whether it holds.
+    """One check of one method: value, threshold and result.
 
-    `passed` None: the check does not apply, and `note` says why. `at_most` says on which side of the
-    threshold a pass lies.
+    `passed` is None if the check does not apply, and `note` holds the reason. `at_most` says on
+    which side of the threshold the check passes.
     """
 
     check: str
@@ -25,10 +27,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The results of one method's checks on the verdict digits.
+    """Results of one method's checks on the verdict digits.
 
-    `curves` holds the mean probability after each step of ``deletion`` and ``insertion``; `randomization` the
-    mean rank correlation after the top layers, one more each time, were drawn anew.
+    `curves` holds the mean probability after each step of ``deletion`` and ``insertion``;
+    `randomization` the mean rank correlation after randomising one more layer, from the top, each
+    time.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -38,11 +41,12 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Attribution:
-    """One method's maps of all explained images: `values` (n, C, H, W), float32; `seconds` to compute them.
+    """Maps of one method for all explained images: `values` (n, C, H, W), float32; `seconds` to
+    compute them.
 
-    `metrics` holds numbers per image, each (n,): ``completeness_error``, ``deletion``, ``insertion``
-    where they apply. `verdicts`, `curves` and `randomization` speak of the method on the verdict digits, as in
-    `Judgement`.
+    `metrics` holds numbers for each image, (n,): ``completeness_error``, ``deletion``,
+    ``insertion`` where they apply. `verdicts`, `curves` and `randomization` are about the method on
+    the verdict digits, as in `Judgement`.
     """
 
     method: str
@@ -56,7 +60,7 @@ class Attribution:
 
     @property
     def passed(self) -> bool | None:
-        """Whether every check that applies holds; None where nothing was checked."""
+        """Whether every check that applies passed; None if none applies."""
         applied = [verdict.passed for verdict in self.verdicts if verdict.passed is not None]
         return all(applied) if applied else None
 
@@ -69,12 +73,13 @@ class Attribution:
 class Explanation:
     """The maps of several methods for the same images and target.
 
-    `pixels` (n, H, W) or (n, H, W, C), 0 to 255; `labels` (n,), -1 where unknown; `probabilities`
-    (n, classes). `targets` name what was explained image by image. `skipped` gives the reason for each
-    method that this network or target does not allow. `contrast` holds, for a difference of two classes,
-    the maps of its first, its second and of the difference, (3, n, H, W), by `contrast_method`.
-    `rivals` holds the verdict digits' deletion and insertion curves of the random and the intensity
-    order, `counts` the pixels after each step, `layers` the layers of `Attribution.randomization`.
+    `pixels` are (n, H, W) or (n, H, W, C), 0 to 255; `labels` (n,) are -1 where unknown;
+    `probabilities` are (n, classes). `targets` names the explained class or map of each image.
+    `skipped` holds the reason for each method that does not apply. For a difference of two classes,
+    `contrast` holds the maps of both classes and the difference, (3, n, H, W), by
+    `contrast_method`. `rivals` holds the deletion and insertion curves of the verdict digits for
+    random order and intensity order, `counts` the number of pixels after each step, and `layers`
+    the layers of `Attribution.randomization`.
     """
 
     names: tuple[str, ...]
@@ -103,7 +108,7 @@ class Explanation:
         return tuple(attribution.method for attribution in self.attributions)
 
     def caption(self, image: int) -> str:
-        """Say in a few words which image this is and what the network thinks of it."""
+        """Return which image this is and the network's answer, in a few words."""
         label = int(self.labels[image])
         guess = int(self.predicted[image])
         name = self.class_names[guess] if guess < len(self.class_names) else str(guess)
@@ -120,7 +125,9 @@ class Explanation:
         return to_bytes(methods_figure(self))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return every array under a name, as the NPZ file holds them: ``saliency`` (n, C, H, W), ``pixels``, ..."""
+        """Return all arrays by name, as in the NPZ file: ``saliency`` (n, C, H, W), ``pixels``,
+        ...
+        """
         arrays = {a.method: a.values for a in self.attributions}
         arrays |= {
             f"{a.method}/{name}": values
@@ -137,7 +144,7 @@ class Explanation:
         return arrays if self.contrast is None else arrays | {"contrast": self.contrast}
 
     def summary(self) -> dict[str, object]:
-        """Return what JSON should say: images, and each method's metrics and verdicts."""
+        """Return the content of the JSON file: images, and metrics and verdicts of each method."""
         return {
             "target": self.target,
             "baseline": self.baseline,

@@ -1,4 +1,4 @@
-"""Methods that change what a ReLU hands back: guided backpropagation and deconvolution."""
+"""Methods that change the gradient of a ReLU: guided backpropagation and deconvolution."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from .targets import Target
 
 @dataclass(frozen=True)
 class GuidedBackprop(Method):
-    """Gradient passed back where it and the activation are positive (Springenberg et al. 2014, arXiv:1412.6806)."""
+    """Gradient passed back where it and the activation are positive (Springenberg et al. 2014,
+    arXiv:1412.6806).
+    """
 
     name: ClassVar[str] = "guided_backprop"
     multiplied: ClassVar[bool] = False

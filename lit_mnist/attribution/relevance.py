@@ -1,4 +1,4 @@
-"""Layer-wise relevance propagation, where the network's layers have a rule."""
+"""Layer-wise relevance propagation, for networks whose layers have a rule."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from .targets import Target, units
 
 
 class _Head(nn.Module):
-    """The explained number as a layer with a rule, so that each output starts with its own share of it.
+    """The explained number as a layer with a rule, so that each output starts with its own part.
 
-    Captum starts with the gradient times the number: right for one class, wrong for a difference of two.
+    Captum starts with the gradient times the number, which is right for one class but wrong for a
+    difference.
     """
 
     def __init__(self, target: Target) -> None:
@@ -31,7 +32,9 @@ class _Head(nn.Module):
 
 
 def _ruled(network: Network, target: Target, epsilon: float) -> nn.Sequential:
-    """Copy the network's modules, each with a rule: Captum's LRP writes to modules and forgets to tidy up."""
+    """Copy the network's modules, each with a rule, since Captum's LRP changes modules and does not
+    restore them.
+    """
     modules = [
         copy.deepcopy(module)
         for _, module in flat_modules(network, target.layer)
@@ -45,9 +48,11 @@ def _ruled(network: Network, target: Target, epsilon: float) -> nn.Sequential:
 
 @dataclass(frozen=True)
 class LRP(Method):
-    """The score divided among the inputs of each layer by their share (Bach et al. 2015, PLoS ONE 10(7)), epsilon rule.
+    """The score, divided among the inputs of each layer by the epsilon rule (Bach et al. 2015, PLoS
+    ONE 10(7)).
 
-    Biases keep their share, so the sum is the score only in networks without them: no completeness promised.
+    Biases keep their part, so the sum equals the score only without biases: completeness is not
+    promised.
     """
 
     epsilon: float = 1e-9

@@ -1,4 +1,6 @@
-"""What is explained: a class, the difference of two classes, or one map of a named layer, image by image."""
+"""Targets of an explanation: a class, the difference of two classes, or a map of a layer, for each
+image.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +24,23 @@ _PART = 100  # images
 _SIDES = ("predicted", "true", "second")
 GRAMMAR = (
     "predicted, true, second (the runner-up), a class number, a difference of two such as 4-9 or "
-    "predicted-true, or a layer's map such as Conv2D_2/17 (its mean) or Conv2D_2/17@3,4 (one position)"
+    "predicted-true, or a layer's map such as Conv2D_2/17 (its mean) or Conv2D_2/17@3,4 (one "
+    "position)"
 )
 
 
 class AttributionError(UserError):
-    """A network, image, target or method that attribution cannot work with."""
+    """A network, image, target or method with which attribution cannot work."""
 
 
 @dataclass(frozen=True)
 class Target:
     """The explained number of each image: ``(outputs * directions).sum(1)``.
 
-    `directions` is (N, outputs): one-hot for a class, plus and minus one for a difference. Outputs are
-    the logits, or, with `layer`, that layer's units: maps averaged over their positions, or read at
-    `position` (row, column). `first` (N,) is the class that is explained (the one a difference speaks
-    for), None for maps.
+    `directions` is (N, outputs): one-hot for a class, plus and minus one for a difference. Outputs
+    are the logits or, with `layer`, units of that layer: maps averaged over positions, or read at
+    `position` (row, column). `first` (N,) is the explained class (the positive one of a
+    difference), None for maps.
     """
 
     directions: Tensor
@@ -63,11 +66,11 @@ class Target:
         )
 
     def part(self, images: slice) -> Target:
-        """Return the target of a run of images."""
+        """Return the target of a slice of the images."""
         return self._mapped(lambda side: side[images], self.names[images])
 
     def repeated(self, times: int) -> Target:
-        """Return the target of images of which each stands `times` times in a row."""
+        """Return the target of images that are repeated `times` times each."""
         return self._mapped(
             lambda side: side.repeat_interleave(times, 0),
             (name for name in self.names for _ in range(times)),
@@ -90,7 +93,7 @@ class Score(nn.Module):
         return (self.outputs(images) * directions).sum(1)
 
     def outputs(self, images: Tensor) -> Tensor:
-        """Return what the directions weigh, (N, outputs)."""
+        """Return the outputs that the directions weight, (N, outputs)."""
         if self.layer is None:
             return self.network(images)
         images = self.network.layer_values(images, self.layer)[self.layer]
@@ -98,9 +101,9 @@ class Score(nn.Module):
 
 
 class FastScore(nn.Module):
-    """A `Score` for gradients and values alone, to the same bits: no hook on a layer fires.
+    """A `Score` with the same bits, only for values and gradients: hooks on layers do not fire.
 
-    Images go through by few at a time, their gradients with them, so that activations stay in the
+    Images and their gradients are computed in small batches, so that activations stay in the
     processor's caches; max-pools come before the activations that they follow.
     """
 
@@ -114,7 +117,7 @@ class FastScore(nn.Module):
         return torch.cat([self._score(*part) for part in _parts(images, directions)])
 
     def outputs(self, images: Tensor) -> Tensor:
-        """Return what the directions weigh, (N, outputs)."""
+        """Return the outputs that the directions weight, (N, outputs)."""
         return (
             self.score.network.training_logits(images)
             if self.score.layer is None
@@ -126,7 +129,9 @@ class FastScore(nn.Module):
 
 
 class _RowScores(torch.autograd.Function):
-    """Scores (N,) of images (N, C, H, W) with each row's gradient, worked out in the forward pass."""
+    """Scores (N,) of images (N, C, H, W), with the gradient of each row computed in the forward
+    pass.
+    """
 
     @staticmethod
     def forward(
@@ -150,13 +155,17 @@ class _RowScores(torch.autograd.Function):
 
 
 def _parts(images: Tensor, directions: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
-    """Equal parts of at most 100 images; very few would make matrix products round differently."""
+    """Return equal slices of at most 100 images; matrix products of very few would round
+    differently.
+    """
     parts = max(1, -(-len(images) // _PART))
     return zip(images.tensor_split(parts), directions.tensor_split(parts), strict=True)
 
 
 def units(activations: Tensor, position: tuple[int, int] | None) -> Tensor:
-    """Return (N, units) of a layer's output: vectors as they are, maps by their mean or at one position."""
+    """Return (N, units) of a layer's output: vectors unchanged, maps by their mean or at one
+    position.
+    """
     if activations.dim() == 2:
         return activations
     return (
@@ -167,7 +176,9 @@ def units(activations: Tensor, position: tuple[int, int] | None) -> Tensor:
 
 
 def checked_images(network: Network, images: Tensor) -> Tensor:
-    """Return `images` on the network's device and in its type; raise AttributionError where they do not fit it."""
+    """Return `images` on the network's device and in its type; raise AttributionError if they do
+    not fit.
+    """
     height, width, channels = network.spec.input_shape
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[1:] != (channels, height, width) or shape[0] == 0:
@@ -190,15 +201,13 @@ def checked_images(network: Network, images: Tensor) -> Tensor:
 def resolve(
     network: Network, images: Tensor, target: TargetLike, labels: Tensor | np.ndarray | None = None
 ) -> Target:
-    """Return the Target that a class, one class an image, or a string of the grammar stands for.
+    """Return the Target for a class, one class for each image, or a string of the grammar.
 
     Strings follow `GRAMMAR`; ``true`` needs `labels` (N,). Raises AttributionError.
     """
     if isinstance(target, Target):
         if len(target) != len(images):
-            raise AttributionError(
-                f"target: speaks of {len(target)} images, given were {len(images)}"
-            )
+            raise AttributionError(f"target: has {len(target)} classes for {len(images)} images")
         return target
     if not isinstance(target, str):
         classes = (
@@ -250,7 +259,9 @@ def _side(
 
 
 def network_logits(network: Network, images: Tensor) -> Tensor:
-    """Return the logits (N, units), without gradient, as many images at a time as fit the memory."""
+    """Return the logits (N, units), without gradient, as many images at a time as fit the
+    memory.
+    """
     batch = batch_size(network.spec, 1000)
     with torch.no_grad():
         return torch.cat([network(part) for part in images.split(batch)])
@@ -269,13 +280,13 @@ def _of_classes(
             f"{same[0]}; accepted: two classes, for instance predicted-second"
         )
     names = tuple(f"{a}-{b}" for a, b in zip(first.tolist(), second.tolist(), strict=True))
-    if network.spec.units == 1:  # the unit's logit is the difference of the two classes already
+    if network.spec.units == 1:  # a single logit is already the difference of the two classes
         return Target(one_hot, names, first, second)
     return Target(one_hot - _directions(network, second), names, first, second)
 
 
 def _directions(network: Network, classes: Tensor) -> Tensor:
-    """Return (N, units): one-hot, or plus and minus one where one unit's logit speaks for class 1 of two."""
+    """Return (N, units): one-hot, or +-1 where a single logit stands for class 1 of two."""
     return (
         2 * classes[:, None] - 1
         if network.spec.units == 1

@@ -1,4 +1,4 @@
-"""An explanation in TensorBoard: its pictures and its figures."""
+"""An explanation in TensorBoard: pictures and metrics."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ Draw = Callable[[Explanation], Mapping[str, np.ndarray]]
 
 
 def write_events(explanation: Explanation, folder: str | Path, draw: Draw, step: int = 0) -> Path:
-    """Write pictures and figures to event files under `folder`; return it.
+    """Write pictures and metrics to event files in `folder`; return it.
 
-    `draw` turns the explanation into named RGB pictures, uint8 (height, width, 3), so that nothing here
-    imports a drawing library. Tags are ``explain/<picture>`` and ``explain/<method>/<check>``.
+    `draw` turns the explanation into RGB pictures by name, uint8 (height, width, 3), so that no
+    drawing library is imported here. Tags are ``explain/<picture>`` and
+    ``explain/<method>/<check>``.
     """
     with event_writer(folder) as writer:
         for name, picture in draw(explanation).items():

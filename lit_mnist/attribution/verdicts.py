@@ -1,14 +1,12 @@
-"""Whether a method's maps can be believed: a row of checks, each with its value and threshold.
+"""Verdicts on methods: checks with a value and a threshold each.
 
-Definitions and the reasons for the thresholds are in ``docs/explain.md``.
+Definitions, and reasons for the thresholds, are in ``docs/explain.md``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,140 +14,38 @@ import torch
 from torch import Tensor
 
 from ..inside.kept import KeptResults, arrays_hash
-from ..network import Network
-from .curves import KINDS, Curve, curve, intensity_ranking, random_ranking, ranking
+from .curves import KINDS, Curve, ranking
 from .gradients import ROUGH_STEPS
 from .method import BaselineMethod, Method
 from .metrics import (
     FIRST_NOISES,
     NOISES,
-    RememberedScore,
     completeness,
     infidelity,
     settled_sensitivity,
 )
 from .placement import reach
 from .randomization import (
-    DRAWS,
     STAGED,
     Randomization,
-    drawn_anew,
     randomization,
-    weighted_layers,
 )
 from .records import Judgement, Verdict
-from .targets import Target
+from .sample import SENSITIVITY_IMAGES, Sample
 
 RECORD = "verdicts"  # the name under which they are kept
 # how the checks are made: verdicts by other numbers are other verdicts, and are not read
 CHECKS = {"noises": [FIRST_NOISES, NOISES], "staged": STAGED, "rough steps": ROUGH_STEPS}
-RANDOMIZATION = 0.15  # |rho| of a map with itself after all weights are drawn anew
-SENSITIVITY = 1.0  # a map that moves by more than its own length is noise
-_SENSITIVE = 10  # images whose sensitivity is measured: each costs three to ten further maps
+RANDOMIZATION = 0.15  # |rho| of a map with itself after randomisation of all weights
+SENSITIVITY = 1.0  # a map that changes by more than its own length is noise
 _EXPECTED = ("guided_backprop", "deconvolution", "guided_grad_cam")
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Digits on which methods are judged: network inputs (N, C, H, W), their target, what they are compared with.
-
-    `background` is the empty image (1, C, H, W), `ink` its distance from a unit of input in pixel values
-    (broadcast over the images), `radius` the noise of the sensitivity check in input units; `names` are the
-    digits' ids.
-    """
-
-    network: Network
-    images: Tensor
-    target: Target
-    background: Tensor
-    ink: Tensor
-    radius: float
-    seed: int = 0
-    draws: int = DRAWS
-    stage_draws: int = 0
-    names: tuple[str, ...] = ()
-
-    @property
-    def maps(self) -> int:
-        """How many maps of single images judging a method takes."""
-        images = len(self.images)
-        staged = self.stage_draws * (len(weighted_layers(self.network)) - 1)
-        return (
-            images * (1 + self.draws)
-            + min(images, STAGED) * staged
-            + min(images, _SENSITIVE) * (1 + FIRST_NOISES)
-        )
-
-    @cached_property
-    def foreground(self) -> Tensor:
-        """Pixels that are not empty, bool (N, H, W)."""
-        return (self.images != self.background.to(self.images)).any(1)
-
-    @cached_property
-    def intensity(self) -> Tensor:
-        """The image itself as a map: ink above the background."""
-        return (self.images - self.background.to(self.images)) * self.ink.to(self.images)
-
-    @cached_property
-    def orders(self) -> dict[str, Tensor]:
-        """The two orders of pixels that a method must beat."""
-        return {
-            "random": random_ranking(self.images, self.seed),
-            "intensity": intensity_ranking(
-                self.images, self.background.to(self.images), self.ink.to(self.images)
-            ),
-        }
-
-    def curve(self, order: Tensor, kind: str) -> Curve:
-        """Return the deletion or insertion curve of an order of the pixels."""
-        return curve(self.network, self.images, self.target, order, self.background, kind)
-
-    @cached_property
-    def rivals(self) -> dict[str, dict[str, Curve]]:
-        """``kind -> order -> curve`` of the random and the intensity order; empty for maps."""
-        kinds = KINDS if self.target.first is not None else ()
-        return {
-            kind: {name: self.curve(order, kind) for name, order in self.orders.items()}
-            for kind in kinds
-        }
-
-    @cached_property
-    def score(self) -> RememberedScore:
-        """The explained number of the images and of their covered copies."""
-        return RememberedScore(self.network, self.target)
-
-    @cached_property
-    def _randomized(self) -> dict[tuple[int, int], Network]:
-        return {}
-
-    def randomized(self, stage: int, draw: int) -> Network:
-        """Return the network with its top `stage` layers drawn anew, built once for all methods."""
-        if (stage, draw) not in self._randomized:
-            self._randomized[stage, draw] = drawn_anew(self.network, self.seed, stage, draw)
-        return self._randomized[stage, draw]
-
-    @cached_property
-    def rival_infidelity(self) -> float:
-        """Infidelity of the image itself as a map."""
-        return float(
-            infidelity(
-                self.network,
-                self.images,
-                self.target,
-                self.intensity,
-                self.background,
-                True,
-                seed=self.seed,
-                score=self.score,
-            ).mean()
-        )
-
-
 class Judge:
-    """Judges methods on one sample, and keeps the judgements where `kept` is given.
+    """Judges methods on one sample, and keeps the judgements if there is `kept`.
 
-    Verdicts belong to the network, the digits and the `settings` of the methods, not to the images that are
-    explained: what is on record is read, not computed again.
+    Verdicts belong to the network, the digits and the `settings` of the methods, not to the
+    explained images: kept verdicts are read, not computed again.
     """
 
     def __init__(
@@ -174,21 +70,23 @@ class Judge:
         self.record: dict[str, Any] = (kept.read(RECORD, self.settings) if kept else None) or {}
 
     def knows(self, method: Method) -> bool:
-        """Return whether the method's judgement is on record."""
+        """Return whether a judgement of the method is kept."""
         return method.name in self.record.get("methods", {})
 
     def work(self, method: Method) -> float:
-        """Return the multiply-accumulates that judging the method takes, 0 where that is on record."""
+        """Return the multiply-accumulates that judging the method needs; 0 if its judgement is
+        kept.
+        """
         if self.knows(method):
             return 0.0
         return self.sample.maps * method.passes * self.sample.network.spec.macs
 
     def judges(self, method: Method) -> bool:
-        """Return whether the method is judged: whether it takes at most `most_work`."""
+        """Return whether the method is judged: whether that needs at most `most_work`."""
         return self.work(method) <= self.most_work
 
     def __call__(self, method: Method) -> Judgement:
-        """Return the method's judgement, from the record where it is there."""
+        """Return the judgement of the method, kept or new."""
         if not self.knows(method):
             self._add(method.name, judge(method, self.sample))
         entry = self.record["methods"][method.name]
@@ -200,12 +98,14 @@ class Judge:
 
     @property
     def rivals(self) -> dict[str, dict[str, np.ndarray]]:
-        """``kind -> order -> mean probability after each step`` of the random and the intensity order."""
+        """``kind -> order -> mean probability after each step`` of random order and intensity
+        order.
+        """
         return self._shared()["rivals"]
 
     @property
     def counts(self) -> np.ndarray | None:
-        """Pixels after each step of the curves, None for maps."""
+        """Number of pixels after each step of the curves; None for maps."""
         return self._shared()["counts"]
 
     def _shared(self) -> dict[str, Any]:
@@ -228,7 +128,7 @@ class Judge:
 
 
 def judge(method: Method, sample: Sample) -> Judgement:
-    """Check `method` on the sample's digits, one Verdict a check."""
+    """Check `method` on the sample's digits; each check gives one Verdict."""
     attributions = method(sample.network, sample.images, sample.target)
     order = ranking(attributions)
     curves = {kind: sample.curve(order, kind) for kind in sample.rivals}
@@ -335,12 +235,13 @@ def _infidelity(method: Method, sample: Sample, attributions: Tensor) -> Verdict
         value,
         sample.rival_infidelity,
         value <= sample.rival_infidelity,
-        "share of the score's changes left unexplained; threshold: the image itself as a map",
+        "fraction of the score's changes that is not explained; threshold: the image itself as a "
+        "map",
     )
 
 
 def _sensitivity(method: Method, sample: Sample) -> Verdict:
-    part = slice(0, _SENSITIVE)
+    part = slice(0, SENSITIVITY_IMAGES)
     value = float(
         settled_sensitivity(
             method.rough(),
@@ -371,7 +272,9 @@ def _randomization(method: Method, sample: Sample, result: Randomization) -> Ver
 
 
 def per_image(method: Method, sample: Sample, attributions: Tensor) -> dict[str, np.ndarray]:
-    """Return the metrics of the sample's single images, each (N,): completeness error, deletion, insertion."""
+    """Return the metrics of each image of the sample, (N,): completeness error, deletion,
+    insertion.
+    """
     metrics = {}
     if method.promise is not None and isinstance(method, BaselineMethod):
         metrics["completeness_error"] = completeness(

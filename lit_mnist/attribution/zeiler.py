@@ -1,7 +1,7 @@
-"""The deconvolution of Zeiler & Fergus (2013, arXiv:1311.2901), step by step, without a gradient.
+"""The deconvolution of Zeiler & Fergus (2013, arXiv:1311.2901), step by step, without gradients.
 
-A value of a named layer is carried back to the pixels: max-pools put it where the maximum was (the
-switches), activations let positive values pass, convolutions are applied transposed.
+A value of a layer is projected back to the pixels: max-pools return it to the position of the
+maximum (the switches), activations pass positive values, convolutions are applied transposed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from .targets import AttributionError, checked_images
 
 @dataclass(frozen=True)
 class Projection:
-    """One map's strongest activations (or those at one position) carried back to the pixels.
+    """One map's strongest activations (or those at one position), projected back to the pixels.
 
-    `pixels` (N, C, H, W), `values` (N,) the activations that were kept, `positions` (N, 2) their row and
-    column (0, 0 for the units of a vector).
+    `pixels` are (N, C, H, W), `values` (N,) the projected activations, and `positions` (N, 2) their
+    row and column (0, 0 for units of a vector).
     """
 
     layer: str
@@ -36,9 +36,11 @@ class Projection:
 def project_map(
     network: Network, images: Tensor, layer: str, map: int, position: tuple[int, int] | None = None
 ) -> Projection:
-    """Zero all of `layer`'s activations but one of `map` (the strongest, or that at `position`), and project it.
+    """Keep only one activation of `map` in `layer`, the strongest or that at `position`, and
+    project it.
 
-    Raises AttributionError for a map or position that the layer has not, and for networks without ReLUs.
+    Raises AttributionError for a map or position that does not exist, and for networks without
+    ReLUs.
     """
     images = checked_images(network, images)
     require_chain(network, "deconvolution", layer)
@@ -75,10 +77,11 @@ def _flat(position: tuple[int, int], shape: tuple[int, ...], layer: str) -> int:
 
 @torch.no_grad()
 def project(network: Network, images: Tensor, layer: str, seed: Tensor) -> Tensor:
-    """Carry `seed`, shaped as the output of `layer` for `images`, back to the pixels (N, C, H, W).
+    """Project `seed`, with the shape of `layer`'s output for `images`, back to the pixels (N, C, H,
+    W).
 
-    The layer's own activation does not rectify the seed: with one-hot logits at the last layer the
-    result is that of Captum's `Deconvolution`.
+    The activation of the layer itself does not rectify the seed: from one-hot logits at the last
+    layer, the result equals Captum's `Deconvolution`.
     """
     images = checked_images(network, images)
     require_chain(network, "deconvolution", layer)
@@ -108,7 +111,9 @@ def _forward(network: Network, images: Tensor, layer: str) -> list[tuple[nn.Modu
 
 
 def _backward(module: nn.Module, x: Tensor, back: Tensor) -> Tensor:
-    """Return what `module`, whose input was `x`, hands back for `back` at its output."""
+    """Return the projection of `back`, given at the output of `module`, to its input, which was
+    `x`.
+    """
     match module:
         case nn.ReLU():
             return back.clamp_min(0)
@@ -158,14 +163,16 @@ def _transposed(conv: nn.Conv2d, x: Tensor, back: Tensor) -> Tensor:
 
 
 def _unpool(x: Tensor, back: Tensor, size: tuple[int, int], stride: tuple[int, int]) -> Tensor:
-    """Put each value where its window's maximum was; where windows share a maximum, values add up."""
+    """Return each value to the position of its window's maximum; values of overlapping windows add
+    up.
+    """
     _, switches = F.max_pool2d(x, size, stride, return_indices=True)
     flat = torch.zeros_like(x).flatten(2)
     return flat.scatter_add(2, switches.flatten(2), back.flatten(2)).view_as(x)
 
 
 def _spread(x: Tensor, back: Tensor, size: tuple[int, int], stride: tuple[int, int]) -> Tensor:
-    """Give each of a window's values an equal fraction."""
+    """Give equal parts of a value to all positions of its window."""
     rows, columns = size
     channels = x.shape[1]
     fraction = back.new_full((channels, 1, rows, columns), 1 / (rows * columns))
@@ -174,7 +181,7 @@ def _spread(x: Tensor, back: Tensor, size: tuple[int, int], stride: tuple[int, i
 
 
 def _same_unpool(pool: SamePool, x: Tensor, back: Tensor) -> Tensor:
-    """As the plain pools, on the padded image, whose padding is then cut off."""
+    """As for plain pools, on the padded image, whose padding is then removed."""
     left, right, top, bottom = pool.padding
     if pool.kind == "max":
         wide = _unpool(F.pad(x, pool.padding, value=-torch.inf), back, pool.size, pool.stride)

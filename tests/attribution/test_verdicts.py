@@ -29,7 +29,8 @@ from lit_mnist.attribution import (
     settled_sensitivity,
 )
 from lit_mnist.attribution.randomization import randomization, randomize, weighted_layers
-from lit_mnist.attribution.verdicts import Sample, judge
+from lit_mnist.attribution.sample import Sample
+from lit_mnist.attribution.verdicts import judge
 from lit_mnist.data import Dataset
 from lit_mnist.network import Network
 from lit_mnist.runs.model import Model
