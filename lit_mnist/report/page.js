@@ -198,7 +198,7 @@ function inspectedPreferred() {
   const preferred = data.preferred?.[state.layer];
   if (!preferred) return [];
   const shown = fromSprite(preferred.sprite, state.map, "preferred image");
-  return [node("h4", {}, "Prefers"), node("div", { className: "pair" }, shown, node("p", {}, cardText(preferred.cards[state.map])))];
+  return [node("h4", {}, "Preferred image"), node("div", { className: "pair" }, shown, node("p", {}, cardText(preferred.cards[state.map])))];
 }
 
 // ---- filters

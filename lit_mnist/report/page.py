@@ -119,7 +119,9 @@ def _best(summary: dict[str, Any]) -> str | None:
 
 
 def _listed(values: dict[str, Any] | None) -> str | None:
-    return ", ".join(f"{key} {value}" for key, value in values.items()) if values else None
+    if not values:
+        return None
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in values.items())
 
 
 def _curve_table(history: dict[str, list[float]]) -> list[list[str]]:

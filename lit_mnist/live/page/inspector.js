@@ -153,6 +153,6 @@ export class Inspector {
     if (!preferred) return;
     const { activation, outcome } = preferred.cards[map];
     $("preferred-image").replaceChildren(pictureOf(preferred.sprite, map, `the preferred image of map ${map}`));
-    $("preferred-text").textContent = `reaches ${short(activation)} (${outcome})`;
+    $("preferred-text").textContent = outcome.startsWith("silent") ? outcome : `reaches ${short(activation)}`;
   }
 }
