@@ -47,7 +47,7 @@ SEED = 1
 # %% [markdown]
 # ## The network
 #
-# A description first: names, shapes, parameters and receptive fields are known before anything is built.
+# The description comes first: names, shapes, parameters and receptive fields are known before the network is built.
 
 # %%
 spec = spec_of_config(Path(CONFIG))
@@ -57,7 +57,7 @@ print(table_text(spec))
 # ## The data
 #
 # Standardised per pixel with the mean and deviation of the training split; the last tenth is kept for validation.
-# Where MNIST is neither at hand nor downloadable, the embedded digits take its place, and the last line says so.
+# If MNIST is missing and cannot be downloaded, the embedded digits replace it, and the last line says so.
 
 # %%
 data = MNISTDataModule(DATASET, fallback="digits", batch_size=64, seed=SEED)
@@ -118,7 +118,7 @@ Image(to_bytes(draw.worst_mistakes(prepared.dataset.test_images[worst], prepared
 # %% [markdown]
 # ## Keep it
 #
-# What every command accepts as `--ckpt_path`; notebook `02_see_inside` goes on from there.
+# Every command accepts the saved file as `--ckpt_path`; notebook `02_see_inside` continues from here.
 
 # %%
 save_model(trained, trained.path)

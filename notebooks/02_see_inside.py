@@ -14,8 +14,8 @@
 # %% [markdown]
 # # See inside a trained network
 #
-# What every named layer and map does, on real images: feature maps, filters, a journey, the images that raise a
-# map most, and the maps that stay silent. Train a network first (`make fit`, or notebook `01_train`).
+# Every layer and map on real images: feature maps, filters, a journey, the top images of a
+# map, and silent maps. Train a network first (`make fit`, or notebook `01_train`).
 
 # %%
 import os
@@ -50,7 +50,7 @@ print(model.path, "seed", model.seed, "trained on", model.dataset)
 print(*model.spec.names)
 
 # %% [markdown]
-# ## What does it answer?
+# ## Answers
 
 # %%
 for answer in model.predict(*(f"test:{number}" for number in range(10))):
@@ -62,8 +62,8 @@ model.predict("test:19")[0]
 # %% [markdown]
 # ## Feature maps
 #
-# `capture` hands out tensors by layer name. `NAME` is the value after the activation, `NAME:pre` before it.
-# Hooks are gone when the block ends, whatever happens in it.
+# `capture` returns tensors by layer name. `NAME` is the value after the activation, `NAME:pre` before it.
+# Hooks are always removed when the block ends.
 
 # %%
 first, last = convolutions(model.network)[0], convolutions(model.network)[-1]
@@ -83,7 +83,7 @@ records[first]
 records[f"{first}:pre"]
 
 # %% [markdown]
-# Deeper maps are more abstract. Each map on its own scale, or standardised and clipped as in the articles:
+# Deeper maps are more abstract. Here each map is on its own scale, or standardised and clipped as in the articles:
 
 # %%
 show(draw_maps.feature_grid(records[last], own_scale=True))
@@ -94,7 +94,7 @@ show(draw_maps.feature_grid(records[first], standardize=True))
 # %% [markdown]
 # ## Gradients
 #
-# Captured tensors lie on the way to the output, so that one can ask what moves a class score.
+# Captured tensors have gradients, which show what changes a class score.
 
 # %%
 with capture(model.network, last) as maps:
@@ -119,9 +119,9 @@ three = read_images(["test:0", "test:23", "test:28"], model.dataset)
 journey(model, three, map=1)
 
 # %% [markdown]
-# ## Which images raise a map most?
+# ## Top images of a map
 #
-# One pass, whatever the number of maps; the frame is what the map sees of the image.
+# One pass for all maps; the frame is the receptive field of the strongest position.
 
 # %%
 pixels, _ = dataset_part(model, "test")

@@ -12,9 +12,9 @@
 # ---
 
 # %% [markdown]
-# # What maps want
+# # Images that maps prefer
 #
-# The images that feature maps and classes react to most, found by gradient ascent on the pixels: for every map of a
+# Images that feature maps and classes respond to most, found by gradient ascent on the pixels: for every map of a
 # layer at once, with measures that say how good each image is. Train a network first (`make fit`, or notebook
 # `01_train`).
 
@@ -61,7 +61,7 @@ def show(figure):
 # ## The source's ascent
 #
 # Noise on four length scales, then small steps along the normalised gradient, standardised after each. The label
-# says how much stronger the map reacts than to the best of the training images.
+# is the activation relative to the best of the training images.
 
 # %%
 made = maximize_maps(model, layer, maps, Settings(steps=STEPS), data)
@@ -74,7 +74,7 @@ show(draw.grid(made, columns=8))
 show(draw.evolution(made, made.targets[:4]))
 
 # %% [markdown]
-# How much did the start matter? And what do the images of the data that the map likes most have in common with it?
+# How much does the start matter? And what do the top training images of the map have in common with it?
 
 # %%
 show(draw.restarts(made, made.targets[:4]))
@@ -83,10 +83,10 @@ show(draw.restarts(made, made.targets[:4]))
 show(draw.beside_data(made, made.targets[:4]))
 
 # %% [markdown]
-# ## Sturdy images
+# ## Robust images
 #
 # The source's images are fine-grained and lose much when they are shifted by one pixel. Under jitter, along a blurred
-# gradient, patterns emerge that work wherever they lie.
+# gradient, patterns emerge that work at any position.
 
 # %%
 robust = maximize_maps(model, layer, maps, Settings("robust", steps=STEPS), data)
@@ -101,7 +101,7 @@ show(draw.grid(robust, columns=8))
 # %% [markdown]
 # ## Classes
 #
-# The logits instead of a map: what would be the most convincing 0, 1, ... 9?
+# Logits instead of maps: what is the most convincing 0, 1, ... 9?
 
 # %%
 classes = maximize_classes(model, settings=Settings("class", restarts=2, steps=STEPS),
@@ -109,7 +109,7 @@ classes = maximize_classes(model, settings=Settings("class", restarts=2, steps=S
 show(draw.grid(classes, columns=5))
 
 # %% [markdown]
-# ## An objective of one's own
+# ## Your own objective
 #
 # Objectives add up. Here restarts of a map are driven apart while total variation is kept low.
 

@@ -63,10 +63,10 @@ found = explain(model, images, methods, dataset=dataset, verdict_digits=DIGITS)
 show(draw.methods_figure(found))
 
 # %% [markdown]
-# ## Can they be believed?
+# ## How far to believe them
 #
-# Guided backpropagation draws the sharpest pictures, and they hardly change when every weight of the network is drawn
-# anew: they show the image, not the reason.
+# Guided backpropagation draws the sharpest pictures, but they hardly change when all weights of the network are
+# randomised: they show the image, not the reason.
 
 # %%
 show(draw.verdict_figure(found))
@@ -82,7 +82,7 @@ contrast = explain(model, images, ["integrated_gradients"], "predicted-second", 
 show(draw.contrast_figure(contrast))
 
 # %% [markdown]
-# ## By hand: one shape for all methods
+# ## By hand: one form for all methods
 #
 # `method(network, images, target) -> attributions`. Both of these promise that a map adds up to the logit's change.
 
@@ -95,7 +95,7 @@ for method in (IntegratedGradients(baseline), DeepLift(baseline)):
     print(f"{method.name}: worst completeness error {sums.error.max():.1e}")
 
 # %% [markdown]
-# ## One map, carried back to the pixels
+# ## One map, projected back to the pixels
 #
 # Zeiler and Fergus' deconvolution of the strongest activation of the first maps of the last convolution.
 

@@ -186,7 +186,9 @@ def _normalized(
 def _distances(
     module: Distances, centre: Tensor, radius: Tensor, largest: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return the bounds of distances to centres, which change by at most as much as the point moves."""
+    """Return the bounds of distances to centres, which change by at most as much as the point
+    moves.
+    """
     moved = radius.square().sum(1, keepdim=True).sqrt()
     centres = module.centres
     size = largest.square().sum(1, keepdim=True) + centres.square().sum(1)

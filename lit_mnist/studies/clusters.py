@@ -1,4 +1,4 @@
-"""How good clusters of images are for each number of clusters."""
+"""Quality of clusters of images, by number of clusters."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from ..errors import UserError
 
 @dataclass(frozen=True)
 class Clustering:
-    """`k` clusters of standardised images: their centres (k, H, W) or (k, H, W, C), and what tells how good they are.
+    """`k` clusters of standardised images: centres (k, H, W) or (k, H, W, C), and measures of
+    quality.
 
-    `inertia` is the sum of squared distances of the images to their centres, `silhouette` the mean coefficient of a
-    sample, -1 to 1 (Rousseeuw 1987); `seconds` is the processor time of the clustering alone.
+    `inertia` is the sum of squared distances of the images to their centres. `silhouette` is the
+    mean coefficient of a sample, -1 to 1 (Rousseeuw 1987). `seconds` is the processor time of the
+    clustering.
     """
 
     k: int
@@ -35,9 +37,10 @@ class Clustering:
 def clusterings(
     images: np.ndarray, numbers: Sequence[int], settings: KMeans, sample: int = 5000
 ) -> Iterator[Clustering]:
-    """Yield a clustering of standardised `images` for each of `numbers`, with the silhouette of `sample` images.
+    """Yield a clustering of standardised `images` for each of `numbers`, with the silhouette of
+    `sample` images.
 
-    Raises UserError where there are fewer images than clusters, or fewer than two clusters.
+    Raises UserError for fewer images than clusters, and for fewer than two clusters.
     """
     for k in numbers:
         if not 2 <= k < len(images):
@@ -62,7 +65,7 @@ def _clustered(
 
 
 def _silhouette(rows: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean silhouette coefficient; nan where all lie in one cluster, or each in its own."""
+    """Return the mean silhouette coefficient; NaN if all are in one cluster, or each in its own."""
     from sklearn.metrics import silhouette_score
 
     present = len(np.unique(labels))

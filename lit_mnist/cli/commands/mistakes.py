@@ -40,10 +40,10 @@ def mistakes(
 
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
-        part: the part of the network's data set to go through.
-        most: mistakes to draw, 60 a picture; mistakes.json always names all of them.
+        part: part of the data set.
+        most: number of mistakes to draw, 60 in a picture; mistakes.json lists all.
         out: folder for the pictures and mistakes.json.
-        batch_size: images at a time; bounds the memory.
+        batch_size: images per batch; limits memory.
         svg: also write every picture as SVG.
         data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
             folder).
@@ -135,7 +135,10 @@ def _items(
 
 def _text(evaluation: Evaluation, items: list[dict[str, object]], part: str) -> str:
     correct, images = evaluation.correct, evaluation.images
-    first = f"{correct} of {images} {part} images right ({100 * correct / images:.2f} %), {len(items)} wrong"
+    first = (
+        f"{correct} of {images} {part} images correct ({100 * correct / images:.2f} %), "
+        f"{len(items)} wrong"
+    )
     pairs = Counter((item["label"], item["predicted"]) for item in items)
     common = [
         f"{label} as {guess}: {count}" for (label, guess), count in pairs.most_common(_NAMED_PAIRS)

@@ -84,7 +84,7 @@ def test_the_centres_of_a_run_are_pictures(run: Path, tmp_path: Path) -> None:
 def test_a_run_without_clusters_has_no_centres(trained_run: Path, tmp_path: Path) -> None:
     code, _, err = run_program("clusters", "--ckpt_path", trained_run, "--out", tmp_path / "o")
     assert code == 2
-    assert "no layer of the type distances" in err
+    assert "no layer of type distances" in err
     assert not (tmp_path / "o").exists()
 
 
