@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from lit_mnist.comparison.equivalence.statistics import (
 from lit_mnist.files import write_json, write_text
 from tests.conftest import ROOT, Run
 
+NEEDS_KERAS = pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs the extra keras")
 RANDOM = np.random.default_rng(0)
 SPREAD = (
     stats.norm.ppf((np.arange(12) + 0.5) / 12) * 0.06
@@ -225,10 +227,10 @@ def test_bad_input(arguments: list, message: str, run_cli: Run, in_tmp: Path) ->
 
 
 @pytest.mark.keras
+@NEEDS_KERAS
 @pytest.mark.slow
 def test_end_to_end(run_cli: Run, in_tmp: Path) -> None:
     """One training a group on the digits; a second call trains nothing and finds the same."""
-    pytest.importorskip("tensorflow")
     words = [
         "compare",
         "--config",
@@ -249,12 +251,12 @@ def test_end_to_end(run_cli: Run, in_tmp: Path) -> None:
 
 
 @pytest.mark.keras
+@NEEDS_KERAS
 def test_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiny mode: a small dense network, one seed, one epoch of the embedded digits.
 
     The control, which is Keras with another seed, is on record already: two trainings are left.
     """
-    pytest.importorskip("tensorflow")
     pytest.importorskip("jupytext")
     from tests.notebooks.test_notebooks import execute
 
