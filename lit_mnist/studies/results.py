@@ -11,15 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ..environment import hardware, versions
+from ..environment import event_writer, hardware, hide_tensorflow_from_tensorboard, versions
 from ..files import write_text
+from ..pages import html_image, html_page, html_table, markdown_table
 from .description import Study
 from .storage import require_optuna
 from .worker import Worker, valid_trials
-
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
-table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:right}
-img{max-width:100%}code{background:#f4f4f4;padding:.1rem .3rem;overflow-wrap:anywhere}"""
 
 
 def collect(worker: Worker, command: str) -> dict[str, Any]:
@@ -128,7 +125,7 @@ def _importances(handle: Any, study: Study, complete: list[dict]) -> dict[str, f
 
 def write_hparams(result: Mapping[str, Any], folder: Path) -> None:
     """Write one entry a trial for TensorBoard's HPARAMS page: the settings beside the objective."""
-    from torch.utils.tensorboard import SummaryWriter
+    hide_tensorflow_from_tensorboard()
     from torch.utils.tensorboard.summary import hparams
 
     name = f"hp/{result['objective'].replace('/', '_')}"
@@ -137,7 +134,7 @@ def write_hparams(result: Mapping[str, Any], folder: Path) -> None:
         if row["mean"] is None or target.exists():
             continue
         values = {key: "null" if value is None else value for key, value in row["values"].items()}
-        with SummaryWriter(str(target)) as writer:
+        with event_writer(target) as writer:
             for summary in hparams(values, {name: row["mean"]}):
                 writer._get_file_writer().add_summary(summary)
             writer.add_scalar(name, row["mean"])
@@ -155,34 +152,22 @@ def markdown(result: Mapping[str, Any], pictures: Sequence[str]) -> str:
     ]
     lines += [f"![{name}]({name})\n" for name in pictures]
     header, rows = _table(result)
-    lines += [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([*lines, "", _facts(result), ""])
+    return "\n".join([*lines, markdown_table([header, *rows]), "", _facts(result), ""])
 
 
 def write_html(result: Mapping[str, Any], pictures: Mapping[str, bytes], path: Path) -> Path:
     """Write the study as one HTML page with its pictures inside."""
-    import base64
-
     header, rows = _table(result)
-    images = "".join(
-        f'<img alt="{html.escape(name)}" '
-        f'src="data:image/png;base64,{base64.b64encode(png).decode()}">'
-        for name, png in pictures.items()
-    )
-    cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows
-    )
-    title = html.escape(f"Study {result['study']}")
-    return write_text(
-        path,
-        '<!doctype html><html lang="en"><head><meta '
-        f'charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-        f"</head><body><h1>{title}</h1><p>{html.escape(summary_text(result))}</p>"
-        f"<p><code>{html.escape(result['command'])}</code></p>{images}"
-        f"<table><tr>{cells}</tr>{body}</table><p>{html.escape(_facts(result))}</p></body></html>\n",
-    )
+    title = f"Study {result['study']}"
+    body = [
+        f"<h1>{html.escape(title)}</h1>",
+        f"<p>{html.escape(summary_text(result))}</p>",
+        f"<p><code>{html.escape(result['command'])}</code></p>",
+        *(html_image(name, png) for name, png in pictures.items()),
+        html_table([header, *rows]),
+        f"<p>{html.escape(_facts(result))}</p>",
+    ]
+    return write_text(path, html_page(title, "\n".join(body)))
 
 
 def summary_text(result: Mapping[str, Any]) -> str:
