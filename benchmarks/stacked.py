@@ -1,4 +1,6 @@
-"""Several networks trained as one (`torch.func`): seconds of a step beside those of one network after another."""
+"""Several networks trained as one (`torch.func`): seconds of a step beside those of one network
+after another.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ Batch = tuple[Tensor, Tensor]
 
 
 def run(rounds: int, quick: bool, device: str) -> Report:
-    """Time steps of five networks that differ in seed (batches of their own) or in numbers (one batch for all)."""
+    """Time steps of five networks that differ in seed (batches of their own) or in numbers (one
+    batch for all).
+    """
     rows = []
     for name, (config, size) in _CASES.items():
         spec = _without_dropout(spec_of_config(_CONFIGS / config))
@@ -39,8 +43,8 @@ def run(rounds: int, quick: bool, device: str) -> Report:
             row = {"network": name, "batch": size, "case": case, "seconds": timing}
             rows.append(row | {"gain": 1 / times[case]})
     notes = (
-        f"{_NETWORKS} networks, {_STEPS} steps each, cross-entropy, plain gradient descent, without dropout, on "
-        f"{device}; gain: time of one after another over that of the case."
+        f"{_NETWORKS} networks, {_STEPS} steps each, cross-entropy, plain gradient descent, "
+        f"without dropout, on {device}; gain: time of one after another over that of the case."
     )
     return Report("Networks trained as one", rows, notes, rounds)
 

@@ -1,4 +1,6 @@
-"""A headless Chromium for tests of pages: started once, offline, read through its console and its pixels."""
+"""A headless Chromium for tests of pages: started once, offline, read through its console and its
+pixels.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from pathlib import Path
 import pytest
 
 _READY = "return document.documentElement.dataset.ready === 'true'"
-# Pixels are read from a copy: Chromium warns on the page's console of a canvas that is read more than once.
+# Pixels are read from a copy: Chromium warns on the page's console of a canvas that is read more
+# than once.
 _READ = """
 const read = (canvas) => {
   const context = new OffscreenCanvas(canvas.width, canvas.height)
@@ -44,13 +47,16 @@ def program(*names: str) -> str:
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
         pytest.skip(
-            f"none of {', '.join(names)} is installed (Debian: apt-get install chromium chromium-driver)"
+            f"none of {', '.join(names)} is installed (Debian: apt-get install chromium "
+            "chromium-driver)"
         )
     return path
 
 
 def started() -> Iterator:  # a webdriver
-    """Start Chromium without a network, and end it afterwards; skips where it or selenium is missing."""
+    """Start Chromium without a network, and end it afterwards; skips where it or selenium is
+    missing.
+    """
     pytest.importorskip("selenium", reason="selenium is not installed")
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service

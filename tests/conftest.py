@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch  # noqa: F401 - torch before TensorFlow: the other order aborts the process where triton is installed
+
+# torch before TensorFlow: the other order aborts the process where triton is installed
+import torch  # noqa: F401
 from filelock import FileLock
 from PIL import Image
 
@@ -55,7 +57,9 @@ def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test may depend on the network: downloads fail at once, but from this machine's own test servers."""
+    """No test may depend on the network: downloads fail at once, but from this machine's own test
+    servers.
+    """
 
     def refuse(address: str) -> object:
         if address.startswith("http://127.0.0.1:"):
@@ -101,15 +105,19 @@ def run_program(*args: object) -> tuple[int, str, str]:
 
 @pytest.fixture(scope="session")
 def run_cli() -> Run:
-    """The program as a function: ``run_cli("test", "--ckpt_path", path) -> (code, stdout, stderr)``."""
+    """The program as a function: ``run_cli("test", "--ckpt_path", path) -> (code, stdout,
+    stderr)``.
+    """
     return run_program
 
 
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of the default configuration after one epoch: on MNIST, or on the digits without it.
+    """The run folder of the default configuration after one epoch: on MNIST, or on the digits
+    without it.
 
-    One of pytest-xdist's workers trains it; the others wait, then copy it, since tests write into it.
+    One of pytest-xdist's workers trains it; the others wait, then copy it, since tests write into
+    it.
     """
     own = tmp_path_factory.mktemp("runs")
     if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -141,7 +149,9 @@ def trained(trained_run: Path) -> Model:
 
 @pytest.fixture(scope="session")
 def cats_dogs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of coloured noise in the form of the photographs: 8 train and 4 test pictures of each class."""
+    """A folder of coloured noise in the form of the photographs: 8 train and 4 test pictures of
+    each class.
+    """
     root = tmp_path_factory.mktemp("cats_dogs")
     random = np.random.default_rng(3)
     for part, count in (("train", 8), ("test", 4)):

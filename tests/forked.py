@@ -1,10 +1,11 @@
 """Runs of the program in processes that can be killed, without paying for imports each time.
 
-Run as a script it imports everything once and reads lines of JSON from its standard input, each a list of orders
-``{"argv": [...], "log": file, "seconds": 0.1, "signal": 9}``, or with ``"module": name`` one for ``main(*argv)`` of
-that module. It forks a process for each order of a line, all at the
-same time, and sends the signal after that time. With ``"after_change_of": file`` the time counts from that file's
-first change. Each line is answered with each process's wait status and the seconds that it lived on after the signal.
+Run as a script it imports everything once and reads lines of JSON from its standard input, each a
+list of orders ``{"argv": [...], "log": file, "seconds": 0.1, "signal": 9}``, or with ``"module":
+name`` one for ``main(*argv)`` of that module. It forks a process for each order of a line, all at
+the same time, and sends the signal after that time. With ``"after_change_of": file`` the time
+counts from that file's first change. Each line is answered with each process's wait status and the
+seconds that it lived on after the signal.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ model:
       - {type: dropout, name: Dropout_1, rate: 0.3}
       - {type: dense, name: Dense_1, units: 10, activation: softmax, l2: 0.001}
   optimizer: {class_path: lit_mnist.training.optimizers.Adam}
-  schedule: {class_path: lit_mnist.training.schedules.Cosine, init_args: {initial_learning_rate: 0.01}}
+  schedule:
+    class_path: lit_mnist.training.schedules.Cosine
+    init_args: {initial_learning_rate: 0.01}
   average_decay: 0.99
 data: {dataset: digits, batch_size: 8, standardize: unit, augment: {rotation: 5}}
 """
@@ -62,16 +65,22 @@ class Server:
         self._process.stdout.close()
 
     def run(self, *argv: object, log: Path, **orders: Any) -> tuple[int, float]:
-        """Run the program, its output going to `log`; return exit code and seconds since the signal."""
+        """Run the program, its output going to `log`; return exit code and seconds since the
+        signal.
+        """
         return self._ask([{"argv": list(map(str, argv)), "log": str(log)} | orders])[0]
 
     def run_together(self, commands: Sequence[Sequence[object]], log: Path) -> list[int]:
-        """Run the program once for each of `commands`, all at the same time; return the exit codes."""
+        """Run the program once for each of `commands`, all at the same time; return the exit
+        codes.
+        """
         orders = [{"argv": list(map(str, argv)), "log": str(log)} for argv in commands]
         return [code for code, _ in self._ask(orders)]
 
     def call_together(self, module: str, calls: Sequence[Sequence[Any]], log: Path) -> list[int]:
-        """Run ``main(*call)`` of a module for each of `calls`, all at the same time; return the exit codes."""
+        """Run ``main(*call)`` of a module for each of `calls`, all at the same time; return the
+        exit codes.
+        """
         orders = [{"module": module, "argv": list(call), "log": str(log)} for call in calls]
         return [code for code, _ in self._ask(orders)]
 

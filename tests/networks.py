@@ -1,4 +1,6 @@
-"""Small networks for tests: random descriptions, a tiny network that carries all, starts of ascents."""
+"""Small networks for tests: random descriptions, a tiny network that carries all, starts of
+ascents.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def specs(
     dropout: bool = True,
     batch_norm: bool = True,
 ) -> NetworkSpec:
-    """Draw a network: some image layers, flatten or global pooling, some dense layers, softmax or sigmoid."""
+    """Draw a network: some image layers, flatten or global pooling, some dense layers, softmax or
+    sigmoid.
+    """
     sides = st.integers(min_size, max_size)
     shape = (draw(sides), draw(sides), draw(st.sampled_from([1, 3])))
     layers: list[dict] = []
@@ -116,7 +120,9 @@ def _fits(shape: tuple[int, int, int], layers: list[dict]) -> bool:
 
 @st.composite
 def graphs(draw: st.DrawFn, max_layers: int = 6) -> NetworkSpec:
-    """Draw a network whose layers read any earlier values: branches, merges, layers called again."""
+    """Draw a network whose layers read any earlier values: branches, merges, layers called
+    again.
+    """
     layers: list[dict] = [
         {"type": "conv", "name": "First", "filters": 4, "padding": "same", "activation": "tanh"}
     ]
@@ -223,7 +229,9 @@ def model_of(spec: NetworkSpec, seed: int = 0, dataset: str = "digits") -> Model
 
 
 def all_values(model: Model, pixels: np.ndarray, size: int, layer: str) -> np.ndarray:
-    """Return a layer's values (images, maps, positions) from passes of `size` images, whose rounding depends on it."""
+    """Return a layer's values (images, maps, positions) from passes of `size` images, whose
+    rounding depends on it.
+    """
     parts = []
     for batch in batches(model, pixels, size):
         with torch.no_grad(), capture(model.network, layer) as maps:

@@ -1,4 +1,6 @@
-"""The documentation: the map names what exists, every room has its line and its API page, and pages are reachable."""
+"""The documentation: the map names what exists, every room has its line and its API page, and pages
+are reachable.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How OpenMP's threads wait: asleep beside busy neighbours, as OpenMP likes alone, as the user says where he does."""
+"""How OpenMP's threads wait: asleep beside busy neighbours, as OpenMP likes alone, as the user says
+where he does.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ import pytest
 
 from lit_mnist.environment import cores_are_shared
 
-# what an import of lit_mnist makes of a machine on which `load` processes were and `running` ones are busy
+# what an import of lit_mnist makes of a machine on which `load` processes were and `running` ones
+# are busy
 PRETEND = """
 import os, pathlib
 os.getloadavg = lambda: ({load}, 0, 0)

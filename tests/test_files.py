@@ -79,7 +79,9 @@ def write_configs(folder: Path, **texts: str) -> None:
 
 
 def test_a_configuration_lies_over_its_base(tmp_path: Path) -> None:
-    """Mappings merge; other values, lists and classes of another name replace; a base may have one too."""
+    """Mappings merge; other values, lists and classes of another name replace; a base may have one
+    too.
+    """
     write_configs(
         tmp_path,
         first="{seed: 1, a: {b: 1, c: [1, 2]}, o: {class_path: X, init_args: {rate: 1, decay: 2}}}",

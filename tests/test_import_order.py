@@ -1,4 +1,7 @@
-"""TensorFlow and torch in one process, in any order: neither aborts it. Each case runs in a process of its own."""
+"""TensorFlow and torch in one process, in any order: neither aborts it.
+
+Each case runs in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,10 @@ pytestmark = pytest.mark.skipif(
 TRAIN = """
 from lit_mnist import LitClassifier, MNISTDataModule
 import lightning as L
-network = {"layers": [{"type": "flatten", "name": "F"}, {"type": "dense", "name": "D", "units": 10}]}
-trainer = L.Trainer(max_steps=1, accelerator="cpu", logger=False, enable_checkpointing=False, num_sanity_val_steps=0)
+layers = [{"type": "flatten", "name": "F"}, {"type": "dense", "name": "D", "units": 10}]
+network = {"layers": layers}
+quiet = {"logger": False, "enable_checkpointing": False, "num_sanity_val_steps": 0}
+trainer = L.Trainer(max_steps=1, accelerator="cpu", **quiet)
 trainer.fit(LitClassifier(network), MNISTDataModule(dataset="digits"))
 import torchvision
 print("steps", trainer.global_step)
@@ -32,7 +37,8 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     "first",
     [
         "import tensorflow, torch",
-        "import lit_mnist.spec, keras_baseline.backend as b; import keras; assert b.load_keras() is keras",
+        "import lit_mnist.spec, keras_baseline.backend as b; import keras; assert b.load_keras() "
+        "is keras",
     ],
     ids=["before", "between"],
 )

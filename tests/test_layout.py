@@ -1,4 +1,6 @@
-"""The layout: imports point one way along the flow of data, and heavy libraries stay where they belong."""
+"""The layout: imports point one way along the flow of data, and heavy libraries stay where they
+belong.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def nodes_of(path: Path) -> tuple[ast.AST, ...]:
 
 @functools.cache
 def imports(path: Path, everywhere: bool) -> tuple[str, ...]:
-    """Absolute names of what a file imports, at module level or in functions too; not for type checking alone."""
+    """Absolute names of what a file imports, at module level or in functions too; not for type
+    checking alone.
+    """
     return tuple(_imports(path, everywhere))
 
 
@@ -131,7 +135,9 @@ _PRIVATE = re.compile(r"_[^\W_]\w*(?<!_)\Z")  # no dunders, nor a notebook's ``_
 
 @functools.cache
 def private_names() -> frozenset[str]:
-    """Functions, classes, variables and attributes with a leading underscore that the packages define."""
+    """Functions, classes, variables and attributes with a leading underscore that the packages
+    define.
+    """
     names: set[str] = set()
     for path in (*FILES, *(ROOT / "keras_baseline").rglob("*.py")):
         for node in nodes_of(path):
@@ -143,7 +149,9 @@ def private_names() -> frozenset[str]:
 
 
 def reached(source: str, private: frozenset[str]) -> list[str]:
-    """The private names that a test imports, reads of anything but itself, or names to setattr and getattr."""
+    """The private names that a test imports, reads of anything but itself, or names to setattr and
+    getattr.
+    """
     names: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in (

@@ -1,4 +1,6 @@
-"""Networks as TorchScript and as exported programs: tracing and export work, scripting says why it cannot."""
+"""Networks as TorchScript and as exported programs: tracing and export work, scripting says why it
+cannot.
+"""
 
 from __future__ import annotations
 

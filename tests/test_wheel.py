@@ -1,4 +1,6 @@
-"""The wheel: it holds the shipped configurations, which can be named without a path, and works outside a checkout."""
+"""The wheel: it holds the shipped configurations, which can be named without a path, and works
+outside a checkout.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from tests.conftest import ALL_CONFIGS, ROOT, Run
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout, built without the network from a copy, so that no build folder stays here."""
+    """The wheel of this checkout, built without the network from a copy, so that no build folder
+    stays here.
+    """
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     tracked = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"],

@@ -92,11 +92,9 @@ def _title(card: Card) -> str:
             f"# {card.name}",
             "",
             f"A network of {spec.parameters:,} parameters that sorts images of {size} into "
-            f"{spec.classes} "
-            f"classes. It classifies {measured.correct:,} of {measured.images:,} test images of "
-            f"{card.model.dataset} correctly: {_percent(measured.accuracy)} (95 % interval "
-            f"{_percent(low)} to "
-            f"{_percent(high)}, Wilson). Trained with "
+            f"{spec.classes} classes. It classifies {measured.correct:,} of {measured.images:,} "
+            f"test images of {card.model.dataset} correctly: {_percent(measured.accuracy)} (95 % "
+            f"interval {_percent(low)} to {_percent(high)}, Wilson). Trained with "
             "[lit_mnist](https://github.com/lit-mnist/lit_mnist).",
         ]
     )
@@ -115,8 +113,7 @@ def _use(card: Card) -> str:
             "```",
             "",
             "Without lit_mnist: `python -m lit_mnist convert RUN out/ --code` writes the network "
-            "as PyTorch code, "
-            "`convert RUN model.onnx --with_scaling` as ONNX.",
+            "as PyTorch code, `convert RUN model.onnx --with_scaling` as ONNX.",
         ]
     )
 
@@ -192,11 +189,9 @@ def _calibration(card: Card) -> str:
             f"![Accuracy by the probability of the answer]({PICTURE})",
             "",
             f"Expected calibration error {100 * record.error:.2f} % ({len(record.counts)} bins of "
-            "equal width, "
-            f"n = {card.measured.images:,}; Guo et al. 2017): the average difference between the "
-            "probability of an "
-            "answer and the accuracy of such answers. It holds only for images like those of the "
-            "test set.",
+            f"equal width, n = {card.measured.images:,}; Guo et al. 2017): the average difference "
+            "between the probability of an answer and the accuracy of such answers. It holds "
+            "only for images like those of the test set.",
         ]
     )
 

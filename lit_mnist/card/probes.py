@@ -130,8 +130,7 @@ def _rows(folder: Path, model: Model) -> Iterator[tuple[Path, int, str]]:
     if not known:
         raise DataError(
             f"{folder}: holds no labelled pictures; accepted: labels.csv with the columns file "
-            "and label, or a "
-            f"folder of pictures for each of {', '.join(names[:12])}"
+            f"and label, or a folder of pictures for each of {', '.join(names[:12])}"
         )
     yield from known
 

@@ -117,8 +117,7 @@ def _network(configs: Sequence[str], base: Mapping[str, Any], change: LayerValue
             return model["network"]
     raise UserError(
         f"--{LAYERS}{change.layer}.{change.key}: there is no network to change; accepted: with "
-        "--config, "
-        "a YAML file that describes model.network"
+        "--config, a YAML file that describes model.network"
     )
 
 

@@ -16,8 +16,7 @@ from ..training.lightning_internals import starts_processes_itself
 
 _AUTOMATIC = (
     "needs Lightning's automatic optimisation, but one training step here runs a block of "
-    "optimiser "
-    "steps"
+    "optimiser steps"
 )
 # Callbacks that would fail half-way or silently do nothing, and what to use instead; the first
 # match counts
@@ -58,8 +57,7 @@ def check_trainer(trainer: L.Trainer) -> None:
         if getattr(trainer, key) == 0:
             raise UserError(
                 f"trainer.{key} = 0 trains nothing; accepted: a number above 0, or the command "
-                "test for "
-                "a trained network"
+                "test for a trained network"
             )
     if starts_processes_itself(trainer):
         raise UserError(

@@ -33,8 +33,7 @@ def read_numbers(
         place = f" {owner}" if owner else ""
         raise UserError(
             f"--{option} {' '.join(words)}{place}: cannot work; accepted: all, or different "
-            "numbers of "
-            f"0 to {count - 1}, such as 3 17 or 0-5"
+            f"numbers of 0 to {count - 1}, such as 3 17 or 0-5"
         )
     if len(items) > len(words):
         print(

@@ -31,8 +31,7 @@ def opened(
     if model.scaling_assumed:
         note(
             f"{ckpt_path} does not say how its images were scaled: {model.standardizer.kind!r} is "
-            "assumed; "
-            "another by --data.standardize (none: pixels 0 to 255)"
+            "assumed; another by --data.standardize (none: pixels 0 to 255)"
         )
     if dataset is not None:
         model = replace(model, dataset=check_dataset(dataset))

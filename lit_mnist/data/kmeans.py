@@ -91,7 +91,9 @@ class ClusterFeatures:
 
 
 def features_of(data: Mapping[str, Any]) -> ClusterFeatures | None:
-    """Return the ``features`` of a configuration's ``data``, None without; raise DataError naming the key."""
+    """Return the ``features`` of a configuration's ``data``, None without; raise DataError naming
+    the key.
+    """
     values = data.get("features")
     if not values:
         return None

@@ -43,8 +43,7 @@ def target_of(out: str, format: str | None, code: bool, default: str) -> Target:
     if not known and not folder:
         raise UserError(
             f"out = {out!r}: unknown ending {path.suffix!r}; {nearest(path.suffix, _endings())}, "
-            "or a folder "
-            "(with --code for PyTorch code)"
+            "or a folder (with --code for PyTorch code)"
         )
     if format is None or ending == format:
         return Target(ending, path) if known else Target(default, path / f"model.{default}")
@@ -65,8 +64,7 @@ def _code(path: Path, format: str | None) -> Target:
     if weights not in ("pt", "safetensors"):
         raise UserError(
             f"--code with --format {format}: code keeps its weights as pt or safetensors; "
-            "accepted: "
-            "one of these"
+            "accepted: one of these"
         )
     if path.suffix == ".py" or path.is_file():
         raise UserError(

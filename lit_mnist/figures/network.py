@@ -102,8 +102,7 @@ def _edge(corners: Mapping[str, Corner], source: str, target: str) -> str:
         bend = _bend(rows)
         path = (
             f"M{start[0]:g} {start[1]:g}C{start[0] + bend:g} {start[1]:g} {end[0] + bend:g} "
-            f"{end[1]:g} "
-            f"{end[0]:g} {end[1]:g}"
+            f"{end[1]:g} {end[0]:g} {end[1]:g}"
         )
     else:
         start = (x1 + _BOX[0] / 2, y1 + _BOX[1])
@@ -111,8 +110,7 @@ def _edge(corners: Mapping[str, Corner], source: str, target: str) -> str:
         half = (y2 - y1 - _BOX[1]) / 2
         path = (
             f"M{start[0]:g} {start[1]:g}C{start[0]:g} {start[1] + half:g} {end[0]:g} "
-            f"{end[1] - half:g} "
-            f"{end[0]:g} {end[1]:g}"
+            f"{end[1] - half:g} {end[0]:g} {end[1]:g}"
         )
     return f'<path d="{path}" fill="none" stroke="#666" marker-end="url(#end)"/>'
 

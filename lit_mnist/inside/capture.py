@@ -126,8 +126,7 @@ def _unknown(network: Network, name: str, accepted: Sequence[str]) -> str:
     if name.endswith(PRE) and layer in network.spec.names:
         return (
             f"{name!r}: a {network.spec[layer].type} layer has no activation, and no value before "
-            "it; "
-            f"accepted: {layer!r}, or {', '.join(n for n in accepted if n.endswith(PRE))}"
+            f"it; accepted: {layer!r}, or {', '.join(n for n in accepted if n.endswith(PRE))}"
         )
     return f"no layer {name!r} in this network; {nearest(name, accepted)}"
 

@@ -24,8 +24,7 @@ def centres_of(model: Model) -> np.ndarray:
     if spec[source].type != "flatten" or spec.sources[source] != (INPUT,):
         raise UserError(
             f"{model.path}: the centres of layer {name!r} are no pictures, since it reads layer "
-            f"{source!r}; "
-            "accepted: a layer that reads the flattened images"
+            f"{source!r}; accepted: a layer that reads the flattened images"
         )
     centres = model.network.named_weights()[f"{name}/centres"].T
     height, width, channels = spec.input_shape

@@ -54,8 +54,7 @@ def check_size(spec: NetworkSpec) -> None:
         if number > limit:
             raise UserError(
                 f"this network has {number:,} {unit}, too many for a page that runs while one "
-                "draws; "
-                f"accepted: up to {limit:,}"
+                f"draws; accepted: up to {limit:,}"
             )
 
 

@@ -123,8 +123,7 @@ def _together(rows: Rows) -> list[np.ndarray]:
     if max(map(len, groups)) > COUPLED:
         raise MaximizeError(
             f"restarts = {max(map(len, groups))} cannot work with an objective that couples "
-            "restarts; "
-            f"accepted: up to {COUPLED}"
+            f"restarts; accepted: up to {COUPLED}"
         )
     chunks = [groups[0]]
     for group in groups[1:]:

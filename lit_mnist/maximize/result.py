@@ -64,8 +64,7 @@ class Settings:
         if self.search and self.search < self.restarts:
             raise MaximizeError(
                 f"search = {self.search} cannot work for {self.restarts} restarts; accepted: 0 "
-                "for no "
-                f"search, or {self.restarts} and above"
+                f"for no search, or {self.restarts} and above"
             )
 
 

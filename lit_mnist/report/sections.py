@@ -130,8 +130,7 @@ class Sections:
         if maps * self.options.steps * spec.macs > MOST_WORK:
             raise UserError(
                 f"images for {maps:,} maps and classes would take hours; accepted: images of one "
-                "layer, by "
-                "the command maximize --layer NAME --maps 0-15"
+                "layer, by the command maximize --layer NAME --maps 0-15"
             )
 
     def _references(self, layers: Sequence[str]) -> dict[str, Reference]:

@@ -159,8 +159,7 @@ def _study(content: Any, stem: str) -> Study:
     if not isinstance(settings, Mapping) or not settings:
         raise StudyError(
             f"settings = {settings!r} cannot work; accepted: keys of the configuration, each with "
-            "a "
-            "grid, with choices, or with low and high"
+            "a grid, with choices, or with low and high"
         )
     study = Study(
         name=_choice(content, "name", None, stem),
@@ -189,8 +188,7 @@ def _check_together(study: Study) -> None:
         for key in refused & set(given):
             raise StudyError(
                 f"{place}.{key}: cannot work in a study; accepted: data.*, model.*, trainer.*, "
-                "and seeds by "
-                "their own key"
+                "and seeds by their own key"
             )
     if study.is_grid and study.trials is not None:
         raise StudyError(
@@ -203,8 +201,7 @@ def _check_together(study: Study) -> None:
     if study.pruning != "none" and not study.objective.startswith("val/"):
         raise StudyError(
             f"pruning = {study.pruning!r} cannot work by {study.objective}; accepted: an "
-            "objective on "
-            "the validation images"
+            "objective on the validation images"
         )
 
 
@@ -283,8 +280,7 @@ def _objective(name: Any) -> str:
     if str(name).startswith("test"):
         raise StudyError(
             f"objective = {name!r} cannot work: test images must not choose; they are used once, "
-            "for the "
-            f"chosen setting; accepted: {', '.join(DIRECTIONS)}"
+            f"for the chosen setting; accepted: {', '.join(DIRECTIONS)}"
         )
     if name not in DIRECTIONS:
         raise StudyError(f"objective: unknown {name!r}; {nearest(str(name), DIRECTIONS)}")
@@ -295,8 +291,7 @@ def _options(options: Any) -> dict[str, Any]:
     if not isinstance(options, Mapping) or not all("." in str(key) for key in options):
         raise StudyError(
             f"options = {options!r} cannot work; accepted: keys of the configuration with their "
-            "values, such as "
-            "trainer.max_epochs: 3"
+            "values, such as trainer.max_epochs: 3"
         )
     return dict(options)
 

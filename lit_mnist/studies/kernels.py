@@ -144,8 +144,7 @@ def resemblances(kernels: np.ndarray, layer: str) -> list[Resemblance]:
         size = " x ".join(map(str, kernels.shape[2:]))
         raise UserError(
             f"layer {layer!r} has kernels of {size}, hand-made ones have 3 x 3; accepted: a "
-            "network whose "
-            "first convolution has 3 x 3"
+            "network whose first convolution has 3 x 3"
         )
     hand_made = [Kernel(name, np.array(weights, np.float64)) for name, weights in KERNELS.items()]
     pairs = [

@@ -111,9 +111,8 @@ def _reached(url: str, opened: Any) -> Any:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
         raise StorageError(
             f"--storage {without_password(url)}: cannot be reached ({without_password(reason)}); "
-            "accepted: an address "
-            "such as postgresql+psycopg://user:password@host/name, mysql://..., redis://... or "
-            "sqlite:///file.db, or no --storage for a journal file"
+            "accepted: an address such as postgresql+psycopg://user:password@host/name, "
+            "mysql://..., redis://... or sqlite:///file.db, or no --storage for a journal file"
         ) from error
 
 

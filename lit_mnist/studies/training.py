@@ -154,6 +154,6 @@ def _check_objective(study: Study, path: str, settings: Mapping[str, Any]) -> No
     why = "test images must not choose" if validated == "test" else "nothing is validated"
     raise StudyError(
         f"--study {path}: objective {study.objective} cannot work with data.validate_on "
-        f"{validated}: {why}; "
-        "accepted: a configuration with data.validate_on: validation, or train/loss"
+        f"{validated}: {why}; accepted: a configuration with data.validate_on: validation, or "
+        "train/loss"
     )

@@ -70,8 +70,8 @@ class Worker:
             keys = [key for key in mine if mine[key] != theirs.get(key)]
             raise StudyError(
                 f"study {self.study.name!r} was started with other values of {', '.join(keys)}; "
-                "accepted: the same "
-                "files as before, another name in the study file, or another folder as --out"
+                "accepted: the same files as before, another name in the study file, or another "
+                "folder as --out"
             )
 
     # ---- trials

@@ -1,4 +1,6 @@
-"""Small networks with lively biases, sparse pictures and baselines, for the tests of attribution."""
+"""Small networks with lively biases, sparse pictures and baselines, for the tests of
+attribution.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ from tests.attribution.networks import empty, pictures, several
 def test_deeplift_closes_and_would_not_without_tensors_apart(
     cnn: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # the baseline must vary: with a constant one both pools of a pair choose the same place, and nothing shows
+    # the baseline must vary: with a constant one both pools of a pair choose the same place, and
+    # nothing shows
     images, baseline = pictures(16, cnn.spec), Baseline("digit", pictures(1, cnn.spec, seed=50))
     target = resolve(cnn, images, "predicted")
     assert _gap(cnn, images, target, DeepLift(baseline)) <= 1e-4
@@ -36,7 +37,9 @@ def test_deeplift_closes_and_would_not_without_tensors_apart(
 
 
 def _gap(network: Network, images: Tensor, target: Target, method: Method) -> float:
-    """Largest completeness error relative to the largest change: random images leave some changes near zero."""
+    """Largest completeness error relative to the largest change: random images leave some changes
+    near zero.
+    """
     found = completeness(network, images, target, method(network, images, target), method.baseline)
     return float((np.abs(found.total - found.change) / np.abs(found.change).max()).max())
 

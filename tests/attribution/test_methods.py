@@ -1,4 +1,6 @@
-"""What holds for all attribution methods: completeness, no traces, the same alone and in company, clear errors."""
+"""What holds for all attribution methods: completeness, no traces, the same alone and in company,
+clear errors.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,8 @@ def test_all_methods_leave_network_images_and_random_numbers_alone(cnn: Network)
         {name: tensor.clone() for name, tensor in cnn.state_dict().items()},
     )
     torch.manual_seed(5)
-    states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 - Captum draws from it
+    # Captum draws from NumPy's global generator
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     for method in make_methods("all", setting(cnn.spec)):
         found = method(cnn, images, "predicted")
         assert (
@@ -103,7 +106,9 @@ def test_no_hook_is_left_after_an_error(cnn: Network, monkeypatch: pytest.Monkey
 
 
 def test_an_image_is_explained_the_same_alone_and_in_company(cnn: Network) -> None:
-    """In float64: in float32 another batch size rounds differently, which may flip a near tie of a max-pool."""
+    """In float64: in float32 another batch size rounds differently, which may flip a near tie of a
+    max-pool.
+    """
     network, images = copy.deepcopy(cnn).double(), pictures(4, cnn.spec).double()
     random = {
         "smoothgrad",

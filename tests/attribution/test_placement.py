@@ -40,7 +40,9 @@ def test_blind_pixels_get_exactly_nothing(cnn: Network, cnn_spec: NetworkSpec) -
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_rounding_gives_no_pixel_a_share(count: int, cnn_spec: NetworkSpec) -> None:
-    """Without evaluations of one size, blind pixels of the default network get up to 1e-7 instead of 0."""
+    """Without evaluations of one size, blind pixels of the default network get up to 1e-7 instead
+    of 0.
+    """
     network, images = lively(Network(cnn_spec, seed=3)), torch.rand(count, 1, 28, 28)
     found = FeatureAblation(empty(cnn_spec))(network, images, 0)
     assert not found[:, :, torch.from_numpy(~reach(cnn_spec))].any() and found.any()

@@ -1,6 +1,8 @@
-"""What holds on a fully trained default network and real MNIST digits: the figures of docs/results/explain.md.
+"""What holds on a fully trained default network and real MNIST digits: the figures of
+docs/results/explain.md.
 
-The network is ``$LIT_MNIST_TRAINED``: a run folder or checkpoint of configs/cnn.yaml, trained to its end.
+The network is ``$LIT_MNIST_TRAINED``: a run folder or checkpoint of configs/cnn.yaml, trained to
+its end.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ def model() -> Model:
     path = os.environ.get("LIT_MNIST_TRAINED")
     if not path:
         pytest.skip(
-            "no trained network is named ($LIT_MNIST_TRAINED: a run folder or checkpoint of configs/cnn.yaml)"
+            "no trained network is named ($LIT_MNIST_TRAINED: a run folder or checkpoint of "
+            "configs/cnn.yaml)"
         )
     return open_model(path)
 

@@ -1,4 +1,6 @@
-"""The page of measured figures: goals beside what was found, nothing claimed that was not measured."""
+"""The page of measured figures: goals beside what was found, nothing claimed that was not
+measured.
+"""
 
 from __future__ import annotations
 

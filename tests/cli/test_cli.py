@@ -1,4 +1,6 @@
-"""The command line: help, JSON on standard output alone, and errors of one message and exit code 2."""
+"""The command line: help, JSON on standard output alone, and errors of one message and exit code
+2.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,8 @@ def test_one_help_lists_every_command(run_cli: Run) -> None:
 )
 def test_light_commands_import_neither_framework(arguments: list[str]) -> None:
     out = python(
-        f"import sys; from lit_mnist.__main__ import main; main({arguments!r}); "
-        "print([name for name in ('torch', 'tensorflow', 'lightning', 'matplotlib') if name in sys.modules])"
+        f"import sys; from lit_mnist.__main__ import main; main({arguments!r}); print([name for "
+        "name in ('torch', 'tensorflow', 'lightning', 'matplotlib') if name in sys.modules])"
     )
     assert out.splitlines()[-1] == "[]"
 
@@ -187,11 +189,13 @@ def test_bad_input(run_cli: Run, in_tmp: Path, arguments: list, words: list[str]
         ("model: [", ["bad.yaml"]),
         ("modle: {}", ["modle"]),
         (
-            "model: {network: {layers: [{type: conv, name: A, filters: 2, kernel: 40}, {type: flatten, name: F}]}}",
+            "model: {network: {layers: [{type: conv, name: A, filters: 2, kernel: 40}, {type: "
+            "flatten, name: F}]}}",
             ["'A'", "(40, 40)"],
         ),
         (
-            "model: {network: {layers: [{type: flatten, name: F}, {type: dense, name: D, units: 3, actvation: relu}]}}",
+            "model: {network: {layers: [{type: flatten, name: F}, {type: dense, name: D, units: "
+            "3, actvation: relu}]}}",
             ["'D'", "'actvation'", "did you mean 'activation'"],
         ),
         ("model: {network: 3}", ["network", "3"]),

@@ -1,4 +1,6 @@
-"""Where data lie, for every command: the given root, the run's own where it exists, $LIT_MNIST_DATA, the cache."""
+"""Where data lie, for every command: the given root, the run's own where it exists,
+$LIT_MNIST_DATA, the cache.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ COMMANDS = {
 
 @pytest.fixture
 def places(trained_run: Path, in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A checkpoint of the default run that was trained on KMNIST under `own`; the roots that are asked for."""
+    """A checkpoint of the default run that was trained on KMNIST under `own`; the roots that are
+    asked for.
+    """
     content = read_checkpoint(trained_run / "checkpoints" / "best.ckpt")
     content["lit_mnist"]["dataset"] = content["lit_mnist"]["config"]["data"]["dataset"] = "kmnist"
     content["lit_mnist"]["config"]["data"]["root"] = "own"

@@ -1,4 +1,6 @@
-"""fit's options: flags anywhere, layers by name, the user's callbacks, and what is refused before training."""
+"""fit's options: flags anywhere, layers by name, the user's callbacks, and what is refused before
+training.
+"""
 
 from __future__ import annotations
 
@@ -259,10 +261,9 @@ def test_every_monitor_that_is_named_exists(
     """The names are listed before training: here they are compared with what a training logs."""
     logged = tmp_path / "logged.json"
     (tmp_path / "collector.py").write_text(
-        "import json, pathlib\nfrom lightning.pytorch.callbacks import EarlyStopping\n"
-        "class Collector(EarlyStopping):\n"
-        "    def on_train_epoch_end(self, trainer, module):\n"
-        f"        pathlib.Path({str(logged)!r}).write_text(json.dumps([*trainer.callback_metrics]))\n"
+        "import json, pathlib\nfrom lightning.pytorch.callbacks import EarlyStopping\nclass "
+        "Collector(EarlyStopping):\n    def on_train_epoch_end(self, trainer, module):\n        "
+        f"pathlib.Path({str(logged)!r}).write_text(json.dumps([*trainer.callback_metrics]))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     entry = {"class_path": "collector.Collector", "init_args": {"monitor": "a_metric_of_their_own"}}
@@ -279,7 +280,9 @@ def test_every_monitor_that_is_named_exists(
 
 
 def test_the_profiler_reports_and_a_locale_loses_nothing(config: Path) -> None:
-    """In a process of its own with an ASCII locale: umlauts in the YAML, which is read and kept as UTF-8."""
+    """In a process of its own with an ASCII locale: umlauts in the YAML, which is read and kept as
+    UTF-8.
+    """
     config.write_text(
         "# für Müller\n" + CONFIG.replace("dataset: digits", "dataset: digits, root: /für/Müller"),
         encoding="utf-8",
@@ -316,7 +319,8 @@ def test_the_profiler_reports_and_a_locale_loses_nothing(config: Path) -> None:
 def test_no_result_is_lost_in_ascii() -> None:
     code = (
         "import sys; from lit_mnist.cli import program; from lit_mnist.outcome import Outcome; "
-        "program._function = lambda *_: Outcome({}, 'accuracy \u2013 or so'); sys.exit(program.main(['runs']))"
+        "program._function = lambda *_: Outcome({}, 'accuracy \u2013 or so'); "
+        "sys.exit(program.main(['runs']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

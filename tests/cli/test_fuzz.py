@@ -1,7 +1,8 @@
-"""Whatever is put in, the program answers with a result or with one clear error: never a traceback, never a ruin.
+"""Whatever is put in, the program answers with a result or with one clear error: never a traceback,
+never a ruin.
 
-Each case runs the whole program in this process. Failure is exit code 2 with a message of at most five lines;
-success is exit code 0; and a case that fails leaves no run folder behind.
+Each case runs the whole program in this process. Failure is exit code 2 with a message of at most
+five lines; success is exit code 0; and a case that fails leaves no run folder behind.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""One grammar for all commands: numbers, folders for results, older forms, and examples that run."""
+"""One grammar for all commands: numbers, folders for results, older forms, and examples that
+run.
+"""
 
 from __future__ import annotations
 

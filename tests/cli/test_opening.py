@@ -1,4 +1,6 @@
-"""How commands open Keras files: whose images, how they are scaled, and which output is the answer."""
+"""How commands open Keras files: whose images, how they are scaled, and which output is the
+answer.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ COMMANDS = {
 
 @pytest.fixture
 def colour(in_tmp: Path) -> Path:
-    """A Keras file of a network with two outputs for colour images, and a folder of photographs beside it."""
+    """A Keras file of a network with two outputs for colour images, and a folder of photographs
+    beside it.
+    """
     (in_tmp / "photos").mkdir()
     random = np.random.default_rng(0)
     for number in range(4):

@@ -153,7 +153,9 @@ def arrays(tmp_path: Path) -> Path:
 def test_one_unit_learns_two_classes(
     run_cli: Run, arrays: Path, tmp_path: Path, activation: str
 ) -> None:
-    """fit, test, predict and features of a single unit, on pictures of another size than the network's."""
+    """fit, test, predict and features of a single unit, on pictures of another size than the
+    network's.
+    """
     convolution = {"type": "conv", "name": "Conv2D_1", "filters": 4, "activation": "relu"}
     spec = spec_of((16, 14, 1), 1, activation, [convolution])
     config = write_config(tmp_path / "one.yaml", spec, dataset="arrays", root=str(arrays))

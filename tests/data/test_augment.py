@@ -1,4 +1,6 @@
-"""Augmentation in Keras' terms: the same pictures as Keras' ImageDataGenerator makes from the same numbers."""
+"""Augmentation in Keras' terms: the same pictures as Keras' ImageDataGenerator makes from the same
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,9 @@ def test_a_turn_of_an_oblong_picture_keeps_right_angles() -> None:
 
 
 def test_todays_distortions_are_the_same_numbers() -> None:
-    """The draw of the first four keys does not depend on the others: published recipes repeat themselves."""
+    """The draw of the first four keys does not depend on the others: published recipes repeat
+    themselves.
+    """
     plain = Augmentation(rotation=12, scale=0.12, shear=0.2, shift=2).draw(3, 4, 50, 28, 28)
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([3, 4, 7])))
     angle, scale, shear, right, down = generator.uniform(-1, 1, (5, 50))

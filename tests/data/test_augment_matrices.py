@@ -17,8 +17,8 @@ SEED, EPOCH, N, SIZE = 3, 4, 60, 28
 def composed(augmentation: Augmentation) -> np.ndarray:
     """Output to input coordinates of each image: turn times shear, enlarged, then moved, (n, 2, 3).
 
-    Composed from single maps; the random numbers are those of (seed, epoch), in the order angle, scale,
-    shear, right, down.
+    Composed from single maps; the random numbers are those of (seed, epoch), in the order angle,
+    scale, shear, right, down.
     """
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([SEED, EPOCH, 7])))
     matrices = []
@@ -53,7 +53,9 @@ def test_matrices_are_those_of_turn_shear_zoom_and_shift(augmentation: Augmentat
 
 
 def test_images_move_as_scipy_moves_them() -> None:
-    """`scipy.ndimage.affine_transform` takes pixels where `affine_grid` takes -1 to 1, rows before columns."""
+    """`scipy.ndimage.affine_transform` takes pixels where `affine_grid` takes -1 to 1, rows before
+    columns.
+    """
     augmentation = Augmentation(rotation=20, scale=0.15, shear=0.3, shift=3)
     image = ndimage.gaussian_filter(np.random.default_rng(0).uniform(0, 1, (SIZE, SIZE)), 1.5)
     image[:5], image[-5:], image[:, :5], image[:, -5:] = 0, 0, 0, 0

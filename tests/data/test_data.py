@@ -129,7 +129,8 @@ def test_per_pixel_is_scikit_learns(digits: Dataset) -> None:
     assert np.allclose(ours.mean.ravel(), theirs.mean_, rtol=1e-13)
     assert np.allclose(ours.scale.ravel(), theirs.scale_, rtol=1e-12)
     flat = digits.test_images.reshape(360, -1).astype(np.float64)
-    # ours is cast to float32 once, at the end: at most half a unit in the last place from the float64 value
+    # ours is cast to float32 once, at the end: at most half a unit in the last place from the
+    # float64 value
     assert np.allclose(
         ours.apply(digits.test_images).reshape(360, -1), theirs.transform(flat), rtol=2**-23, atol=0
     )

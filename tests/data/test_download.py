@@ -1,4 +1,6 @@
-"""Downloads from a server on this machine: whole files arrive, every failure is named, nothing half-written stays."""
+"""Downloads from a server on this machine: whole files arrive, every failure is named, nothing
+half-written stays.
+"""
 
 from __future__ import annotations
 

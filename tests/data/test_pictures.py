@@ -1,4 +1,6 @@
-"""Picture files of every kind that people have: deep, fractional, transparent, framed, turned, blank, broken."""
+"""Picture files of every kind that people have: deep, fractional, transparent, framed, turned,
+blank, broken.
+"""
 
 from __future__ import annotations
 

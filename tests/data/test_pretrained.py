@@ -1,4 +1,6 @@
-"""Published weights: the usual caches first, then one checked download; every failure names its ways out."""
+"""Published weights: the usual caches first, then one checked download; every failure names its
+ways out.
+"""
 
 from __future__ import annotations
 

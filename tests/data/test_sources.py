@@ -1,4 +1,6 @@
-"""Data sets of one's own and by torchvision: small files in the formats that people have them in."""
+"""Data sets of one's own and by torchvision: small files in the formats that people have them
+in.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Scalings of colour pictures, and of pictures too large to be kept scaled, against Keras and against each other."""
+"""Scalings of colour pictures, and of pictures too large to be kept scaled, against Keras and
+against each other.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ def test_fixed_scalings_are_keras_modes(kind: str, mode: str) -> None:
     theirs = keras.applications.imagenet_utils.preprocess_input(
         images.astype(np.float32), "channels_last", mode
     )
-    # Keras works in float32, ours is rounded to it once: a few units in the last place of values up to 151
+    # Keras works in float32, ours is rounded to it once: a few units in the last place of values up
+    # to 151
     assert np.allclose(Standardizer.fit(kind, images).apply(images), theirs, rtol=0, atol=2e-5)
 
 

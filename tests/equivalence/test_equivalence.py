@@ -1,4 +1,6 @@
-"""Equivalence of accuracies: the statistics by hand, by scipy and by simulation; the command end to end."""
+"""Equivalence of accuracies: the statistics by hand, by scipy and by simulation; the command end to
+end.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ SPREAD = (
 
 
 def test_by_hand() -> None:
-    """Means 2 and 3, variances 1 and 1, n = 3: standard error sqrt(2/3), 4 degrees of freedom, t = -1.2247."""
+    """Means 2 and 3, variances 1 and 1, n = 3: standard error sqrt(2/3), 4 degrees of freedom, t =
+    -1.2247.
+    """
     found = compare_means([1, 2, 3], [2, 3, 4], margin=0.1)
     assert found.difference == -1 and found.degrees_of_freedom == pytest.approx(4)
     assert found.standard_error == pytest.approx(math.sqrt(2 / 3))
@@ -80,7 +84,9 @@ def test_equivalent_agrees_with_the_interval() -> None:
 
 
 def test_power_by_simulation() -> None:
-    """4,000 experiments of 2 x 6 runs: the share found equivalent is the power within 4 standard errors."""
+    """4,000 experiments of 2 x 6 runs: the share found equivalent is the power within 4 standard
+    errors.
+    """
     runs, n, deviation = 4000, 6, 0.08
     a, b = RANDOM.normal(0, deviation, (2, runs, n))
     error = np.sqrt((a.var(1, ddof=1) + b.var(1, ddof=1)) / n)
@@ -91,7 +97,9 @@ def test_power_by_simulation() -> None:
 
 
 def test_level_is_kept() -> None:
-    """At a true difference of exactly the margin, equivalence is found in at most alpha of experiments."""
+    """At a true difference of exactly the margin, equivalence is found in at most alpha of
+    experiments.
+    """
     assert tost_power(0.02, 22, difference=0.1) == pytest.approx(0.05, abs=0.002)
     assert tost_power(0.5, 22) < 0.01  # hopeless spread
     assert tost_power(0.001, 22) > 0.999
@@ -142,7 +150,9 @@ def plan(tmp_path: Path) -> Plan:
 
 
 def test_a_comparison_goes_on_where_it_stopped(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut off after four trainings, it makes only the other five; the file of a finished one is what counts."""
+    """Cut off after four trainings, it makes only the other five; the file of a finished one is
+    what counts.
+    """
     made = []
 
     def train(plan: Plan, side: str, seed: int) -> dict:
@@ -176,7 +186,9 @@ def test_control_seeds_are_new(plan: Plan) -> None:
 
 @pytest.mark.parametrize(("gap", "verdict"), [(0.0, "equivalent"), (0.003, "different")])
 def test_page(plan: Plan, gap: float, verdict: str) -> None:
-    """Planted accuracies 0.3 points apart are found different, and the page says so and stands alone."""
+    """Planted accuracies 0.3 points apart are found different, and the page says so and stands
+    alone.
+    """
     records = {
         (side, seed): fake_record(
             plan.settings, side, seed, 0.99 + gap * (side == "ours") + seed % 3 * 1e-4, [seed, 7]

@@ -36,7 +36,9 @@ with torch.no_grad():
 
 
 def used(folder: Path, pixels: np.ndarray) -> torch.Tensor:
-    """What the folder's network answers in a process of its own that has neither this package nor NumPy."""
+    """What the folder's network answers in a process of its own that has neither this package nor
+    NumPy.
+    """
     torch.save(torch.from_numpy(pixels), folder / "pixels.pt")
     program = RECEIVER.format(threads=torch.get_num_threads())
     result = subprocess.run(

@@ -1,4 +1,6 @@
-"""ONNX, torch.export and safetensors: what other programs compute of them, and what lies beside them."""
+"""ONNX, torch.export and safetensors: what other programs compute of them, and what lies beside
+them.
+"""
 
 from __future__ import annotations
 

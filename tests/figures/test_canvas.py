@@ -1,4 +1,6 @@
-"""The shared base of all pictures: any number of images, any values, files that repeat, no global state."""
+"""The shared base of all pictures: any number of images, any values, files that repeat, no global
+state.
+"""
 
 from __future__ import annotations
 

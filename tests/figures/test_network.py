@@ -1,4 +1,6 @@
-"""The drawn network: a box for every layer, an arrow for every input, nothing on top of anything else."""
+"""The drawn network: a box for every layer, an arrow for every input, nothing on top of anything
+else.
+"""
 
 from __future__ import annotations
 

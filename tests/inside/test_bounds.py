@@ -1,4 +1,6 @@
-"""Interval bounds hold for every image, are exact for one layer, and prove silence only where it is certain."""
+"""Interval bounds hold for every image, are exact for one layer, and prove silence only where it is
+certain.
+"""
 
 from __future__ import annotations
 

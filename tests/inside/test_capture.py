@@ -1,4 +1,6 @@
-"""Captured activations: equal to torchvision's and Keras' for every network, mode and type; hooks never stay."""
+"""Captured activations: equal to torchvision's and Keras' for every network, mode and type; hooks
+never stay.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def inputs(spec: NetworkSpec, dtype: torch.dtype = torch.float32, count: int = 2
 
 
 def extractor(network: Network) -> nn.Module:
-    """Torchvision's answer: every layer by name, and the convolution or dense module where it has an activation."""
+    """Torchvision's answer: every layer by name, and the convolution or dense module where it has
+    an activation.
+    """
     nodes = {name: name for name in network.spec.names}
     nodes |= {
         f"{info.name}.{info.type}": f"{info.name}:pre"
@@ -101,7 +105,9 @@ def test_a_swapped_name_is_noticed(cnn_spec: NetworkSpec) -> None:
 
 @pytest.mark.keras
 def test_equals_keras_submodel(cnn_spec: NetworkSpec) -> None:
-    """Every layer of the default network against a Keras model that ends at the layer of that name, in float64."""
+    """Every layer of the default network against a Keras model that ends at the layer of that name,
+    in float64.
+    """
     pytest.importorskip("tensorflow")
     from keras_baseline.backend import load_keras
     from keras_baseline.model import build_model, set_weights

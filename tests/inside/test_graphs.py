@@ -1,4 +1,6 @@
-"""Looking inside networks that branch: capture, lint, bounds, statistics, maximisation, attribution."""
+"""Looking inside networks that branch: capture, lint, bounds, statistics, maximisation,
+attribution.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Results that are kept with their network: where they lie, when they are read, and when they are stale."""
+"""Results that are kept with their network: where they lie, when they are read, and when they are
+stale.
+"""
 
 from __future__ import annotations
 

@@ -78,7 +78,9 @@ def test_journey_refuses_what_is_not_there(images: Images) -> None:
 
 
 def test_standardized_as_the_sources() -> None:
-    """Mean 128 and deviation 64 for each map on its own, clipped; a constant map has no deviation to divide by."""
+    """Mean 128 and deviation 64 for each map on its own, clipped; a constant map has no deviation
+    to divide by.
+    """
     maps = np.stack(
         [np.arange(16.0).reshape(4, 4), np.zeros((4, 4)), np.full((4, 4), 3.0), np.eye(4) * 1e6]
     )

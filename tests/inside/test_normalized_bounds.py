@@ -1,4 +1,6 @@
-"""Bounds through layer and group normalisation: never left, close where it can be computed by hand, faults noticed."""
+"""Bounds through layer and group normalisation: never left, close where it can be computed by hand,
+faults noticed.
+"""
 
 from __future__ import annotations
 

@@ -53,7 +53,9 @@ def test_low_precision_counts_exactly(digits: Dataset) -> None:
 
 
 def four_kinds() -> Model:
-    """On pixels x: map 0 at most 2 - 3, map 1 wants dark ones, 2 pure white, 3 is x + (1 - x) - 1.1, 4 is x."""
+    """On pixels x: map 0 at most 2 - 3, map 1 wants dark ones, 2 pure white, 3 is x + (1 - x) -
+    1.1, 4 is x.
+    """
     model = model_of(
         NetworkSpec.from_dict(
             {

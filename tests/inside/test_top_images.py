@@ -74,7 +74,9 @@ def test_a_unit_sees_nothing_outside_its_box(spec: NetworkSpec, data: st.DataObj
 
 
 def test_a_smaller_box_would_be_noticed(cnn_spec: NetworkSpec) -> None:
-    """The check above must be able to fail: the box of Conv2D_3 is 18 pixels wide and all of them matter."""
+    """The check above must be able to fail: the box of Conv2D_3 is 18 pixels wide and all of them
+    matter.
+    """
     model = model_of(cnn_spec)
     x = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(1)).requires_grad_()
     with capture(model.network, "Conv2D_3:pre") as maps:

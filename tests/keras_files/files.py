@@ -1,4 +1,6 @@
-"""Small Keras files for tests: the ones of other releases, unpacked, and fresh ones to be tampered with."""
+"""Small Keras files for tests: the ones of other releases, unpacked, and fresh ones to be tampered
+with.
+"""
 
 from __future__ import annotations
 

@@ -123,7 +123,9 @@ def bomb(name: str) -> Callable[[Path], Path]:
 
 
 def encrypted(folder: Path) -> Path:
-    """An archive that says its configuration is encrypted (bit 0 of the flags, in the directory at its end)."""
+    """An archive that says its configuration is encrypted (bit 0 of the flags, in the directory at
+    its end).
+    """
     path, _ = fresh(folder / "model.keras")
     data = bytearray(path.read_bytes())
     for at in [i for i in range(len(data)) if data[i : i + 4] == b"PK\x01\x02"]:
@@ -266,7 +268,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "configuration: nested": (members(config_json=nested()), "damaged|not readable JSON"),
     "configuration: bytes": (members(config_json=b"\xff\xfe\x00"), "not readable JSON"),
     "configuration: no layers": (layers(), "accepted: a list of 1 to 3000"),
-    "configuration: a layer that is text": (layers("Conv2D"), "layer 1 is 'Conv2D'"),  # type: ignore[arg-type]
+    "configuration: a layer that is text": (
+        layers("Conv2D"),  # type: ignore[arg-type]
+        "layer 1 is 'Conv2D'",
+    ),
     "configuration: a huge kernel": (
         layers(conv(filters=10**12), layer("Flatten", "f"), layer("Dense", "d", units=4)),
         r"accepted, by the configuration: \(3, 3, 1, 1000000000000\)",

@@ -1,4 +1,6 @@
-"""The images whose predictions are on record in data/; imports nothing that an old environment lacks."""
+"""The images whose predictions are on record in data/; imports nothing that an old environment
+lacks.
+"""
 
 import numpy as np
 

@@ -3,8 +3,8 @@
     python tests/keras_files/make_fixtures.py tests/keras_files/data NAME
 
 Runs in an environment that holds that release (see data/README.md), never in the tests. Writes
-NAME_sequential.h5, NAME_functional.h5, NAME_weights.h5 (and the same as .keras where the release has
-the format), each trained one step so that the optimiser has slots, and NAME.npz with the
+NAME_sequential.h5, NAME_functional.h5, NAME_weights.h5 (and the same as .keras where the release
+has the format), each trained one step so that the optimiser has slots, and NAME.npz with the
 predictions for `some_images`.
 """
 

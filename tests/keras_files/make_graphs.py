@@ -1,10 +1,12 @@
-"""Write Keras files of graphs and of rarer layers, with random weights, with whatever Keras release runs this script.
+"""Write Keras files of graphs and of rarer layers, with random weights, with whatever Keras release
+runs this script.
 
     python tests/keras_files/make_graphs.py tests/keras_files/data NAME
 
-The counterpart of make_fixtures.py, run in the same environments. Writes NAME_graph, NAME_first (channels
-first) and, from TensorFlow 2.4 on, NAME_modern, each as .h5 and as .keras where the release has the format, and
-NAME.npz with the predictions for `some_images`. NAME_graph is trained with Adadelta, for its slots.
+The counterpart of make_fixtures.py, run in the same environments. Writes NAME_graph, NAME_first
+(channels first) and, from TensorFlow 2.4 on, NAME_modern, each as .h5 and as .keras where the
+release has the format, and NAME.npz with the predictions for `some_images`. NAME_graph is trained
+with Adadelta, for its slots.
 """
 
 import os

@@ -1,4 +1,6 @@
-"""Keras' own applications with random weights: each opened from its `.keras` and `.h5`, logits as Keras' own."""
+"""Keras' own applications with random weights: each opened from its `.keras` and `.h5`, logits as
+Keras' own.
+"""
 
 from __future__ import annotations
 

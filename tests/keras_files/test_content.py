@@ -1,4 +1,6 @@
-"""Files that are something else: each named as what it is, with what can be done; networks found beside weights."""
+"""Files that are something else: each named as what it is, with what can be done; networks found
+beside weights.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +106,9 @@ def test_what_a_file_is_and_what_to_do_is_said(tmp_path: Path, run_cli: Run, cas
 
 
 def weights_of(folder: Path, release: str) -> tuple[Path, dict]:
-    """A release's file of weights alone, and the configuration of the network that they belong to."""
+    """A release's file of weights alone, and the configuration of the network that they belong
+    to.
+    """
     unpacked(release, folder)
     with open_container(folder / f"{release}_functional.h5") as container:
         config = container.config

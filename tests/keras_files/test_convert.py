@@ -237,7 +237,9 @@ def test_verify_compares_every_layer_with_keras(tmp_path: Path, run_cli: Run) ->
 def test_verify_says_when_no_keras_could_load_the_file(
     tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without tf_keras, what is left to compare with is this program's own rewriting, which proves less."""
+    """Without tf_keras, what is left to compare with is this program's own rewriting, which proves
+    less.
+    """
     from lit_mnist.comparison.parity import converted
 
     monkeypatch.setattr(converted.importlib.util, "find_spec", lambda name: None)
@@ -259,7 +261,9 @@ def test_verify_says_when_no_keras_could_load_the_file(
 def test_verify_builds_a_model_whose_file_names_its_input_on_the_first_layer(
     tmp_path: Path, run_cli: Run
 ) -> None:
-    """tf.keras 2.x writes a Sequential model without InputLayer so: Reshape with batch_input_shape [null, 28, 28]."""
+    """tf.keras 2.x writes a Sequential model without InputLayer so: Reshape with batch_input_shape
+    [null, 28, 28].
+    """
     spec = NetworkSpec.from_dict(
         {
             "input_shape": [28, 28, 1],

@@ -1,4 +1,6 @@
-"""Files of graphs and rarer layers that five Keras releases wrote (make_graphs.py; see data/README.md)."""
+"""Files of graphs and rarer layers that five Keras releases wrote (make_graphs.py; see
+data/README.md).
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,9 @@ def test_predictions_are_those_of_the_release_that_wrote_it(graphs: Path, name: 
 def test_channels_first_is_said_and_dense_kernels_are_turned(
     graphs: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Flattened with their channels first, images reach the dense layer in another order than ours."""
+    """Flattened with their channels first, images reach the dense layer in another order than
+    ours.
+    """
     file = read_keras(graphs / name)
     assert file.spec.input_shape == (12, 12, 1) and file.channels_first
     assert "the file's images have their channels first, (1, 12, 12)" in file.notes[0]
@@ -185,7 +189,9 @@ def test_each_slot_belongs_to_the_weight_that_the_release_named(graphs: Path, na
 @pytest.mark.skipif(find_spec("tf_keras") is None, reason="needs the extra `keras`")
 @pytest.mark.parametrize("name", ["tf215_first.keras", "tf215_modern.keras"])
 def test_layers_are_compared_in_the_files_own_order(graphs: Path, name: str) -> None:
-    """Of the axes (channels first, also where flattened) and of layers (softmax before its flattening)."""
+    """Of the axes (channels first, also where flattened) and of layers (softmax before its
+    flattening).
+    """
     from lit_mnist.comparison.parity.converted import layer_errors
 
     path = graphs / name

@@ -1,4 +1,6 @@
-"""Hostile and damaged files: one error that names file and reason, within limits of time and memory."""
+"""Hostile and damaged files: one error that names file and reason, within limits of time and
+memory.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,11 @@ from tests.keras_files.hostile import HOSTILE, make_in, replaced
 
 @contextmanager
 def at_most(size: int) -> Iterator[None]:
-    """Let this process take `size` more bytes of address space: the bombs would need 256 MiB and more.
+    """Let this process take `size` more bytes of address space: the bombs would need 256 MiB and
+    more.
 
-    What was freed before is given back first (the program keeps it): else there is more to be had than that.
+    What was freed before is given back first (the program keeps it): else there is more to be had
+    than that.
     """
     ctypes.CDLL(None).malloc_trim(0)
     now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -64,7 +68,9 @@ def test_there_are_more_than_the_fifteen_asked_for() -> None:
 
 
 def test_the_untampered_file_is_read(tmp_path: Path) -> None:
-    """What shows that the cases above are refused for their fault: without it, both formats open."""
+    """What shows that the cases above are refused for their fault: without it, both formats
+    open.
+    """
     for name in ("model.h5", "model.keras"):
         path, weights = fresh(tmp_path / name, optimizer=some_state(SPEC))
         assert all(np.array_equal(read_keras(path).weights[key], weights[key]) for key in weights)
@@ -142,7 +148,10 @@ def test_file_modes_and_folders(tmp_path: Path) -> None:
 def test_a_file_on_which_hdf5_hangs_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One byte of a heap of texts, found by fuzzing: HDF5 1.14.6 loops for ever on it. Later ones may not."""
+    """One byte of a heap of texts, found by fuzzing: HDF5 1.14.6 loops for ever on it.
+
+    Later ones may not.
+    """
     monkeypatch.setattr(trial, "PATIENCE", 2.0)
     path = unpacked("tf24", tmp_path) / "tf24_sequential.h5"
     read_keras(path)  # the worker is up

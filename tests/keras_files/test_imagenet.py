@@ -1,6 +1,8 @@
-"""Two files with ImageNet's weights, in full: every layer's statistics and samples against what Keras gave.
+"""Two files with ImageNet's weights, in full: every layer's statistics and samples against what
+Keras gave.
 
-They lie in ``$LIT_MNIST_DATA/keras``, with the reference values and the differences between Keras' own backends.
+They lie in ``$LIT_MNIST_DATA/keras``, with the reference values and the differences between Keras'
+own backends.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from lit_mnist.keras_files import read_keras
 from lit_mnist.network import Network, as_images
 
 FOLDER = Path(os.environ.get("LIT_MNIST_DATA", "absent")) / "keras"
-# ten times what Keras on torch and on TensorFlow without oneDNN differ by, in layer standard deviations
+# ten times what Keras on torch and on TensorFlow without oneDNN differ by, in layer standard
+# deviations
 MEAN, STD, SAMPLE, PROBABILITY = 4e-6, 6e-5, 1.2e-4, 1e-5
 PHOTOGRAPHS = {"chelsea": 285, "coffee": 967}  # ImageNet's Egyptian cat and espresso
 
@@ -66,7 +69,9 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 def worst_errors(case: Case) -> tuple[int, float, float, float]:
-    """Number of layers compared, and the largest errors of means, standard deviations and samples."""
+    """Number of layers compared, and the largest errors of means, standard deviations and
+    samples.
+    """
     layers, errors = case.layers(), []
     for number, name in enumerate(case.names):
         if (

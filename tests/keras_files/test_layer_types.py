@@ -1,4 +1,6 @@
-"""Every layer type in Keras' files: written here and loaded by Keras, written by Keras and read here."""
+"""Every layer type in Keras' files: written here and loaded by Keras, written by Keras and read
+here.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,9 @@ def functional(
     outputs: tuple[str, ...] = ("d",),
     calls_without: str = "",
 ) -> dict[str, Any]:
-    """Layers and ends of a functional model, in Keras 2's form: (class, name, names of what goes in)."""
+    """Layers and ends of a functional model, in Keras 2's form: (class, name, names of what goes
+    in).
+    """
     kinds = {"InputLayer": INPUT, "Conv2D": CONV, "Dense": {"units": 4}}
     layers = [
         layer(kind, name, **kinds.get(kind, {}))

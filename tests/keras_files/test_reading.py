@@ -22,7 +22,9 @@ def test_what_is_no_file_is_not_called_damaged(tmp_path: Path, name: str, what: 
 
 @pytest.mark.parametrize("kind", [str, bytes])
 def test_attributes_in_pieces_and_in_bytes(tmp_path: Path, kind: type) -> None:
-    """Keras cuts lists of names that pass HDF5's 64 kB into name0, name1, ...; h5py 2 wrote bytes."""
+    """Keras cuts lists of names that pass HDF5's 64 kB into name0, name1, ...; h5py 2 wrote
+    bytes.
+    """
     path, weights = fresh(tmp_path / "model.h5")
     with h5py.File(path, "r+") as file:
         for group, key in (

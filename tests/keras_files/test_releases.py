@@ -89,7 +89,9 @@ def test_slots_come_along_and_through_our_own_files_unchanged(
 
 @pytest.mark.parametrize("release", [r for r in RELEASES if r not in ("k208", "k224", "k231")])
 def test_each_slot_belongs_to_the_weight_that_the_release_named(folder: Path, release: str) -> None:
-    """From TensorFlow 2.0 on, a slot's name in .h5 says weight and slot: our order must agree with it."""
+    """From TensorFlow 2.0 on, a slot's name in .h5 says weight and slot: our order must agree with
+    it.
+    """
     path = folder / f"{release}_functional.h5"
     state = read_keras(path).optimizer
     with h5py.File(path) as file:
@@ -172,7 +174,9 @@ def test_names_that_cannot_be_kept_are_changed_and_said(folder: Path) -> None:
 
 
 def test_a_group_called_conv2d_1_may_hold_the_layer_called_conv2d_2(folder: Path) -> None:
-    """The store's keys count classes: here ``layers/conv2d`` is Conv2D_2, and ``conv2d_1`` is ``conv2d-1``."""
+    """The store's keys count classes: here ``layers/conv2d`` is Conv2D_2, and ``conv2d_1`` is
+    ``conv2d-1``.
+    """
     file = read_keras(folder / "k315_sequential.keras")
     assert file.weights["Conv2D_2/kernel"].shape == (3, 3, 1, 3)
     assert file.weights["conv2d_1/kernel"].shape == (2, 3, 3, 4)

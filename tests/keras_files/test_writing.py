@@ -78,7 +78,8 @@ def test_random_networks_come_back_as_they_were(tmp_path: Path, spec: NetworkSpe
         file = read_keras(write_keras(tmp_path / f"model{ending}", spec, weights))
         assert same(file.weights, weights)
         assert file.spec.table == spec.table and not file.notes
-        # a leaky ReLU's slope that a spec leaves out is written out in a file, so specs are compared by effect
+        # a leaky ReLU's slope that a spec leaves out is written out in a file, so specs are
+        # compared by effect
         images = as_images(random.normal(size=(2, *spec.input_shape)).astype(np.float32))
         outputs = []
         for description in (spec, file.spec):
@@ -271,7 +272,9 @@ def test_keras_loads_random_networks_and_predicts_the_same(
 @pytest.mark.keras
 @pytest.mark.filterwarnings("ignore")
 def test_layout_is_keras_own(tmp_path: Path, keras: Any) -> None:
-    """What Keras writes after loading our file has our groups, attributes and arrays, name by name."""
+    """What Keras writes after loading our file has our groups, attributes and arrays, name by
+    name.
+    """
 
     def tree(file: h5py.File) -> dict[str, Any]:
         found: dict[str, Any] = {}

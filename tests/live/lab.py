@@ -1,4 +1,6 @@
-"""The page's own modules in a blank page, so that tests can hand them networks and pictures one after the other."""
+"""The page's own modules in a blank page, so that tests can hand them networks and pictures one
+after the other.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ window.Lab = {
     const network = new Network(description, weights);
     const values = network.values(new Float32Array(bytesOf(image).buffer));
     const logits = network.logits(values);
-    const all = Object.fromEntries(Object.entries(values).map(([name, { data }]) => [name, [...data]]));
+    const entries = Object.entries(values).map(([name, { data }]) => [name, [...data]]);
+    const all = Object.fromEntries(entries);
     return { values: all, logits, probabilities: network.probabilities(logits) };
   },
   read(rgba, width, height, reader) {
@@ -103,7 +106,9 @@ def expected(network: Network, image: torch.Tensor) -> dict[str, np.ndarray]:
 
 
 def _in_order(spec: NetworkSpec, info: LayerInfo, value: torch.Tensor) -> np.ndarray:
-    """Rows first, channels last; what torch flattened channels first, and no dense layer has read yet, turned round."""
+    """Rows first, channels last; what torch flattened channels first, and no dense layer has read
+    yet, turned round.
+    """
     if value.dim() == 3:
         return channels_last(value).ravel()
     array = value.numpy()
@@ -144,7 +149,9 @@ def some_image(spec: NetworkSpec, seed: int = 0) -> torch.Tensor:
 
 
 def differences(lab: Lab, network: Network, image: torch.Tensor) -> dict[str, float]:
-    """Layer -> the page's largest difference from PyTorch, in units of the layer's largest value."""
+    """Layer -> the page's largest difference from PyTorch, in units of the layer's largest
+    value.
+    """
     result = lab.run(network, image)
     reference = expected(network, image)
     return {

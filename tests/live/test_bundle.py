@@ -14,7 +14,8 @@ PAGE = ROOT / "lit_mnist" / "live" / "page"
 
 def test_modules_come_before_those_that_import_them() -> None:
     modules = {
-        "main.js": 'import { a } from "./x/a.js";\nimport { b } from "./b.js";\nconst hidden = a + b;\n',
+        "main.js": 'import { a } from "./x/a.js";\nimport { b } from "./b.js";\n'
+        "const hidden = a + b;\n",
         "x/a.js": 'import { b } from "../b.js";\nexport const a = b;\n',
         "b.js": "export function b() {}\nexport class C {}\nexport function* d() {}\n",
     }

@@ -1,4 +1,6 @@
-"""The page's network against PyTorch, layer by layer: every layer type, shipped configurations, random networks."""
+"""The page's network against PyTorch, layer by layer: every layer type, shipped configurations,
+random networks.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +108,9 @@ def test_logits_and_probabilities_of_other_ends(lab: Lab, name: str) -> None:
 
 
 def test_a_changed_weight_is_noticed(lab: Lab) -> None:
-    """The comparison can fail: one weight of PyTorch's side is changed after the page has taken it."""
+    """The comparison can fail: one weight of PyTorch's side is changed after the page has taken
+    it.
+    """
     network = disturbed(NetworkSpec.from_dict(LAYERS["kernels"]))
     image = some_image(network.spec)
     result = lab.run(network, image)

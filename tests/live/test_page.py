@@ -153,12 +153,14 @@ def test_opens_proves_itself_and_loads_nothing(live, run: Path) -> None:
     assert mark.get_attribute("class") == "agrees" and "16 pictures" in mark.text
     assert float(mark.get_attribute("data-difference")) < 1e-5
     assert live.execute_script(
-        "return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).length"
+        "return performance.getEntriesByType('resource').filter((e) => "
+        "!e.name.startsWith('data:')).length"
     ) == 0  # fmt: skip
     image = seen(live)
     assert first(live, "#answer-symbol").text == str(answer(open_model(run), image))
     shares = [
-        float(one.text.split(" ")[0]) for one in live.find_elements("css selector", "#probabilities span")
+        float(span.text.split(" ")[0])
+        for span in live.find_elements("css selector", "#probabilities span")
     ]  # fmt: skip
     assert len(shares) == 10 and sum(shares) == pytest.approx(100, abs=0.5)
 
@@ -329,7 +331,11 @@ def test_occlusion_is_that_of_explain(chromium, digits) -> None:
     wanted = Occlusion(setting.baseline)(model.network, image, target).sum(1)[0].numpy()
     empty = channels_last(next(setting.baseline(image))[0])
     got = Lab.opened(chromium).call(
-        "occlusion", *carried(model.network), base64_of(empty), base64_of(channels_last(image[0])), int(target.first)
+        "occlusion",
+        *carried(model.network),
+        base64_of(empty),
+        base64_of(channels_last(image[0])),
+        int(target.first),
     )  # fmt: skip
     assert np.abs(np.array(got) - wanted.ravel()).max() < 1e-4 * np.abs(wanted).max()
 
@@ -389,7 +395,8 @@ def test_every_control_has_a_name(live) -> None:
     nameless = (
         "return [...document.querySelectorAll('button, input, select, canvas')].filter((e) => {"
         "const inButton = e.closest('button') && e.tagName === 'CANVAS';"
-        "return !inButton && !e.getAttribute('aria-label') && !e.textContent.trim() && !e.labels?.length; })"
+        "return !inButton && !e.getAttribute('aria-label') && !e.textContent.trim() && "
+        "!e.labels?.length; })"
         ".map((e) => e.outerHTML)"
     )
     assert live.execute_script(nameless) == []

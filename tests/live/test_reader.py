@@ -62,7 +62,12 @@ def test_embedded_digits_on_paper(lab: Lab, digits: Dataset) -> None:
 
 @pytest.mark.parametrize(
     "grey",
-    [np.full((40, 50), 200), np.zeros((5, 90)), np.eye(8) * 255, np.add.outer(np.arange(60), np.arange(60))],
+    [
+        np.full((40, 50), 200),
+        np.zeros((5, 90)),
+        np.eye(8) * 255,
+        np.add.outer(np.arange(60), np.arange(60)),
+    ],
     ids=["blank", "too small", "smallest", "ramp"],
 )  # fmt: skip
 def test_pictures_without_a_digit_are_refused_alike(lab: Lab, grey: np.ndarray) -> None:
@@ -103,13 +108,19 @@ def colours(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
     ],
 )
 def test_other_pictures(
-    lab: Lab, tmp_path: Path, size: tuple[int, int], shape: tuple[int, int, int], dataset: str, way: str
+    lab: Lab,
+    tmp_path: Path,
+    size: tuple[int, int],
+    shape: tuple[int, int, int],
+    dataset: str,
+    way: str,
 ) -> None:  # fmt: skip
     picture = colours(size)
     picture.save(tmp_path / "picture.png")
     wanted = image_file(tmp_path / "picture.png", shape, dataset)
     got = np.array(read(lab, picture, {"way": way, "shape": shape})["pixels"])
-    # Pillow rounds to whole levels between its two passes, and from release 13 on may begin with the rows
+    # Pillow rounds to whole levels between its two passes, and from release 13 on may begin with
+    # the rows
     gap = np.abs(got - wanted.ravel())
     assert gap.max() < 1e-4 if way == "framed" else gap.max() <= 1 and gap.mean() < 0.2
 

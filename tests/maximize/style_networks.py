@@ -30,7 +30,9 @@ def narrow_vgg19(seed: int = 0) -> Model:
 
 
 def keras_vgg19(keras: Any, width: float, size: int) -> Any:
-    """VGG19 without its dense layers by Keras; written out here, so that it owes nothing to our description."""
+    """VGG19 without its dense layers by Keras; written out here, so that it owes nothing to our
+    description.
+    """
     layers = [keras.Input((size, size, 3))]
     for block, (filters, count) in enumerate(
         ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4)), start=1

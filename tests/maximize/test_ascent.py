@@ -31,7 +31,8 @@ def cosine(x: np.ndarray, y: np.ndarray) -> float:
 def test_first_layer_map_before_its_activation_reaches_the_standardised_gradient(
     cnn_spec: NetworkSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Steps of 0.03: standardising throws the gradient's mean away, which for some maps is 96 % of its length, so
+    """Steps of 0.03: standardising throws the gradient's mean away, which for some maps is 96 % of
+    its length, so
     that 1,000 steps of 0.01 would still be on their way (cosine 0.9987 in the worst of these)."""
     model = Model(Network(cnn_spec, seed=1).eval(), small_model(LINEAR).standardizer, "mnist", None)
     monkeypatch.setattr(a, "CHUNK", 4)  # no padding: these are many steps

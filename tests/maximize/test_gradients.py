@@ -1,4 +1,6 @@
-"""Gradients of activation maximisation: Captum's, the checked selector, subnetworks, their convolutions."""
+"""Gradients of activation maximisation: Captum's, the checked selector, subnetworks, their
+convolutions.
+"""
 
 from __future__ import annotations
 

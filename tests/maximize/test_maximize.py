@@ -71,7 +71,9 @@ def test_search_finds_better_starts_and_rebuilds_them(small: Model) -> None:
 
 
 def test_diversity_parts_the_restarts(small: Model) -> None:
-    """Rows of a target are coupled, so they share a chunk; other targets and the padding do not matter."""
+    """Rows of a target are coupled, so they share a chunk; other targets and the padding do not
+    matter.
+    """
     plain, diverse = (
         climb(small, [Stage(objective, 150)], rows_for(range(6), 5))
         for objective in (o.ChannelMean("Conv_1"), o.ChannelMean("Conv_1") - 2.0 * o.Diversity())

@@ -1,4 +1,6 @@
-"""Ascents and references that are kept with their network are the same bits, and are not computed again."""
+"""Ascents and references that are kept with their network are the same bits, and are not computed
+again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Style transfer: the source's losses by closed formulas, the descent, several styles, colour, any network."""
+"""Style transfer: the source's losses by closed formulas, the descent, several styles, colour, any
+network.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,9 @@ def test_the_source_s_layers_are_vgg19s_defaults() -> None:
 
 
 def test_reported_losses_are_those_of_the_pictures(vgg19: Model, record: StyleTransfer) -> None:
-    """By hand, from the whole network's own activations: the start is the content, the total is the weighted sum."""
+    """By hand, from the whole network's own activations: the start is the content, the total is the
+    weighted sum.
+    """
     assert record.before["content"] == 0
     names = (record.content_layer, *record.style_layers)
     extractor = Extractor(vgg19, names, SIZE)

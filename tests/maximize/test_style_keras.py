@@ -1,4 +1,6 @@
-"""VGG19 of random weights beside Keras' own: activations, and the source's losses by closed formulas, within 1e-5."""
+"""VGG19 of random weights beside Keras' own: activations, and the source's losses by closed
+formulas, within 1e-5.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""What holds on a fully trained default network and real MNIST digits: the figures of docs/results/maximize.md.
+"""What holds on a fully trained default network and real MNIST digits: the figures of
+docs/results/maximize.md.
 
-The network is ``$LIT_MNIST_TRAINED``: a run folder or checkpoint of configs/cnn.yaml, trained to its end. The limits
-are those that the project set itself before anything was measured. What was measured lies above them, but for the
-speed beside Captum, which is at the limit: see docs/performance.md.
+The network is ``$LIT_MNIST_TRAINED``: a run folder or checkpoint of configs/cnn.yaml, trained to
+its end. The limits are those that the project set itself before anything was measured. What was
+measured lies above them, but for the speed beside Captum, which is at the limit: see
+docs/performance.md.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ def model(mnist_root: Path) -> Model:
     path = os.environ.get("LIT_MNIST_TRAINED")
     if not path:
         pytest.skip(
-            "no trained network is named ($LIT_MNIST_TRAINED: a run folder or checkpoint of configs/cnn.yaml)"
+            "no trained network is named ($LIT_MNIST_TRAINED: a run folder or checkpoint of "
+            "configs/cnn.yaml)"
         )
     return open_model(path)
 

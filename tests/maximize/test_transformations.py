@@ -1,4 +1,6 @@
-"""Inputs and their transformations: standardising, shifts, turns, and ascent in Fourier coefficients."""
+"""Inputs and their transformations: standardising, shifts, turns, and ascent in Fourier
+coefficients.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def test_transformations() -> None:
 
 
 def test_fourier_is_ascent_in_scaled_fourier_coefficients() -> None:
-    """One step in z with x = irfft2(scale * z) moves x along the filter; compared with autograd through irfft2."""
+    """One step in z with x = irfft2(scale * z) moves x along the filter; compared with autograd
+    through irfft2.
+    """
     g = torch.randn(2, 1, 8, 8, dtype=torch.float64)
     lowest = 1 / 8
     cycles = torch.fft.fftfreq(8, dtype=torch.float64)

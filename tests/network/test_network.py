@@ -47,7 +47,9 @@ def test_outputs_are_logits(cnn_spec: NetworkSpec) -> None:
 
 @pytest.mark.parametrize("config", DIGIT_CONFIGS, ids=lambda path: path.stem)
 def test_training_order_gives_the_same_logits_and_gradients(config) -> None:
-    """Max-pooling before the activation: equal logits, and gradients equal but where a whole window is negative."""
+    """Max-pooling before the activation: equal logits, and gradients equal but where a whole window
+    is negative.
+    """
     network = Network(spec_of_config(config), seed=2).double().eval()  # evaluation: no dropout
     images, labels = torch.rand(8, 1, 28, 28, dtype=torch.float64), torch.arange(8)
     other = copy.deepcopy(network)

@@ -1,4 +1,6 @@
-"""The notebook on explanations runs, with a small untrained network of ReLUs and two verdict digits."""
+"""The notebook on explanations runs, with a small untrained network of ReLUs and two verdict
+digits.
+"""
 
 from __future__ import annotations
 

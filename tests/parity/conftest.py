@@ -1,4 +1,6 @@
-"""The parity suite needs TensorFlow; it is imported by `load_keras` alone, which keeps an order that works."""
+"""The parity suite needs TensorFlow; it is imported by `load_keras` alone, which keeps an order
+that works.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ def _keras() -> None:
 
 @pytest.fixture
 def eager() -> Iterator[None]:
-    """Keras computes operation by operation: tracing costs more than it saves where a network makes one step.
+    """Keras computes operation by operation: tracing costs more than it saves where a network makes
+    one step.
 
     The arithmetic is the same; what `fit` compiles is compared by the tests without this fixture.
     """

@@ -1,4 +1,6 @@
-"""Deliberate faults: each takes our side and returns it broken in one way that has been seen in the wild."""
+"""Deliberate faults: each takes our side and returns it broken in one way that has been seen in the
+wild.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ def _(ours: TorchSide) -> TorchSide:
 
 
 class RateOutsideBuffer(optimizers.RMSprop):
-    """``m = momentum m + g / sqrt(v + epsilon); w -= lr m``: the same while the rate stays the same."""
+    """``m = momentum m + g / sqrt(v + epsilon); w -= lr m``: the same while the rate stays the
+    same.
+    """
 
     def _update(self, group: dict, params: list[Tensor], grads: list[Tensor]) -> None:
         for p, g in zip(params, grads, strict=True):

@@ -1,4 +1,5 @@
-"""Small networks that hold every layer type at least once, and for each a fault that parity must notice.
+"""Small networks that hold every layer type at least once, and for each a fault that parity must
+notice.
 
 Convolutions before each are there so that gradients pass through the layer.
 """
@@ -225,7 +226,9 @@ def _weight(change: Callable[[Tensor], Tensor], path: str = "conv") -> Fault:
         inner = module.get_submodule(path)
         plain = inner._conv_forward if isinstance(inner, nn.Conv2d) else inner.forward
         if isinstance(inner, nn.Conv2d):
-            inner._conv_forward = lambda x, weight, bias: plain(x, change(weight), bias)  # type: ignore[method-assign]
+            inner._conv_forward = (  # type: ignore[method-assign]
+                lambda x, weight, bias: plain(x, change(weight), bias)
+            )
         else:
             inner.forward = lambda x: nn.functional.conv_transpose2d(
                 x,

@@ -1,4 +1,6 @@
-"""Float32 steps, each from Keras' own state, within the limits of `lit_mnist.comparison.parity.levels`."""
+"""Float32 steps, each from Keras' own state, within the limits of
+`lit_mnist.comparison.parity.levels`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ pytestmark = [pytest.mark.keras, pytest.mark.mnist]
     [(1, 50), *(pytest.param(seed, 300, marks=pytest.mark.slow) for seed in (1, 2, 3))],
 )
 def test_float32_step_by_step(mnist_root: Path, seed: int, steps: int) -> None:
-    """Each step from Keras' own weights and slots: 300 from each of 3 starts, of which 50 are quick."""
+    """Each step from Keras' own weights and slots: 300 from each of 3 starts, of which 50 are
+    quick.
+    """
     recipe, probe = on_mnist(mnist_root, steps, seed)
     found = assert_passed(parity(replace(recipe, seed=seed), probe, "float32", forced=True))
     assert found["maps"].part and "teacher-forced, of the step" in found

@@ -1,4 +1,6 @@
-"""Layers that rest: Keras' `layer.trainable = False`, its batch normalisation included, and planted faults."""
+"""Layers that rest: Keras' `layer.trainable = False`, its batch normalisation included, and planted
+faults.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ SPEC = NetworkSpec.from_dict(SMALL | {"frozen": FROZEN})
 @pytest.mark.keras
 @pytest.mark.parametrize("optimizer", ["RMSprop", "Adam"])
 def test_parity_with_frozen_layers(optimizer: str) -> None:
-    """L1 and L2 of the frozen layers count in neither loss, decoupled decay spares them, their statistics rest."""
+    """L1 and L2 of the frozen layers count in neither loss, decoupled decay spares them, their
+    statistics rest.
+    """
     recipe = replace(plain_recipe(SPEC, optimizer=optimizer), weight_decay=0.01)
     assert_passed(parity(recipe, random_probe(SPEC, 5, steps=5)))
 

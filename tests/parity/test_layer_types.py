@@ -1,4 +1,6 @@
-"""Every layer type and every way of joining layers, against Keras: outputs, gradients, steps; and their faults."""
+"""Every layer type and every way of joining layers, against Keras: outputs, gradients, steps; and
+their faults.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def test_outputs_gradients_and_steps(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_outputs_with_drawn_weights(name: str) -> None:
-    """Initial weights are zeros and ones where layers scale and shift: here all are drawn, between 0.5 and 1.5."""
+    """Initial weights are zeros and ones where layers scale and shift: here all are drawn, between
+    0.5 and 1.5.
+    """
     recipe, probe, _, dtype = subject(name)
     generator = np.random.default_rng(2)
     weights = {
@@ -108,7 +112,9 @@ def test_many_random_graphs(spec: NetworkSpec) -> None:
     ],
 )
 def test_probabilities_that_reach_the_answer(end: list[dict]) -> None:
-    """Softmax before pooling, or before a flatten: loss, gradients, steps and predictions are Keras'."""
+    """Softmax before pooling, or before a flatten: loss, gradients, steps and predictions are
+    Keras'.
+    """
     spec = NetworkSpec.from_dict({"input_shape": [8, 7, 2], "layers": [FIRST, *end]})
     assert spec.output_activation == spec.inner_probabilities == "softmax"
     checks = assert_passed(

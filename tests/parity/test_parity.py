@@ -1,4 +1,6 @@
-"""Parity with Keras at every level; the limits are those of `lit_mnist.comparison.parity.levels` and docs/parity.md."""
+"""Parity with Keras at every level; the limits are those of `lit_mnist.comparison.parity.levels`
+and docs/parity.md.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,9 @@ def test_the_limits_are_those_that_were_set() -> None:
 
 @pytest.mark.mnist
 def test_a_hundred_steps_in_float64(mnist_root: Path) -> None:
-    """The default network; batches of 16, so that it takes seconds: the next test has the whole size."""
+    """The default network; batches of 16, so that it takes seconds: the next test has the whole
+    size.
+    """
     found = assert_passed(parity(*on_mnist(mnist_root, 100, batch_size=16, test_images=2000)))
     assert found["predictions"].part == "2000 images"
 
@@ -111,14 +115,18 @@ def test_a_hundred_steps_in_float64(mnist_root: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.mnist
 def test_an_epoch_in_float64(mnist_root: Path) -> None:
-    """938 steps: the whole of the source's 60,000 images, a little more than an epoch of the 54,000 here."""
+    """938 steps: the whole of the source's 60,000 images, a little more than an epoch of the 54,000
+    here.
+    """
     found = assert_passed(parity(*on_mnist(mnist_root, 938)))
     assert found["predictions"].part == "10000 images"
 
 
 @pytest.mark.parametrize("path", DIGIT_CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration(path: Path) -> None:
-    """On the embedded digits, so that it needs no files: three steps in float64, all else in both types."""
+    """On the embedded digits, so that it needs no files: three steps in float64, all else in both
+    types.
+    """
     config = read_config(path, ["data.dataset=digits"])
     recipe = comparable_recipe(config, path.stem)
     probe = probe_of(prepare(recipe.data), recipe, 3)
@@ -157,7 +165,9 @@ def test_every_optimizer_over_a_network(name: str) -> None:
 
 
 def has_gradients_that_cancel(spec: NetworkSpec) -> bool:
-    """Tell whether a batch normalisation takes out an earlier shift or scale, whose gradient then is mere rounding."""
+    """Tell whether a batch normalisation takes out an earlier shift or scale, whose gradient then
+    is mere rounding.
+    """
     shift = scale = False
     for layer, info in zip(spec.layers, spec.table, strict=True):
         activation = getattr(layer, "activation", "linear")
@@ -237,7 +247,9 @@ def has_gradients_that_cancel(spec: NetworkSpec) -> bool:
     ],
 )
 def test_what_batch_normalisation_takes_out(layers: list[dict], cancels: bool) -> None:
-    """One weight per map, or a scale, stands before a normalisation; a bias before one without a bend between."""
+    """One weight per map, or a scale, stands before a normalisation; a bias before one without a
+    bend between.
+    """
     rest = [
         {"type": "batch_norm", "name": "Norm"},
         {"type": "flatten", "name": "F"},
@@ -257,7 +269,9 @@ def test_what_batch_normalisation_takes_out(layers: list[dict], cancels: bool) -
 @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(spec=specs(batch_norm=False))
 def test_random_networks(eager: None, spec: NetworkSpec) -> None:
-    """Batch normalisation stands in the networks of the other tests: drawn ones often cancel a gradient."""
+    """Batch normalisation stands in the networks of the other tests: drawn ones often cancel a
+    gradient.
+    """
     assert_passed(parity(plain_recipe(spec), random_probe(spec, 1, steps=1)))
 
 
@@ -275,7 +289,10 @@ def test_many_random_networks(spec: NetworkSpec) -> None:
     "clipping", [Clipping(0.3), Clipping(0.01, "value")], ids=["norm", "value"]
 )
 def test_clipped_gradients(clipping: Clipping) -> None:
-    """Lightning's `norm` is Keras' global_clipnorm, `value` its clipvalue. Without ours the weights part."""
+    """Lightning's `norm` is Keras' global_clipnorm, `value` its clipvalue.
+
+    Without ours the weights part.
+    """
     spec = NetworkSpec.from_dict(SMALL)
     recipe, probe = (
         replace(plain_recipe(spec, optimizer="SGD"), clipping=clipping),

@@ -1,4 +1,6 @@
-"""The suite is only worth what it notices: every deliberate fault fails by the name of the check meant for it."""
+"""The suite is only worth what it notices: every deliberate fault fails by the name of the check
+meant for it.
+"""
 
 from __future__ import annotations
 
@@ -99,28 +101,42 @@ def test_caught_in_float32(single: Subject, what: str, noticed_by: str) -> None:
     assert noticed_by in failed(list(checks))
 
 
+def _rmsprop(params, learning_rate=1e-3, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False):
+    return torch.optim.RMSprop(params, learning_rate, rho, epsilon, 0.0, momentum, centered)
+
+
+def _adam(params, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.0):
+    return torch.optim.AdamW(params, learning_rate, (beta_1, beta_2), epsilon, weight_decay)
+
+
+def _nadam(params, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    betas = (beta_1, beta_2)
+    return torch.optim.NAdam(params, learning_rate, betas, epsilon, momentum_decay=0.004)
+
+
+def _adamax(params, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.0):
+    return torch.optim.Adamax(params, learning_rate, (beta_1, beta_2), epsilon)
+
+
+def _sgd(params, learning_rate=1e-2, momentum=0.0, nesterov=False):
+    dampening = 0 if nesterov else 0.1
+    return torch.optim.SGD(params, learning_rate, momentum, dampening, nesterov=nesterov)
+
+
 TORCH_RULES: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "RMSprop": lambda params, learning_rate=1e-3, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False: (
-        torch.optim.RMSprop(params, learning_rate, rho, epsilon, 0.0, momentum, centered)
-    ),
-    "Adam": lambda params, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.0: (
-        torch.optim.AdamW(params, learning_rate, (beta_1, beta_2), epsilon, weight_decay)
-    ),
-    "Nadam": lambda params, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7: (
-        torch.optim.NAdam(params, learning_rate, (beta_1, beta_2), epsilon, momentum_decay=0.004)
-    ),
-    "Adamax": lambda params, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.0: (
-        torch.optim.Adamax(params, learning_rate, (beta_1, beta_2), epsilon)
-    ),
-    "SGD": lambda params, learning_rate=1e-2, momentum=0.0, nesterov=False: torch.optim.SGD(
-        params, learning_rate, momentum, dampening=0.1 if not nesterov else 0, nesterov=nesterov
-    ),
+    "RMSprop": _rmsprop,
+    "Adam": _adam,
+    "Nadam": _nadam,
+    "Adamax": _adamax,
+    "SGD": _sgd,
 }
 
 
 @pytest.fixture(scope="module")
 def failed_rules() -> dict[frozenset[str], set[str]]:
-    """Which rules fail where torch's optimisers stand in for two of ours, and for the other three."""
+    """Which rules fail where torch's optimisers stand in for two of ours, and for the other
+    three.
+    """
 
     def failing(names: frozenset[str]) -> set[str]:
         def make(name: str, params: list, **settings: float) -> torch.optim.Optimizer:

@@ -1,4 +1,6 @@
-"""Layers that draw random numbers: with Keras' draws they give Keras' images; their own draws are distributed alike."""
+"""Layers that draw random numbers: with Keras' draws they give Keras' images; their own draws are
+distributed alike.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +118,9 @@ def test_contrast_as_keras_changes_it() -> None:
     ],
 )
 def test_noise_is_distributed_as_keras_is(kind: str, values: dict) -> None:
-    """Moments of 12,960 values that were all 1.5: mean and deviation within six standard errors of Keras'."""
+    """Moments of 12,960 values that were all 1.5: mean and deviation within six standard errors of
+    Keras'.
+    """
     module, keras_layer = sides(kind, **values)
     ones = np.full((60, 9, 12, 2), 1.5, np.float32)
     torch.manual_seed(1)

@@ -1,4 +1,6 @@
-"""The two programs themselves, from the same YAML to their last weights: nothing between can be different."""
+"""The two programs themselves, from the same YAML to their last weights: nothing between can be
+different.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def config(tmp_path: Path) -> Path:
 def test_fit_ends_at_the_same_weights_in_float64(
     config: Path, tmp_path: Path, run_cli: Run
 ) -> None:
-    """Lightning's run of three epochs against Keras' own `fit`: order, rates, losses, last batches."""
+    """Lightning's run of three epochs against Keras' own `fit`: order, rates, losses, last
+    batches.
+    """
     code, out, err = run_cli(
         "fit",
         "--config",

@@ -1,4 +1,6 @@
-"""The report in a real headless Chromium: no console errors, everything loads, picking changes what is shown."""
+"""The report in a real headless Chromium: no console errors, everything loads, picking changes what
+is shown.
+"""
 
 from __future__ import annotations
 

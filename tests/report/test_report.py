@@ -297,7 +297,9 @@ def test_data_of_other_classes_need_files() -> None:
 
 
 def test_dense_network_shows_what_it_can(tmp_path: Path) -> None:
-    """No convolution: no filters and no top images, but maps (units), class images and attributions."""
+    """No convolution: no filters and no top images, but maps (units), class images and
+    attributions.
+    """
     from lit_mnist.spec import NetworkSpec
     from tests.networks import model_of
 

@@ -1,4 +1,6 @@
-"""Checkpoint files: whole or not at all, checked, the one before kept, whatever happens while saving."""
+"""Checkpoint files: whole or not at all, checked, the one before kept, whatever happens while
+saving.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def test_unsealed_files_are_read(tmp_path: Path) -> None:
 
 
 def test_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
-    """Seen to fail on the plain library: torch.load takes a flipped bit within the weights without a word."""
+    """Seen to fail on the plain library: torch.load takes a flipped bit within the weights without
+    a word.
+    """
     path = write_checkpoint(tmp_path / "last.ckpt", content(1))
     whole = path.read_bytes()
     chance = random.Random(0)
@@ -88,7 +92,9 @@ def test_without_links_the_one_before_is_copied(
 
 
 def kill_while_saving(folder: Path, kills: int, seed: int) -> set[int]:
-    """Kill a process that saves without pause at random instants; return the numbers that were then readable."""
+    """Kill a process that saves without pause at random instants; return the numbers that were then
+    readable.
+    """
     chance, found = random.Random(seed), set()
     write_checkpoint(folder / "last.ckpt", content(0), "previous.ckpt")
     for _ in range(kills):
@@ -112,7 +118,9 @@ def kill_while_saving(folder: Path, kills: int, seed: int) -> set[int]:
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_fifty_kills_while_saving_leave_no_unreadable_state(tmp_path: Path) -> None:
-    """Seen to fail with torch.save straight to the file: the first kills left truncated archives."""
+    """Seen to fail with torch.save straight to the file: the first kills left truncated
+    archives.
+    """
     assert len(kill_while_saving(tmp_path, 50, 0)) > 10
 
 
@@ -123,7 +131,9 @@ def test_a_thousand_kills_while_saving_leave_no_unreadable_state(tmp_path: Path)
 
 
 def test_the_temporary_folder_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lightning's own saving writes into the temporary folder and moves: from another file system, that copies."""
+    """Lightning's own saving writes into the temporary folder and moves: from another file system,
+    that copies.
+    """
     seen = []
     replace = os.replace
     monkeypatch.setattr(
@@ -153,7 +163,9 @@ def test_a_failed_write_leaves_both_files_as_they_were(
 
 
 def test_no_room_for_a_checkpoint_is_one_clear_error(tmp_path: Path) -> None:
-    """The system itself refuses (a limit on file sizes stands for the full disk); afterwards the run goes on."""
+    """The system itself refuses (a limit on file sizes stands for the full disk); afterwards the
+    run goes on.
+    """
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     command = (
         "fit",

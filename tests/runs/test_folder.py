@@ -14,7 +14,9 @@ from tests.forked import CONFIG, shared_server
 
 
 def test_six_trainings_in_the_same_second_get_a_folder_each(tmp_path: Path) -> None:
-    """Seen to fail where the number was looked up first and the folder made later: five of six ended with an error."""
+    """Seen to fail where the number was looked up first and the folder made later: five of six
+    ended with an error.
+    """
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     command = (
         "fit",

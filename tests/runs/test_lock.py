@@ -38,7 +38,9 @@ def test_a_locked_folder_is_refused_and_then_free(tmp_path: Path) -> None:
 def test_without_locks_training_goes_on_and_says_so_once(
     number: int, tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail: "another process is training in this folder", and an empty version left behind each time."""
+    """Seen to fail: "another process is training in this folder", and an empty version left behind
+    each time.
+    """
     refuse(monkeypatch, fcntl, "flock", number)
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     code, _, err = run_cli(

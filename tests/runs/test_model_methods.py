@@ -1,4 +1,6 @@
-"""The common path: a model's own methods give the records of the functions, which show themselves in a notebook."""
+"""The common path: a model's own methods give the records of the functions, which show themselves
+in a notebook.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,9 @@ UNREACHED = 2.0  # a validation accuracy that no later epoch can exceed
 
 @pytest.fixture(scope="module")
 def first(run_cli: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``tiny.yaml`` and a run of two epochs under ``runs``, which was named by a relative path."""
+    """A folder with ``tiny.yaml`` and a run of two epochs under ``runs``, which was named by a
+    relative path.
+    """
     place = tmp_path_factory.mktemp("first")
     (place / "tiny.yaml").write_text(CONFIG)
     before = Path.cwd()
@@ -113,7 +115,9 @@ def test_nothing_in_a_run_names_a_place_above_it(first: Path) -> None:
 def test_states_of_older_runs_name_their_old_folder(
     first: Path, run_cli: Run, tmp_path: Path
 ) -> None:
-    """Checkpoints written before names alone were kept hold the folder that they were written in."""
+    """Checkpoints written before names alone were kept hold the folder that they were written
+    in.
+    """
     run = Path(shutil.copytree(first / "runs/tiny/version_0", tmp_path / "old"))
     content = read_checkpoint(run / "checkpoints/last.ckpt")
     state = next(state for key, state in content["callbacks"].items() if "KeepBest" in key)
@@ -148,7 +152,9 @@ def test_checkpoints_of_the_user_move_too(tmp_path: Path) -> None:
 def test_a_run_of_an_older_release_goes_on_with_the_same_command(
     first: Path, run_cli: Run, tmp_path: Path
 ) -> None:
-    """Seen to fail: a new option, at its default, made an older run another one, and training started anew."""
+    """Seen to fail: a new option, at its default, made an older run another one, and training
+    started anew.
+    """
     shutil.copytree(first, tmp_path / "old")
     run = tmp_path / "old/runs/tiny/version_0"
     (run / "summary.json").unlink()

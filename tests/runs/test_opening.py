@@ -1,4 +1,6 @@
-"""What a checkpoint, a run folder or a folder of runs opens as, from the command line and from Python."""
+"""What a checkpoint, a run folder or a folder of runs opens as, from the command line and from
+Python.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""VGG19 and SqueezeNet by name: torchvision's and Keras' files read, downloads from a server on this machine."""
+"""VGG19 and SqueezeNet by name: torchvision's and Keras' files read, downloads from a server on
+this machine.
+"""
 
 from __future__ import annotations
 

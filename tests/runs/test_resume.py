@@ -73,7 +73,9 @@ def assert_equal_runs(run: Path, whole: Path) -> None:
 def killed_run(
     server: Server, config: Path, runs: Path, kills: int, seed: int, extra: tuple = ()
 ) -> tuple[int, set]:
-    """Kill `kills` times at random instants, then let the run end; return exit code and the steps gone on from."""
+    """Kill `kills` times at random instants, then let the run end; return exit code and the steps
+    gone on from.
+    """
     chance, log = random.Random(seed), runs / "log"
     command = (
         "fit",
@@ -121,14 +123,18 @@ def check_kills(server: Server, config: Path, whole: Path, runs: Path, kills: in
 def test_twenty_kills_change_nothing(
     server: Server, config: Path, whole: Path, tmp_path: Path
 ) -> None:
-    """Seen to fail with what plain Lightning leaves out: random states not restored, rows of metrics.csv not kept."""
+    """Seen to fail with what plain Lightning leaves out: random states not restored, rows of
+    metrics.csv not kept.
+    """
     check_kills(server, config, whole, tmp_path, 20)
 
 
 def test_going_on_from_the_ends_of_epochs(
     server: Server, config: Path, whole: Path, tmp_path: Path
 ) -> None:
-    """States saved at the ends of epochs, where Lightning's own counters stand between two epochs."""
+    """States saved at the ends of epochs, where Lightning's own counters stand between two
+    epochs.
+    """
     last = tmp_path / "tiny/version_0/checkpoints/last.ckpt"
     command = ("fit", "--config", config, "--runs_dir", tmp_path, "--checkpoint_every_steps", 162)
     for _ in range(3):  # the first kill comes after the save of the start

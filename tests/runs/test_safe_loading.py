@@ -1,4 +1,6 @@
-"""Files that are not what they should be are refused with one clear error, and nothing in them is run."""
+"""Files that are not what they should be are refused with one clear error, and nothing in them is
+run.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class Malicious:
 def test_code_in_a_checkpoint_is_refused_and_not_run(
     good: Path, tmp_path: Path, run_cli: Run
 ) -> None:
-    """Seen to fail on the plain library: torch.load(weights_only=False), Lightning's default, makes the folder."""
+    """Seen to fail on the plain library: torch.load(weights_only=False), Lightning's default, makes
+    the folder.
+    """
     trap, evil = tmp_path / "trap", tmp_path / "evil.ckpt"
     content = torch.load(good, weights_only=True)
     torch.save(content | {"callbacks": Malicious(trap)}, evil)

@@ -252,7 +252,9 @@ def test_a_shared_layer_has_one_set_of_weights() -> None:
 
 @pytest.mark.parametrize("name", NETWORKS | IN_FLOAT32)
 def test_every_layer_type_agrees_with_torch(name: str) -> None:
-    """Shapes and weights by arithmetic are those of the modules; plain values and weights survive the way back."""
+    """Shapes and weights by arithmetic are those of the modules; plain values and weights survive
+    the way back.
+    """
     check(NetworkSpec.from_dict((NETWORKS | IN_FLOAT32)[name]))
 
 

@@ -1,4 +1,6 @@
-"""Descriptions with any value in any key: a network, or one SpecError that names the layer; never anything else."""
+"""Descriptions with any value in any key: a network, or one SpecError that names the layer; never
+anything else.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Hand-made filters: equal to SciPy's correlation and to the source's loop; learnt ones find their like."""
+"""Hand-made filters: equal to SciPy's correlation and to the source's loop; learnt ones find their
+like.
+"""
 
 from __future__ import annotations
 

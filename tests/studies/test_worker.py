@@ -1,4 +1,6 @@
-"""Many workers of one study: each point is trained once, and what dead workers leave is trained again."""
+"""Many workers of one study: each point is trained once, and what dead workers leave is trained
+again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A worker of a study whose trainings take no time: ``python -m tests.studies.worker_process OUT [URL]``."""
+"""A worker of a study whose trainings take no time: ``python -m tests.studies.worker_process OUT
+[URL]``.
+"""
 
 from __future__ import annotations
 

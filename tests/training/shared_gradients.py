@@ -19,10 +19,12 @@ CONFIG = Path(__file__).parents[2] / "configs" / "cnn.yaml"
 
 
 def main(rank: int, world: int, folder: str) -> None:
-    """Along the steps of one process, gradients of shares of 65 images added up, against those of all 65.
+    """Along the steps of one process, gradients of shares of 65 images added up, against those of
+    all 65.
 
-    Errors are Euclidean, relative to the parameter's gradient. Of single elements they reach 4e-6 of the largest,
-    but so does one process's own distance from float64; the sum of shares is nearer.
+    Errors are Euclidean, relative to the parameter's gradient. Of single elements they reach 4e-6
+    of the largest, but so does one process's own distance from float64; the sum of shares is
+    nearer.
     """
     torch.set_num_threads(1)
     dist.init_process_group(

@@ -1,4 +1,6 @@
-"""The configurations for photographs of cats and dogs: each trains a batch, and keeps to the sources' recipe."""
+"""The configurations for photographs of cats and dogs: each trains a batch, and keeps to the
+sources' recipe.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,9 @@ def test_inceptions_weights_that_cannot_be_had(run_cli: Run, cats_dogs: Path) ->
 def test_inception_is_keras(
     run_cli: Run, cats_dogs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Description, predictions and training on random weights; published files are read in the form that they have."""
+    """Description, predictions and training on random weights; published files are read in the form
+    that they have.
+    """
     from keras_baseline.backend import load_keras
     from lit_mnist.keras_files import read_keras
     from lit_mnist.network import Network

@@ -1,4 +1,6 @@
-"""Devices without float64, such as Apple's MPS: a CPU stands in for one, and every float64 tensor on it is refused."""
+"""Devices without float64, such as Apple's MPS: a CPU stands in for one, and every float64 tensor
+on it is refused.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,11 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 class NoFloat64(TorchDispatchMode):
-    """Refuses every operation that brings float64 to the device: a factory there, or one that reads what lies there.
+    """Refuses every operation that brings float64 to the device: a factory there, or one that reads
+    what lies there.
 
-    The host's own float64 tensors come from NumPy, which no mode sees, and may be combined with each other.
+    The host's own float64 tensors come from NumPy, which no mode sees, and may be combined with
+    each other.
     """
 
     def __torch_dispatch__(
@@ -81,7 +85,9 @@ def write_config(folder: Path) -> Path:
 
 
 def fit(run_cli: Run, folder: Path) -> Path:
-    """Train with all that works on the device: augmentation, averages, a view inside, a test at the end."""
+    """Train with all that works on the device: augmentation, averages, a view inside, a test at the
+    end.
+    """
     folder.mkdir()
     config = write_config(folder)
     code, _, err = run_cli(
@@ -150,7 +156,9 @@ def results(sizes: tuple[tuple[int, int], ...]) -> list[StepResult]:
 
 
 def test_the_hosts_sums_are_those_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through add, interval, state and restore; the images differ in number, as at an epoch's end."""
+    """Through add, interval, state and restore; the images differ in number, as at an epoch's
+    end.
+    """
     sizes = ((64, 64), (64, 64), (7, 14))
     on_device, on_host = Sums(), Sums()
     given = results(sizes)

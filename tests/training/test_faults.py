@@ -1,4 +1,6 @@
-"""Planted faults of training: swapped labels, unstandardised input, a schedule that is off by one."""
+"""Planted faults of training: swapped labels, unstandardised input, a schedule that is off by
+one.
+"""
 
 from __future__ import annotations
 

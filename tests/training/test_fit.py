@@ -28,7 +28,9 @@ def test_learning_rates_are_the_sources() -> None:
 def test_the_update_before_a_step_uses_the_count_before_it(
     tiny: Path, run_cli: Run, tmp_path: Path
 ) -> None:
-    """One epoch of plain SGD under a staircase that halts after the first update: only that update may move."""
+    """One epoch of plain SGD under a staircase that halts after the first update: only that update
+    may move.
+    """
     settings = yaml.safe_load(TINY)
     settings["model"]["optimizer"] = {"class_path": "lit_mnist.training.optimizers.SGD"}
     settings["model"]["schedule"] = {

@@ -1,4 +1,6 @@
-"""Clipping and accumulation: Lightning's own keys, followed by our step, in every way that steps are made."""
+"""Clipping and accumulation: Lightning's own keys, followed by our step, in every way that steps
+are made.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +110,10 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 def test_a_clipped_run_moves_as_far_as_it_may(
     run_cli: Run, tmp_path: Path, algorithm: str, order: float
 ) -> None:
-    """Seen to fail with the clipping left out of the step. One step of plain SGD moves by rate times the limit."""
+    """Seen to fail with the clipping left out of the step.
+
+    One step of plain SGD moves by rate times the limit.
+    """
     run = fit(
         run_cli,
         tmp_path / "run",
@@ -136,7 +141,9 @@ def test_a_clipped_run_moves_as_far_as_it_may(
 
 
 def test_accumulated_batches_are_one_step(run_cli: Run, tmp_path: Path) -> None:
-    """Two batches of 16 make the step of one batch of 32: its gradient, rate and count; images are in its order."""
+    """Two batches of 16 make the step of one batch of 32: its gradient, rate and count; images are
+    in its order.
+    """
     whole = fit(run_cli, tmp_path / "whole", "--data.batch_size", 32)
     halves = fit(
         run_cli,

@@ -33,7 +33,9 @@ def logits_and_labels(units: int) -> tuple[Tensor, Tensor]:
 def test_binary_cross_entropy_is_its_closed_form(
     units: int, activation: str, smoothing: float
 ) -> None:
-    """Keras: y' = y (1 - s) + s / 2; the loss -y' log p - (1 - y') log(1 - p), averaged over units."""
+    """Keras: y' = y (1 - s) + s / 2; the loss -y' log p - (1 - y') log(1 - p), averaged over
+    units.
+    """
     logits, labels = logits_and_labels(units)
     target = np.eye(units)[labels] if units > 1 else labels.numpy()[:, None]
     target = target * (1 - smoothing) + smoothing / 2

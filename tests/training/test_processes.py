@@ -1,4 +1,6 @@
-"""Several processes train as one does: the same global batch, the same loss, every image counted once."""
+"""Several processes train as one does: the same global batch, the same loss, every image counted
+once.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,9 @@ def test_processes_give_one_process_losses_and_exact_counts(
 def test_float32_gradients_of_several_processes_are_those_of_one(
     tmp_path: Path, world: int
 ) -> None:
-    """Seen to fail where each share counts the same, whatever its number of images: 65 do not divide."""
+    """Seen to fail where each share counts the same, whatever its number of images: 65 do not
+    divide.
+    """
     calls = [(rank, world, str(tmp_path)) for rank in range(world)]
     module = "tests.training.shared_gradients"
     codes = shared_server().call_together(module, calls, log=tmp_path / "log")

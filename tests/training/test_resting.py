@@ -1,4 +1,6 @@
-"""The frozen part of a network, run once over images that nothing distorts: the training stays the same."""
+"""The frozen part of a network, run once over images that nothing distorts: the training stays the
+same.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a run leaves behind: files, summary, history, and what test, validate and predict make of it."""
+"""What a run leaves behind: files, summary, history, and what test, validate and predict make of
+it.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def test_summary(trained_run: Path) -> None:
 
 
 def test_accuracy_after_one_epoch(trained_run: Path) -> None:
-    """98.1 % (validation, MNIST, seed 1) was measured; 97.5 leaves room for other arithmetic, not for a fault."""
+    """98.1 % (validation, MNIST, seed 1) was measured; 97.5 leaves room for other arithmetic, not
+    for a fault.
+    """
     summary = json.loads((trained_run / "summary.json").read_text())
     assert summary["test/acc"] >= (0.975 if has_mnist() else 0.90)
 
@@ -88,7 +92,9 @@ def test_the_history_goes_to_the_last_epoch_whichever_was_best(
 def test_epochs_without_validation_stand_in_the_history_as_such(
     tiny: Path, run_cli: Run, tmp_path: Path
 ) -> None:
-    """The lists were shorter than the epochs once, and later epochs repeated the last validation's figures."""
+    """The lists were shorter than the epochs once, and later epochs repeated the last validation's
+    figures.
+    """
     summary = fit(
         run_cli,
         tiny,

@@ -123,7 +123,9 @@ PLATEAU = (
 def test_reduce_on_plateau_reduces_and_resumes_where_it_stood(
     run_cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is learnt, so that each epoch after the first is a plateau; and bit for bit so in two sessions."""
+    """Nothing is learnt, so that each epoch after the first is a plateau; and bit for bit so in two
+    sessions.
+    """
     fit(run_cli, tmp_path / "whole", *PLATEAU)
     assert rates_by_epoch(tmp_path / "whole") == pytest.approx(
         [1e-12, 5e-13, 2.5e-13, 1.25e-13], abs=0

@@ -1,4 +1,6 @@
-"""Networks built on a file, and weights taken over by layer name: what is taken, what is drawn, what is refused."""
+"""Networks built on a file, and weights taken over by layer name: what is taken, what is drawn,
+what is refused.
+"""
 
 from __future__ import annotations
 

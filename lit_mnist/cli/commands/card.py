@@ -60,8 +60,7 @@ def card(
     return Outcome(
         data,
         f"{readme}: {measured.correct:,} of {measured.images:,} test images correct, expected "
-        "calibration "
-        f"error {100 * measured.calibration.error:.2f} %",
+        f"calibration error {100 * measured.calibration.error:.2f} %",
     )
 
 
@@ -73,8 +72,7 @@ def _summary(run: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(
             f"--ckpt_path {run}: not a finished run, since it has no {SUMMARY}; accepted: the "
-            "folder of a "
-            "run whose training has finished"
+            "folder of a run whose training has finished"
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

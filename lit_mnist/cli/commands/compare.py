@@ -89,8 +89,7 @@ def _check(config: str, seeds: int, epochs: int, options: tuple[str, ...]) -> No
     if importlib.util.find_spec("tensorflow") is None:
         raise UserError(
             "compare trains with Keras too, and TensorFlow is not installed; accepted: an "
-            "installation "
-            "with the extra keras"
+            "installation with the extra keras"
         )
     from keras_baseline.recipe import read_config, read_recipe
 

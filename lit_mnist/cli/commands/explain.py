@@ -103,7 +103,8 @@ def explain(
     left = [one.method for one in record.attributions if not one.verdicts]
     if left and verdict_digits is None:
         note(
-            f"not judged, since it would take long: {', '.join(left)} (--verdict_digits N judges all)"
+            f"not judged, since it would take long: {', '.join(left)} (--verdict_digits N judges "
+            "all)"
         )
     return _write(record, results, tensorboard)
 

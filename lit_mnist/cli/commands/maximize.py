@@ -203,8 +203,7 @@ def _text(result: MaximizationResult) -> str:
     kinds = {"map": "maps", "unit": "units", "class": "classes"}[result.kind]
     lines = [
         f"{result.layer}: {metrics['targets']} {kinds} x {result.settings.restarts} restarts, "
-        "preset "
-        f"{result.settings.preset}, seed {result.settings.seed}, {result.constraint}"
+        f"preset {result.settings.preset}, seed {result.settings.seed}, {result.constraint}"
     ]
     if metrics["live"] and result.data:
         lines += [

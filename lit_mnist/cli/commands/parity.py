@@ -60,8 +60,7 @@ def parity(
     if not training and (steps is not None or floor):
         raise UserError(
             f"--{'floor' if floor else 'steps'} with {config}: {_NOT_TRAINED}; accepted: a "
-            "configuration "
-            "marked recipe: keras, or neither --steps nor --floor"
+            "configuration marked recipe: keras, or neither --steps nor --floor"
         )
     notes = [f"NOTE: {dataset.note}"] * bool(dataset.note) + [_NOT_TRAINED] * (not training)
     for note in notes:

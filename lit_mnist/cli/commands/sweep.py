@@ -180,8 +180,7 @@ def _test_once(worker: Worker, folder: Path, options: Sequence[str]) -> None:
     if not all(run.is_dir() for run in runs):
         _say(
             f"the runs of the best setting are on {best['worker']}, where the same command tests "
-            "them: "
-            f"{runs[0]}"
+            f"them: {runs[0]}"
         )
         return
     accuracies = [_tested(run, options) for run in runs]

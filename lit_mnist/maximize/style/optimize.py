@@ -75,8 +75,7 @@ def _keep(descent: Descent, image: Tensor, values: list[float], snapshot: bool) 
     if not np.isfinite(values[0]):
         raise MaximizeError(
             f"the loss is {values[0]} after {len(descent.losses)} evaluations; accepted: weights "
-            "and steps "
-            "that leave it finite"
+            "and steps that leave it finite"
         )
     descent.losses.append(values)
     if snapshot:

@@ -39,8 +39,7 @@ class Settings:
         if (self.content_weight is None) != (self.style_weight is None):
             raise MaximizeError(
                 "content_weight and style_weight: only one of the two; accepted: both, or neither "
-                "for "
-                "weights that balance the two"
+                "for weights that balance the two"
             )
         if self.strength is not None and self.style_weight is not None:
             raise MaximizeError(
@@ -72,8 +71,7 @@ def fractions_for(settings: Settings, count: int) -> list[float]:
     if len(weights) != count or not sum(weights):
         raise MaximizeError(
             f"style_fractions = {weights}: cannot work for {count} style pictures; accepted: one "
-            "number for each, "
-            "not all 0"
+            "number for each, not all 0"
         )
     return [weight / sum(weights) for weight in weights]
 

@@ -1,4 +1,6 @@
-"""The command clusters, and networks on distances to clusters: fit, test, predict, the centres as pictures."""
+"""The command clusters, and networks on distances to clusters: fit, test, predict, the centres as
+pictures.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,9 @@ def ckpt(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def outcome(run_cli: Run, *args: object) -> dict:
-    """The command's JSON, after checking that every file it names is there and whole, and no other."""
+    """The command's JSON, after checking that every file it names is there and whole, and no
+    other.
+    """
     code, out, err = run_cli(*args, "--json")
     assert code == 0, err
     data = json.loads(out)
@@ -225,7 +227,9 @@ def test_networks_without_convolution(command: str, in_tmp: Path, run_cli: Run) 
 def test_the_sources_examples(
     mnist_root: Path, trained_run: Path, trained: Model, tmp_path: Path, run_cli: Run
 ) -> None:
-    """Test image 19 through every layer, train image 31727 with its soft-max bars, test image 51."""
+    """Test image 19 through every layer, train image 31727 with its soft-max bars, test image
+    51.
+    """
     data = outcome(
         run_cli,
         "features",

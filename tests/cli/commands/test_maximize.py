@@ -1,4 +1,6 @@
-"""The command, the pictures, the animation, TensorBoard's events and the page's entries of activation maximisation."""
+"""The command, the pictures, the animation, TensorBoard's events and the page's entries of
+activation maximisation.
+"""
 
 from __future__ import annotations
 

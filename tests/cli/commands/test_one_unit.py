@@ -27,7 +27,9 @@ COMMANDS = {
 @pytest.mark.parametrize("activation", ["sigmoid", "linear"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_traceback(command: str, activation: str, run_cli: Run, in_tmp: Path) -> None:
-    """Its data set has ten classes, so a label may lie beyond its two: an answer, or one clear error."""
+    """Its data set has ten classes, so a label may lie beyond its two: an answer, or one clear
+    error.
+    """
     layers = [
         {"type": "conv", "name": "C", "filters": 3, "kernel": 3, "stride": 2, "activation": "relu"},
         {"type": "flatten", "name": "F"},

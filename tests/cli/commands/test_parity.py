@@ -1,4 +1,6 @@
-"""The parity command: its table and files, a planted fault, configurations that Keras does not train, bad input."""
+"""The parity command: its table and files, a planted fault, configurations that Keras does not
+train, bad input.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def few_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the checks that do not depend on the configuration: they have tests of their own."""
+    """Leave out the checks that do not depend on the configuration: they have tests of their
+    own.
+    """
     monkeypatch.setattr("lit_mnist.comparison.parity.rules.optimizer_rules", lambda: iter(()))
     monkeypatch.setattr("lit_mnist.comparison.parity.rules.schedule_rules", lambda: iter(()))
 

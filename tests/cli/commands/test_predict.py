@@ -1,4 +1,6 @@
-"""``predict --images``: pictures beside their input, pictures that cannot be read, pages of digits, no digits."""
+"""``predict --images``: pictures beside their input, pictures that cannot be read, pages of digits,
+no digits.
+"""
 
 from __future__ import annotations
 

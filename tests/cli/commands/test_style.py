@@ -1,4 +1,6 @@
-"""The command style: pictures redrawn, results written whole, bad input refused before anything is written."""
+"""The command style: pictures redrawn, results written whole, bad input refused before anything is
+written.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The command sweep on tiny networks: trials are ordinary runs, and the test images are read once."""
+"""The command sweep on tiny networks: trials are ordinary runs, and the test images are read
+once.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Pages of several digits: digits of MNIST set in lines, and house numbers drawn with a pen of straight strokes."""
+"""Pages of several digits: digits of MNIST set in lines, and house numbers drawn with a pen of
+straight strokes.
+"""
 
 from __future__ import annotations
 

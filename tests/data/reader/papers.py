@@ -1,4 +1,6 @@
-"""Synthetic papers: a digit of MNIST drawn on shaded, ruled, noisy paper, on a desk, moved within its frame."""
+"""Synthetic papers: a digit of MNIST drawn on shaded, ruled, noisy paper, on a desk, moved within
+its frame.
+"""
 
 from __future__ import annotations
 

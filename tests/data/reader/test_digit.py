@@ -1,4 +1,6 @@
-"""Digits on papers of many kinds come out as MNIST's; MNIST's own images come out as they went in."""
+"""Digits on papers of many kinds come out as MNIST's; MNIST's own images come out as they went
+in.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whole runs by CUDA graphs: the same run as without. On a CPU a stand-in replays; the rest needs a GPU."""
+"""Whole runs by CUDA graphs: the same run as without.
+
+On a CPU a stand-in replays; the rest needs a GPU.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +112,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[GraphRunner]:
 
 
 def fit_in_two(run_cli: Run, folder: Path, *options: object) -> Path:
-    """The run that `fit` makes, cut off after its first block and gone on with by the same command."""
+    """The run that `fit` makes, cut off after its first block and gone on with by the same
+    command.
+    """
     step = LitClassifier.training_step
 
     def cut_off(self: LitClassifier, *arguments: object) -> None:
@@ -157,7 +162,9 @@ def test_a_run_by_replays_is_the_same_run(
 def test_a_graph_run_equals_an_eager_run(
     run_cli: Run, tmp_path: Path, options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same launches, so the same bits, once cuDNN is told to take algorithms that repeat themselves."""
+    """The same launches, so the same bits, once cuDNN is told to take algorithms that repeat
+    themselves.
+    """
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
     runs = [
         fit(

@@ -1,4 +1,6 @@
-"""Blocks of steps from fixed places: the same bits as ordinary steps, nothing read from the device, loud fallbacks."""
+"""Blocks of steps from fixed places: the same bits as ordinary steps, nothing read from the device,
+loud fallbacks.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ RATES = learning_rates(schedules.OneCycle(0.01), 200)
 
 
 def again(run: Callable[[], None]) -> Callable[[], None]:
-    """In a graph's place: recording executes nothing, a replay makes the steps from the fixed places."""
+    """In a graph's place: recording executes nothing, a replay makes the steps from the fixed
+    places.
+    """
     return run
 
 
@@ -126,7 +130,8 @@ def equal(first: list[Tensor], second: list[Tensor]) -> bool:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_steps_from_fixed_places_give_the_same_bits(name: str, dtype: torch.dtype) -> None:
-    """With dropout, batch normalisation, L1, L2, weight decay, label smoothing, clipped gradients of two passes, and an
+    """With dropout, batch normalisation, L1, L2, weight decay, label smoothing, clipped gradients
+    of two passes, and an
     average of the weights."""
     given = blocks(dtype)
     plain = train(BlockRunner(step_of(OPTIMIZERS[name], dtype), RATES.__getitem__), given)
@@ -215,7 +220,9 @@ def operations(runner: GraphRunner, block: Block, first: int) -> list[str]:
 
 
 def test_recorded_steps_read_nothing_and_are_always_the_same() -> None:
-    """What a graph needs: no value comes to the host, and what is launched does not depend on the step."""
+    """What a graph needs: no value comes to the host, and what is launched does not depend on the
+    step.
+    """
     runner, given = graphed(step_of()), blocks()
     runner.prepare(given[:1])
     early, late = (operations(runner, given[0], first) for first in (0, 100))
@@ -258,7 +265,9 @@ def on_gpu(value: Tensor) -> Tensor:
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")  # by copy.deepcopy
 @pytest.mark.parametrize("name", [*OPTIMIZERS, "AdamW"])
 def test_on_a_pretended_gpu_all_stays_there(name: str, request: pytest.FixtureRequest) -> None:
-    """Fake tensors refuse to mix devices and to be read; only the backward pass needs a real device."""
+    """Fake tensors refuse to mix devices and to be read; only the backward pass needs a real
+    device.
+    """
     make = OPTIMIZERS.get(name, lambda p: torch.optim.AdamW(p, lr=0.1, foreach=True))
     network = step_of().network
     request.getfixturevalue("pretended")  # from here on; the network was real

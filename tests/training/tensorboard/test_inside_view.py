@@ -1,4 +1,6 @@
-"""TensorBoard shows what formed inside: everything that is promised lies in the events, and training is left alone."""
+"""TensorBoard shows what formed inside: everything that is promised lies in the events, and
+training is left alone.
+"""
 
 from __future__ import annotations
 
@@ -220,7 +222,9 @@ def test_nothing_finite_is_no_histogram() -> None:
 
 
 def test_maps_are_drawn_where_their_numbers_are() -> None:
-    """Map 9 of 11 is the only one that is not zero: it lights up in the second row, second column."""
+    """Map 9 of 11 is the only one that is not zero: it lights up in the second row, second
+    column.
+    """
     values = np.zeros((11, 13, 13), np.float32)
     values[9] = 1
     picture = board.maps(values, np.zeros((28, 28)), "layer")
