@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from ..studies.clusters import Clustering
 from ..studies.kernels import Filtered, Resemblance
@@ -155,6 +156,9 @@ def cost(rows: Rows, objective: str) -> Figure:
             capsize=3,
         )
         axes.set(xlabel=key.replace("_", " "), ylabel=objective, xscale="log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.3)
     return figure
 
