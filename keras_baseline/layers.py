@@ -171,6 +171,8 @@ def _(layer: s.TransposedConv, make: Factory) -> Any:
         layer.kernel,
         layer.stride,
         layer.padding,
+        output_padding=layer.output_padding,
+        dilation_rate=layer.dilation,
         **make.weighted(layer, "kernel_regularizer"),
     )
 

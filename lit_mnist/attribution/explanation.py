@@ -102,7 +102,7 @@ def explain(
         layer,
         seed,
         len(judge.sample.images) if judge else 0,
-        dataset.class_names if dataset else (),
+        dataset.class_names if dataset else model.class_names,
         skipped,
         **_contrast(attributions, setting, sample),
         **(

@@ -28,6 +28,7 @@ from .canvas import (
 )
 from .evaluation import caption
 
+_MOST_MAPS = 128
 _INPUT = 1.9  # inches: width of the input image beside a grid
 _MARK = "#ff4040"  # the frame of a patch
 
@@ -39,7 +40,9 @@ def feature_grid(
     own_scale: bool = False,
     class_names: Sequence[str] | None = None,
 ) -> Figure:
-    """Draw all maps of a layer for one image, numbered, beside the input; draw vectors as bars.
+    """Draw the maps of a layer for one image, numbered, beside the input; draw vectors as bars.
+
+    Of large layers the first 128 maps are drawn, and the title says so.
 
     `standardize` shows each map with mean 128 and deviation 64, clipped to 0..255, as the sources
     do. `own_scale` gives every map a colour scale of its own. Layers with negative values have a
@@ -48,13 +51,16 @@ def feature_grid(
     low, high = record.range
     size = " x ".join(map(str, record.values.shape[1:]))
     count = f"{len(record.values)} maps of {size}" if size else f"{len(record.values)} units"
+    if size and len(record.values) > _MOST_MAPS:
+        count += f", the first {_MOST_MAPS} drawn"
     title = (
         f"{record.layer}: {count}, range {low:.4g} to {high:.4g}{_scale(standardize, own_scale)}\n"
         f"{caption(record.answer, class_names)}{_seed(record.seed)}"
     )
     if record.values.ndim == 1:
         return _units(record, title)
-    values = deprocess(record.values) if standardize else record.values
+    values = record.values[:_MOST_MAPS]
+    values = deprocess(values) if standardize else values
     signed = low < 0 and not standardize
     shared_range = signed_range(values) if signed else value_range(values)
     limits = None if own_scale else shared_range

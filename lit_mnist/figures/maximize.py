@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from ..errors import UserError, nearest
 from ..maximize.maximization import MaximizationResult
 from ..maximize.result import evolution as evolution_of
-from ..maximize.result import grey_levels
 from .canvas import GREY, animated, colormap, grid_size, image_grid, new_figure, shown
 
 CMAP = "viridis"  # the source's choice for these images
@@ -25,7 +24,7 @@ def grid(result: MaximizationResult, columns: int = 16) -> Figure:
     """Draw the best image of every target, labelled with the target and its ratio to the best of
     the data.
     """
-    images = [_values(result.ascent.images[row]) for row in result.best]
+    images = [_values(result, result.ascent.images[row]) for row in result.best]
     labels = [_label(result, row) for row in result.best]
     return _pictures(
         _title(result, "best restart of each"), images, min(columns, len(images)), labels
@@ -41,7 +40,7 @@ def evolution(result: MaximizationResult, targets: Sequence[int] | None = None) 
     steps = ()
     for target, row in _rows(result, targets):
         steps, snapshots = evolution_of(result, row)
-        images += [_values(image) for image in snapshots]
+        images += [_values(result, image) for image in snapshots]
         labels += [
             f"{result.name(target)}: step {steps[0]}",
             *(f"step {step}" for step in steps[1:]),
@@ -55,7 +54,7 @@ def restarts(result: MaximizationResult, targets: Sequence[int] | None = None) -
     labels = []
     for target, best in _rows(result, targets):
         for row in np.flatnonzero(result.ascent.rows.targets == target):
-            images.append(_values(result.ascent.images[row]))
+            images.append(_values(result, result.ascent.images[row]))
             mark = " best" if row == best else ""
             labels.append(f"{result.name(target)}: {result.quality.activation[row]:.3g}{mark}")
     return _pictures(
@@ -75,7 +74,7 @@ def beside_data(result: MaximizationResult, targets: Sequence[int] | None = None
     labels = []
     for target, row in _rows(result, targets):
         values = [result.quality.activation[row], *result.data.values[target]]
-        images += [_values(result.ascent.images[row]), *map(shown, result.data.top(target))]
+        images += [_values(result, result.ascent.images[row]), *map(shown, result.data.top(target))]
         labels += [
             f"{result.name(target)}: {values[0]:.3g}",
             *(f"{value:.3g}" for value in values[1:]),
@@ -148,19 +147,19 @@ def animation(
     """
     rows = [row for _, row in _rows(result, targets or result.targets)]
     frames = [
-        _frame(result.ascent.snapshots[rows, number])
+        _frame(result, result.ascent.snapshots[rows, number])
         for number in range(len(result.ascent.snapshot_steps))
     ]
     return animated(frames, 60, format)
 
 
-def _frame(images: np.ndarray) -> np.ndarray:
+def _frame(result: MaximizationResult, images: np.ndarray) -> np.ndarray:
     """Return images (N, C, H, W) side by side, enlarged: uint8 (height, width, 3)."""
     columns = max(1, math.ceil(math.sqrt(len(images) * 2)))
     columns = min(columns, len(images))
     cells = [
         np.pad(
-            _coloured(image).repeat(_ENLARGED, 0).repeat(_ENLARGED, 1),
+            _coloured(result, image).repeat(_ENLARGED, 0).repeat(_ENLARGED, 1),
             ((2, 2), (2, 2), (0, 0)),
             constant_values=255,
         )
@@ -175,16 +174,14 @@ def _frame(images: np.ndarray) -> np.ndarray:
     )
 
 
-def _coloured(image: np.ndarray) -> np.ndarray:
-    levels = grey_levels(image)
+def _coloured(result: MaximizationResult, image: np.ndarray) -> np.ndarray:
+    levels = result.levels(image)
     return levels if levels.ndim == 3 else colormap(CMAP)(levels, bytes=True)[..., :3]
 
 
-def _values(image: np.ndarray) -> np.ndarray:
-    """Return an image (C, H, W) of the network's input as values (H, W), or as colours in 0 to
-    1.
-    """
-    return image[0] if len(image) != 3 else grey_levels(image) / 255
+def _values(result: MaximizationResult, image: np.ndarray) -> np.ndarray:
+    """Return an input image (C, H, W) as values (H, W), or as colours in 0 to 1."""
+    return image[0] if len(image) != 3 else result.levels(image) / 255
 
 
 def _rows(result: MaximizationResult, targets: Sequence[int] | None) -> list[tuple[int, int]]:

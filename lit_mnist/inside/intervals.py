@@ -229,6 +229,8 @@ def by_magnitudes(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, values: Te
             module.stride,
             _pair(module.padding),
             module.output_padding,
+            module.groups,
+            module.dilation,
         )
     return F.conv2d(
         values,

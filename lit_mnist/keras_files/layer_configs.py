@@ -69,6 +69,8 @@ def _kernels(layer: s.Layer, zipped: bool) -> tuple[str, Config] | None:
                 "kernel_size": list(layer.kernel),
                 "strides": list(layer.stride),
                 "padding": layer.padding,
+                "output_padding": layer.output_padding and list(layer.output_padding),
+                "dilation_rate": list(layer.dilation),
                 **_LAST,
                 **_ending(layer, zipped, "kernel_regularizer"),
             }

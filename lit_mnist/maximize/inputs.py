@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data.standardize import channels_first
+from ..data.standardize import Standardizer, channels_first
 from ..network import Network, Rescaling
 from ..runs.model import Model
 from ..spec import INPUT
@@ -124,6 +124,12 @@ def constraint_for(model: Model) -> Constraint:
     scale = channels_first(standardizer.scale)
     low, high = ((level - mean) / scale for level in (0.0, 255.0))
     return Box(np.asarray(low), np.asarray(high))
+
+
+def true_colours(model: Model) -> Standardizer | None:
+    """Return the scaling of colour images that stay in the pixels' range, else None."""
+    in_box = isinstance(constraint_for(model), Box)
+    return model.standardizer if in_box and model.spec.input_shape[2] == 3 else None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ..network import Network
 from ..runs.model import Model
 from .ascent import Ascent, Progress, ascend
 from .checks import MaximizeError
-from .inputs import START, Constraint, Fluctuations, constraint_for, rescaled
+from .inputs import START, Constraint, Fluctuations, constraint_for, rescaled, true_colours
 from .objectives import ChannelMean, Neuron, Objective
 from .presets import STARTS, recipe
 from .quality import Reference, assess
@@ -167,7 +167,16 @@ def _maximized(
     ascent = replace(ascent, **originals) if scaling.factor != 1 or scaling.offset else ascent
     described = constraint_for(original).describe()
     return MaximizationResult(
-        kind, layer, settings, described, ascent, quality, silence, data, names
+        kind,
+        layer,
+        settings,
+        described,
+        ascent,
+        quality,
+        silence,
+        data,
+        names,
+        true_colours(original),
     )
 
 

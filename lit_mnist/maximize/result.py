@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.standardize import Standardizer
 from ..environment import event_writer
 from ..inside.statistics import Silence
 from .ascent import Ascent
@@ -72,6 +73,8 @@ class Settings:
 class MaximizationResult:
     """Images that maximise targets of one layer, with the restarts of a target side by side, and
     all measures.
+
+    `colours` is the scaling of colour images that stay in the pixels' range; it gives pixels back.
     """
 
     kind: str
@@ -83,6 +86,7 @@ class MaximizationResult:
     silence: Silence
     data: Reference | None
     names: tuple[str, ...]
+    colours: Standardizer | None = None
 
     @property
     def targets(self) -> tuple[int, ...]:
@@ -104,6 +108,15 @@ class MaximizationResult:
     def name(self, target: int) -> str:
         """Return the name of a target: the number of a map or unit, or the name of a class."""
         return self.names[target] if self.kind == CLASSES else str(target)
+
+    def levels(self, image: np.ndarray) -> np.ndarray:
+        """Return an image (C, H, W) of the network's input as uint8 (H, W), or (H, W, 3).
+
+        Colours are the pixels' own where `colours` is known; else see `grey_levels`.
+        """
+        if self.colours is None:
+            return grey_levels(image)
+        return np.rint(self.colours.invert(image.transpose(1, 2, 0)).clip(0, 255)).astype(np.uint8)
 
     def outcome(self, row: int) -> str:
         """Return how row `row` ended, in words; for a silent map, the kind of silence."""
@@ -223,7 +236,7 @@ def write_tensorboard(result: MaximizationResult, folder: str | Path, draw: Draw
         for name, picture in draw(result).items():
             writer.add_image(f"{tag}/{name}", picture, dataformats="HWC")
         for place, step in enumerate(result.ascent.snapshot_steps):
-            images = _mosaic(result.ascent.snapshots[result.best, place])
+            images = _mosaic(result, result.ascent.snapshots[result.best, place])
             writer.add_image(f"{tag}/ascent", images, step, dataformats="HWC")
         live = ~np.isnan(result.ascent.objective)
         for step in np.flatnonzero(live.any(0)):
@@ -238,13 +251,13 @@ def write_tensorboard(result: MaximizationResult, folder: str | Path, draw: Draw
     return Path(folder)
 
 
-def _mosaic(images: np.ndarray) -> np.ndarray:
+def _mosaic(result: MaximizationResult, images: np.ndarray) -> np.ndarray:
     """Return images (N, C, H, W) in rows of at most 16, separated by dark lines, as (height, width,
     3).
     """
     if images.shape[1] != 3:
         images = images.mean(1, keepdims=True).repeat(3, 1)
-    shown = np.stack([grey_levels(image) for image in images])
+    shown = np.stack([result.levels(image) for image in images])
     columns = min(16, len(shown))
     shown = np.pad(shown, ((0, -len(shown) % columns), (0, 1), (0, 1), (0, 0)))
     count, height, width, _ = shown.shape

@@ -92,15 +92,7 @@ def _(layer: s.SeparableConv, place: Place) -> nn.Module:
 
 @build.register
 def _(layer: s.TransposedConv, place: Place) -> nn.Module:
-    whole = [
-        (n - 1) * step + k - 2 * cut
-        for n, step, k, cut in zip(
-            place.shape[:2], layer.stride, layer.kernel, layer.cut_before, strict=True
-        )
-    ]
-    more = [
-        size - w for size, w in zip(place.info.output_shape[:2], whole, strict=True)
-    ]  # -1: a last row too many
+    more = layer.beyond(place.shape)  # -1: a last row too many
     conv = nn.ConvTranspose2d(
         place.shape[2],
         layer.filters,
@@ -109,6 +101,7 @@ def _(layer: s.TransposedConv, place: Place) -> nn.Module:
         layer.cut_before,
         (max(more[0], 0), max(more[1], 0)),
         bias=layer.use_bias,
+        dilation=layer.dilation,
     )
     crop = reshaping.Crop(((0, max(-more[0], 0)), (0, max(-more[1], 0))))
     return _named(

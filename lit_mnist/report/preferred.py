@@ -16,9 +16,12 @@ RECORD = "wanted"  # the name of kept results, which older runs have too
 def preferred_images(record: MaximizationResult) -> np.ndarray:
     """Return the strongest image of each target, scaled to 0 to 255.
 
-    Images are (n, H, W, 3) for networks that take colour images, else grey, (n, H, W).
+    Images are (n, H, W, 3) for networks that take colour images, in the pixels' own colours where
+    the scaling is known, else grey, (n, H, W).
     """
     images = record.ascent.images[record.best]
+    if record.colours is not None:
+        return np.stack([record.levels(image) for image in images]).astype(np.float64)
     shown = images.transpose(0, 2, 3, 1) if images.shape[1] == 3 else images.mean(1)
     axes = tuple(range(1, shown.ndim))
     low = shown.min(axes, keepdims=True)

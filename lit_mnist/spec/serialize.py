@@ -10,7 +10,13 @@ from ..errors import nearest
 from .layer import ALIASES, Layer, SpecError
 from .layers import LAYER_TYPES
 
-_PAIRS = ("kernel", "size", "stride", "dilation")  # one number stands for a square
+_PAIRS = (
+    "kernel",
+    "size",
+    "stride",
+    "dilation",
+    "output_padding",
+)  # one number stands for a square
 _TUPLES = ("inputs", "shared_axes")  # one value stands for a list of it
 
 

@@ -15,7 +15,9 @@ from lit_mnist.data import Standardizer
 from lit_mnist.figures import board
 from lit_mnist.figures.canvas import kernel_colours
 from lit_mnist.figures.filters import filters as draw_filters
+from lit_mnist.figures.maps import feature_grid
 from lit_mnist.inside.filters import filters, layers_with_filters
+from lit_mnist.inside.maps import Answer, FeatureMaps
 from lit_mnist.maximize.maximization import Settings, maximize_maps
 from lit_mnist.maximize.result import write_tensorboard
 from lit_mnist.network import Network
@@ -110,6 +112,14 @@ def test_an_overview_of_a_large_layer_says_that_it_is_cut(maps: int, said: bool)
     assert ("the first 128 maps and 2 of 2 channels" in title) == said
 
 
+def test_a_large_layer_shows_its_first_maps_and_says_so() -> None:
+    answer = Answer("a.png", image(), -1, np.array([0.7, 0.3]))
+    large = feature_grid(FeatureMaps("large", answer, np.ones((130, 2, 2)), 1))
+    assert "130 maps of 2 x 2, the first 128 drawn" in large.get_suptitle()
+    small = feature_grid(FeatureMaps("small", answer, np.ones((128, 2, 2)), 1))
+    assert "drawn" not in small.get_suptitle()
+
+
 def test_preferred_images_keep_their_colours_in_report_and_tensorboard(tmp_path: Path) -> None:
     network = Network(KINDS).eval()
     model = Model(
@@ -121,7 +131,7 @@ def test_preferred_images_keep_their_colours_in_report_and_tensorboard(tmp_path:
     result = maximize_maps(model, "plain", [0, 2], Settings("source", restarts=1, steps=3))
     images = preferred_images(result)
     assert images.shape == (2, 8, 8, 3)
-    assert (images.min((1, 2, 3)) == 0).all() and (images.max((1, 2, 3)) == 255).all()
+    assert images.min() >= 0 and images.max() <= 255
     assert np.ptp(images, 3).max() > 1
     write_tensorboard(result, tmp_path, lambda _: {})
     events = EventAccumulator(str(tmp_path)).Reload()
@@ -147,3 +157,25 @@ def test_a_report_says_that_too_many_ascents_are_left_out(tmp_path: Path) -> Non
     )
     assert "images for 8 maps and classes would take hours" in content.missing["preferred"]
     assert "maximize --layer" in content.missing["preferred"] and not content.preferred
+
+
+@pytest.mark.parametrize("scaling", ["none", "unit", "tf", "imagenet", "caffe"])
+def test_preferred_images_have_the_pixels_own_colours(scaling: str) -> None:
+    """What stands for pixels is drawn as these pixels, whatever the scaling."""
+    standardizer = Standardizer.fit(scaling, np.zeros((1, 8, 8, 3), np.uint8))
+    model = Model(Network(KINDS, 1).eval(), standardizer, "folder", Path("net.ckpt"), 1)
+    made = maximize_maps(model, "plain", [0], Settings(restarts=1, steps=2))
+    pixels = np.random.default_rng(0).integers(40, 160, (8, 8, 3)).astype(np.uint8)
+    inputs = model.tensor(pixels[None])[0].numpy()
+    assert np.array_equal(made.levels(inputs), pixels)
+    assert np.abs(preferred_images(made)[0] - made.levels(made.ascent.images[0])).max() == 0
+
+
+def test_standardised_colours_are_stretched() -> None:
+    standardizer = Standardizer.fit(
+        "per_channel", np.arange(192, dtype=np.uint8).reshape(1, 8, 8, 3)
+    )
+    model = Model(Network(KINDS, 1).eval(), standardizer, "folder", Path("net.ckpt"), 1)
+    made = maximize_maps(model, "plain", [0], Settings(restarts=1, steps=2))
+    levels = made.levels(made.ascent.images[0])
+    assert levels.min() == 0 and levels.max() == 255

@@ -77,7 +77,7 @@ REFUSED = {
     ),
     "padding of a transposed convolution": (
         layer("Conv2DTranspose", "k", **CONV, output_padding=1),
-        "output_padding = 1",
+        "output_padding = .1, 1.",  # of 0 where each step is 1
     ),
     "enlarging by cubic curves": (
         layer("UpSampling2D", "k", size=2, interpolation="bicubic"),

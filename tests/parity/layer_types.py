@@ -127,6 +127,26 @@ NETWORKS: dict[str, Entry] = {
             activation="tanh",
         ),
     ),
+    "transposed": _network(
+        FIRST,
+        layer(
+            "transposed_conv",
+            "TransposedMore",
+            filters=2,
+            kernel=[2, 3],
+            stride=2,
+            padding="same",
+            output_padding=[1, 0],
+        ),
+        layer(
+            "transposed_conv",
+            "TransposedMost",
+            filters=2,
+            kernel=2,
+            stride=3,
+            output_padding=[2, 0],
+        ),
+    ),
     "scales": _network(
         FIRST,
         layer("layer_norm", "LayerNorm"),
@@ -208,6 +228,27 @@ NETWORKS: dict[str, Entry] = {
 }
 IN_FLOAT32 = {  # TensorFlow's kernels of these work in float32, or with its constants
     "gelu": _activations(SINGLE, [FIRST]),
+    "dilated": _network(
+        FIRST,
+        layer(
+            "transposed_conv",
+            "Dilated",
+            filters=3,
+            kernel=[2, 3],
+            dilation=[3, 2],
+            padding="same",
+            activation="tanh",
+        ),
+        layer(
+            "transposed_conv",
+            "DilatedValid",
+            filters=2,
+            kernel=[2, 1],
+            dilation=2,
+            use_bias=False,  # its gradient, a sum over all positions, rounds in float32
+        ),
+        layer("global_pool", "Global"),
+    ),
     "bilinear": _network(
         FIRST,
         layer("upsampling", "Bilinear", size=[2, 3], interpolation="bilinear"),
@@ -237,6 +278,8 @@ def _weight(change: Callable[[Tensor], Tensor], path: str = "conv") -> Fault:
                 inner.stride,
                 inner.padding,
                 inner.output_padding,
+                inner.groups,
+                inner.dilation,
             )
 
     return plant
@@ -252,6 +295,11 @@ def _set(**values: Any) -> Fault:
 
 def _inner(path: str, **values: Any) -> Fault:
     return lambda module: _set(**values)(module.get_submodule(path))
+
+
+def _shifted(module: nn.Module) -> None:
+    """One row further down: the output's padding at the other end."""
+    module.register_forward_hook(lambda _, inputs, output: output.roll(1, 2))
 
 
 def _activation(other: nn.Module) -> Fault:
@@ -293,6 +341,10 @@ FAULTS: dict[tuple[str, str], tuple[Fault, str]] = {
     ),
     ("kernels", "Transposed"): (_weight(lambda weight: weight.flip(2, 3)), "forward"),
     ("kernels", "TransposedValid"): (_weight(lambda weight: weight.flip(2, 3)), "forward"),
+    ("transposed", "TransposedMore"): (_shifted, "forward"),
+    ("transposed", "TransposedMost"): (_weight(lambda weight: weight.flip(2, 3)), "forward"),
+    ("dilated", "Dilated"): (_weight(lambda weight: weight.flip(2, 3)), "forward"),
+    ("dilated", "DilatedValid"): (_shifted, "forward"),
     ("scales", "LayerNorm"): (_set(epsilon=1e-5), "forward"),
     ("scales", "LayerNormAll"): (_set(epsilon=1e-5), "forward"),
     ("scales", "GroupNorm"): (_set(epsilon=1e-5), "forward"),

@@ -61,6 +61,11 @@ def test_one_name_stands_for_a_list() -> None:
     assert build(*RESIDUAL, FLATTEN | {"inputs": "Add_1"}, OUT)["Flatten"].inputs == ("Add_1",)
 
 
+def _transposed(**values: object) -> list[dict]:
+    plain = {"type": "transposed_conv", "name": "T", "filters": 2, "padding": "same"}
+    return [plain | values]
+
+
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
@@ -124,6 +129,18 @@ def test_one_name_stands_for_a_list() -> None:
         (
             [RESIDUAL[0] | {"stride": 2, "dilation": 2}, FLATTEN, OUT],
             ["'Conv2D_1'", "dilation", "stride"],
+        ),
+        (
+            [RESIDUAL[0], *_transposed(stride=2, dilation=2), FLATTEN, OUT],
+            ["'T'", "dilation = (2, 2)", "with stride"],
+        ),
+        (
+            [RESIDUAL[0], *_transposed(stride=2, output_padding=[1, 2]), FLATTEN, OUT],
+            ["'T'", "output_padding = (1, 2)", "rows 0 to 1, columns 0 to 1"],
+        ),
+        (
+            [RESIDUAL[0], *_transposed(stride=2, kernel=2, output_padding=0), FLATTEN, OUT],
+            ["'T'", "output_padding = (0, 0)", "rows 1 to 1, columns 1 to 1"],
         ),
         (
             [RESIDUAL[0], {"type": "group_norm", "name": "G", "groups": 3}, FLATTEN, OUT],
@@ -316,6 +333,27 @@ def check(spec: NetworkSpec) -> None:
                 "filters": 1,
                 "kernel": [3, 4],
                 "stride": [3, 2],
+            }
+        ],
+        [
+            {
+                "type": "transposed_conv",
+                "name": "L",
+                "filters": 1,
+                "kernel": [3, 2],
+                "stride": 2,
+                "padding": "same",
+                "output_padding": [0, 1],
+            }
+        ],
+        [
+            {
+                "type": "transposed_conv",
+                "name": "L",
+                "filters": 1,
+                "kernel": [2, 3],
+                "dilation": [2, 1],
+                "padding": "same",
             }
         ],
         [{"type": "cropping", "name": "L", "cropping": [[2, 1], [3, 0]]}],

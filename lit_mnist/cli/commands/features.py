@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...outcome import Outcome
+from ..progress import progress
 from ..results import Results
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def features(
     answers = list({record.answer.image: record.answer for record in records}.values())
     for answer in answers:
         results.picture(softmax_bars(answer, names), "softmax", answer.image)
-    for record in records:
+    for record in progress(records, len(records), "pictures"):
         figure = feature_grid(record, columns, standardize, own_scale, names)
         results.picture(figure, "features", record.answer.image, record.layer)
     results.arrays(**{f"{record.answer.image}/{record.layer}": record.values for record in records})

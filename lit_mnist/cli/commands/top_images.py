@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ...runs.model import Model
 
 _MAPS_A_PAGE = 16
+_MOST_DRAWN = 128  # maps of a layer, where none are named
 
 
 def top_images(
@@ -42,8 +43,8 @@ def top_images(
     Args:
         ckpt_path: a run folder, a checkpoint or a Keras file.
         layer: layers' names or globs (default: the last convolution).
-        maps: numbers of the maps to draw, such as 3 17 or 0-15 (default: all); the JSON file holds
-            all.
+        maps: numbers of the maps to draw, such as 3 17 or 0-15 (default: all, at most the first
+            128); the JSON file holds all.
         k: number of images for each map.
         by: draw the top images by a map's highest value, by its mean, or both; the JSON file holds
             both.
@@ -104,7 +105,12 @@ def top_images(
 def _chosen(model: Model, layer: str, maps: list[str] | None) -> list[int]:
     count = model.spec[layer.partition(":")[0]].output_shape[-1]
     chosen = read_numbers(maps, count, "maps", f"of layer {layer!r}")
-    return list(range(count)) if chosen is None else chosen
+    if chosen is not None:
+        return chosen
+    if maps is None and count > _MOST_DRAWN:
+        note(f"{layer}: the first {_MOST_DRAWN} of {count:,} maps are drawn; --maps all draws all")
+        count = _MOST_DRAWN
+    return list(range(count))
 
 
 def _draw(

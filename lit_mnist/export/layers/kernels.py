@@ -47,19 +47,15 @@ def _(layer: s.SeparableConv, call: Call) -> Code:
 @code.register
 def _(layer: s.TransposedConv, call: Call) -> Code:
     height, width, _ = call.info.output_shape
-    whole = [
-        (n - 1) * step + k - 2 * cut
-        for n, step, k, cut in zip(
-            call.shape[:2], layer.stride, layer.kernel, layer.cut_before, strict=True
-        )
-    ]
-    more = (height - whole[0], width - whole[1])
+    more = layer.beyond(call.shape)
     beyond = (max(more[0], 0), max(more[1], 0))
     arguments = f"stride={pair(layer.stride)}" if layer.stride != (1, 1) else ""
     if any(layer.cut_before):
         arguments += f", padding={pair(layer.cut_before)}"
     if any(beyond):
         arguments += f", output_padding={pair(beyond)}"
+    if layer.dilation != (1, 1):
+        arguments += f", dilation={pair(layer.dilation)}"
     arguments = f", {arguments.removeprefix(', ')}" if arguments else ""
     crop = (f"{{x}}[:, :, :{height}, :{width}]",) if min(more) < 0 else ()
     sizes = f"{call.shape[2]}, {layer.filters}, {pair(layer.kernel)}"

@@ -67,11 +67,13 @@ def _separable(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
 
 
 def _transposed(layer: KerasLayer, shapes: Sequence[Shape]) -> Entry:
-    only(layer, output_padding=(None,), groups=(1,), dilation_rate=((1, 1), 1))
+    only(layer, groups=(1,))
+    padded = layer.config.get("output_padding") is not None
     return {
         "type": "transposed_conv",
         "filters": need(layer, "filters"),
         **_scanning(layer),
+        **({"output_padding": need(layer, "output_padding")} if padded else {}),
         **penalty(layer),
     }
 

@@ -171,32 +171,71 @@ class SeparableConv(DepthwiseConv):
 
 @dataclass(frozen=True)
 class TransposedConv(Activated):
-    """The transpose of a convolution: each input value adds its kernel to the output."""
+    """The transpose of a convolution: each input value adds its kernel to the output.
+
+    `output_padding` (rows, columns) chooses among the sizes that a convolution of this stride
+    brings to the input's; without it Keras' rule does.
+    """
 
     filters: int = field(kw_only=True)
     kernel: tuple[int, int] = field(default=(3, 3), kw_only=True)
     stride: tuple[int, int] = field(default=(1, 1), kw_only=True)
     padding: str = field(default="valid", kw_only=True)
+    dilation: tuple[int, int] = field(default=(1, 1), kw_only=True)
+    output_padding: tuple[int, int] | None = field(default=None, kw_only=True)
     type: ClassVar[str] = "transposed_conv"
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Rows and columns that the kernel spans, its dilation counted."""
+        return reach(self.kernel, self.dilation)
 
     def check(self) -> None:
         super().check()
-        self._need_positive(filters=self.filters, kernel=self.kernel, stride=self.stride)
+        self._need_positive(
+            filters=self.filters, kernel=self.kernel, stride=self.stride, dilation=self.dilation
+        )
         self._need_choice("padding", self.padding, PADDINGS)
+        if max(self.stride) > 1 and max(self.dilation) > 1:
+            raise self.fail(
+                "dilation",
+                self.dilation,
+                f"with stride {self.stride}; accepted: one of the two above 1",
+            )
+        self._check_output_padding()
+
+    def _check_output_padding(self) -> None:
+        """Raise SpecError for an output padding that Keras, or TensorFlow below it, refuses."""
+        given = self.output_padding
+        if given is None:
+            return
+        # TensorFlow: 'same' padding leaves at least one row of each step
+        least = [1 - k % 2 if self.padding == "same" else 0 for k in self.reach]
+        fits = len(given) == 2 and all(
+            type(p) is int and low <= p < s
+            for p, s, low in zip(given, self.stride, least, strict=True)
+        )
+        if not fits:
+            ends = [f"{low} to {s - 1}" for s, low in zip(self.stride, least, strict=True)]
+            raise self.fail("output_padding", given, f"accepted: rows {ends[0]}, columns {ends[1]}")
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Return ``n s`` rows and columns for 'same', ``n s + max(k - s, 0)`` for 'valid'.
-
-        This is Keras' rule.
-        """
+        """Return ``(n - 1) s`` rows and columns, and what the last value adds, by Keras' rule."""
         self._need_image(shape)
-        more = [
-            0 if self.padding == "same" else max(k - s, 0)
-            for k, s in zip(self.kernel, self.stride, strict=True)
-        ]
-        return (
-            *(n * s + m for n, s, m in zip(shape[:2], self.stride, more, strict=True)),
-            self.filters,
+        sizes = ((n - 1) * s for n, s in zip(shape[:2], self.stride, strict=True))
+        return (*(n + last for n, last in zip(sizes, self._last, strict=True)), self.filters)
+
+    @property
+    def _last(self) -> tuple[int, ...]:
+        """Rows and columns of the output from the last value's place on."""
+        if self.output_padding is None:
+            same = self.padding == "same"
+            return tuple(
+                s if same else max(k, s) for k, s in zip(self.reach, self.stride, strict=True)
+            )
+        return tuple(
+            (k % 2 if self.padding == "same" else k) + p
+            for k, p in zip(self.reach, self.output_padding, strict=True)
         )
 
     @property
@@ -204,7 +243,21 @@ class TransposedConv(Activated):
         """Rows and columns cut off before the output."""
         if self.padding == "valid":
             return (0, 0)
-        rows, columns = (max(k - s, 0) // 2 for k, s in zip(self.kernel, self.stride, strict=True))
+        rows, columns = (max(k - n, 0) // 2 for k, n in zip(self.reach, self._last, strict=True))
+        return rows, columns
+
+    def beyond(self, shape: Shape) -> tuple[int, int]:
+        """Return how many rows and columns the output has beyond the whole result after its cut.
+
+        Below 0 where the result's last ones are cut off.
+        """
+        size = self.output_shape(shape)
+        rows, columns = (
+            out - ((n - 1) * s + k - 2 * cut)
+            for out, n, s, k, cut in zip(
+                size[:2], shape[:2], self.stride, self.reach, self.cut_before, strict=True
+            )
+        )
         return rows, columns
 
     def weights(self, shape: Shape) -> dict[str, Shape]:
@@ -215,10 +268,10 @@ class TransposedConv(Activated):
 
     def window(self, shape: Shape) -> Window:
         """Return what output i sees: inputs from ``(i + cut - k + 1) / s`` to ``(i + cut) / s``."""
-        kernel = [1 + Fraction(k - 1, s) for k, s in zip(self.kernel, self.stride, strict=True)]
+        kernel = [1 + Fraction(k - 1, s) for k, s in zip(self.reach, self.stride, strict=True)]
         before = [
             Fraction(k - 1 - cut, s)
-            for k, s, cut in zip(self.kernel, self.stride, self.cut_before, strict=True)
+            for k, s, cut in zip(self.reach, self.stride, self.cut_before, strict=True)
         ]
         stride = Fraction(1, self.stride[0]), Fraction(1, self.stride[1])
         return Window((kernel[0], kernel[1]), stride, (before[0], before[1]))

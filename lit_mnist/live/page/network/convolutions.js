@@ -56,13 +56,13 @@ export function transposedConv(layer, x) {
   const [height, width, channels] = x.shape;
   const [rows, columns, filters] = layer.shape;
   const [kernelRows, kernelColumns] = kernel.shape;
-  const { stride, cut } = layer.settings;
+  const { stride, dilation, cut } = layer.settings;
   const sums = new Float64Array(rows * columns * filters);
   for (let y = 0; y < height; y++) for (let z = 0; z < width; z++) for (let a = 0; a < kernelRows; a++) {
-    const row = y * stride[0] + a - cut[0];
+    const row = y * stride[0] + a * dilation[0] - cut[0];
     if (row < 0 || row >= rows) continue;
     for (let b = 0; b < kernelColumns; b++) {
-      const column = z * stride[1] + b - cut[1];
+      const column = z * stride[1] + b * dilation[1] - cut[1];
       if (column < 0 || column >= columns) continue;
       addDots(x.data, (y * width + z) * channels, channels, kernel.data,
         (a * kernelColumns + b) * filters * channels, filters, sums, (row * columns + column) * filters);
