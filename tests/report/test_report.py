@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lit_mnist.data import Dataset
+from lit_mnist.data.images import read_images
 from lit_mnist.errors import UserError
 from lit_mnist.figures.canvas import SIGNED
 from lit_mnist.inside.evaluation import evaluate
@@ -20,8 +21,9 @@ from lit_mnist.report.encode import colours, limits, packed, signed, sprite
 from lit_mnist.report.gather import gather
 from lit_mnist.report.run_files import epoch_history
 from lit_mnist.runs.model import Model, save_model
+from lit_mnist.spec import NetworkSpec
 from tests.conftest import run_program
-from tests.networks import tiny_model
+from tests.networks import LAYERS, model_of, tiny_model
 
 
 def page_data(html: str) -> dict:
@@ -294,6 +296,40 @@ def test_images_are_brought_to_the_networks_shape() -> None:
 def test_data_of_other_classes_need_files() -> None:
     with pytest.raises(UserError, match="image files, with --images"):
         _gathered(_dense_model([28, 28, 1], 26))
+
+
+def test_another_output_gives_the_reports_answer(tmp_path: Path) -> None:
+    side = {"type": "dense", "name": "Side", "units": 10, "inputs": ["Flatten"]}
+    spec = NetworkSpec.from_dict(
+        {
+            "layers": [*LAYERS, side | {"activation": "softmax"}],
+            "outputs": ["Dense_1", "Side"],
+        }
+    )
+    model = model_of(spec, 1)
+    save_model(model, tmp_path / "two.ckpt")
+    shown = {}
+    for output in ("Dense_1", "Side"):
+        file = tmp_path / f"{output}.html"
+        code, _, err = run_program(
+            "report",
+            tmp_path / "two.ckpt",
+            "--output",
+            output,
+            "--out",
+            file,
+            "--images",
+            "test:0",
+            "--leave_out",
+            *(section for section in SECTIONS if section != "maps"),
+        )
+        assert code == 0, err
+        shown[output] = page_data(file.read_text())["digits"]["items"][0]["shares"]
+        pixels = read_images(["test:0"], "digits", None, (28, 28, 1)).pixels
+        chosen = model.with_output(output).network
+        expected = chosen.probabilities(chosen(model.tensor(pixels)))[0].tolist()
+        assert shown[output] == pytest.approx(expected, abs=1e-4)
+    assert shown["Dense_1"] != shown["Side"]
 
 
 def test_dense_network_shows_what_it_can(tmp_path: Path) -> None:
