@@ -18,7 +18,6 @@ from ..runs.model import (
     ModelError,
     load_checkpoint,
     open_model,
-    run_checkpoint,
 )
 from ..runs.state_dicts import named_weights
 
@@ -119,7 +118,7 @@ def _from_checkpoint(path: Path) -> tuple[Model, KerasFile]:
     model = open_model(path)
     optimizer = None
     notes: list[str] = []
-    checkpoint = load_checkpoint(run_checkpoint(path) if path.is_dir() else path)
+    checkpoint = load_checkpoint(model.path)
     states = checkpoint.get("optimizer_states") or []
     if len(states) == 1:
         from ..training.exchange import from_state_dict

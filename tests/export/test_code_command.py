@@ -71,6 +71,14 @@ def test_a_run_is_used_where_torch_alone_is(
     assert code == 0 and "to the bit" in out, err  # its own files may be written again
 
 
+def test_a_folder_of_versions_stands_for_its_newest_run(
+    trained_run: Path, tmp_path: Path, run_cli: Run
+) -> None:
+    code, _, err = run_cli("convert", trained_run.parent, tmp_path / "code", "--code")
+    assert code == 0 and str(trained_run) in err, err
+    assert (tmp_path / "code" / "model.py").is_file()
+
+
 def test_a_keras_file_with_safetensors(tmp_path: Path, run_cli: Run) -> None:
     model = tiny_model()
     write_keras(tmp_path / "tiny.keras", model.spec, model.network.named_weights())
