@@ -24,6 +24,12 @@ _MOST_TICKS = 12  # of the layers whose weights are drawn anew
 _EXPECTED_TO_FAIL = ("guided_backprop", "deconvolution", "guided_grad_cam")
 
 
+def _caption(explanation: Explanation, image: int) -> str:
+    """Return an image's caption with the last part of its path: a column is narrow."""
+    name, _, answer = explanation.caption(image).partition("\n")
+    return f"{name.rpartition('/')[2]}\n{answer}"
+
+
 def scale_of(values: np.ndarray) -> float:
     """Return the end of a signed colour scale for `values`: the 99.5th percentile, 1 if all are
     zero.
@@ -67,7 +73,7 @@ def methods_figure(explanation: Explanation, title: str | None = None) -> Figure
     labels = []
     for i, pixels in enumerate(explanation.pixels):
         pictures.append(digit_picture(pixels))
-        labels.append(explanation.caption(i))
+        labels.append(_caption(explanation, i))
         for attribution, limit in zip(explanation.attributions, limits, strict=True):
             pictures.append(over_digit(attribution.map(i), pixels, limit))
             labels.append(_heading(attribution) if i == 0 else "\n")
@@ -104,7 +110,7 @@ def single_figure(explanation: Explanation, method: str, image: int) -> Figure:
     return grid_figure(
         [digit_picture(pixels), over_digit(attribution.map(image), pixels, limit)],
         2,
-        [explanation.caption(image), f"{method.replace('_', ' ')}\nscale +-{limit:.3g}"],
+        [_caption(explanation, image), f"{method.replace('_', ' ')}\nscale +-{limit:.3g}"],
         cell=2.2,
     )
 
@@ -135,7 +141,7 @@ def contrast_figure(explanation: Explanation) -> Figure | None:
             *(over_digit(values, pixels, scale_of(maps)) for values in maps),
         ]
         labels += [
-            explanation.caption(i),
+            _caption(explanation, i),
             f"for {first}",
             f"for {second}",
             f"why {first} and not {second}",

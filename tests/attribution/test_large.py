@@ -16,7 +16,7 @@ from lit_mnist.attribution.method import EVALUATIONS, at_a_time
 from lit_mnist.attribution.methods import make_methods, make_setting
 from lit_mnist.attribution.perturbation import FeatureAblation, Occlusion
 from lit_mnist.data.images import Images
-from lit_mnist.figures.attribution import curves_figure
+from lit_mnist.figures.attribution import curves_figure, methods_figure
 from lit_mnist.inside import passes
 from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec
@@ -104,3 +104,14 @@ def test_large_networks_are_judged_less_by_default(monkeypatch: pytest.MonkeyPat
     curves_figure(less).draw_without_rendering()
     asked = explain(model, images_of(), methods, verdict_digits=2)
     assert all(one.verdicts for one in asked.attributions)
+
+
+def test_captions_show_the_last_part_of_a_path() -> None:
+    """A column is narrow: a whole path would cover the names of the methods."""
+    model = model_of(NetworkSpec.from_dict(SPEC), 1)
+    images = images_of(1)
+    images = Images(images.pixels, images.labels, ("/a/long/way/to/cat.1.png",))
+    figure = methods_figure(explain(model, images, QUICK, verdict_digits=0))
+    texts = [text.get_text() for axes in figure.axes for text in (axes.title, *axes.texts)]
+    assert any("cat.1.png" in text for text in texts)
+    assert not any("/a/long" in text for text in texts)
