@@ -127,6 +127,7 @@ def _summary(recipe: Recipe, prepared: Prepared, trained: Mapping[str, Any]) -> 
         "class_names": dataset.class_names,
         "split": options.split,
         "standardize": options.standardize,
+        "features": None if recipe.features is None else vars(recipe.features),
         "train_images": len(prepared.train),
         "seed": recipe.seed,
         "epochs": len(history["epochs"]),

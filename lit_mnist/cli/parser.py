@@ -18,8 +18,8 @@ from .messages import explain
 
 # a clause such as ", or the embedded digits (--data.fallback digits)"
 _TRAINING_OPTION = re.compile(r"(?:,(?: or)?)?[^,;:(]*\(--data\.(?!root\b)[^)]*\)")
-_OTHER_NAMES = {
-    "map": "maps",
+_OLD_NAMES = {"map": "maps"}
+_NAMES_OF_FIT = {
     "data.root": "data_root",
     "data.dataset": "dataset",
     "data.standardize": "scaling",
@@ -34,6 +34,7 @@ def call(command: str, function: Callable[..., Any], argv: list[str]) -> Any:
     parser = ArgumentParser(
         prog=f"python -m lit_mnist {command}",
         description=description,
+        epilog=_epilog(function),
         exit_on_error=False,
         allow_abbrev=False,
     )
@@ -57,12 +58,22 @@ def without_training_options(message: str) -> str:
     return _TRAINING_OPTION.sub("", message).replace(":, ", ": ")
 
 
-def _renamed(function: Callable, argv: list[str]) -> list[str]:
-    """Return `argv` with option names replaced: the older ``--map``, and the names that fit
-    uses.
-    """
+def _epilog(function: Callable) -> str | None:
+    """Name the options that may also be written as `fit` has them."""
+    names = [f"--{other} for --{name}" for other, name in _other_names(function, _NAMES_OF_FIT)]
+    return f"The names that fit has are accepted too: {', '.join(names)}." if names else None
+
+
+def _other_names(function: Callable, names: dict[str, str]) -> list[tuple[str, str]]:
+    """Return the pairs of `names` whose second one is a parameter of `function`."""
     parameters = inspect.signature(function).parameters
-    names = {f"--{old}": f"--{new}" for old, new in _OTHER_NAMES.items() if new in parameters}
+    return [(other, name) for other, name in names.items() if name in parameters]
+
+
+def _renamed(function: Callable, argv: list[str]) -> list[str]:
+    """Return `argv` with option names replaced: the older ``--map``, and those that fit has."""
+    pairs = _other_names(function, _OLD_NAMES | _NAMES_OF_FIT)
+    names = {f"--{other}": f"--{name}" for other, name in pairs}
     renamed = []
     for argument in argv:
         option, equals, value = argument.partition("=")

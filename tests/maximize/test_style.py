@@ -246,5 +246,5 @@ def test_pictures_that_are_none_are_named(vgg19: Model) -> None:
     with pytest.raises(MaximizeError, match="no style picture"):
         style_transfer(picture(0), [], vgg19)
     per_pixel = small_model(SMALL, "per_pixel")
-    with pytest.raises(MaximizeError, match="20 x 20 .*by pixel; accepted: 12 x 12"):
+    with pytest.raises(MaximizeError, match="20 x 20 .*each pixel differently; accepted: 12 x 12"):
         style_transfer(np.zeros((12, 12)), np.zeros((12, 12)), per_pixel, size=20)

@@ -324,7 +324,7 @@ def test_another_output_gives_the_reports_answer(tmp_path: Path) -> None:
             *(section for section in SECTIONS if section != "maps"),
         )
         assert code == 0, err
-        shown[output] = page_data(file.read_text())["digits"]["items"][0]["shares"]
+        shown[output] = page_data(file.read_text())["digits"]["items"][0]["probabilities"]
         pixels = read_images(["test:0"], "digits", None, (28, 28, 1)).pixels
         chosen = model.with_output(output).network
         expected = chosen.probabilities(chosen(model.tensor(pixels)))[0].tolist()

@@ -124,7 +124,7 @@ def test_a_torn_line_of_the_journal_is_dropped(tmp_path: Path) -> None:
 def test_a_study_of_other_settings_is_refused(tmp_path: Path) -> None:
     worker(tmp_path)
     other = Study("tiny", (Setting("x", ("model.x",), grid=(1, 2)),), seeds=(1, 2))
-    with pytest.raises(StudyError, match="begun with other values of settings"):
+    with pytest.raises(StudyError, match="started with other values of settings"):
         Worker(other, {"a": 1}, tmp_path, train)
 
 

@@ -77,9 +77,12 @@ def _(layer: s.Dense, call: Call) -> Code:
 @code.register
 def _(layer: s.Distances, call: Call) -> Code:
     centres = call.attribute
-    lengths = f"{{x}}.square().sum(1, keepdim=True) + self.{centres}.square().sum(1)"
+    squares = f"{{x}}.square().sum(1, keepdim=True) + self.{centres}.square().sum(1)"
     return Code(
-        (f"({lengths} - 2 * {{x}} @ self.{centres}.T).clamp_min(1e-12).sqrt()",),
+        (
+            f"squares := {squares}",
+            f"(squares - 2 * {{x}} @ self.{centres}.T).clamp_min(1e-12).sqrt()",
+        ),
         {centres: f"nn.Parameter(torch.zeros({layer.units}, {call.shape[0]}))"},
         {centres: call.key("centres")},
     )

@@ -173,7 +173,7 @@ def test_help_has_an_example(command: str, run_cli: Run) -> None:
         (["features", "--images"], "--images"),
         (["features", "--columns", "0"], "columns = 0"),
         (["features", "--colums", "3"], "did you mean 'columns'"),
-        (["filters", "--layer", "Flatten"], "'Flatten' is no convolution"),
+        (["filters", "--layer", "Flatten"], "'Flatten' is not a convolution"),
         (["filters", "--maps", "5"], "--maps 5 of layer 'Conv2D_1'"),
         (["journey", "--maps", "5"], "map 5"),
         (["top_images", "--maps", "9"], "numbers of 0 to 8"),
