@@ -11,7 +11,7 @@ from jsonargparse import get_loader
 
 from lit_mnist.data import DataOptions
 from lit_mnist.data.kmeans import ClusterFeatures, features_of, with_features
-from lit_mnist.errors import UserError, nearest, need_whole
+from lit_mnist.errors import UserError, first_line, nearest, need_whole
 from lit_mnist.files import with_base
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.spec.building import is_built_on
@@ -137,7 +137,7 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, An
             "accepted: a YAML file such as configs/cnn.yaml"
         ) from error
     except Exception as error:  # the loader's own errors share no base class
-        raise RecipeError(f"--config {path}: not YAML ({str(error).splitlines()[0]})") from error
+        raise RecipeError(f"--config {path}: not YAML ({first_line(error)})") from error
     if not isinstance(config, dict):
         raise RecipeError(
             f"--config {path}: holds no mapping; accepted: a YAML file such as configs/cnn.yaml"

@@ -16,6 +16,7 @@ from lit_mnist.data import Part, Prepared, prepare
 from lit_mnist.data.kmeans import fitted_weights
 from lit_mnist.data.prepare import channels_last
 from lit_mnist.environment import hardware, versions
+from lit_mnist.errors import first_line
 from lit_mnist.files import write_bytes, write_json, write_text
 from lit_mnist.runs.folder import claim_version, find_run
 
@@ -36,7 +37,7 @@ def fit(recipe: Recipe, runs_dir: Path) -> dict[str, Any]:
     run = claim_version(runs_dir / recipe.name)
     write_text(run / "config.yaml", yaml.safe_dump(dict(recipe.config), sort_keys=False))
     model = compiled_model(recipe)
-    if recipe.features is not None:
+    if recipe.features is not None and recipe.initial_weights is None:
         fitted = fitted_weights(recipe.spec, prepared, recipe.features)
         set_weights(model, recipe.spec, get_weights(model, recipe.spec) | fitted)
     description = {"spec": json.dumps(recipe.spec.to_dict())}
@@ -95,7 +96,7 @@ def open_run(path: Path) -> tuple[Any, Path]:
         return keras.saving.load_model(file, safe_mode=True), file.parent.parent
     except Exception as error:  # Keras raises many types, and all mean that the file cannot be read
         raise RecipeError(
-            f"--ckpt_path {file}: not a readable Keras file ({str(error).splitlines()[0]})"
+            f"--ckpt_path {file}: not a readable Keras file ({first_line(error)})"
         ) from error
 
 

@@ -89,6 +89,7 @@ def explain(
     lenient = "all" in ([methods] if isinstance(methods, str) else methods)
     attributions, skipped = _attributions(chosen, sample, judge, lenient, progress, target)
     probabilities = model.network.probabilities(logits).double().cpu().numpy()
+    judged = judge if any(attribution.verdicts for attribution in attributions) else None
     return Explanation(
         images.names,
         images.pixels,
@@ -101,16 +102,16 @@ def explain(
         baseline,
         layer,
         seed,
-        len(judge.sample.images) if judge else 0,
+        len(judged.sample.images) if judged else 0,
         dataset.class_names if dataset else model.class_names,
         skipped,
         **_contrast(attributions, setting, sample),
         **(
             {}
-            if judge is None
+            if judged is None
             else {
-                "rivals": judge.rivals,
-                "counts": judge.counts,
+                "rivals": judged.rivals,
+                "counts": judged.counts,
                 "layers": weighted_layers(model.network),
             }
         ),
@@ -205,17 +206,8 @@ def _verdict_sample(
         return shown
     question = "predicted-second" if "-" in target and not first.isdecimal() else target
     resolved = resolve(model.network, inputs[fitting], question, labels[fitting.cpu().numpy()])
-    return Sample(
-        model.network,
-        inputs[fitting],
-        resolved,
-        shown.background,
-        shown.ink,
-        shown.radius,
-        shown.seed,
-        stage_draws=shown.stage_draws,
-        names=tuple(f"test:{number}" for number in fitting.tolist()),
-    )
+    names = tuple(f"test:{number}" for number in fitting.tolist())
+    return replace(shown, images=inputs[fitting], target=resolved, names=names)
 
 
 def _attributions(

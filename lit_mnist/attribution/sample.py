@@ -35,7 +35,6 @@ class Sample:
     ink: Tensor
     radius: float
     seed: int = 0
-    draws: int = DRAWS
     stage_draws: int = 0
     names: tuple[str, ...] = ()
 
@@ -45,7 +44,7 @@ class Sample:
         images = len(self.images)
         staged = self.stage_draws * (len(weighted_layers(self.network)) - 1)
         return (
-            images * (1 + self.draws)
+            images * (1 + DRAWS)
             + min(images, STAGED) * staged
             + min(images, SENSITIVITY_IMAGES) * (1 + FIRST_NOISES)
         )

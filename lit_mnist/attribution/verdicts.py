@@ -26,6 +26,7 @@ from .metrics import (
 )
 from .placement import reach
 from .randomization import (
+    DRAWS,
     STAGED,
     Randomization,
     randomization,
@@ -61,7 +62,7 @@ class Judge:
         self.settings = {
             **settings,
             "seed": sample.seed,
-            "draws": sample.draws,
+            "draws": DRAWS,
             "stage_draws": sample.stage_draws,
             "digits": list(sample.names),
             "checks": CHECKS,
@@ -139,7 +140,7 @@ def judge(method: Method, sample: Sample) -> Judgement:
         sample.target,
         sample.foreground,
         attributions,
-        sample.draws,
+        DRAWS,
         sample.stage_draws,
         sample.seed,
         sample.randomized,
@@ -265,7 +266,7 @@ def _sensitivity(method: Method, sample: Sample) -> Verdict:
 def _randomization(method: Method, sample: Sample, result: Randomization) -> Verdict:
     value = result.mean_correlation
     passed = abs(value) <= RANDOMIZATION
-    note = f"signed rank correlation after all weights are drawn anew, {sample.draws} draws"
+    note = f"signed rank correlation after all weights are drawn anew, {DRAWS} draws"
     if not passed and method.name in _EXPECTED:
         note += "; expected: this method restores the image more than it explains the network"
     return Verdict("randomisation", value, RANDOMIZATION, passed, note)

@@ -193,11 +193,14 @@ def _chunks(images: np.ndarray | LazyImages) -> Iterator[np.ndarray]:
 
 
 def images_of(prepared: Prepared, everything: bool) -> np.ndarray:
-    """Return the standardised training images; with `everything`, also validation and test."""
-    parts: list[Part] = [prepared.train]
-    if everything:
-        parts.append(prepared.test)
-    if everything and prepared.validation is not None and prepared.validation is not prepared.test:
+    """Return the standardised training images; with `everything`, also validation and test.
+
+    Images that are set aside and validate nothing are in no part.
+    """
+    if not everything:
+        return np.asarray(prepared.train.images)
+    parts: list[Part] = [prepared.train, prepared.test]
+    if prepared.validation is not None and prepared.validation is not prepared.test:
         parts.append(prepared.validation)
     return np.concatenate([np.asarray(part.images) for part in parts])
 

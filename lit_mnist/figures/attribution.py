@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..attribution.records import Attribution, Explanation, Verdict
-from .canvas import SIGNED, colormap, grid_figure, new_figure, to_bytes, to_rgb
+from .canvas import SIGNED, colormap, grid_figure, new_figure, to_rgb
 
 _INK = 0.4  # how dark the digit shines through the map
 # percentile of magnitudes at which the colour scale ends: outliers would hide all other values
@@ -113,15 +113,6 @@ def single_figure(explanation: Explanation, method: str, image: int) -> Figure:
         [_caption(explanation, image), f"{method.replace('_', ' ')}\nscale +-{limit:.3g}"],
         cell=2.2,
     )
-
-
-def report_pictures(explanation: Explanation) -> dict[tuple[str, str], bytes]:
-    """Return a PNG for every (method, image name), for pages that let the reader choose."""
-    return {
-        (method, name): to_bytes(single_figure(explanation, method, i))
-        for method in explanation.methods
-        for i, name in enumerate(explanation.names)
-    }
 
 
 def contrast_figure(explanation: Explanation) -> Figure | None:

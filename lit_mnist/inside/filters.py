@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import UserError, nearest
 from ..network import Network
-from ..spec import INPUT, SAME_VALUES, NetworkSpec
+from ..spec import CONVOLUTIONS, INPUT, SAME_VALUES, NetworkSpec
 
 # name of the weight that holds the kernels, by layer type
 _KERNELS = {
@@ -55,7 +55,7 @@ def convolutions(network: Network) -> tuple[str, ...]:
 
 def layers_with_filters(network: Network) -> tuple[str, ...]:
     """Return the names of all convolutions: plain, depthwise, separable and transposed."""
-    return tuple(info.name for info in network.spec.table if info.type in _KERNELS)
+    return tuple(info.name for info in network.spec.table if info.type in CONVOLUTIONS)
 
 
 def reads_colours(spec: NetworkSpec, layer: str) -> bool:

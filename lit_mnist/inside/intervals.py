@@ -39,7 +39,20 @@ from ..spec import Add, Average, Maximum, Merge, Minimum, Multiply, Subtract
 from .normalized import EPS, normalized
 
 # monotone in each input, so that the ends of an interval map to the ends of its image
+_EXACT = (  # these do not round values
+    nn.ReLU,
+    nn.ReLU6,
+    nn.MaxPool2d,
+    nn.Flatten,
+    nn.Identity,
+    nn.ZeroPad2d,
+    Crop,
+    KerasFlatten,
+    Permute,
+    Reshape,
+)
 _MONOTONE = (
+    *_EXACT,
     nn.ELU,
     nn.SELU,
     nn.LeakyReLU,
@@ -55,37 +68,14 @@ _MONOTONE = (
     HardSigmoid,
     HardSigmoidKeras2,
     nn.Upsample,
-    nn.ReLU,
-    nn.ReLU6,
-    nn.MaxPool2d,
     nn.AdaptiveMaxPool2d,
-    nn.Flatten,
-    nn.Identity,
-    nn.ZeroPad2d,
     nn.Dropout,
     nn.Dropout2d,
     nn.AlphaDropout,
-    Crop,
-    KerasFlatten,
-    Permute,
-    Reshape,
     ActivityRegularization,
     GaussianNoise,
     GaussianDropout,
     RandomChange,
-)
-# monotone layers that do not round values
-_EXACT = (
-    nn.ReLU,
-    nn.ReLU6,
-    nn.MaxPool2d,
-    nn.Flatten,
-    nn.Identity,
-    nn.ZeroPad2d,
-    Crop,
-    KerasFlatten,
-    Permute,
-    Reshape,
 )
 _FEW = 8  # maximum number of roundings per value in activations, averages and normalisations
 
@@ -98,7 +88,7 @@ def output_bounds(module: nn.Module, low: Tensor, high: Tensor) -> tuple[Tensor,
     match module:
         case nn.Conv2d() | nn.Linear() | nn.ConvTranspose2d():
             size = by_magnitudes(module, largest) + (
-                0 if module.bias is None else _per_channel(module.bias.abs(), low)
+                0 if module.bias is None else by_channel(module.bias.abs(), low)
             )
             return _ball(module(centre), by_magnitudes(module, radius), size, _terms(module) + 2)
         case BatchNorm():
@@ -214,7 +204,7 @@ def _scaled(module: LayerNorm | GroupNorm, low: Tensor, high: Tensor) -> tuple[T
 
 
 def _met(values: Tensor, like: Tensor) -> Tensor:
-    return _per_channel(values, like) if values.dim() == 1 else values[None]
+    return by_channel(values, like) if values.dim() == 1 else values[None]
 
 
 def by_magnitudes(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, values: Tensor) -> Tensor:
@@ -250,15 +240,11 @@ def _batch_norm(module: BatchNorm, largest: Tensor) -> tuple[Tensor, Tensor]:
     These are the terms of ``(x - mean) / sqrt(variance + epsilon) * gamma + beta``.
     """
     factor = (module.running_var + module.epsilon).rsqrt()
-    factor = _per_channel(
+    factor = by_channel(
         (factor if module.weight is None else factor * module.weight).abs(), largest
     )
-    size = (largest + _per_channel(module.running_mean.abs(), largest)) * factor
-    return factor, size if module.bias is None else size + _per_channel(module.bias.abs(), largest)
-
-
-def _per_channel(vector: Tensor, like: Tensor) -> Tensor:
-    return vector.view((1, -1) + (1,) * (like.dim() - 2))
+    size = (largest + by_channel(module.running_mean.abs(), largest)) * factor
+    return factor, size if module.bias is None else size + by_channel(module.bias.abs(), largest)
 
 
 def _ball(centre: Tensor, radius: Tensor, size: Tensor, roundings: int) -> tuple[Tensor, Tensor]:

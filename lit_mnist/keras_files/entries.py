@@ -123,6 +123,7 @@ def _foreign(entry: Mapping[str, Any]) -> str | None:
 
 
 def leaves(layers: Sequence[KerasLayer]) -> Iterator[KerasLayer]:
+    """Yield the layers in order, those of nested models in their place."""
     for layer in layers:
         yield from leaves(layer.children) if layer.children else (layer,)
 
@@ -130,6 +131,7 @@ def leaves(layers: Sequence[KerasLayer]) -> Iterator[KerasLayer]:
 def refuse_unsupported(
     layers: Sequence[KerasLayer], supported: Collection[str], random: Collection[str]
 ) -> None:
+    """Raise an error that names the first layer whose kind is not `supported`, and why."""
     bad = [layer for layer in layers if layer.kind not in supported or layer.foreign]
     if bad:
         first = bad[0]

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from ..inside.capture import PRE
 from ..spec import NetworkSpec
-from .objectives import LayerEnergy
-from .presets import recipe
-from .stages import with_steps
+from .presets import step_count
 
 # multiply-accumulates of all forward passes: half an hour at 4e10 a second, as backward takes
 # twice that
@@ -51,12 +49,12 @@ def effort(
     usual = Effort(requested, _RESTARTS if restarts is None else restarts, steps)
     count = spec[layer.removesuffix(PRE)].output_shape[-1] if requested is None else len(requested)
     work = multiply_accumulates(spec, layer)
-    all_steps = _steps(preset, steps)
+    all_steps = step_count(preset, steps)
     if count * usual.restarts * all_steps * work <= MOST_WORK:
         return usual
     fewer_restarts = 1 if restarts is None else restarts
     fewer_steps = _DEFAULT_STEPS if steps is None else steps
-    work_per_target = fewer_restarts * _steps(preset, fewer_steps) * work
+    work_per_target = fewer_restarts * step_count(preset, fewer_steps) * work
     most = max(1, min(_DEFAULT_TARGETS, int(_DEFAULT_WORK / work_per_target)))
     chosen = tuple(range(min(count, most))) if requested is None else requested
     reduced = Effort(chosen, fewer_restarts, fewer_steps)
@@ -68,7 +66,7 @@ def effort(
         fewer_steps,
         f"{layer}: {count:,} images x {usual.restarts} restarts x {all_steps} steps would take "
         "more than half an hour; "
-        f"made: {len(chosen)} x {fewer_restarts} x {_steps(preset, fewer_steps)} "
+        f"made: {len(chosen)} x {fewer_restarts} x {step_count(preset, fewer_steps)} "
         "(--maps or --classes, --restarts and --steps choose)",
     )
 
@@ -78,7 +76,3 @@ def multiply_accumulates(spec: NetworkSpec, layer: str) -> int:
     needs.
     """
     return sum(spec[step.name].macs for step in spec.plan(layer.removesuffix(PRE)))
-
-
-def _steps(preset: str, steps: int | None) -> int:
-    return sum(stage.steps for stage in with_steps(recipe(preset)(LayerEnergy("")), steps))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from ..errors import nearest
 from .checks import MaximizeError
 from .inputs import SIZES, WEIGHTS, Fluctuations
-from .objectives import Objective, TotalVariation
-from .stages import Stage
+from .objectives import LayerEnergy, Objective, TotalVariation
+from .stages import Stage, with_steps
 from .transformations import Blur, Jitter
 
 SMOOTH = 1.0  # weight of the total variation beside the objective
@@ -71,3 +71,8 @@ def recipe(name: str) -> Recipe:
     if name not in PRESETS:
         raise MaximizeError(f"preset {name!r}: unknown; {nearest(name, PRESETS)}")
     return PRESETS[name]
+
+
+def step_count(preset: str, steps: int | None = None) -> int:
+    """Return the steps of all stages of a preset; its last stage has `steps` where given."""
+    return sum(stage.steps for stage in with_steps(recipe(preset)(LayerEnergy("")), steps))

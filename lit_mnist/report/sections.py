@@ -19,8 +19,9 @@ from ..inside.kept import kept_results
 from ..inside.maps import FeatureMaps, feature_maps
 from ..inside.passes import BATCH, batch_size
 from ..inside.top_images import TopImages, top_images_once
-from ..maximize.effort import MOST_WORK
+from ..maximize.effort import MOST_WORK, multiply_accumulates
 from ..maximize.maximization import MaximizationResult, Settings, maximize_classes, maximize_maps
+from ..maximize.presets import step_count
 from ..maximize.quality import Reference, references
 from ..runs.model import Model
 from ..spec import SAME_VALUES
@@ -124,13 +125,19 @@ class Sections:
         return (*maps, classes)
 
     def _check_ascents(self, layers: Sequence[str]) -> None:
-        """Raise UserError where the ascents for all maps would take hours."""
+        """Raise UserError where the ascents for all maps would take more than half an hour."""
         spec = self.model.spec
-        maps = sum(spec[layer].output_shape[-1] for layer in layers) + spec.classes
-        if maps * self.options.steps * spec.macs > MOST_WORK:
+        maps = {layer: spec[layer].output_shape[-1] for layer in layers}
+        steps = self.options.steps
+        work = spec.units * step_count("class", steps) * spec.macs + sum(
+            count * step_count("source", steps) * multiply_accumulates(spec, layer)
+            for layer, count in maps.items()
+        )
+        if work > MOST_WORK:
             raise UserError(
-                f"images for {maps:,} maps and classes would take hours; accepted: images of one "
-                "layer, by the command maximize --layer NAME --maps 0-15"
+                f"images for {sum(maps.values()) + spec.units:,} maps and classes would take more "
+                "than half an hour; accepted: images of one layer, by the command "
+                "maximize --layer NAME --maps 0-15"
             )
 
     def _references(self, layers: Sequence[str]) -> dict[str, Reference]:

@@ -12,7 +12,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
-from ..data.kmeans import ClusterFeatures, fitted_weights
+from ..data.kmeans import CENTRES, ClusterFeatures, fitted_weights
 from ..data.module import Block
 from ..data.prepare import Prepared
 from ..errors import UserError
@@ -167,18 +167,25 @@ class LitClassifier(L.LightningModule):
         return [self.rates.plateau] if self.rates.plateau else []
 
     def setup(self, stage: str) -> None:
-        """Check the settings, and at the start of a fit load clusters as weights if there are any.
+        """Check the settings, and at the start of a new run load clusters as weights if there are
+        any.
 
         Programs that make their own Trainer are checked here too.
         """
         check_fit(self.trainer, self)
         data = attributes(self.trainer).datamodule
         features = getattr(data, "features", None)
-        if stage == "fit" and features is not None and self.trainer.ckpt_path is None:
+        new_run = self.trainer.ckpt_path is None and self.trainer.global_step == 0
+        if stage == "fit" and new_run and isinstance(features, ClusterFeatures):
             self.start_from_clusters(data.prepared, features)
 
     def start_from_clusters(self, prepared: Prepared, features: ClusterFeatures) -> None:
-        """Load the clusters of these images as weights of the distance layers. Raises UserError."""
+        """Load the clusters of these images as weights of the distance layers. Raises UserError.
+
+        Clusters that `initial_weights` brought along stay.
+        """
+        if self.start is not None and any(one.layer == CENTRES for one in self.start.of("taken")):
+            return
         fitted = fitted_weights(self.spec, prepared, features)
         self.network.load_weights(self.network.named_weights() | fitted)
         if self.average is not None:

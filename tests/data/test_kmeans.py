@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from lit_mnist.data.kmeans import (
 from lit_mnist.network import Network, as_images
 from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.spec import NetworkSpec
+from lit_mnist.training.classifier import LitClassifier
+from lit_mnist.training.initial import save_initial_weights
 from tests.conftest import ROOT
 
 FEATURES = ClusterFeatures(5, n_init=1)
@@ -139,3 +142,22 @@ def test_a_configuration_names_the_layers_of_its_features() -> None:
     ):
         with pytest.raises(DataError, match=message):
             features_of({"features": values})
+
+
+def test_clusters_of_initial_weights_stay(prepared: Prepared, tmp_path: Path) -> None:
+    plain = with_features(PLAIN, FEATURES)
+    fresh = LitClassifier(plain)
+    drawn = fresh.network.named_weights()["Clusters/centres"].copy()
+    save_initial_weights(fresh.network, tmp_path / "weights.safetensors")
+    taken = LitClassifier(plain, initial_weights=str(tmp_path / "weights.safetensors"))
+    for model in (fresh, taken):
+        model.start_from_clusters(prepared, FEATURES)
+    assert np.array_equal(taken.network.named_weights()["Clusters/centres"], drawn)
+    assert not np.array_equal(fresh.network.named_weights()["Clusters/centres"], drawn)
+
+
+def test_the_default_range_of_initial_weights_may_be_named() -> None:
+    plain = PLAIN | {"initializer": "inverse_sqrt_uniform"}
+    named = NetworkSpec.from_dict(plain | {"initializer_scale": 2.0})
+    assert named == NetworkSpec.from_dict(plain)
+    assert "initializer_scale" not in named.to_dict()

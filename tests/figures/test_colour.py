@@ -155,7 +155,10 @@ def test_a_report_says_that_too_many_ascents_are_left_out(tmp_path: Path) -> Non
     content = gather(
         model, options, lambda items, *_: iter(items), lambda _: nullcontext(print), lambda _: None
     )
-    assert "images for 8 maps and classes would take hours" in content.missing["preferred"]
+    assert (
+        "images for 8 maps and classes would take more than half an hour"
+        in content.missing["preferred"]
+    )
     assert "maximize --layer" in content.missing["preferred"] and not content.preferred
 
 

@@ -87,9 +87,7 @@ def test_a_fault_is_noticed(network: str, broken: str) -> None:
 @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(spec=graphs())
 def test_random_graphs(eager: None, spec: NetworkSpec) -> None:
-    assert_passed(
-        parity(plain_recipe(spec), random_probe(spec, 1, steps=1, batch=4, one_class=True))
-    )
+    assert_passed(parity(plain_recipe(spec), random_probe(spec, 1, steps=1, batch=4)))
 
 
 @pytest.mark.slow

@@ -74,18 +74,12 @@ def assert_passed(checks: Iterable[Check]) -> dict[str, Check]:
     return found
 
 
-def on_mnist(
-    root: Path,
-    steps: int,
-    seed: int | None = None,
-    batch_size: int = 64,
-    test_images: int = 10_000,
-) -> tuple[Recipe, Probe]:
-    options = [f"data.root={root}", f"data.batch_size={batch_size}"]
-    recipe = comparable_recipe(read_config(ROOT / "configs" / "cnn.yaml", options), "cnn")
+def on_mnist(root: Path, steps: int, seed: int | None = None) -> tuple[Recipe, Probe]:
+    config = read_config(ROOT / "configs" / "cnn.yaml", [f"data.root={root}"])
+    recipe = comparable_recipe(config, "cnn")
     prepared = prepare(recipe.data)
-    assert prepared.dataset.name == "mnist" and recipe.batch_size == batch_size
-    return recipe, probe_of(prepared, recipe, steps, seed, test_images)
+    assert prepared.dataset.name == "mnist"
+    return recipe, probe_of(prepared, recipe, steps, seed)
 
 
 def test_the_limits_are_those_that_were_set() -> None:
@@ -105,11 +99,8 @@ def test_the_limits_are_those_that_were_set() -> None:
 
 @pytest.mark.mnist
 def test_a_hundred_steps_in_float64(mnist_root: Path) -> None:
-    """The default network; batches of 16, so that it takes seconds: the next test has the whole
-    size.
-    """
-    found = assert_passed(parity(*on_mnist(mnist_root, 100, batch_size=16, test_images=2000)))
-    assert found["predictions"].part == "2000 images"
+    found = assert_passed(parity(*on_mnist(mnist_root, 100)))
+    assert found["predictions"].part == "10000 images"
 
 
 @pytest.mark.slow
@@ -313,7 +304,7 @@ def test_clipped_gradients(clipping: Clipping) -> None:
 
 
 def test_optimizers_follow_the_rules() -> None:
-    found = assert_passed(optimizer_rules(25))
+    found = assert_passed(optimizer_rules())
     assert set(found) == {
         f"rule of {name}" for name in ("RMSprop", "SGD", "Adam", "Nadam", "Adamax")
     }

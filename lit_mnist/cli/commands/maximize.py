@@ -137,12 +137,10 @@ def _reference(
 
 def _frames(preset: str, steps: int | None) -> tuple[int, ...]:
     """Steps of an animation: every twelfth, and the source's snapshots."""
-    from ...maximize.objectives import LayerEnergy
-    from ...maximize.presets import recipe
-    from ...maximize.stages import snapshot_steps, with_steps
+    from ...maximize.presets import step_count
+    from ...maximize.stages import snapshot_steps
 
-    stages = with_steps(recipe(preset)(LayerEnergy("")), steps)
-    total = sum(stage.steps for stage in stages)
+    total = step_count(preset, steps)
     return tuple(sorted({*snapshot_steps(total), *range(0, total, 12)}))
 
 

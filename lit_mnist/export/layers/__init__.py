@@ -5,11 +5,10 @@ Modules are those of `lit_mnist.network.build`, named as the layer; a layer with
 a function of `torch.nn.functional`. Each expression names its input ``{x}``.
 """
 
-from . import activations, kernels, noise, scaling, shapes
+# importing these registers the functions of their layer types in `code`
+from . import activations, kernels, noise, scaling, shapes  # noqa: F401
 from .calls import Call, Code, code
 from .kernels import same_sides
 from .merging import merged
 
 __all__ = ["Call", "Code", "code", "merged", "same_sides"]
-# each of these modules registers the functions of its layer types in `code`
-FAMILIES = (activations, kernels, noise, scaling, shapes)

@@ -91,6 +91,7 @@ def plain_module(
 
 
 def pad_step(sides: tuple[tuple[int, int], ...], value: str = "") -> str:
+    """Return the step that pads rows and columns; `value` is ``F.pad``'s last argument, if any."""
     (top, bottom), (left, right) = sides
     return f"F.pad({{x}}, ({left}, {right}, {top}, {bottom}){value})"
 
@@ -101,6 +102,7 @@ def pair(values: tuple[int, ...]) -> str:
 
 
 def channels_first(sizes: s.Shape) -> str:
+    """Return a shape as text in PyTorch's order, ``3, 28, 28`` for (28, 28, 3)."""
     order = (sizes[2], sizes[0], sizes[1]) if len(sizes) == 3 else sizes
     return ", ".join(map(str, order))
 
