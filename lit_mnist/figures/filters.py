@@ -28,7 +28,7 @@ def filters(record: Filters, map: int | None = None, columns: int = 8) -> Figure
         )
     labels = [str(number) for number in range(count)]
     if map is None and record.in_colour:
-        colours = kernel_colours(record.kernels.transpose(0, 2, 3, 1)).clip(0, 1)
+        colours = kernel_colours(record.tiles).clip(0, 1)
         return grid_figure(list(colours), columns, labels, title=f"{_title(record)}, zero is grey")
     if map is not None:
         labels = [
@@ -38,9 +38,7 @@ def filters(record: Filters, map: int | None = None, columns: int = 8) -> Figure
             record.kernels[map], columns, labels, limits, True, title=_title(record, map)
         )
     if channels == 1:
-        return grid_figure(
-            record.kernels[:, 0], columns, labels, limits, True, title=_title(record)
-        )
+        return grid_figure(record.tiles, columns, labels, limits, True, title=_title(record))
     return _overview(record, limits)
 
 

@@ -41,6 +41,13 @@ class Filters:
     seed: int | None = None
     in_colour: bool = False
 
+    @property
+    def tiles(self) -> np.ndarray:
+        """One image for each map: (maps, rows, columns, 3) in the input's colours, else the mean
+        over the channels, (maps, rows, columns).
+        """
+        return self.kernels.transpose(0, 2, 3, 1) if self.in_colour else self.kernels.mean(1)
+
     def _repr_png_(self) -> bytes:
         from ..figures.canvas import to_bytes
         from ..figures.filters import filters
@@ -49,11 +56,6 @@ class Filters:
 
 
 def convolutions(network: Network) -> tuple[str, ...]:
-    """Return the names of the network's convolutions."""
-    return tuple(info.name for info in network.spec.table if info.type == "conv")
-
-
-def layers_with_filters(network: Network) -> tuple[str, ...]:
     """Return the names of all convolutions: plain, depthwise, separable and transposed."""
     return tuple(info.name for info in network.spec.table if info.type in CONVOLUTIONS)
 
@@ -84,7 +86,7 @@ def last_convolution(network: Network) -> str:
 
 def filters(network: Network, layer: str, seed: int | None = None) -> Filters:
     """Return the filters of a convolution of any kind; raise UserError for another layer."""
-    accepted = layers_with_filters(network)
+    accepted = convolutions(network)
     if layer not in accepted:
         raise UserError(
             f"layer {layer!r} is not a convolution of this network; "

@@ -179,11 +179,12 @@ function drawInspector() {
 
 function inspectedFilter() {
   if (!data.filters?.[state.layer]) return [];
-  const [, channels] = data.filters[state.layer].shape;
-  const kernels = Array.from({ length: channels }, (_, channel) => kernel(state.layer, state.map, channel));
+  const { shape: [, shown], channels } = data.filters[state.layer], one = isOneImage(state.layer);
+  const kernels = one ? [wholeKernel(state.layer, state.map)]
+    : Array.from({ length: shown }, (_, channel) => kernel(state.layer, state.map, channel));
   const box = node("div", { className: "kernels" }, ...kernels);
-  if (channels === 1) box.style.maxWidth = "64px";
-  return [node("h4", {}, channels === 1 ? "Kernel" : `Kernel, ${channels} input channels`), box];
+  if (one) box.style.maxWidth = "64px";
+  return [node("h4", {}, one ? "Kernel" : `Kernel, ${channelCount(shown, channels)}`), box];
 }
 
 function inspectedTop() {
@@ -211,14 +212,36 @@ function kernel(name, map, channel) {
   return paint(canvas(width, height, `kernel ${map}, ${channel}`), layer.bytes.subarray(first, first + size), "signed");
 }
 
+const isOneImage = (name) => data.filters[name].colour || data.filters[name].channels === 1;
+const channelCount = (shown, channels) => (shown < channels ? `the first ${shown} of ` : "") +
+  `${channels} input channel${channels > 1 ? "s" : ""}`;
+
+// the kernels of a map as one image: of one channel on the signed scale, of red, green and blue in these colours
+function wholeKernel(name, map) {
+  const layer = data.filters[name];
+  if (!layer.colour) return kernel(name, map, 0);
+  layer.bytes ??= bytes(layer.values);
+  const [, , height, width] = layer.shape, size = height * width;
+  const target = canvas(width, height, `kernel ${map}`), context = target.getContext("2d");
+  const image = context.createImageData(width, height);
+  for (let i = 0; i < size; i++) {
+    for (let channel = 0; channel < 3; channel++)
+      image.data[4 * i + channel] = layer.bytes[(3 * map + channel) * size + i];
+    image.data[4 * i + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+  return target;
+}
+
 function drawFilters(name) {
   choices($("filters-layers"), Object.keys(data.filters), name, drawFilters);
-  const layer = data.filters[name], [maps, channels, height, width] = layer.shape;
-  $("filters-told").textContent = `${name}: ${maps} maps, ${channels} input channel${channels > 1 ? "s" : ""}, ` +
-    `kernels of ${height} × ${width}, scale −${short(layer.high)} to ${short(layer.high)}`;
-  if (channels === 1) {
+  const layer = data.filters[name], [maps, shown, height, width] = layer.shape;
+  $("filters-told").textContent = `${name}: ${maps} maps, ${channelCount(shown, layer.channels)}, ` +
+    `kernels of ${height} × ${width}, scale −${short(layer.high)} to ${short(layer.high)}` +
+    (layer.colour ? ", in the colours of the input; zero is grey" : "");
+  if (isOneImage(name)) {
     const grid = node("div", { className: "grid" }, ...Array.from({ length: maps }, (_, number) =>
-      node("div", {}, node("span", {}, String(number)), kernel(name, number, 0))));
+      node("div", {}, node("span", {}, String(number)), wholeKernel(name, number))));
     $("filters-view").replaceChildren(grid);
   } else $("filters-view").replaceChildren(overview(name));
 }

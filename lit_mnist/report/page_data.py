@@ -8,11 +8,13 @@ import numpy as np
 
 from ..attribution.records import Verdict
 from ..figures.canvas import SEQUENTIAL, SIGNED
+from ..inside.filters import Filters
 from .content import Content
 from .encode import colours, limits, packed, ranked_images, rounded, signed, sprite
 from .preferred import preferred_cards, preferred_images
 
 MISTAKES = 240  # number of mistakes in the page
+MOST_KERNELS = 128  # of each map, one for each input channel
 
 
 def page_data(content: Content) -> dict[str, Any]:
@@ -66,13 +68,19 @@ def _maps(content: Content) -> dict[str, Any]:
 
 
 def _filters(content: Content) -> dict[str, Any]:
+    return {record.layer: _layer_filters(record) for record in content.filters}
+
+
+def _layer_filters(record: Filters) -> dict[str, Any]:
+    """Return the kernels on one signed scale; `colour`: each level is that of a colour, too."""
+    scale = signed(record.kernels, (0, 1, 2, 3))
+    kernels = record.kernels[:, :MOST_KERNELS]
     return {
-        record.layer: {
-            "shape": record.kernels.shape,
-            "high": rounded(signed(record.kernels, (0, 1, 2, 3))[1])[0],
-            "values": packed(record.kernels, *signed(record.kernels, (0, 1, 2, 3))),
-        }
-        for record in content.filters
+        "shape": kernels.shape,
+        "channels": record.kernels.shape[1],
+        "colour": record.in_colour,
+        "high": rounded(scale[1])[0],
+        "values": packed(kernels, *scale),
     }
 
 

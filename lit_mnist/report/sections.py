@@ -58,7 +58,7 @@ class Sections:
         self.kept = kept_results(model, say)
 
     def filters(self) -> tuple[Filters, ...]:
-        """Return the filters of all convolutions."""
+        """Return the filters of all convolutions, of every kind."""
         return tuple(
             filters(self.model.network, layer, self.model.seed) for layer in self._convolutions()
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +18,14 @@ from lit_mnist.figures import board
 from lit_mnist.figures.canvas import kernel_colours
 from lit_mnist.figures.filters import filters as draw_filters
 from lit_mnist.figures.maps import feature_grid
-from lit_mnist.inside.filters import filters, layers_with_filters
+from lit_mnist.inside.filters import convolutions, filters
 from lit_mnist.inside.maps import Answer, FeatureMaps
 from lit_mnist.maximize.maximization import Settings, maximize_maps
 from lit_mnist.maximize.result import write_tensorboard
 from lit_mnist.network import Network
-from lit_mnist.report.content import SECTIONS, Options
+from lit_mnist.report.content import SECTIONS, Content, Options
 from lit_mnist.report.gather import gather
+from lit_mnist.report.page_data import page_data
 from lit_mnist.report.preferred import preferred_images
 from lit_mnist.runs.model import Model
 from lit_mnist.spec import NetworkSpec
@@ -48,6 +51,29 @@ KINDS = NetworkSpec.from_dict(
 def image(size: int = 9) -> np.ndarray:
     """An image of one colour."""
     return np.broadcast_to(RED, (size, size, 3))
+
+
+def colour_model() -> Model:
+    """A model of all kinds of convolutions on colour images."""
+    standardizer = Standardizer.fit("unit", np.zeros((1, 8, 8, 3), np.uint8))
+    return Model(Network(KINDS).eval(), standardizer, "folder", Path("network.keras"))
+
+
+def all_sections_but(section: str) -> tuple[str, ...]:
+    return tuple(name for name in SECTIONS if name != section)
+
+
+def report_of(folder: Path, options: Options) -> Content:
+    """What a report of the model on one photograph contains."""
+    photo = folder / "photo.png"
+    Image.fromarray(np.array(image())).save(photo)
+    return gather(
+        colour_model(),
+        replace(options, images=(str(photo),)),
+        lambda items, *_: iter(items),
+        lambda _: nullcontext(print),
+        lambda _: None,
+    )
 
 
 def decoded(picture: board.Picture) -> np.ndarray:
@@ -79,9 +105,20 @@ def test_kernels_on_colours_are_tiles_of_colour_with_zero_grey() -> None:
     assert {(128, 128, 128), (255, 128, 128)} <= seen
 
 
+def test_a_report_has_the_filters_of_every_convolution_in_their_colours(tmp_path: Path) -> None:
+    content = report_of(tmp_path, Options(leave_out=all_sections_but("filters")))
+    entries = page_data(content)["filters"]
+    records = {record.layer: record for record in content.filters}
+    assert list(entries) == ["plain", "depth", "separable", "transposed", "second"]
+    assert [name for name, entry in entries.items() if entry["colour"]] == ["plain"]
+    levels = np.frombuffer(base64.b64decode(entries["plain"]["values"]), np.uint8)
+    levels = levels.reshape(entries["plain"]["shape"]).transpose(0, 2, 3, 1)
+    assert np.abs(levels / 255 - kernel_colours(records["plain"].tiles)).max() <= 0.51 / 255
+
+
 def test_every_kind_of_convolution_has_its_filters() -> None:
     network = Network(KINDS).eval()
-    records = {name: filters(network, name) for name in layers_with_filters(network)}
+    records = {name: filters(network, name) for name in convolutions(network)}
     assert {name: record.kernels.shape for name, record in records.items()} == {
         "plain": (4, 3, 3, 2),
         "depth": (8, 1, 2, 3),
@@ -121,14 +158,7 @@ def test_a_large_layer_shows_its_first_maps_and_says_so() -> None:
 
 
 def test_preferred_images_keep_their_colours_in_report_and_tensorboard(tmp_path: Path) -> None:
-    network = Network(KINDS).eval()
-    model = Model(
-        network,
-        Standardizer.fit("unit", np.zeros((1, 8, 8, 3), np.uint8)),
-        "folder",
-        Path("network.keras"),
-    )
-    result = maximize_maps(model, "plain", [0, 2], Settings("source", restarts=1, steps=3))
+    result = maximize_maps(colour_model(), "plain", [0, 2], Settings("source", restarts=1, steps=3))
     images = preferred_images(result)
     assert images.shape == (2, 8, 8, 3)
     assert images.min() >= 0 and images.max() <= 255
@@ -141,22 +171,10 @@ def test_preferred_images_keep_their_colours_in_report_and_tensorboard(tmp_path:
 
 
 def test_a_report_says_that_too_many_ascents_are_left_out(tmp_path: Path) -> None:
-    network = Network(KINDS).eval()
-    model = Model(
-        network,
-        Standardizer.fit("unit", np.zeros((1, 8, 8, 3), np.uint8)),
-        "folder",
-        Path("network.keras"),
-    )
-    photo = tmp_path / "photo.png"
-    Image.fromarray(np.array(image())).save(photo)
-    left_out = tuple(name for name in SECTIONS if name != "preferred")
-    options = Options((str(photo),), left_out, steps=10**12)
-    content = gather(
-        model, options, lambda items, *_: iter(items), lambda _: nullcontext(print), lambda _: None
-    )
+    options = Options(leave_out=all_sections_but("preferred"), steps=10**12)
+    content = report_of(tmp_path, options)
     assert (
-        "images for 8 maps and classes would take more than half an hour"
+        "images for 24 maps and classes would take more than half an hour"
         in content.missing["preferred"]
     )
     assert "maximize --layer" in content.missing["preferred"] and not content.preferred

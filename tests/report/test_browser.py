@@ -6,8 +6,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lit_mnist.figures.canvas import kernel_colours
+from lit_mnist.report.content import Options
+from lit_mnist.report.page import render
 from lit_mnist.runs.model import save_model
 from tests.browser import (
     CHROMIUM,
@@ -20,6 +24,7 @@ from tests.browser import (
     program,
 )
 from tests.conftest import run_program
+from tests.figures.test_colour import all_sections_but, report_of
 from tests.networks import tiny_model
 
 pytest.importorskip("selenium", reason="selenium is not installed")
@@ -106,6 +111,21 @@ def test_top_images_filters_preferred_and_methods(chromium, page: Path) -> None:
     assert first(driver, "#method-view").get_attribute("data-shows") == "smoothgrad"
     assert first(driver, "#method-told").text.startswith("Judged on 2 test digits")
     assert len(driver.find_elements("css selector", ".verdicts .pass, .verdicts .fail")) > 2
+
+
+def test_filters_that_read_colours_are_drawn_in_colour(chromium, tmp_path: Path) -> None:
+    program(*CHROMIUM)
+    content = report_of(tmp_path, Options(leave_out=all_sections_but("filters")))
+    (tmp_path / "page.html").write_text(render(content))
+    driver = opened(chromium, tmp_path / "page.html")
+    assert driver.get_log("browser") == []
+    kernels = driver.find_elements("css selector", "#filters-view canvas")
+    assert len(kernels) == 4 and "in the colours" in first(driver, "#filters-told").text
+    expected = 255 * kernel_colours(content.filters[0].tiles)[0].reshape(-1, 3)
+    drawn = np.reshape(pixels(driver, "#filters-view canvas"), (-1, 4))
+    assert np.abs(drawn[:, :3] - expected).max() < 1
+    press(driver, "#filters-layers button", 1)
+    assert len(driver.find_elements("css selector", "#filters-view canvas")) == 8
 
 
 def test_a_cell_of_the_confusion_matrix_shows_its_mistakes(chromium, page: Path) -> None:

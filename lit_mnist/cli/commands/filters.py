@@ -40,16 +40,15 @@ def filters(
     """
     from ...errors import UserError, need_whole
     from ...figures.filters import filters as draw
+    from ...inside.filters import convolutions
     from ...inside.filters import filters as kernels_of
-    from ...inside.filters import layers_with_filters
     from ...runs.model import open_model
 
     need_whole("columns", columns)
     model = open_model(ckpt_path)
     results = Results("filters", out, svg)
     records = [
-        kernels_of(model.network, name, model.seed)
-        for name in layer or layers_with_filters(model.network)
+        kernels_of(model.network, name, model.seed) for name in layer or convolutions(model.network)
     ]
     if not records:
         raise UserError(

@@ -16,6 +16,7 @@ from torch import Tensor
 from ...data.prepare import Prepared
 from ...errors import UserError
 from ...inside.capture import capture
+from ...inside.filters import convolutions
 from ...inside.filters import filters as filters_of
 from ...inside.passes import evaluation
 from ...network import Network, predicted_classes
@@ -223,13 +224,9 @@ class InsideView(Callback):
                     f"maps/{name}/{self._seen.names[digit]}",
                     draw.maps(shown, self._seen.pixels[digit], caption),
                 )
-        first = next((info for info in network.spec.table if info.type == "conv"), None)
-        if first is not None:
-            record = filters_of(network, first.name)
-            kernels = record.kernels.mean(1)
-            if record.in_colour:
-                kernels = record.kernels.transpose(0, 2, 3, 1)
-            yield f"filters/{first.name}", draw.filters(kernels, f"{first.name}, step {step}")
+        for first in convolutions(network)[:1]:
+            tiles = filters_of(network, first).tiles
+            yield f"filters/{first}", draw.filters(tiles, f"{first}, step {step}")
 
     # ---- mistakes
 
