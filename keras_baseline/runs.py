@@ -53,7 +53,7 @@ def fit(recipe: Recipe, runs_dir: Path) -> dict[str, Any]:
         | {"wall_seconds": time.perf_counter() - started}
     )
     write_json(run / PREDICTIONS, evaluation["predicted"])
-    _draw_curves(summary["history"], run / "training_curves.png")
+    _draw_curves(summary["history"], run / "training_curves.png", summary["dataset"])
     write_json(run / "summary.json", summary)
     return summary | {"run": str(run)}  # not in the file: the folder may be moved
 
@@ -182,7 +182,8 @@ def test_metrics(model: Any, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _draw_curves(history: Mapping[str, list], path: Path) -> None:
+def _draw_curves(history: Mapping[str, list], path: Path, dataset: str) -> None:
+    from lit_mnist.data import GOOD_ACCURACY
     from lit_mnist.figures.canvas import save
     from lit_mnist.figures.evaluation import training_curves
 
@@ -195,6 +196,7 @@ def _draw_curves(history: Mapping[str, list], path: Path) -> None:
             validation[0],
             arrays["train_loss"],
             validation[1],
+            good=GOOD_ACCURACY.get(dataset),
         ),
         path,
     )

@@ -30,6 +30,7 @@ from IPython.display import Image, display
 
 from lit_mnist import LitClassifier, MNISTDataModule
 from lit_mnist.cli.commands.summary import spec_of_config, table_text
+from lit_mnist.data import GOOD_ACCURACY
 from lit_mnist.figures import evaluation as draw
 from lit_mnist.figures.canvas import to_bytes
 from lit_mnist.inside.evaluation import evaluate
@@ -84,7 +85,8 @@ class LiveCurves(EpochHistory):
     def on_train_epoch_end(self, trainer, pl_module):
         super().on_train_epoch_end(trainer, pl_module)
         seen = self.history
-        figure = draw.training_curves(seen.epochs, seen.train_acc, seen.val_acc, seen.train_loss, seen.val_loss)
+        figure = draw.training_curves(seen.epochs, seen.train_acc, seen.val_acc, seen.train_loss, seen.val_loss,
+                                      good=GOOD_ACCURACY.get(prepared.dataset.name))
         picture.update(Image(to_bytes(figure)))
 
 

@@ -111,11 +111,11 @@ def end_blocks_at_saves(callbacks: Iterable[Callback], steps: int) -> None:
             marked.step_marks = range(every, steps + 1, every)
 
 
-def draw_curves(history: History, path: Path) -> None:
-    """Write the training curves of a run to `path` in its folder."""
+def draw_curves(history: History, path: Path, dataset: str | None) -> None:
+    """Write the training curves of a run on a data set to `path` in its folder."""
     from ..figures.evaluation import draw_training_curves
 
-    draw_training_curves(history, path)
+    draw_training_curves(history, path, dataset)
 
 
 def _hand_in_drawing(callbacks: list[Callback]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..data import GOOD_ACCURACY
 from .canvas import (
     GREY,
     REFERENCE,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from ..training.history import History
 
 Values = np.ndarray | Sequence[float | None]  # None: an epoch without validation
-_GOOD_ACCURACY = 0.992  # the sources' dashed line
 _CLASS = 0.2  # inches of the soft-max axis for one class: an upright name's height and a gap
 _MOST_CLASSES = 40  # with more of them, the most probable ones are drawn
 _RANKED_CLASSES = 10
@@ -45,28 +45,26 @@ def training_curves(
     train_loss: Values,
     val_loss: Values | None,
     title: str | None = None,
+    good: float | None = None,
 ) -> Figure:
     """Draw accuracy and loss over `epochs`, all (n,): training in green, validation in red.
 
-    A dashed line marks 0.992, the sources' goal for MNIST, if an accuracy comes near it. The axes
-    are 0.97 to 1.001 and 0 to 0.2, widened for values outside. NaN is left out; a validation of
-    None is not drawn.
+    A dashed line marks the accuracy `good`, for example that of `data.GOOD_ACCURACY`. The axes are
+    0.97 to 1.001 and 0 to 0.2, widened for values outside. NaN is left out; a validation of None is
+    not drawn.
     """
     figure = new_figure(10, 4, title)
     accuracy, loss = figure.subplots(1, 2)
     _curve(accuracy, "accuracy", epochs, train_acc, val_acc, _ACCURACY_AXIS)
-    reached = np.array([*train_acc, *(() if val_acc is None else val_acc)], float)
-    if (reached >= _ACCURACY_AXIS[0]).any():
-        accuracy.axhline(
-            _GOOD_ACCURACY, color=REFERENCE, linestyle="--", linewidth=1, label=f"{_GOOD_ACCURACY}"
-        )
+    if good is not None:
+        accuracy.axhline(good, color=REFERENCE, linestyle="--", linewidth=1, label=f"{good}")
     _curve(loss, "loss", epochs, train_loss, val_loss, _LOSS_AXIS)
     accuracy.legend(loc="lower right", fontsize=8)
     return figure
 
 
-def draw_training_curves(history: History, path: Path) -> Path:
-    """Write the training curves of a run's `history` to `path`.
+def draw_training_curves(history: History, path: Path, dataset: str | None = None) -> Path:
+    """Write the training curves of a run's `history` on a data set to `path`.
 
     The history holds lists by epoch, which are empty without validation.
     """
@@ -77,7 +75,8 @@ def draw_training_curves(history: History, path: Path) -> Path:
             history.val_acc or None,
             history.train_loss,
             history.val_loss or None,
-            title=path.parent.parent.name,
+            path.parent.parent.name,
+            GOOD_ACCURACY.get(dataset or ""),
         ),
         path,
     )

@@ -31,15 +31,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart: title, lines, ticks as (position, text), and the dashed reference's height or
-    None.
+    """One chart: title, lines, ticks as (position, text), and a dashed reference or None, as
+    (position, text) too.
     """
 
     title: str
     lines: tuple[Line, ...]
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
-    reference: float | None
+    reference: tuple[float, str] | None
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -47,11 +47,14 @@ class Chart:
     top: int = TOP
 
 
-def charts(history: dict[str, list[float]]) -> tuple[Chart, ...]:
-    """Return the charts of accuracy and loss by epoch; none where there is no history."""
+def charts(history: dict[str, list[float]], good: float | None = None) -> tuple[Chart, ...]:
+    """Return the charts of accuracy and loss by epoch; none where there is no history.
+
+    A dashed line marks the accuracy `good`.
+    """
     if not history.get("epochs"):
         return ()
-    return (_chart("Accuracy", history, "acc", 0.992), _chart("Loss", history, "loss"))
+    return (_chart("Accuracy", history, "acc", good), _chart("Loss", history, "loss"))
 
 
 def _chart(
@@ -81,7 +84,7 @@ def _chart(
         lines,
         tuple((x(epoch), f"{epoch:g}") for epoch in epochs[::step]),
         tuple((y(tick), f"{tick:.4g}") for tick in ticks),
-        None if shown is None else y(shown),
+        None if shown is None else (y(shown), f"{shown:g}"),
     )
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..data import GOOD_ACCURACY
 from ..spec import LayerInfo
 from .content import Content
-from .curves import charts
+from .curves import Chart, charts
 from .page_data import MISTAKES, page_data
 from .template import page_template, page_title, script_json
 
@@ -56,7 +57,7 @@ def _values(content: Content) -> dict[str, Any]:
         "tiles": _tiles(content),
         "facts": _facts(content),
         "config": content.config,
-        "charts": charts(content.history) if "curves" not in content.missing else (),
+        "charts": _charts(content),
         "curves": _curve_table(content.history),
         "names": content.class_names,
         "spec": model.spec,
@@ -68,6 +69,12 @@ def _values(content: Content) -> dict[str, Any]:
         "content": content,
         "version": __version__,
     }
+
+
+def _charts(content: Content) -> tuple[Chart, ...]:
+    if "curves" in content.missing:
+        return ()
+    return charts(content.history, GOOD_ACCURACY.get(content.model.dataset))
 
 
 def _tiles(content: Content) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from .callbacks import run_folder
+from .lightning_internals import attributes
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,12 @@ class History:
 class EpochHistory(Callback):
     """Keeps the metrics of every epoch, across interruptions, and draws them as curves.
 
-    `draw(history, path)` writes the training curves; it is an argument, so that training imports no
-    figures. If epochs are so short that drawing would take more than a twentieth of the time, some
-    are not drawn.
+    `draw(history, path, dataset)` writes the training curves, where `dataset` is the data set's
+    name, None if unknown; it is an argument, so that training imports no figures. If epochs are so
+    short that drawing would take more than a twentieth of the time, some are not drawn.
     """
 
-    def __init__(self, draw: Callable[[History, Path], None] | None = None) -> None:
+    def __init__(self, draw: Callable[[History, Path, str | None], None] | None = None) -> None:
         self.history = History()
         self.draw = draw
         self._folder: Path | None = None
@@ -72,7 +73,9 @@ class EpochHistory(Callback):
     def _draw(self, trainer: L.Trainer) -> None:
         if self._undrawn and self.draw and self._folder and trainer.is_global_zero:
             start = time.monotonic()
-            self.draw(self.history, self._folder / "training_curves.png")
+            prepared = getattr(attributes(trainer).datamodule, "prepared", None)
+            dataset = None if prepared is None else prepared.dataset.name
+            self.draw(self.history, self._folder / "training_curves.png", dataset)
             self._next = time.monotonic() + 20 * (time.monotonic() - start)
             self._undrawn = False
 

@@ -226,16 +226,20 @@ def test_charts_place_points_in_order() -> None:
             "epochs": [1, 2, 3],
             "train_acc": [0.9, 0.95, 0.99],
             "train_loss": [1.0, 0.5, float("nan")],
-        }
+        },
+        0.98,
     )
     heights = [y for _, y in accuracy.lines[0].points]
     assert (
         heights == sorted(heights, reverse=True)
         and accuracy.top <= heights[-1] < heights[0] <= accuracy.bottom
     )
-    assert accuracy.reference is not None and accuracy.top < accuracy.reference < heights[-1]
+    assert accuracy.reference is not None and accuracy.reference[1] == "0.98"
+    assert heights[-1] < accuracy.reference[0] < heights[-2]
     assert len(loss.lines[0].points) == 2 and loss.reference is None
     assert charts({}) == ()
+    plain = charts({"epochs": [1], "train_acc": [0.99], "train_loss": [0.1]})
+    assert all(chart.reference is None for chart in plain)
 
 
 def test_packing() -> None:

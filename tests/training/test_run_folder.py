@@ -119,13 +119,13 @@ def test_curves_of_short_epochs_are_not_drawn_each_time(tmp_path: Path) -> None:
     """Drawing takes a twentieth of the time at most, and the last state is always drawn."""
     drawn: list[int] = []
 
-    def draw(history: History, path: Path) -> None:
+    def draw(history: History, path: Path, dataset: str | None) -> None:
         drawn.append(len(history.epochs))
         time.sleep(0.05)
 
     callback, trainer = (
         EpochHistory(draw),
-        SimpleNamespace(is_global_zero=True, loggers=[1], log_dir=tmp_path),
+        SimpleNamespace(is_global_zero=True, loggers=[1], log_dir=tmp_path, datamodule=None),
     )
     callback.on_train_start(trainer, None)
     for trainer.current_epoch in range(8):
