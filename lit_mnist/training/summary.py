@@ -43,6 +43,13 @@ def warn_of_data(prepared: Prepared, spec: NetworkSpec) -> None:
         )
 
 
+def _warn_of_replacement(data: MNISTDataModule) -> None:
+    """Warn at the end, too, of a data set that replaced the one that was asked for."""
+    dataset = data.prepared.dataset
+    if dataset.name != data.options.dataset:
+        say(f"WARNING: {dataset.note}")
+
+
 def finish_fit(
     trainer: L.Trainer,
     model: LitClassifier,
@@ -78,7 +85,7 @@ def finish_fit(
     if trainer.is_global_zero and folder:
         write_json(Path(folder) / "summary.json", summary)
         _log_hyperparameters(trainer, model, data, summary)
-    warn_of_data(data.prepared, model.spec)
+    _warn_of_replacement(data)
     summary["run"] = str(folder) if folder else None  # not in the file: the folder may be moved
     return Outcome(summary, _text(summary))
 
@@ -254,7 +261,7 @@ def evaluate_run(
         "versions": versions(),
         "hardware": hardware(),
     }
-    warn_of_data(data.prepared, model.spec)
+    _warn_of_replacement(data)
     stage = "val" if command == "validate" else "test"
     return Outcome(
         result,

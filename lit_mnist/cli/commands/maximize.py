@@ -130,9 +130,19 @@ def maximize(
 def _reference(
     model: Model, layer: str, compare: bool, root: str | None, kept: KeptResults | None
 ) -> Reference | None:
+    """Return the strongest training images; None where there are none to compare with."""
+    from ...data import DataError
     from ...maximize.quality import reference
 
-    return reference(model, layer, root=root, kept=kept) if compare else None
+    if not compare:
+        return None
+    try:
+        return reference(model, layer, root=root, kept=kept)
+    except DataError as error:
+        if root is not None:
+            raise
+        note(f"{error}; the images are compared with no training images")
+        return None
 
 
 def _frames(preset: str, steps: int | None) -> tuple[int, ...]:

@@ -166,7 +166,6 @@ def _decoded(files: Files, shape: Shape, options: DataOptions) -> Decoded:
 def _damaged(messages: list[str], root: Path) -> list[str]:
     if not messages:
         return []
+    count = "1 damaged file is" if len(messages) == 1 else f"{len(messages)} damaged files are"
     more = f" and {len(messages) - _NAMED} more" if len(messages) > _NAMED else ""
-    return [
-        f"{root}: {len(messages)} damaged files are left out: {'; '.join(messages[:_NAMED])}{more}"
-    ]
+    return [f"{root}: {count} left out: {'; '.join(messages[:_NAMED])}{more}"]

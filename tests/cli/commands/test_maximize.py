@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,24 @@ from lit_mnist.maximize.maximization import (
 )
 from lit_mnist.maximize.quality import reference
 from lit_mnist.maximize.result import grey_levels, write_tensorboard
-from lit_mnist.runs.model import Model
+from lit_mnist.runs.model import Model, save_model
 
 
 @pytest.fixture(scope="module")
 def made(trained: Model, digits) -> MaximizationResult:
     data = reference(trained, "Conv2D_1", 3, pixels=digits.train_images[:200])
     return maximize_maps(trained, "Conv2D_1", [5, 0, 9], Settings(restarts=2, steps=12), data)
+
+
+def test_without_a_data_set_nothing_is_compared(run_cli, trained: Model, in_tmp: Path) -> None:
+    save_model(replace(trained, dataset="folder"), in_tmp / "net.ckpt")
+    options = ("--ckpt_path", "net.ckpt", "--layer", "Conv2D_1", "--maps", 3, "--steps", 2)
+    code, out, err = run_cli("maximize", *options, "--restarts", 1, "--json")
+    assert code == 0, err
+    assert "the images are compared with no training images" in err
+    assert json.loads(out)["compared_with"] is None
+    code, _, err = run_cli("maximize", *options, "--data_root", "absent")
+    assert code == 2 and "absent" in err
 
 
 def test_command_writes_what_it_says(run_cli, trained_run: Path, tmp_path: Path) -> None:
