@@ -101,7 +101,7 @@ def distances_layer(keras: Any) -> type[Any]:
                 ops.square(self.centres), 0
             )
             squares = lengths - 2 * ops.matmul(x, self.centres)
-            return ops.sqrt(ops.maximum(squares, 1e-12))
+            return ops.sqrt(ops.maximum(squares, s.LEAST_SQUARE))
 
         def get_config(self) -> dict[str, Any]:
             return {**super().get_config(), "units": self.units}

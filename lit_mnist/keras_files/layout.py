@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..spec import Shape
+from ..spec import BatchNorm, Layer, Shape
 from .entries import KerasLayer
 from .errors import KerasFileError
 from .graph import Graph, Node
@@ -35,7 +35,6 @@ _ON_CHANNELS = (
     "Softmax",
     "Concatenate",
 )
-_READ_VECTORS = ("Dense", "lit_mnist>Distances")
 _VALUE_BY_VALUE = (
     "Activation",
     "ReLU",
@@ -135,8 +134,11 @@ class Turns:
             str, Shape
         ] = {}  # nodes whose vectors are images flattened channels first
 
-    def follow(self, node: Node, name: str, shape: Shape) -> None:
-        """Follow flattened images through a node, called `name` here, with an input of `shape`."""
+    def follow(self, node: Node, name: str, shape: Shape, kind: type[Layer]) -> None:
+        """Follow flattened images through a node with an input of `shape`.
+
+        It is called `name` here, and is a layer of `kind`.
+        """
         if not self.first:
             return
         if (
@@ -152,13 +154,13 @@ class Turns:
         )
         if image is None:
             return
-        if node.layer.kind in (*_READ_VECTORS, "BatchNormalization"):
+        if kind.reads_vector or kind is BatchNorm:
             self.orders[name] = _flattened_order(image)
         elif node.layer.kind not in _VALUE_BY_VALUE:
             raise KerasFileError(
                 f"{node.layer} on an image flattened with its channels first is not supported"
             )
-        if node.layer.kind not in _READ_VECTORS:
+        if not kind.reads_vector:
             self._images[node.name] = image
             self.outputs[name] = _flattened_order(image)
 

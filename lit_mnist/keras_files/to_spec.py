@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..spec import INPUT, Activation, Flatten, Layer, NetworkSpec, Shape, layer_from_dict
+from ..spec import (
+    INPUT,
+    LAYER_TYPES,
+    Activation,
+    Flatten,
+    Layer,
+    NetworkSpec,
+    Shape,
+    layer_from_dict,
+)
 from .entries import KerasLayer
 from .errors import KerasFileError
 from .graph import Graph, Node
@@ -127,13 +136,13 @@ class _Building:
         layer = self._adapted(node, name, shapes[0])
         self.calls[name] = node.layer
         entry = entry_of(replace(node, layer=layer), shapes)
+        self.turns.follow(node, name, shapes[0], LAYER_TYPES[entry["type"]])
         self._say(node.layer, name, entry)
         self._append(entry | {"name": name}, node.name, node.inputs, name)
 
     def _adapted(self, node: Node, name: str, shape: Shape) -> KerasLayer:
         """Return the layer as today's Keras would write it, for images with their channels last."""
         layer = node.layer
-        self.turns.follow(node, name, shape)
         if self.turns.first:
             layer = channels_last(layer, shape)
         if self.keras_2 and layer.config.get("activation") == "hard_sigmoid":

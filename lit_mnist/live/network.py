@@ -16,8 +16,10 @@ from ..network import Network
 from ..report.encode import base64_of
 from ..runs.model import Model
 from ..spec import (
+    LEAST_SQUARE,
     SAME_VALUES,
     Concatenate,
+    Distances,
     LayerInfo,
     LayerNorm,
     NetworkSpec,
@@ -142,6 +144,8 @@ def _settings(layer: Layer, info: LayerInfo) -> dict[str, Any]:
             return values | {"cut": layer.cut_before}
         case LayerNorm():
             return values | {"axes": len(layer.axes(shape))}
+        case Distances():
+            return values | {"leastSquare": LEAST_SQUARE}
         case Concatenate():
             return values | {"place": layer.place(shape)}
     return values

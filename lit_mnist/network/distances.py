@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..spec.layers import LEAST_SQUARE
 from .activations import as_float32
-
-_LEAST = as_float32(1e-12)  # square of a distance: its root has a gradient everywhere
 
 
 class Distances(nn.Module):
@@ -19,4 +18,4 @@ class Distances(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (N, features) -> (N, units)
         lengths = x.square().sum(1, keepdim=True) + self.centres.square().sum(1)
-        return (lengths - 2 * x @ self.centres.T).clamp_min(_LEAST).sqrt()
+        return (lengths - 2 * x @ self.centres.T).clamp_min(as_float32(LEAST_SQUARE)).sqrt()

@@ -149,7 +149,7 @@ class NetworkSpec:
         for layer, info in zip(self.layers, self.table, strict=True):
             if info.type == "flatten":
                 flattened = flattened or len(info.input_shape) == 3
-            elif info.type in ("dense", "distances", "reshape"):
+            elif layer.reads_vector or info.type == "reshape":
                 flattened = False
             elif flattened and (
                 info.type not in _ORDER_FREE or getattr(layer, "per_channel", False)

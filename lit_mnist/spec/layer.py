@@ -58,6 +58,8 @@ class Layer:
     type: ClassVar[str] = ""
     fewest_inputs: ClassVar[int] = 1
     most_inputs: ClassVar[int | None] = 1  # None: any number
+    # by weights whose first axis is the vector's values; an image must be flattened before
+    reads_vector: ClassVar[bool] = False
 
     def check(self) -> None:
         """Raise SpecError if the layer's own values cannot work, for any input."""

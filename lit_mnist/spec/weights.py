@@ -36,7 +36,6 @@ _TORCH_NAMES = {
     "prelu": {"alpha": "activation.alpha"},
 }
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel", "centres")
-_READ_VECTORS = ("dense", "distances")  # by weights (values of the vector, units)
 _TO_FRONT = {
     2: (1, 0),
     3: (2, 0, 1),
@@ -178,21 +177,33 @@ def flattened_image(spec: NetworkSpec, layer: str) -> Shape | None:
     Layers in between that keep the order (dropout, activation, rescaling) are skipped; batch
     normalisation is permuted too.
     """
-    if spec[layer] and not spec.flatten_order_is_free:
+    return _flattened(spec, spec.names.index(spec[layer].name))
+
+
+def flattened_output(spec: NetworkSpec, layer: str) -> Shape | None:
+    """Return the (height, width, channels) whose values layer `layer` gives as torch flattened
+    them, or None.
+    """
+    return _flattened(spec, spec.names.index(spec[layer].name) + 1)
+
+
+def _flattened(spec: NetworkSpec, count: int) -> Shape | None:
+    """Return the image that is flattened after the first `count` layers."""
+    if not spec.flatten_order_is_free:
         return None
     shape: Shape | None = None
-    for info in spec.table[: spec.names.index(layer)]:
+    for layer, info in zip(spec.layers[:count], spec.table, strict=False):
         if info.type == "flatten" and len(info.input_shape) == 3:
             shape = info.input_shape
-        elif info.type in (*_READ_VECTORS, "reshape", "global_pool"):
+        elif layer.reads_vector or info.type in ("reshape", "global_pool"):
             shape = None
     return shape
 
 
 def _permutation(spec: NetworkSpec, info: LayerInfo) -> np.ndarray | None:
     """Return the index in Keras' order (channels last) of torch's features (channels first)."""
-    permuted = (*_READ_VECTORS, "batch_norm")
-    image = flattened_image(spec, info.name) if info.type in permuted else None
+    permuted = spec.layer(info.name).reads_vector or info.type == "batch_norm"
+    image = flattened_image(spec, info.name) if permuted else None
     if image is None:
         return None
     return np.arange(math.prod(image)).reshape(image).transpose(2, 0, 1).ravel()

@@ -17,6 +17,7 @@ from lit_mnist.live.page import module
 from lit_mnist.network import Network
 from lit_mnist.report.encode import base64_of
 from lit_mnist.spec import LayerInfo, NetworkSpec
+from lit_mnist.spec.weights import flattened_output
 
 _MODULE = """
 import { Network } from "./network/network.js";
@@ -112,23 +113,11 @@ def _in_order(spec: NetworkSpec, info: LayerInfo, value: torch.Tensor) -> np.nda
     if value.dim() == 3:
         return channels_last(value).ravel()
     array = value.numpy()
-    image = _flattened(spec, info)
+    image = flattened_output(spec, info.name)
     if image is None:
         return array
     height, width, channels = image
     return array.reshape(channels, height, width).transpose(1, 2, 0).ravel()
-
-
-def _flattened(spec: NetworkSpec, info: LayerInfo) -> tuple[int, ...] | None:
-    if not spec.flatten_order_is_free:
-        return None
-    while info.type != "flatten":
-        if info.type in ("dense", "distances", "reshape", "global_pool") or info.inputs == (
-            "input",
-        ):
-            return None
-        info = spec[info.inputs[0]]
-    return info.input_shape if len(info.input_shape) == 3 else None
 
 
 def disturbed(spec: NetworkSpec, seed: int = 0) -> Network:

@@ -15,7 +15,7 @@ from ...inside.capture import capture
 from ...inside.passes import evaluation
 from ...network import Network, as_images, predicted_classes
 from ...spec import LayerInfo, NetworkSpec
-from ...spec.weights import flattened_image, from_torch
+from ...spec.weights import flattened_output, from_torch
 from ...training import optimizers, schedules
 from ...training.gradients import Clipping
 from ...training.schedules import Schedule, learning_rates
@@ -196,13 +196,7 @@ def _keras_layout(spec: NetworkSpec, info: LayerInfo, output: Array) -> Array:
     """Bring a torch layer's output into Keras' order: channels last, and flattened likewise."""
     if output.ndim == 4:
         return output.transpose(0, 2, 3, 1)
-    image = (
-        None
-        if info.type in ("dense", "distances", "global_pool")
-        else flattened_image(spec, info.name)
-    )
-    if info.type == "flatten" and len(info.input_shape) == 3 and spec.flatten_order_is_free:
-        image = info.input_shape
+    image = flattened_output(spec, info.name)
     if image is None:
         return output
     height, width, channels = image

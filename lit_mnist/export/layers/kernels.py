@@ -81,7 +81,7 @@ def _(layer: s.Distances, call: Call) -> Code:
     return Code(
         (
             f"squares := {squares}",
-            f"(squares - 2 * {{x}} @ self.{centres}.T).clamp_min(1e-12).sqrt()",
+            f"(squares - 2 * {{x}} @ self.{centres}.T).clamp_min({s.LEAST_SQUARE}).sqrt()",
         ),
         {centres: f"nn.Parameter(torch.zeros({layer.units}, {call.shape[0]}))"},
         {centres: call.key("centres")},

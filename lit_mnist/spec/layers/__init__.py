@@ -3,7 +3,7 @@
 from ..layer import Layer
 from .activations import Activation, ReLU
 from .convolutions import Conv, Dense, DepthwiseConv, Scanning, SeparableConv, TransposedConv, scan
-from .distances import Distances
+from .distances import LEAST_SQUARE, Distances
 from .merges import Add, Average, Concatenate, Maximum, Merge, Minimum, Multiply, Shared, Subtract
 from .noise import (
     FILL_MODES,
@@ -104,6 +104,7 @@ __all__ = [
     "FLIPS",
     "INTERPOLATIONS",
     "LAYER_TYPES",
+    "LEAST_SQUARE",
     "POOL_KINDS",
     "SAME_VALUES",
     "Activation",

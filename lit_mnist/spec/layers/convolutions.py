@@ -283,6 +283,7 @@ class Dense(Activated):
 
     units: int = field(kw_only=True)
     type: ClassVar[str] = "dense"
+    reads_vector: ClassVar[bool] = True
 
     def check(self) -> None:
         super().check()

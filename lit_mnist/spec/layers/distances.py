@@ -7,13 +7,20 @@ from typing import ClassVar
 
 from ..layer import Layer, Shape
 
+# of a squared distance, whose root then has a gradient everywhere
+LEAST_SQUARE = 1e-12
+
 
 @dataclass(frozen=True)
 class Distances(Layer):
-    """Euclidean distances of a vector to `units` centres: ``sqrt(max(|x - c|^2, 1e-12))``."""
+    """Euclidean distances of a vector to `units` centres.
+
+    They are ``sqrt(max(|x - c|^2, LEAST_SQUARE))``.
+    """
 
     units: int = field(kw_only=True)
     type: ClassVar[str] = "distances"
+    reads_vector: ClassVar[bool] = True
 
     def check(self) -> None:
         self._need_positive(units=self.units)

@@ -42,7 +42,7 @@ export function distances(layer, x) {
   for (let unit = 0; unit < units; unit++) {
     let sum = 0;
     for (let i = 0; i < x.data.length; i++) sum += (x.data[i] - centres[i * units + unit]) ** 2;
-    out.data[unit] = Math.sqrt(Math.max(sum, 1e-12));
+    out.data[unit] = Math.sqrt(Math.max(sum, layer.settings.leastSquare));
   }
   return out;
 }
