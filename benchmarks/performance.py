@@ -15,6 +15,7 @@ from typing import Any
 
 from lit_mnist.errors import UserError
 from lit_mnist.files import write_text
+from lit_mnist.pages import markdown_table
 
 from .maximize import WANTED
 
@@ -175,16 +176,13 @@ def page(folder: Path) -> str:
 
 
 def _against_goals(tables: Mapping[str, list[Mapping[str, Any]]]) -> str:
-    lines = ["## Against the goals", "", "| | goal | found | |", "| --- | --- | --- | --- |"]
+    lines: list[tuple[str, ...]] = [("", "goal", "found", "")]
     for goal in GOALS:
         value = goal.found(tables)
         if value is not None:
             limit = f"{'>=' if goal.least else '<='} {goal.limit:g}"
-            lines.append(
-                f"| {goal.name} | {limit} | {value:.3g} | "
-                f"{'met' if goal.met(value) else 'missed'} |"
-            )
-    return "\n".join([*lines, ""])
+            lines.append((goal.name, limit, f"{value:.3g}", "met" if goal.met(value) else "missed"))
+    return "\n".join(["## Against the goals", "", markdown_table(lines), ""])
 
 
 if __name__ == "__main__":

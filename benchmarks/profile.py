@@ -63,10 +63,7 @@ def _rows(rounds: int, device: str, dtype: torch.dtype) -> list[dict[str, Any]]:
             )
             calls[event.key] += event.count
     whole = sum(times.values())
-    shown = [
-        (name[:90].replace("|", "/"), calls[name], spent)
-        for name, spent in times.most_common(_SHOWN)
-    ]
+    shown = [(name[:90], calls[name], spent) for name, spent in times.most_common(_SHOWN)]
     return [
         {
             "operation": name,

@@ -19,11 +19,16 @@ code{background:#f4f4f4;padding:.1rem .3rem;overflow-wrap:anywhere}
 def markdown_table(lines: Sequence[Sequence[object]], numbers: bool = False) -> str:
     """Return lines of cells as a Markdown table; the first line is its head.
 
-    With `numbers`, all columns but the first are aligned to the right.
+    With `numbers`, all columns but the first are aligned to the right. A cell's ``|`` is escaped,
+    and its line breaks become spaces.
     """
     head, *rest = lines
     rule = ["---", *["---:" if numbers else "---"] * (len(head) - 1)]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in (head, rule, *rest))
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in (head, rule, *rest))
+
+
+def _cell(value: object) -> str:
+    return " ".join(str(value).splitlines()).replace("|", "\\|")
 
 
 def html_table(lines: Iterable[Sequence[object]]) -> str:

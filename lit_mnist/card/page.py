@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from .. import __version__
+from ..pages import markdown_table
 from ..runs.model import Model
 from .measure import SURE, Measurements, ProbeResult
 from .probes import TURNED
@@ -130,7 +131,7 @@ def _data(card: Card) -> str:
         ("scaling", card.model.standardizer.kind),
         ("augmentation", _augmentation(card.config)),
     ]
-    lines = ["## Data", "", *_pairs(rows)]
+    lines = ["## Data", "", _pairs(rows)]
     return "\n".join([*lines, "", f"Note: {note}"] if note else lines)
 
 
@@ -153,7 +154,7 @@ def _recipe(card: Card) -> str:
         ("seed", summary.get("seed")),
         ("time of training", _seconds(summary.get("fit_seconds"))),
     ]
-    return "\n".join(["## Recipe", "", *_pairs(rows)])
+    return "\n".join(["## Recipe", "", _pairs(rows)])
 
 
 def _results(card: Card) -> str:
@@ -175,7 +176,7 @@ def _results(card: Card) -> str:
             "",
             "Measured on the test set in one pass.",
             "",
-            *_table(head, [*rows, total]),
+            markdown_table([head, *rows, total]),
         ]
     )
 
@@ -218,7 +219,7 @@ def _limits(card: Card) -> str:
             "(counter-clockwise) and inverted "
             f"pictures are test images, at most the first {TURNED:,}.",
             "",
-            *_table((*head, "no digit") if refusing else head, rows),
+            markdown_table([(*head, "no digit") if refusing else head, *rows]),
             *_warning(probes),
         ]
     )
@@ -266,17 +267,8 @@ def _provenance(card: Card) -> str:
 # ---- words and tables
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [_row(head), _row(["---"] * len(head)), *map(_row, rows)]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
-
-
-def _pairs(rows: Iterable[tuple[str, Any]]) -> list[str]:
-    known = [(name, str(value)) for name, value in rows if value is not None]
-    return _table(("", ""), known)
+def _pairs(rows: Iterable[tuple[str, Any]]) -> str:
+    return markdown_table([("", ""), *(row for row in rows if row[1] is not None)])
 
 
 def _class(settings: Any) -> str | None:

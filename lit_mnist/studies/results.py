@@ -210,7 +210,7 @@ def _table(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
             str(sum(value is not None for value in row["by_seed"])),
             _number(row["parameters"]),
             _number(row["train_seconds"], 1),
-            row["state"] if not row["error"] else f"failed: {row['error']}"[:160].replace("|", "/"),
+            row["state"] if not row["error"] else f"failed: {row['error']}"[:160],
         ]
         for row in result["trials"]
     ]
