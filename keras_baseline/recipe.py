@@ -10,8 +10,8 @@ from typing import Any, Literal
 from jsonargparse import get_loader
 
 from lit_mnist.data import DataOptions
-from lit_mnist.data.kmeans import ClusterFeatures, features_of, with_features
-from lit_mnist.errors import UserError, first_line, nearest, need_whole
+from lit_mnist.data.kmeans import ClusterFeatures, features_of, network_of
+from lit_mnist.errors import UserError, first_line, nearest, need_positive, need_whole
 from lit_mnist.files import with_base
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.spec.building import is_built_on
@@ -42,8 +42,9 @@ _MODEL = (
     "cuda_graphs",
     "run_frozen_once",
 )  # the last two: ours alone, and the same weights either way
+_OPTIONS = tuple(field.name for field in fields(DataOptions))
 _DATA = (
-    *(field.name for field in fields(DataOptions)),
+    *_OPTIONS,
     "batch_size",
     "eval_batch_size",
     "features",
@@ -157,8 +158,13 @@ def read_spec(config: Mapping[str, Any]) -> NetworkSpec:
             "accepted: a run's config.yaml, which holds the whole network, with its "
             "initial_weights.safetensors"
         )
-    features = features_of(_section(config, "data"))
-    return NetworkSpec.from_dict(with_features(network, features) if features else network)
+    return NetworkSpec.from_dict(network_of(network, _section(config, "data")))
+
+
+def read_data(config: Mapping[str, Any]) -> DataOptions:
+    """Return the data options of a configuration, whether or not Keras can train it."""
+    data = _section(config, "data")
+    return DataOptions(**{key: value for key, value in data.items() if key in _OPTIONS})
 
 
 def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
@@ -173,13 +179,12 @@ def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
     _refuse_unknown("model.", model, _MODEL)
     _refuse_unknown("data.", data, _DATA)
     _refuse_unknown("trainer.", trainer, _INERT, _USUAL)
-    options = {key: value for key, value in data.items() if key in _DATA[:-3]}
     schedule = model.get("schedule")
     return Recipe(
         name,
         config,
         read_spec(config),
-        DataOptions(**options),
+        read_data(config),
         _component("model.optimizer", model.get("optimizer", "RMSprop"), "optimizers.", OPTIMIZERS),
         None
         if schedule is None
@@ -264,15 +269,7 @@ def _clipping(trainer: Mapping[str, Any]) -> Clipping | None:
             f"trainer.gradient_clip_algorithm = {algorithm!r} cannot work; "
             f"{nearest(str(algorithm), ('norm', 'value'))}"
         )
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not 0 < value < float("inf")
-    ):
-        raise RecipeError(
-            f"trainer.gradient_clip_val = {value!r} cannot work; accepted: a number above 0, or "
-            "null"
-        )
+    need_positive("trainer.gradient_clip_val", value, RecipeError)
     return Clipping(float(value), algorithm)
 
 

@@ -29,11 +29,12 @@ import lightning as L
 from IPython.display import Image, display
 
 from lit_mnist import LitClassifier, MNISTDataModule
-from lit_mnist.cli.commands.summary import spec_of_config, table_text
+from lit_mnist.cli.commands.summary import table_text
 from lit_mnist.data import GOOD_ACCURACY
 from lit_mnist.figures import evaluation as draw
 from lit_mnist.figures.canvas import to_bytes
 from lit_mnist.inside.evaluation import evaluate
+from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.runs.model import Model, save_model
 from lit_mnist.training.history import EpochHistory
 from lit_mnist.training.optimizers import RMSprop

@@ -18,10 +18,10 @@ from filelock import FileLock
 from PIL import Image
 
 from lit_mnist.__main__ import main
-from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.data import Dataset, default_root, load_dataset
 from lit_mnist.data.download import open_address
 from lit_mnist.files import read_config
+from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.runs.model import Model, open_model
 from lit_mnist.spec import NetworkSpec
 from tests.browser import started

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from ..data.kmeans import ClusterFeatures, with_features
+from ..data.kmeans import network_of
 from ..data.module import MNISTDataModule
 from ..errors import UserError
 from ..files import expand
@@ -27,7 +27,9 @@ from ..training.checkpoints import KeepLast, checkpoints
 from ..training.classifier import LitClassifier, check_fit
 from ..training.devices import automatic_precision
 from ..training.history import Clock, EpochHistory
+from ..training.initial import check_clusters
 from ..training.interruption import Interruption
+from ..training.lengths import total_steps
 from ..training.lightning_internals import attributes
 from ..training.monitors import check_monitors, metric_names
 from ..training.reports import EpochReport, StepProgress, say
@@ -188,8 +190,7 @@ class Cli(LightningCLI):
         """
         model = self.settings.model
         model.network, model.initial_weights = resolve(model.network, model.initial_weights)
-        if features := self.settings.data.get("features"):
-            model.network = with_features(model.network, ClusterFeatures(**vars(features)))
+        model.network = network_of(model.network, self.settings.data.as_dict())
 
     def _may_resume(self) -> bool:
         fitting = self.command == "fit" and not self.dry
@@ -296,16 +297,13 @@ class Cli(LightningCLI):
 
     def _check_fit(self) -> None:
         check_fit(self.trainer, self.model)
+        check_clusters(self.model.start, self.datamodule.features)
         validated = self.datamodule.options.validate_on != "none"
         callbacks = [*attributes(self.trainer).callbacks, *self.model.schedule_callbacks]
         check_monitors(callbacks, metric_names(self.model.spec, validated))
         self._refuse_other_data()
-        end_blocks_at_saves(attributes(self.trainer).callbacks, self._max_steps())
-
-    def _max_steps(self) -> int:
-        if self.trainer.max_steps > 0:
-            return self.trainer.max_steps
-        return self.datamodule.steps_per_epoch * max(self.trainer.max_epochs or 1, 1)
+        steps = total_steps(self.trainer, self.datamodule.steps_per_epoch)
+        end_blocks_at_saves(attributes(self.trainer).callbacks, steps)
 
     def _refuse_other_data(self) -> None:
         if not self.origin:

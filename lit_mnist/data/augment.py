@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import nearest
+from ..errors import nearest, need_number
 from .elastic import control_points, displacement
 from .idx import DataError
 
@@ -63,20 +63,8 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         for key, limit in _LIMITS.items():
-            value = getattr(self, key)
-            if not (
-                isinstance(value, int | float) and 0 <= value <= limit and math.isfinite(value)
-            ):
-                raise DataError(
-                    f"data.augment.{key} = {value!r} cannot work; accepted: 0 "
-                    + (f"to {limit:g}" if limit < math.inf else "or more")
-                )
-        spacing = self.elastic_spacing
-        if not (isinstance(spacing, int | float) and 1 <= spacing < math.inf):
-            raise DataError(
-                f"data.augment.elastic_spacing = {spacing!r} cannot work; accepted: 1 or more "
-                "pixels"
-            )
+            need_number(f"data.augment.{key}", getattr(self, key), most=limit, error=DataError)
+        need_number("data.augment.elastic_spacing", self.elastic_spacing, least=1, error=DataError)
         if self.fill_mode not in FILL_MODES:
             raise DataError(
                 f"data.augment.fill_mode: unknown {self.fill_mode!r}; "

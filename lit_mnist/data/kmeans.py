@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..errors import nearest, need_whole
 from ..spec import NetworkSpec, layer_from_dict
+from ..spec.layers import LEAST_SQUARE
 from ..spec.weights import Weights
 from .idx import DataError
 from .prepare import LazyImages, Part, Prepared, channels_last
 
 CENTRES = "Clusters"
 SCALE = "Clusters_scaled"
-_NAMES = (CENTRES, SCALE)
+LAYERS = (CENTRES, SCALE)
 _CHUNK = 4096  # images whose distances are computed at a time
 _CHOICES = {"images": ("train", "all"), "scale": ("each", "together")}
 
 
 @dataclass(frozen=True)
 class KMeans:
-    """Settings of k-means: random starts, images of a batch, rounds over the images, seed."""
+    """Settings of k-means: random starts, images of a batch, rounds over the images, seed.
+
+    `spelling` is what stands before a setting's name where a user gives it.
+    """
 
     n_init: int = 3
     batch_size: int = 500
     max_iter: int = 100
     seed: int = 1
+    spelling: ClassVar[str] = "--"
 
     def __post_init__(self) -> None:
-        _check_numbers(vars(self), "")
+        for key in (entry.name for entry in fields(KMeans)):
+            least = 0 if key == "seed" else 1
+            need_whole(self.spelling + key, getattr(self, key), least=least, error=DataError)
 
     def fit(self, rows: np.ndarray, k: int) -> Any:
         """Return scikit-learn's MiniBatchKMeans with `k` clusters of `rows` (n, features)."""
@@ -48,7 +55,7 @@ class KMeans:
 
 
 @dataclass(frozen=True)
-class ClusterFeatures:
+class ClusterFeatures(KMeans):
     """`kmeans` clusters of standardised images, whose distances replace the pixels.
 
     images: train, or all, in which case validation and test images take part in the centres (the
@@ -56,15 +63,13 @@ class ClusterFeatures:
     training images. n_init, batch_size, max_iter, seed: those of scikit-learn's MiniBatchKMeans.
     """
 
-    kmeans: int
-    images: str = "train"
-    scale: str = "each"
-    n_init: int = 3
-    batch_size: int = 500
-    max_iter: int = 100
-    seed: int = 1
+    kmeans: int = field(kw_only=True)
+    images: str = field(default="train", kw_only=True)
+    scale: str = field(default="each", kw_only=True)
+    spelling: ClassVar[str] = "data.features."
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         need_whole("data.features.kmeans", self.kmeans, least=2, error=DataError)
         for key, accepted in _CHOICES.items():
             value = getattr(self, key)
@@ -72,13 +77,6 @@ class ClusterFeatures:
                 raise DataError(
                     f"data.features.{key}: unknown {value!r}; {nearest(value, accepted)}"
                 )
-        numbers = {key: getattr(self, key) for key in vars(KMeans())}
-        _check_numbers(numbers, "data.features.")
-
-    @property
-    def settings(self) -> KMeans:
-        """The settings of k-means."""
-        return KMeans(self.n_init, self.batch_size, self.max_iter, self.seed)
 
     @property
     def layers(self) -> list[dict[str, Any]]:
@@ -97,7 +95,7 @@ def features_of(data: Mapping[str, Any]) -> ClusterFeatures | None:
     values = data.get("features")
     if not values:
         return None
-    accepted = [field.name for field in fields(ClusterFeatures)]
+    accepted = [entry.name for entry in fields(ClusterFeatures)]
     if not isinstance(values, Mapping) or "kmeans" not in values:
         raise DataError(
             f"data.features = {values!r} cannot work; accepted: the key kmeans, a number"
@@ -108,9 +106,14 @@ def features_of(data: Mapping[str, Any]) -> ClusterFeatures | None:
     return ClusterFeatures(**values)
 
 
-def _check_numbers(values: Mapping[str, object], prefix: str) -> None:
-    for key, value in values.items():
-        need_whole(f"{prefix}{key}", value, least=0 if key == "seed" else 1, error=DataError)
+def network_of(network: Mapping[str, Any], data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a plain description with the layers for the ``features`` of a configuration's
+    ``data``.
+
+    Without features it is unchanged. Raises DataError.
+    """
+    features = features_of(data)
+    return network if features is None else with_features(network, features)
 
 
 def with_features(network: Mapping[str, Any], features: ClusterFeatures) -> dict[str, Any]:
@@ -120,7 +123,7 @@ def with_features(network: Mapping[str, Any], features: ClusterFeatures) -> dict
     for a network that does not begin with a flatten layer.
     """
     layers = list(network.get("layers") or ())
-    own = [entry for entry in layers if isinstance(entry, Mapping) and entry.get("name") in _NAMES]
+    own = [entry for entry in layers if isinstance(entry, Mapping) and entry.get("name") in LAYERS]
     if own:
         _check_same(own, features)
         return dict(network)
@@ -162,7 +165,7 @@ def fitted_weights(spec: NetworkSpec, prepared: Prepared, features: ClusterFeatu
             f"data.features.kmeans = {features.kmeans} cannot work; accepted: 2 to "
             f"{len(rows) - 1} for these images"
         )
-    centres = np.asarray(features.settings.fit(rows, features.kmeans).cluster_centers_)
+    centres = np.asarray(features.fit(rows, features.kmeans).cluster_centers_)
     values = distances(prepared.train.images, centres).astype(np.float64)
     axis = 0 if features.scale == "each" else None
     return {
@@ -184,7 +187,7 @@ def distances(images: np.ndarray | LazyImages, centres: np.ndarray) -> np.ndarra
 
 def _distances(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
     squares = (rows**2).sum(1, keepdims=True) + (centres**2).sum(1) - 2 * rows @ centres.T
-    return np.sqrt(np.maximum(squares, 1e-12)).astype(np.float32)
+    return np.sqrt(np.maximum(squares, LEAST_SQUARE)).astype(np.float32)
 
 
 def _chunks(images: np.ndarray | LazyImages) -> Iterator[np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..data.kmeans import features_of, with_features
+from ..data.kmeans import network_of
 from ..errors import UserError
 from ..files import read_config
 from ..spec import NetworkSpec
@@ -24,5 +24,4 @@ def spec_of_config(path: Path) -> NetworkSpec:
             f"--config {path}: has no network; accepted: a file with the key model.network"
         ) from error
     network = resolve(network)[0]
-    features = features_of(content.get("data") or {})
-    return NetworkSpec.from_dict(with_features(network, features) if features else network)
+    return NetworkSpec.from_dict(network_of(network, content.get("data") or {}))

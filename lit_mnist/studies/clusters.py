@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data.kmeans import KMeans, rows_of
 from ..data.standardize import Standardizer
-from ..errors import UserError
+from ..errors import UserError, need_whole
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ def clusterings(
     for k in numbers:
         if not 2 <= k < len(images):
             raise UserError(f"--k {k}: cannot work; accepted: 2 to {len(images) - 1}")
-    if sample < 1:
-        raise UserError(f"--sample {sample}: cannot work; accepted: a whole number of 1 or more")
+    need_whole("--sample", sample)
     rows = rows_of(images)
     chosen = np.random.default_rng(settings.seed).permutation(len(rows))[:sample]
     for k in numbers:

@@ -34,7 +34,7 @@ from .gradients import (
     settings_of,
     withhold_settings,
 )
-from .initial import Start, load_initial_weights
+from .initial import Start, check_clusters, load_initial_weights
 from .lengths import images_per_pass, steps_per_epoch, total_steps
 from .lightning_internals import attributes, bypass_ddp, count_logged_steps, count_steps
 from .nan_watch import FiniteWatch
@@ -173,11 +173,12 @@ class LitClassifier(L.LightningModule):
         Programs that make their own Trainer are checked here too.
         """
         check_fit(self.trainer, self)
-        data = attributes(self.trainer).datamodule
-        features = getattr(data, "features", None)
-        new_run = self.trainer.ckpt_path is None and self.trainer.global_step == 0
-        if stage == "fit" and new_run and isinstance(features, ClusterFeatures):
-            self.start_from_clusters(data.prepared, features)
+        if stage == "fit" and self.trainer.ckpt_path is None and self.trainer.global_step == 0:
+            data = attributes(self.trainer).datamodule
+            features = getattr(data, "features", None)
+            check_clusters(self.start, features)
+            if isinstance(features, ClusterFeatures):
+                self.start_from_clusters(data.prepared, features)
 
     def start_from_clusters(self, prepared: Prepared, features: ClusterFeatures) -> None:
         """Load the clusters of these images as weights of the distance layers. Raises UserError.
@@ -256,7 +257,7 @@ class LitClassifier(L.LightningModule):
     @property
     def total_steps(self) -> int:
         """Optimiser steps of the whole fit."""
-        return total_steps(self.trainer, self.gradient_settings.accumulate)
+        return total_steps(self.trainer, self.steps_per_epoch)
 
     # ---- training
 

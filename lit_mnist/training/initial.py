@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
+from ..data.kmeans import LAYERS, ClusterFeatures
 from ..errors import UserError
 from ..files import write_bytes
 from ..network import Network
 from ..runs.pretrained import source_weights
 from ..spec.weights import Weights
 
+OUTCOMES = ("taken", "drawn", "fitted", "left")
 _LISTED = 4  # layers of one kind that a message names
 
 
@@ -25,14 +27,15 @@ class WeightsError(UserError):
 
 @dataclass(frozen=True)
 class LayerStart:
-    """What happened to one layer: taken from the source, drawn, or left in it.
+    """What happened to one layer: taken from the source, drawn, fitted to the images when training
+    starts, or left in the source.
 
     `why` gives the reason.
     """
 
     layer: str
     parameters: int
-    outcome: str  # taken, drawn, left
+    outcome: str  # one of OUTCOMES
     why: str = ""
 
 
@@ -50,7 +53,7 @@ class Start:
     def text(self, listed: int | None = _LISTED) -> str:
         """Return a table with at most `listed` layers (None: all) of each outcome."""
         lines = [f"initial weights from {self.source}:"]
-        for outcome in ("taken", "drawn", "left"):
+        for outcome in OUTCOMES:
             layers = self.of(outcome)
             if layers:
                 total = sum(layer.parameters for layer in layers)
@@ -74,7 +77,8 @@ def load_initial_weights(network: Network, source: str | Path) -> Start:
     """Load weights by layer name from a file, a run, a checkpoint or an application.
 
     Layers that the source lacks keep their drawn weights. Raises UserError if a layer's shapes
-    differ, if the source lacks a frozen layer, and if no layer is taken.
+    differ, if the source lacks a frozen layer, and if no layer is taken. The layers of clusters may
+    lack: `data.features` fits them, see `check_clusters`.
     """
     weights = _by_layer(source_weights(source))
     own = _by_layer(network.named_weights())
@@ -90,14 +94,27 @@ def load_initial_weights(network: Network, source: str | Path) -> Start:
     return start
 
 
+def check_clusters(start: Start | None, features: ClusterFeatures | None) -> None:
+    """Raise WeightsError where the source lacks the clusters and no `features` fit them."""
+    waiting = [] if start is None or features is not None else start.of("fitted")
+    if start is not None and waiting:
+        raise WeightsError(
+            f"{start.source}: lacks {' and '.join(layer.layer for layer in waiting)}, the layers "
+            "of clusters; accepted: a source that has them, or data.features, which fits them"
+        )
+
+
 def _layers(
     network: Network,
     own: Mapping[str, Weights],
     weights: Mapping[str, Weights],
     source: str,
 ) -> Iterator[LayerStart]:
+    fitted = () if any(name in weights for name in LAYERS) else LAYERS
     for name, arrays in own.items():
-        if name in weights:
+        if name in fitted:
+            yield LayerStart(name, _size(arrays), "fitted", "by data.features, to the images")
+        elif name in weights:
             _check_shapes(name, arrays, weights[name], source)
             yield LayerStart(name, _size(arrays), "taken")
         elif network.spec.layer(name).trainable:

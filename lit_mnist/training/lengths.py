@@ -20,11 +20,11 @@ def steps_per_epoch(trainer: L.Trainer, accumulate: int) -> int:
     return -(-cast(int, trainer.num_training_batches) // accumulate)
 
 
-def total_steps(trainer: L.Trainer, accumulate: int) -> int:
-    """Return the optimiser steps of the whole fit."""
+def total_steps(trainer: L.Trainer, per_epoch: int) -> int:
+    """Return the optimiser steps of the whole fit, `per_epoch` in one epoch."""
     if trainer.max_steps > 0:
         return trainer.max_steps
-    return steps_per_epoch(trainer, accumulate) * max(trainer.max_epochs or 1, 1)
+    return per_epoch * max(trainer.max_epochs or 1, 1)
 
 
 def images_per_pass(trainer: L.Trainer, accumulate: int) -> int | None:

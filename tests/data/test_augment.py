@@ -129,10 +129,11 @@ def test_todays_distortions_are_the_same_numbers() -> None:
     [
         ({"fill_mode": "nearst"}, "did you mean 'nearest'"),
         ({"zoom": 1.0}, "zoom = 1.0.*0 to 0.99"),
-        ({"width_shift": -0.1}, "width_shift = -0.1.*0 or more"),
+        ({"width_shift": -0.1}, "width_shift = -0.1.*0 or above"),
+        ({"rotation": True}, "rotation = True.*0 to 180"),
         ({"fill_value": 300}, "fill_value = 300.*0 to 255"),
         ({"elastic": -1.0}, "elastic = -1.0.*0 to 14"),
-        ({"elastic": 1.0, "elastic_spacing": 0.5}, "elastic_spacing = 0.5.*1 or more"),
+        ({"elastic": 1.0, "elastic_spacing": 0.5}, "elastic_spacing = 0.5.*1 or above"),
     ],
 )
 def test_augmentations_that_cannot_work(values: dict, words: str) -> None:

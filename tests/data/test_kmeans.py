@@ -20,14 +20,15 @@ from lit_mnist.data.kmeans import (
     images_of,
     with_features,
 )
+from lit_mnist.errors import UserError
 from lit_mnist.network import Network, as_images
 from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.training.classifier import LitClassifier
-from lit_mnist.training.initial import save_initial_weights
+from lit_mnist.training.initial import check_clusters, save_initial_weights
 from tests.conftest import ROOT
 
-FEATURES = ClusterFeatures(5, n_init=1)
+FEATURES = ClusterFeatures(kmeans=5, n_init=1)
 PLAIN: dict[str, Any] = {
     "input_shape": [8, 8, 1],
     "layers": [
@@ -72,7 +73,7 @@ def test_the_layers_measure_euclidean_distances_and_standardise_them(prepared: P
 
 
 def test_distances_may_be_scaled_together(prepared: Prepared) -> None:
-    network = fitted(prepared, ClusterFeatures(5, scale="together", n_init=1))
+    network = fitted(prepared, ClusterFeatures(kmeans=5, scale="together", n_init=1))
     scaled = values(network, np.asarray(prepared.train.images), "Clusters_scaled")
     assert scaled.mean() == pytest.approx(0, abs=1e-3)
     assert scaled.std() == pytest.approx(1, abs=1e-3)
@@ -80,10 +81,9 @@ def test_distances_may_be_scaled_together(prepared: Prepared) -> None:
 
 
 def test_other_images_have_a_part_only_where_asked_for(prepared: Prepared) -> None:
-    alone, everything = (
-        fitted(prepared, ClusterFeatures(5, images, n_init=1)).named_weights()["Clusters/centres"]
-        for images in ("train", "all")
-    )
+    by_part = [ClusterFeatures(kmeans=5, images=part, n_init=1) for part in ("train", "all")]
+    networks = [fitted(prepared, features) for features in by_part]
+    alone, everything = (network.named_weights()["Clusters/centres"] for network in networks)
     assert np.abs(alone - everything).max() > 1e-3
     total = len(prepared.dataset.train_labels) + len(prepared.dataset.test_labels)
     assert len(images_of(prepared, False)) == len(prepared.train)
@@ -108,7 +108,7 @@ def test_layers_are_added_once_and_train_never(prepared: Prepared) -> None:
         ({"kmeans": 1}, "data.features.kmeans = 1 cannot work"),
         ({"kmeans": 5, "images": "tain"}, "data.features.images: unknown 'tain'.*train"),
         ({"kmeans": 5, "scale": "all"}, "data.features.scale: unknown 'all'.*each"),
-        ({"kmeans": 5, "n_init": 0}, "data.features.n_init = 0 cannot work"),
+        ({"kmeans": 5, "n_init": 0}, r"\Adata.features.n_init = 0 cannot work"),
     ],
 )
 def test_settings_that_cannot_work(settings: dict[str, Any], message: str) -> None:
@@ -121,8 +121,8 @@ def test_networks_and_images_that_cannot_work(prepared: Prepared) -> None:
     with pytest.raises(DataError, match="first layer is of the type flatten"):
         with_features(conv, FEATURES)
     with pytest.raises(DataError, match="has other layers Clusters and Clusters_scaled"):
-        with_features(with_features(PLAIN, FEATURES), ClusterFeatures(6))
-    many = ClusterFeatures(len(prepared.train))
+        with_features(with_features(PLAIN, FEATURES), ClusterFeatures(kmeans=6))
+    many = ClusterFeatures(kmeans=len(prepared.train))
     with pytest.raises(DataError, match="data.features.kmeans = .*accepted: 2 to"):
         fitted(prepared, many)
     with pytest.raises(DataError, match="has no layers Clusters"):
@@ -135,7 +135,7 @@ def test_a_configuration_names_the_layers_of_its_features() -> None:
     assert spec_of_config(config).names == expected
     recipe = read_recipe(read_config(config), "clusters")
     assert recipe.spec.names == expected
-    assert recipe.features == ClusterFeatures(70)
+    assert recipe.features == ClusterFeatures(kmeans=70)
     for values, message in (
         ({"kmean": 3}, "accepted: the key kmeans"),
         ({"kmeans": 3, "image": "all"}, "unknown key 'image'.*images"),
@@ -154,6 +154,28 @@ def test_clusters_of_initial_weights_stay(prepared: Prepared, tmp_path: Path) ->
         model.start_from_clusters(prepared, FEATURES)
     assert np.array_equal(taken.network.named_weights()["Clusters/centres"], drawn)
     assert not np.array_equal(fresh.network.named_weights()["Clusters/centres"], drawn)
+
+
+def test_clusters_that_initial_weights_lack_are_fitted(prepared: Prepared, tmp_path: Path) -> None:
+    """All other layers are taken; a run that fits no clusters refuses such a source."""
+    wide = {"type": "dense", "name": "Wide", "units": 5, "activation": "relu"}
+    source = PLAIN | {"layers": [PLAIN["layers"][0], wide, PLAIN["layers"][1]]}
+    path = tmp_path / "weights.safetensors"
+    other = Network(NetworkSpec.from_dict(source), 3)
+    save_initial_weights(other, path)
+    model = LitClassifier(with_features(PLAIN, FEATURES), initial_weights=str(path))
+    assert model.start is not None
+    table = model.start.text()
+    assert "fitted: 2 layers" in table
+    assert "Clusters_scaled  11  (by data.features, to the images)" in table
+    with pytest.raises(UserError, match="lacks Clusters and Clusters_scaled.*data.features"):
+        check_clusters(model.start, None)
+    check_clusters(model.start, FEATURES)
+    drawn = model.network.named_weights()
+    model.start_from_clusters(prepared, FEATURES)
+    weights = model.network.named_weights()
+    assert not np.array_equal(weights["Clusters/centres"], drawn["Clusters/centres"])
+    assert np.array_equal(weights["Out/kernel"], other.named_weights()["Out/kernel"])
 
 
 def test_the_default_range_of_initial_weights_may_be_named() -> None:

@@ -13,10 +13,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from torch import nn
 
-from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.data import Standardizer
 from lit_mnist.export.module import TorchCode, run_source, torch_code
 from lit_mnist.network import Network
+from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.runs.model import Model
 from lit_mnist.spec import NetworkSpec
 from tests.conftest import CONFIGS

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from lit_mnist import capture
-from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.inside.capture import CaptureError, points, select
 from lit_mnist.inside.lint import LintError
 from lit_mnist.network import BatchNorm, Network, SamePool
+from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.spec import NetworkSpec
 from tests.conftest import DIGIT_CONFIGS
 from tests.networks import specs

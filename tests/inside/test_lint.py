@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from torch import Tensor, nn
 
-from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.inside.lint import LintError, lint, require_capturable, require_clean
 from lit_mnist.network import Network
+from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.spec import NetworkSpec
 from tests.conftest import CONFIGS
 from tests.networks import specs

@@ -11,11 +11,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 
-from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.data import Standardizer
 from lit_mnist.errors import UserError
 from lit_mnist.live.network import MAX_MACS, MAX_PARAMETERS, check_size
 from lit_mnist.network import Network
+from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.spec import LAYER_TYPES, NetworkSpec
 from tests.conftest import CONFIGS
 from tests.networks import graphs, specs

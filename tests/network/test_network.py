@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
-from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.network import Network
+from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.spec import NetworkSpec
 from tests.conftest import DIGIT_CONFIGS
 from tests.networks import specs

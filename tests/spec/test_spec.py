@@ -6,8 +6,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.network import Network
+from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.spec import NetworkSpec, SpecError
 from lit_mnist.spec.building import built_on
 from lit_mnist.spec.weights import from_torch, initial_weights, to_torch, weight_shapes

@@ -31,5 +31,7 @@ def test_numbers_that_cannot_work() -> None:
     for k in (1, 150):
         with pytest.raises(UserError, match=f"--k {k}: cannot work"):
             list(clusterings(planted(), [3, k], KMeans()))
-    with pytest.raises(UserError, match="--sample 0: cannot work"):
+    with pytest.raises(UserError, match="--sample = 0 cannot work"):
         list(clusterings(planted(), [3], KMeans(), sample=0))
+    with pytest.raises(UserError, match=r"\A--n_init = 0 cannot work"):
+        KMeans(n_init=0)

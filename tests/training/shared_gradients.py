@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from lit_mnist.cli.commands.summary import spec_of_config
 from lit_mnist.data import load_dataset
 from lit_mnist.network import Network
+from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.training.gradients import reduce_gradients
 from lit_mnist.training.losses import data_loss, penalty
 from lit_mnist.training.optimizers import RMSprop

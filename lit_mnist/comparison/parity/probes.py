@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from keras_baseline.recipe import Component, Recipe, read_recipe, read_spec
+from keras_baseline.recipe import Component, Recipe, read_data, read_recipe, read_spec
 
 from ... import spec as s
 from ...data import DataOptions, Prepared, permutation
@@ -62,9 +62,7 @@ def comparable_recipe(config: Mapping[str, Any], name: str) -> Recipe:
     """Return the recipe, with plain RMSprop if Keras cannot train the configuration."""
     if config.get("recipe") == "keras":
         return read_recipe(config, name)
-    known = {field.name for field in fields(DataOptions)}
-    options = {key: value for key, value in (config.get("data") or {}).items() if key in known}
-    return replace(plain_recipe(read_spec(config), name), data=DataOptions(**options))
+    return replace(plain_recipe(read_spec(config), name), data=read_data(config))
 
 
 def plain_recipe(

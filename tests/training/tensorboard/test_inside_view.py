@@ -311,7 +311,7 @@ def test_colour_pictures_are_logged(tmp_path: Path) -> None:
 
 
 def test_graph_of_every_configuration() -> None:
-    from lit_mnist.cli.commands.summary import spec_of_config
+    from lit_mnist.runs.configured import spec_of_config
 
     for path in CONFIGS:
         spec = spec_of_config(path)
