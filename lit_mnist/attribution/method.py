@@ -32,9 +32,17 @@ from ..network import (
 )
 from ..spec import SpecError
 from .baselines import Baseline
-from .targets import AttributionError, FastScore, Score, Target, TargetLike, checked_images, resolve
+from .targets import (
+    EVALUATIONS,
+    AttributionError,
+    FastScore,
+    Score,
+    Target,
+    TargetLike,
+    checked_images,
+    resolve,
+)
 
-EVALUATIONS = 1000  # images that go through a small network at a time
 # modules that are affine in evaluation mode, to which every rule that divides a sum applies
 AFFINE = (
     nn.Conv2d,

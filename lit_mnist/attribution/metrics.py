@@ -45,15 +45,9 @@ def completeness(
 ) -> Completeness:
     """Compare sums with changes of the score; several baselines count with their mean."""
     score = fast_score_of(network, target)
-    size = at_a_time(network)
 
     def scores(x: Tensor) -> Tensor:
-        return torch.cat(
-            [
-                score(*part)
-                for part in zip(x.split(size), target.directions.split(size), strict=True)
-            ]
-        ).double()
+        return score(x, target.directions).double()
 
     change = scores(images) - sum(scores(start) for start in baseline(images)) / len(baseline)
     return Completeness(attributions.double().sum((1, 2, 3)).cpu().numpy(), change.cpu().numpy())

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from ..errors import UserError, nearest
 from ..inside.lint import require_capturable
-from ..inside.passes import batch_size
+from ..inside.passes import batch_size, gradient_batch_size
 from ..network import Network
 
 _MAP = re.compile(r"(?P<layer>\w+)/(?P<map>\d+)(@(?P<row>\d+),(?P<column>\d+))?\Z")
-_PART = 100  # images
+EVALUATIONS = 1000  # images that go through a small network at a time
+_PART = 100  # the same for scores, where activations should stay in the caches
 _SIDES = ("predicted", "true", "second")
 GRAMMAR = (
     "predicted, true, second (the runner-up), a class number, a difference of two such as 4-9 or "
@@ -103,29 +104,36 @@ class Score(nn.Module):
 class FastScore(nn.Module):
     """A `Score` with the same bits, only for values and gradients: hooks on layers do not fire.
 
-    Images and their gradients are computed in small batches, so that activations stay in the
-    processor's caches; max-pools come before the activations that they follow.
+    Images and their gradients are computed in small batches, which fit the memory and the
+    processor's caches, however many are given; max-pools come before the activations that they
+    follow.
     """
 
     def __init__(self, network: Network, target: Target) -> None:
         super().__init__()
         self.score = Score(network, target)
+        self.spec = network.spec
 
     def forward(self, images: Tensor, directions: Tensor) -> Tensor:
         if images.requires_grad and torch.is_grad_enabled():
-            return _RowScores.apply(images, directions, self._score)
-        return torch.cat([self._score(*part) for part in _parts(images, directions)])
+            most = gradient_batch_size(self.spec, _PART)
+            return _RowScores.apply(images, directions, self._score, most)
+        parts = _parts(images, directions, batch_size(self.spec, _PART))
+        return torch.cat([self._score(*part) for part in parts])
 
     def outputs(self, images: Tensor) -> Tensor:
-        """Return the outputs that the directions weight, (N, outputs)."""
-        return (
-            self.score.network.training_logits(images)
-            if self.score.layer is None
-            else self.score.outputs(images)
-        )
+        """Return the outputs that the directions weight, (N, outputs), without gradient."""
+        parts = images.split(batch_size(self.spec, EVALUATIONS))
+        with torch.no_grad():
+            return torch.cat([self._outputs(part) for part in parts])
+
+    def _outputs(self, images: Tensor) -> Tensor:
+        if self.score.layer is None:
+            return self.score.network.training_logits(images)
+        return self.score.outputs(images)
 
     def _score(self, images: Tensor, directions: Tensor) -> Tensor:
-        return (self.outputs(images) * directions).sum(1)
+        return (self._outputs(images) * directions).sum(1)
 
 
 class _RowScores(torch.autograd.Function):
@@ -135,11 +143,15 @@ class _RowScores(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, images: Tensor, directions: Tensor, score: Callable[[Tensor, Tensor], Tensor]
+        ctx: Any,
+        images: Tensor,
+        directions: Tensor,
+        score: Callable[[Tensor, Tensor], Tensor],
+        most: int,
     ) -> Tensor:
         scores = []
         gradients = []
-        for part, side in _parts(images, directions):
+        for part, side in _parts(images, directions, most):
             with torch.enable_grad():
                 part = part.detach().requires_grad_()
                 values = score(part, side)
@@ -149,16 +161,16 @@ class _RowScores(torch.autograd.Function):
         return torch.cat(scores)
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None, None]:
         (gradients,) = ctx.saved_tensors
-        return gradients * upstream[0].view(-1, 1, 1, 1), None, None
+        return gradients * upstream[0].view(-1, 1, 1, 1), None, None, None
 
 
-def _parts(images: Tensor, directions: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
-    """Return equal slices of at most 100 images; matrix products of very few would round
+def _parts(images: Tensor, directions: Tensor, most: int) -> Iterable[tuple[Tensor, Tensor]]:
+    """Return equal slices of at most `most` images; matrix products of very few would round
     differently.
     """
-    parts = max(1, -(-len(images) // _PART))
+    parts = max(1, -(-len(images) // most))
     return zip(images.tensor_split(parts), directions.tensor_split(parts), strict=True)
 
 
@@ -262,7 +274,7 @@ def network_logits(network: Network, images: Tensor) -> Tensor:
     """Return the logits (N, units), without gradient, as many images at a time as fit the
     memory.
     """
-    batch = batch_size(network.spec, 1000)
+    batch = batch_size(network.spec, EVALUATIONS)
     with torch.no_grad():
         return torch.cat([network(part) for part in images.split(batch)])
 

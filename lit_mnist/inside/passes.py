@@ -47,6 +47,13 @@ def batch_size(spec: NetworkSpec, most: int = BATCH) -> int:
     return max(1, min(most, VALUES // values))
 
 
+def gradient_batch_size(spec: NetworkSpec, most: int = BATCH) -> int:
+    """Return the batch size for a pass with gradients, which take as much memory as the
+    activations.
+    """
+    return max(1, batch_size(spec, 2 * most) // 2)
+
+
 def batches(model: Model, pixels: np.ndarray, most: int = BATCH) -> Iterator[Tensor]:
     """Return pixels 0 to 255, (n, H, W) or (n, H, W, C), as the network's inputs, `batch_size` at a
     time.

@@ -10,21 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..inside.passes import batch_size
 from ..network import Network
-from ..spec import NetworkSpec
 from .checks import MaximizeError
 from .climbing import Chunk, Climber
 from .inputs import Constraint
-from .rows import Rows
+from .rows import Rows, chunk_rows, coupled_rows
 from .stages import Stage, snapshot_steps
-
-# Number of rows that are computed together; the last chunk is padded, so that results do not depend
-# on the number of rows. 64 rows take a sixth less time a row than 32, but ten classes or a few
-# silent maps twice as much.
-CHUNK = 32
-# the same for objectives that couple the restarts of a target, which must be in one chunk
-COUPLED = 64
 
 Progress = Callable[[int, int], None]
 
@@ -80,8 +71,8 @@ def ascend(
     climbers = [Climber(network, stage, constraint, converge) for stage in stages]
     results = []
     coupled = any(stage.objective.couples for stage in stages)
-    size = COUPLED if coupled else chunk_rows(network.spec)
-    chunks = _together(rows) if coupled else _chunks(rows, size)
+    size = coupled_rows(network.spec, rows) if coupled else chunk_rows(network.spec)
+    chunks = _together(rows, size) if coupled else _chunks(rows, size)
     for done, index in enumerate(chunks):
 
         def report(steps: int, done: int = done, count: int = len(index)) -> None:
@@ -104,30 +95,17 @@ def ascend(
     )
 
 
-def chunk_rows(spec: NetworkSpec) -> int:
-    """Return the number of rows in a chunk: 32, or as many as fit into half a GiB.
-
-    Gradients take as much memory as activations.
-    """
-    return min(CHUNK, max(1, batch_size(spec, 2 * CHUNK) // 2))
-
-
 def _chunks(rows: Rows, size: int) -> list[np.ndarray]:
     """Return the rows of each chunk."""
     return [np.arange(i, min(i + size, len(rows))) for i in range(0, len(rows), size)]
 
 
-def _together(rows: Rows) -> list[np.ndarray]:
-    """Return the rows of each chunk, with all restarts of a target in one chunk."""
+def _together(rows: Rows, size: int) -> list[np.ndarray]:
+    """Return the rows of each chunk of up to `size`, with all restarts of a target in one chunk."""
     groups = [np.flatnonzero(rows.targets == target) for target in np.unique(rows.targets)]
-    if max(map(len, groups)) > COUPLED:
-        raise MaximizeError(
-            f"restarts = {max(map(len, groups))} cannot work with an objective that couples "
-            f"restarts; accepted: up to {COUPLED}"
-        )
     chunks = [groups[0]]
     for group in groups[1:]:
-        if len(chunks[-1]) + len(group) <= COUPLED:
+        if len(chunks[-1]) + len(group) <= size:
             chunks[-1] = np.concatenate([chunks[-1], group])
         else:
             chunks.append(group)

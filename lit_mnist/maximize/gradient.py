@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ..network import Network
 from .checks import MaximizeError
-from .objectives import Objective, View, drive, terms
+from .objectives import Objective, View, coupling, drive, terms
+from .rows import most_rows
 from .subnetwork import Subnetwork
 from .transformations import Transformation
 
@@ -28,7 +29,8 @@ class Scores:
 
 
 class RowGradient:
-    """Scores and gradients of all rows in one forward and one backward pass.
+    """Scores and gradients of all rows in one forward and one backward pass, of large networks in
+    as many as fit the memory.
 
     Captum hooks `Subnetwork.outputs`, calls the objective as its neuron selector and differentiates
     the sum of the scores. That sum has the gradient of every row only if no score depends on
@@ -42,6 +44,7 @@ class RowGradient:
             network, objective.layers, transformations, own=objective.picks
         )
         self.objective = objective
+        self.rows = most_rows(network.spec)
         self.drive = drive(objective)
         self.regularised = self.drive.terms != terms(objective)
         self.method = NeuronGradient(self.subnetwork, self.subnetwork.outputs)
@@ -55,6 +58,35 @@ class RowGradient:
         weights: Tensor | None = None,
     ) -> Scores:
         """Return the scores of `images`; `weights` (N,) multiply them before differentiation."""
+        own, coupled = coupling(self.objective)
+        if len(images) <= self.rows or own.couples:
+            return self._scores(self.objective, images, targets, groups, draws, weights)
+        parts = [
+            self._scores(
+                own,
+                images[part],
+                targets[part],
+                groups[part],
+                [numbers[part] for numbers in draws],
+                None if weights is None else weights[part],
+            )
+            for part in torch.arange(len(images), device=images.device).split(self.rows)
+        ]
+        scores = _joined(parts)
+        if coupled is None:
+            return scores
+        values, gradient = _of_images(coupled, images, targets, groups, weights)
+        return Scores(scores.objective + values, scores.drive, scores.gradient + gradient)
+
+    def _scores(
+        self,
+        objective: Objective,
+        images: Tensor,
+        targets: Tensor,
+        groups: Tensor,
+        draws: Sequence[Tensor],
+        weights: Tensor | None,
+    ) -> Scores:
         seen: dict[str, Tensor] = {}
         columns = torch.zeros_like(targets) if self.subnetwork.narrow else targets
 
@@ -65,7 +97,7 @@ class RowGradient:
                 columns,
                 groups,
             )
-            scores = _checked(self.objective.score(view), len(targets), self.objective)
+            scores = _checked(objective.score(view), len(targets), objective)
             seen["objective"] = scores.detach()
             seen["drive"] = (
                 self.drive.score(view).detach() if self.regularised else seen["objective"]
@@ -99,6 +131,26 @@ class RowGradient:
                 f"objective {self.objective!r}: a row's score depends on another row's image; "
                 "accepted: one score a row, from that row only"
             )
+
+
+def _joined(parts: Sequence[Scores]) -> Scores:
+    return Scores(
+        torch.cat([part.objective for part in parts]),
+        torch.cat([part.drive for part in parts]),
+        torch.cat([part.gradient for part in parts]),
+    )
+
+
+def _of_images(
+    objective: Objective, images: Tensor, targets: Tensor, groups: Tensor, weights: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Return the scores (N,) of an objective that reads only the images, and their gradient."""
+    with torch.enable_grad():
+        images = images.detach().requires_grad_()
+        scores = objective.score(View(images, {}, targets, groups))
+        weighted = scores if weights is None else scores * weights
+        (gradient,) = torch.autograd.grad(weighted.sum(), images)
+    return scores.detach(), gradient
 
 
 def _checked(scores: Tensor, rows: int, objective: Objective) -> Tensor:

@@ -114,6 +114,19 @@ def drive(objective: Objective) -> Weighted:
     return Weighted(driving)
 
 
+def coupling(objective: Objective) -> tuple[Objective, Weighted | None]:
+    """Return the part whose rows are independent of each other, and the part that couples rows
+    and reads only the images, None where there is none.
+
+    What couples rows by their activations stays in the first part.
+    """
+    apart = [(w, term) for w, term in terms(objective) if term.couples and not term.layers]
+    rest = [pair for pair in terms(objective) if pair not in apart]
+    if not apart or not rest:
+        return objective, None
+    return Weighted(tuple(rest)), Weighted(tuple(apart))
+
+
 def _pick(values: Tensor, targets: Tensor) -> Tensor:
     """Return column `targets[i]` of each row i: (N, T) -> (N,)."""
     return values.gather(1, targets[:, None])[:, 0]

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..inside.kept import KeptResults, arrays_hash, computed_once
-from ..inside.passes import as_array, batches, by_map, dataset_part
+from ..inside.passes import batches, dataset_part
 from ..inside.top_images import top_images
 from ..network import Network
 from ..runs.model import Model
-from .ascent import CHUNK
 from .inputs import Constraint, constraint_for
 from .rows import Rows
 from .subnetwork import Subnetwork
@@ -134,11 +132,11 @@ def assess(
 ) -> Quality:
     """Measure `images` (N, C, H, W), made for `rows` of `layer`, and compare them with the data."""
     subnetwork = Subnetwork(network, [layer])
-    every = activations(subnetwork, images)
+    every = subnetwork.activations(images)
     own = np.take_along_axis(every, rows.targets[:, None], 1)[:, 0]
     shifted = [
         np.take_along_axis(
-            activations(subnetwork, np.roll(images, by, (2, 3))), rows.targets[:, None], 1
+            subnetwork.activations(np.roll(images, by, (2, 3))), rows.targets[:, None], 1
         )[:, 0]
         for by in SHIFTS
     ]
@@ -150,21 +148,6 @@ def assess(
         _share(np.min(shifted, 0), own),
         fine_share(images),
         *_between_restarts(images, own, rows),
-    )
-
-
-@torch.no_grad()
-def activations(subnetwork: Subnetwork, images: np.ndarray | Tensor) -> np.ndarray:
-    """Return the mean activation (N, targets) of each map, or the value of each unit, chunk by
-    chunk.
-    """
-    like = next((parameter for parameter in subnetwork.parameters()), torch.zeros(()))
-    images = torch.as_tensor(images)
-    return np.concatenate(
-        [
-            as_array(by_map(subnetwork(images[start : start + CHUNK].to(like))[1]).mean(2))
-            for start in range(0, len(images), CHUNK)
-        ]
     )
 
 

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .checks import need_whole
+from ..inside.passes import gradient_batch_size
+from ..spec import NetworkSpec
+from .checks import MaximizeError, need_whole
 from .inputs import generator
+
+# Number of rows that are computed together, whatever the number of rows, so that results do not
+# depend on it. 64 rows take a sixth less time a row than 32, but ten classes or a few silent maps
+# twice as much.
+CHUNK = 32
+# the same for objectives that couple the restarts of a target, which must be in one chunk
+COUPLED = 64
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,36 @@ class Rows:
             generator(self.seed, purpose, int(t), int(r), *keys)
             for t, r in zip(self.targets, self.restarts, strict=True)
         ]
+
+
+def chunk_rows(spec: NetworkSpec) -> int:
+    """Return the number of rows whose gradients are computed together: 32, or as many as fit into
+    half a GiB, a power of two.
+    """
+    size = gradient_batch_size(spec, CHUNK)
+    return CHUNK if size == CHUNK else 2 ** (size.bit_length() - 1)
+
+
+def most_rows(spec: NetworkSpec) -> int:
+    """Return the number of rows that fit the memory together: 64, of large networks a chunk's."""
+    size = chunk_rows(spec)
+    return COUPLED if size == CHUNK else size
+
+
+def coupled_rows(spec: NetworkSpec, rows: Rows) -> int:
+    """Return the number of rows in a chunk that holds all restarts of a target: 64, of large
+    networks as few as hold them.
+
+    Raises MaximizeError for more than 64 restarts.
+    """
+    restarts = int(np.unique(rows.targets, return_counts=True)[1].max())
+    if restarts > COUPLED:
+        raise MaximizeError(
+            f"restarts = {restarts} cannot work with an objective that couples restarts; accepted: "
+            f"up to {COUPLED}"
+        )
+    together = most_rows(spec)
+    return together * -(-restarts // together)
 
 
 def rows_for(targets: Sequence[int], restarts: int, seed: int = 0) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +12,12 @@ from torch import Tensor
 from ..network import Network
 from .checks import need_whole
 from .inputs import LONG_WAVES, SEARCH, Constraint, Fluctuations, generator
-from .quality import activations
 from .subnetwork import Subnetwork
 
 LONG = Fluctuations(LONG_WAVES, (0.5,) * len(LONG_WAVES))
-_BLOCK = 1024  # number of starts at a time, which bounds memory
+# number of starts, and of their pixels, at a time, which bounds memory
+_BLOCK = 1024
+_PIXELS = 2**24
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,15 @@ def search(
     need_whole("search", count)
     height, width, channels = network.spec.input_shape
     shape = (channels, height, width)
+    block = max(1, min(_BLOCK, _PIXELS // math.prod(shape)))
     subnetwork = Subnetwork(network, [layer])
     scores = [
-        activations(
-            subnetwork,
+        subnetwork.activations(
             _numbered_starts(
-                np.arange(first, min(first + _BLOCK, count)), seed, fluctuations, constraint, shape
-            ),
+                np.arange(first, min(first + block, count)), seed, fluctuations, constraint, shape
+            )
         )
-        for first in range(0, count, _BLOCK)
+        for first in range(0, count, block)
     ]
     return Search(np.concatenate(scores), seed, fluctuations, constraint, shape)
 

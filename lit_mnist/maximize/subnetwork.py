@@ -10,14 +10,17 @@ import copy
 from collections.abc import Sequence
 from typing import Any, TypeGuard, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..inside.capture import PRE, select
+from ..inside.passes import as_array, batch_size, by_map
 from ..network import Network, SamePool
 from ..spec import INPUT, Step
 from ..spec.wiring import plan
+from .rows import CHUNK
 from .transformations import Transformation
 
 
@@ -179,6 +182,7 @@ class Subnetwork(nn.Module):
             OneChannel(layer) if OneChannel.fits(layer) else layer for layer in layers
         )
         self.outputs = Outputs()
+        self.rows = batch_size(network.spec, CHUNK)
         self.eval().requires_grad_(False)
 
     def forward(
@@ -196,6 +200,17 @@ class Subnetwork(nn.Module):
             for name in step.last_use_of:
                 del values[name]
         return self.outputs(images, *(values[name] for name in self.names))
+
+    @torch.no_grad()
+    def activations(self, images: np.ndarray | Tensor) -> np.ndarray:
+        """Return the first name's mean activation of each map, or the value of each unit,
+        (N, targets).
+
+        As many of the images (N, C, H, W) are computed at a time as fit the memory.
+        """
+        like = next(self.parameters(), torch.zeros(()))
+        parts = torch.as_tensor(images).split(self.rows)
+        return np.concatenate([as_array(by_map(self(part.to(like))[1]).mean(2)) for part in parts])
 
 
 def _last_convolution(layers: Sequence[nn.Module], steps: Sequence[Step]) -> int | None:

@@ -19,7 +19,7 @@ from .ascent import Ascent, Progress, ascend
 from .climbing import SILENT
 from .inputs import Constraint
 from .objectives import Peak
-from .quality import Reference, activations
+from .quality import Reference
 from .rows import Rows
 from .stages import Stage
 from .subnetwork import Subnetwork
@@ -81,7 +81,7 @@ def wake(
 
 
 def _silent(network: Network, layer: str, ascent: Ascent) -> np.ndarray:
-    of_all_maps = activations(Subnetwork(network, [layer]), ascent.images)
+    of_all_maps = Subnetwork(network, [layer]).activations(ascent.images)
     of_targets = np.take_along_axis(of_all_maps, ascent.rows.targets[:, None], 1)[:, 0]
     return (ascent.stops == SILENT) | (of_targets == 0)
 
@@ -114,6 +114,6 @@ def silence_of(
     sides = constraint.bounds((channels, height, width))
     low, high = (torch.from_numpy(np.array(side, np.float64))[None] for side in sides)
     proved = propagate(network, low, high)[layer].zero
-    raised = activations(Subnetwork(network, [layer]), starts).max(0) > 0
+    raised = Subnetwork(network, [layer]).activations(starts).max(0) > 0
     on_data = data.largest <= 0 if data else np.zeros(len(raised), bool)
     return Silence(layer, on_data, ~raised, proved, len(starts))

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from lit_mnist.inside.capture import capture
-from lit_mnist.maximize import ascent as a
 from lit_mnist.maximize import objectives as o
+from lit_mnist.maximize import rows as r
 from lit_mnist.maximize.inputs import per_image_standardization
 from lit_mnist.maximize.maximization import Settings, maximize_classes, maximize_maps
 from lit_mnist.maximize.presets import PRESETS, recipe
@@ -35,7 +35,7 @@ def test_first_layer_map_before_its_activation_reaches_the_standardised_gradient
     its length, so
     that 1,000 steps of 0.01 would still be on their way (cosine 0.9987 in the worst of these)."""
     model = Model(Network(cnn_spec, seed=1).eval(), small_model(LINEAR).standardizer, "mnist", None)
-    monkeypatch.setattr(a, "CHUNK", 4)  # no padding: these are many steps
+    monkeypatch.setattr(r, "CHUNK", 4)  # no padding: these are many steps
     ascent = climb(
         model, [Stage(o.ChannelMean("Conv2D_1:pre"), 1000, 0.03)], rows_for([0, 5, 17, 31], 1)
     )
@@ -78,7 +78,7 @@ def test_one_row_alone_equals_the_batch_in_float64(monkeypatch: pytest.MonkeyPat
     model = small_model(SMALL, double=True)
     stages = recipe("source")(o.ChannelMean("Conv_2"))
     together = climb(model, stages, rows_for(range(8), 2))
-    monkeypatch.setattr(a, "CHUNK", 1)
+    monkeypatch.setattr(r, "CHUNK", 1)
     alone = climb(model, stages, rows_for([5], 2))
     assert np.abs(together.images[together.rows.targets == 5] - alone.images).max() <= 1e-10
 
@@ -92,7 +92,7 @@ def test_memory_of_the_work_does_not_grow_with_rows(
         Subnetwork, "forward", lambda self, x, *d: sizes.append(len(x)) or forward(self, x, *d)
     )
     climb(small, [Stage(o.ChannelMean("Conv_2"), 2)], rows_for(range(8), 20))
-    assert set(sizes) == {a.CHUNK}
+    assert set(sizes) == {r.CHUNK}
 
 
 def test_network_is_neither_hooked_nor_changed(small: Model) -> None:

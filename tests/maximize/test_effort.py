@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lit_mnist.inside.passes import batch_size
-from lit_mnist.maximize.ascent import CHUNK, chunk_rows
 from lit_mnist.maximize.effort import MOST_WORK, effort, multiply_accumulates
+from lit_mnist.maximize.rows import CHUNK, chunk_rows
 from lit_mnist.spec import NetworkSpec
 
 

@@ -10,14 +10,13 @@ import torch
 
 from lit_mnist.figures import maximize as figures
 from lit_mnist.inside.capture import capture
-from lit_mnist.maximize import ascent as a
 from lit_mnist.maximize import objectives as o
 from lit_mnist.maximize.checks import MaximizeError
 from lit_mnist.maximize.inputs import Fluctuations, constraint_for
 from lit_mnist.maximize.maximization import Settings, maximize_classes, maximize_maps
 from lit_mnist.maximize.presets import PRESETS
 from lit_mnist.maximize.quality import Reference, assess, reference
-from lit_mnist.maximize.rows import rows_for
+from lit_mnist.maximize.rows import COUPLED, rows_for
 from lit_mnist.maximize.stages import Stage
 from lit_mnist.maximize.start_search import search
 from lit_mnist.maximize.transformations import Jitter
@@ -90,11 +89,11 @@ def test_diversity_parts_the_restarts(small: Model) -> None:
         small, [Stage(o.ChannelMean("Conv_1") - 2.0 * o.Diversity(), 5)], rows_for(range(6), 5)
     )
     assert np.allclose(few.images, many.images[many.rows.targets == 0], atol=1e-5)
-    with pytest.raises(MaximizeError, match=f"restarts = {a.COUPLED + 1}"):
+    with pytest.raises(MaximizeError, match=f"restarts = {COUPLED + 1}"):
         climb(
             small,
             [Stage(o.ChannelMean("Conv_1") - o.Diversity(), 5)],
-            rows_for([5], a.COUPLED + 1),
+            rows_for([5], COUPLED + 1),
         )
 
 
