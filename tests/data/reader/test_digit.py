@@ -75,9 +75,16 @@ def test_images_of_mnist_are_known(mnist: Dataset) -> None:
 
 @pytest.mark.slow
 @pytest.mark.mnist
-def test_all_images_of_mnist_are_known(mnist: Dataset) -> None:
-    assert unchanged(mnist.train_images) == 60_000
-    assert unchanged(mnist.test_images) == 10_000
+def test_all_images_of_mnist_saved_as_files_stay_what_they_are(
+    mnist: Dataset, tmp_path: Path
+) -> None:
+    images = np.concatenate([mnist.train_images, mnist.test_images])
+    assert len(images) == 70_000
+    names = [str(tmp_path / f"{number}.png") for number in range(len(images))]
+    for name, image in zip(names, images, strict=True):
+        Image.fromarray(image).save(name)
+    read = read_images(names).pixels
+    assert np.array_equal(read, images)
 
 
 @pytest.mark.mnist
