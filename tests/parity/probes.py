@@ -9,15 +9,8 @@ from lit_mnist.comparison.parity.sides import Array
 from lit_mnist.spec import NetworkSpec
 
 
-def random_probe(
-    spec: NetworkSpec, seed: int, steps: int = 3, batch: int = 8, one_class: bool = False
-) -> Probe:
-    """Return normally distributed images with random labels.
-
-    With `one_class` the images whose loss and gradients are compared are all of class 0, so that
-    the errors of an output have one sign. Otherwise the errors of saturated outputs can cancel, as
-    drawn networks show now and then, and the gradient of a bias is then mere rounding.
-    """
+def random_probe(spec: NetworkSpec, seed: int, steps: int = 3, batch: int = 8) -> Probe:
+    """Return normally distributed images with random labels."""
     generator = np.random.default_rng(seed)
 
     def draw(n: int) -> tuple[Array, Array]:
@@ -27,5 +20,4 @@ def random_probe(
         )
 
     images, labels = draw(batch)
-    first = np.zeros_like(labels) if one_class else labels
-    return Probe(images, first, [draw(batch) for _ in range(steps)], *draw(3 * batch), rates=500)
+    return Probe(images, labels, [draw(batch) for _ in range(steps)], *draw(3 * batch), rates=500)

@@ -96,9 +96,7 @@ def test_random_graphs(eager: None, spec: NetworkSpec) -> None:
 )
 @given(spec=graphs(max_layers=9))
 def test_many_random_graphs(spec: NetworkSpec) -> None:
-    assert_passed(
-        parity(plain_recipe(spec), random_probe(spec, 1, steps=1, batch=4, one_class=True))
-    )
+    assert_passed(parity(plain_recipe(spec), random_probe(spec, 1, steps=1, batch=4)))
 
 
 @pytest.mark.parametrize(

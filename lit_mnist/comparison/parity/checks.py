@@ -42,8 +42,13 @@ class Check:
         return bool(self.error <= self.limit)
 
 
-def difference(ours: np.ndarray | float, theirs: np.ndarray | float) -> Difference:
-    """Compare two arrays (or numbers), `theirs` being the reference."""
+def difference(
+    ours: np.ndarray | float, theirs: np.ndarray | float, least: float = 0.0
+) -> Difference:
+    """Compare two arrays (or numbers), `theirs` being the reference.
+
+    The relative difference has `least` as denominator where the reference's values are smaller.
+    """
     ours = np.asarray(ours, np.float64)
     theirs = np.asarray(theirs, np.float64)
     if ours.shape != theirs.shape:
@@ -52,7 +57,7 @@ def difference(ours: np.ndarray | float, theirs: np.ndarray | float) -> Differen
         return Difference(math.nan, math.nan)
     absolute = float(np.abs(ours - theirs).max(initial=0.0))
     scale = float(np.abs(theirs).max(initial=0.0))
-    return Difference(absolute, _ratio(absolute, scale))
+    return Difference(absolute, _ratio(absolute, max(scale, least)))
 
 
 def absolute(
@@ -64,10 +69,15 @@ def absolute(
 
 
 def relative(
-    name: str, part: str, ours: np.ndarray | float, theirs: np.ndarray | float, limit: float
+    name: str,
+    part: str,
+    ours: np.ndarray | float,
+    theirs: np.ndarray | float,
+    limit: float,
+    least: float = 0.0,
 ) -> Check:
-    """Check the largest difference relative to the reference's largest value."""
-    measured = difference(ours, theirs)
+    """Check the largest difference relative to the reference's largest value, or to `least`."""
+    measured = difference(ours, theirs, least)
     return Check(name, part, measured.relative, limit, measured)
 
 

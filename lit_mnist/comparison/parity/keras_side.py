@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,12 @@ class KerasSide:
             lambda x: self._every_layer(x, training=False), reduce_retracing=True
         )
         self._gradients = tf.function(self._loss_and_gradients, reduce_retracing=True)
+
+    @cached_property
+    def in_float32(self) -> KerasSide:
+        """The same network in float32; use it inside ``floatx("float32")``."""
+        with floatx("float32"):
+            return KerasSide(self.recipe, "float32")
 
     def structure(self) -> dict[str, tuple[tuple[int, ...], int]]:
         """Return layer name -> (output shape, parameters) as Keras counts them."""

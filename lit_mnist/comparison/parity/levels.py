@@ -14,10 +14,11 @@ import numpy as np
 from keras_baseline.recipe import Recipe
 
 from ...spec.weights import Weights
-from .checks import Check, absolute, equal, moved, relative, same_keys
+from .checks import Check, absolute, equal, moved, same_keys
 from .keras_side import KerasSide, floatx
 from .probes import Probe, without_dropout
 from .sides import Array, Side, State
+from .terms import NO_TERMS, Sizes, Terms, relative_to_terms
 from .torch_side import TorchSide, build_torch_side
 
 Plant = Callable[[TorchSide], TorchSide]
@@ -72,7 +73,7 @@ def parity(
     probe: Probe,
     dtype: str = "float64",
     plant: Plant = unchanged,
-    theirs: tuple[Side, Side] | None = None,
+    theirs: tuple[KerasSide, KerasSide] | None = None,
     forced: bool = False,
     training: bool = True,
 ) -> Iterator[Check]:
@@ -91,11 +92,12 @@ def parity(
         whole.load(start)
         ours = plant(build_torch_side(recipe, dtype, probe.rates))
         yield from structure(ours, whole)
-        yield from forward(ours, whole, probe, limits)
+        terms = Terms(plain, FLOAT32.forward, FLOAT32.gradient) if dtype == "float64" else NO_TERMS
+        yield from forward(ours, whole, probe, limits, terms)
         if training:
             yield from evaluation(ours, whole, probe, limits)
             ours = plant(build_torch_side(without_dropout(recipe), dtype, probe.rates))
-            yield from losses_and_gradients(ours, plain, probe, limits)
+            yield from losses_and_gradients(ours, plain, probe, limits, terms)
             yield from schedule(ours, plain, probe.rates, dtype)
             if dtype == "float64":
                 yield from trajectory(ours, plain, probe, start, limits)
@@ -104,7 +106,7 @@ def parity(
         yield from round_trip(ours, plain)
 
 
-def keras_sides(recipe: Recipe, dtype: str) -> tuple[Side, Side]:
+def keras_sides(recipe: Recipe, dtype: str) -> tuple[KerasSide, KerasSide]:
     """Return Keras' sides with and without dropout, which are the same if there is none."""
     with floatx(dtype):
         whole = KerasSide(recipe, dtype)
@@ -121,15 +123,21 @@ def structure(ours: Side, theirs: Side) -> Iterator[Check]:
         yield equal("structure", name, a.get(name), b[name])
 
 
-def forward(ours: Side, theirs: Side, probe: Probe, limits: Limits) -> Iterator[Check]:
-    """Check every layer's output in evaluation, on a batch of images and on single images."""
+def forward(
+    ours: Side, theirs: Side, probe: Probe, limits: Limits, terms: Terms = NO_TERMS
+) -> Iterator[Check]:
+    """Check every layer's output in evaluation, on a batch of images and on single images.
+
+    Errors are relative to the largest output, or to its terms where it is rounding (`terms`).
+    """
     a = ours.layers(probe.images)
     b = theirs.layers(probe.images)
-    yield from _outputs("", a, b, limits, limits.maps)
+    sizes = terms.of_layers(probe)
+    yield from _outputs("", a, b, limits, limits.maps, sizes)
     differ = sum(name not in a or not np.array_equal(a[name], b[name]) for name in b)
     yield absolute("layers not bit-equal", f"{len(probe.images)} images", differ, 0, np.inf)
     a, b = (one_by_one(side, probe.images[:ALONE]) for side in (ours, theirs))
-    yield from _outputs(", images alone", a, b, limits, limits.maps_alone)
+    yield from _outputs(", images alone", a, b, limits, limits.maps_alone, sizes)
 
 
 def one_by_one(side: Side, images: Array) -> dict[str, Array]:
@@ -142,19 +150,30 @@ def one_by_one(side: Side, images: Array) -> dict[str, Array]:
 
 
 def _outputs(
-    how: str, a: Mapping[str, Array], b: Mapping[str, Array], limits: Limits, maps: float
+    how: str,
+    a: Mapping[str, Array],
+    b: Mapping[str, Array],
+    limits: Limits,
+    maps: float,
+    sizes: Sizes,
 ) -> Iterator[Check]:
     yield same_keys("forward", a, b)
     for name in b:
-        yield relative(f"forward{how}", name, a.get(name, np.nan), b[name], limits.forward)
+        pair = a.get(name, np.nan), b[name]
+        yield relative_to_terms(f"forward{how}", name, *pair, limits.forward, sizes)
         if b[name].ndim == 4:
             yield absolute(f"maps{how}", name, a.get(name, np.nan), b[name], maps)
     last = list(b)[-1]
     yield absolute(f"probabilities{how}", last, a.get(last, np.nan), b[last], limits.probabilities)
 
 
-def losses_and_gradients(ours: Side, theirs: Side, probe: Probe, limits: Limits) -> Iterator[Check]:
-    """Loss and gradients are equal at the initial weights, and where the outputs are saturated."""
+def losses_and_gradients(
+    ours: Side, theirs: Side, probe: Probe, limits: Limits, terms: Terms = NO_TERMS
+) -> Iterator[Check]:
+    """Loss and gradients are equal at the initial weights, and where the outputs are saturated.
+
+    Errors are relative to the largest element, or to its terms where it is rounding (`terms`).
+    """
     state = theirs.state()
     for name, start in (("", state), (" (saturated)", _saturated(ours, state))):
         ours.load(start)
@@ -163,15 +182,11 @@ def losses_and_gradients(ours: Side, theirs: Side, probe: Probe, limits: Limits)
             side.loss_and_gradients(probe.images, probe.labels) for side in (ours, theirs)
         )
         yield absolute(f"loss{name}", "batch", a, b, limits.loss * max(1.0, abs(b)))
+        sizes = terms.of_gradients(probe)
         yield same_keys(f"gradient{name}", ours_by, theirs_by)
         for weight in theirs_by:
-            yield relative(
-                f"gradient{name}",
-                weight,
-                ours_by.get(weight, np.nan),
-                theirs_by[weight],
-                limits.gradient,
-            )
+            pair = ours_by.get(weight, np.nan), theirs_by[weight]
+            yield relative_to_terms(f"gradient{name}", weight, *pair, limits.gradient, sizes)
     ours.load(state)
     theirs.load(state)
 
