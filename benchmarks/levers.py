@@ -6,16 +6,16 @@ Blocks have 25 steps.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from lit_mnist.data.module import Block
 from lit_mnist.training.optimizers import RMSprop
 from lit_mnist.training.steps import BlockRunner
 
-from .measure import Report, Timing, interleaved, ratios
+from .measure import Report, TimedProcess, Timing, interleaved, ratios
 from .profile import prepared
 
 _STEPS = 25
@@ -26,10 +26,10 @@ _AWAY = "freed memory given back to the system"
 
 def run(rounds: int, quick: bool, device: str) -> Report:
     """Time a block with every lever, then with each of them undone, in turns."""
-    other = Process()
+    other = steps_elsewhere()
     cases: dict[str, Callable[[], object]] = {
         _HERE: _block(lambda runner: None),
-        _AWAY: other.block,
+        _AWAY: other.take,
         "activation before pooling": _block(_activation_first),
         "channels first": _block(_channels_first),
         "optimiser weight by weight": _block(_weight_by_weight),
@@ -68,7 +68,9 @@ def _run(runner: BlockRunner, block: Block) -> None:
 
 
 def _activation_first(runner: BlockRunner) -> None:
-    runner.step.network.training_logits = runner.step.network.forward
+    network = runner.step.network
+    changed: Any = network  # whose method is replaced
+    changed.training_logits = lambda x, start: network.logits_from(start, x)
 
 
 def _channels_first(runner: BlockRunner) -> None:
@@ -84,35 +86,15 @@ def _weight_by_weight(runner: BlockRunner) -> None:
     )
 
 
-class Process:
-    """A process that runs blocks and does not keep freed memory; it waits while others are timed.
+def steps_elsewhere(
+    setting: Mapping[str, str] | None = None, without: Sequence[str] = ()
+) -> TimedProcess:
+    """Return a process that runs blocks and does not keep freed memory.
 
     `setting` are environment variables that it gets, `without` others that it does not inherit.
     """
-
-    def __init__(
-        self, setting: Mapping[str, str] | None = None, without: Sequence[str] = ()
-    ) -> None:
-        self.seconds: list[float] = []
-        inherited = {name: value for name, value in os.environ.items() if name not in without}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.levers"],
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=inherited | dict(setting or {}),
-        )
-
-    def block(self) -> None:
-        """Have a block run there, and take its seconds."""
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-        self.seconds.append(float(self._process.stdout.readline()))
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.stdin.close()
-        self._process.wait(60)
+    inherited = {name: value for name, value in os.environ.items() if name not in without}
+    return TimedProcess("benchmarks.levers", environment=inherited | dict(setting or {}))
 
 
 def _serve() -> None:

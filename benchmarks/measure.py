@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +31,36 @@ class Timing:
 
     def __str__(self) -> str:
         return f"{self.median:.4g} s ({min(self.seconds):.4g} to {max(self.seconds):.4g})"
+
+
+class TimedProcess:
+    """A Python module in a process of its own, which waits while others are timed.
+
+    It answers each line of its input with the seconds of one round. `environment` is the
+    process's, without it that of this one.
+    """
+
+    def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        self.seconds: list[float] = []
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+        )
+
+    def take(self) -> None:
+        """Have one round made there, and take its seconds."""
+        asked, answers = self._process.stdin, self._process.stdout
+        assert asked and answers  # both are pipes
+        asked.write("go\n")
+        asked.flush()
+        self.seconds.append(float(answers.readline()))
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate(timeout=60)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .levers import Process
+from .levers import steps_elsewhere
 from .measure import Report, Timing, interleaved, ratios
 
 _OWN = "OpenMP's own: GOMP_SPINCOUNT=300000"  # what libgomp does where nothing is set
@@ -27,12 +27,12 @@ _VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS")
 
 def run(rounds: int, quick: bool, device: str) -> Report:
     """Time a block under each setting, in turns, beside no, one and two busy processes."""
-    processes = {name: Process(setting, _VARIABLES) for name, setting in SETTINGS.items()}
+    processes = {name: steps_elsewhere(setting, _VARIABLES) for name, setting in SETTINGS.items()}
     timings: dict[int, dict[str, Timing]] = {}
     try:
         for count in _NEIGHBOURS:
             with neighbours(count):
-                interleaved({name: one.block for name, one in processes.items()}, rounds)
+                interleaved({name: one.take for name, one in processes.items()}, rounds)
             timings[count] = {
                 name: Timing(tuple(one.seconds[-rounds:])) for name, one in processes.items()
             }

@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +26,7 @@ from lit_mnist.training.losses import data_loss, penalty
 from lit_mnist.training.optimizers import RMSprop
 from lit_mnist.training.schedules import InverseTimeDecay
 
-from .measure import Report, Timing, interleaved, ratios
+from .measure import Report, TimedProcess, Timing, interleaved, ratios
 
 _CONFIGS = Path(__file__).parent.parent / "configs"
 _BATCH = 64
@@ -45,9 +44,11 @@ def run(rounds: int, quick: bool, device: str) -> Report:
         "matrix product, float32": lambda: bench.product(torch.float32),
         "matrix product, bfloat16": lambda: bench.product(torch.bfloat16),
     }
-    keras = KerasEpochs(steps) if device == "cpu" and _has_keras() else None
+    keras = (
+        TimedProcess("benchmarks.train", str(steps)) if device == "cpu" and _has_keras() else None
+    )
     if keras is not None:
-        cases["Keras, float32"] = keras.epoch
+        cases["Keras, float32"] = keras.take
     try:
         interleaved(cases, rounds)
     finally:
@@ -143,7 +144,7 @@ class Training:
             (time.perf_counter() - start) / (products * 2 * size**3),
         )
 
-    def rows(self, keras: KerasEpochs | None) -> list[dict[str, Any]]:
+    def rows(self, keras: TimedProcess | None) -> list[dict[str, Any]]:
         """Return a row per case: time of the steps, images a second, fraction of the peak."""
         if keras is not None:
             self.seconds["Keras, float32"] = keras.seconds[
@@ -187,30 +188,6 @@ class Training:
     def _wait(self) -> None:
         if self.device == "cuda":
             torch.cuda.synchronize()
-
-
-class KerasEpochs:
-    """Keras in a process of its own, which waits while others are timed."""
-
-    def __init__(self, steps: int) -> None:
-        self.seconds: list[float] = []
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.train", str(steps)],
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-
-    def epoch(self) -> None:
-        """Train once and take the seconds."""
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-        self.seconds.append(float(self._process.stdout.readline()))
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.stdin.close()
-        self._process.wait(60)
 
 
 def keras_process(steps: int) -> None:
