@@ -15,6 +15,7 @@ from safetensors.numpy import save as safetensors_bytes
 from lit_mnist.data import Part, Prepared, prepare
 from lit_mnist.data.kmeans import fitted_weights
 from lit_mnist.data.prepare import channels_last
+from lit_mnist.data.record import data_record
 from lit_mnist.environment import hardware, versions
 from lit_mnist.errors import first_line
 from lit_mnist.files import write_bytes, write_json, write_text
@@ -103,7 +104,6 @@ def open_run(path: Path) -> tuple[Any, Path]:
 def _summary(recipe: Recipe, prepared: Prepared, trained: Mapping[str, Any]) -> dict[str, Any]:
     log = trained["history"]
     options = recipe.data
-    dataset = prepared.dataset
     history = {
         "epochs": list(range(1, len(log["loss"]) + 1)),
         "train_acc": log["accuracy"],
@@ -121,15 +121,7 @@ def _summary(recipe: Recipe, prepared: Prepared, trained: Mapping[str, Any]) -> 
         "train/acc": log["accuracy"][-1],
         "train/loss": log["loss"][-1],
         "parameters": recipe.spec.parameters,
-        "dataset": dataset.name,
-        "dataset_asked_for": options.dataset,
-        "note": dataset.note,
-        "adapted": dataset.adapted,
-        "class_names": dataset.class_names,
-        "split": options.split,
-        "standardize": options.standardize,
-        "features": None if recipe.features is None else vars(recipe.features),
-        "train_images": len(prepared.train),
+        **data_record(prepared, recipe.data, recipe.features),
         "seed": recipe.seed,
         "epochs": len(history["epochs"]),
         "steps": len(history["epochs"]) * -(-len(prepared.train) // recipe.batch_size),

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from ..data import Prepared
 from ..data.module import MNISTDataModule
+from ..data.record import data_record
 from ..environment import hardware, versions
 from ..files import write_json
 from ..outcome import Outcome
@@ -109,8 +110,6 @@ def _training_metrics(
 ) -> dict[str, Any]:
     history = next(c.history for c in attributes(trainer).callbacks if isinstance(c, EpochHistory))
     clock = next(c for c in attributes(trainer).callbacks if isinstance(c, Clock))
-    options = data.options
-    dataset = data.prepared.dataset
     validated = [
         pair for pair in zip(history.val_acc, history.epochs, strict=False) if pair[0] is not None
     ]
@@ -119,19 +118,11 @@ def _training_metrics(
         "val/acc": validated[-1][0] if validated else None,
         "val/acc_best": best[0],
         "val/acc_best_epoch": best[1],
-        "validated_on": options.validate_on,
+        "validated_on": data.options.validate_on,
         "train/acc": history.train_acc[-1],
         "train/loss": history.train_loss[-1],
         "parameters": model.spec.parameters,
-        "dataset": dataset.name,
-        "dataset_asked_for": options.dataset,
-        "note": dataset.note,
-        "adapted": dataset.adapted,
-        "class_names": dataset.class_names,
-        "split": options.split,
-        "standardize": options.standardize,
-        "features": None if data.features is None else vars(data.features),
-        "train_images": len(data.prepared.train),
+        **data_record(data.prepared, data.options, data.features),
         "seed": model.seed,
         "epochs": len(history.epochs),
         "steps": trainer.fit_loop.epoch_loop.global_step,
