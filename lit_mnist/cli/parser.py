@@ -19,6 +19,18 @@ from .messages import explain
 # a clause such as ", or the embedded digits (--data.fallback digits)"
 _TRAINING_OPTION = re.compile(r"(?:,(?: or)?)?[^,;:(]*\(--data\.(?!root\b)[^)]*\)")
 _OLD_NAMES = {"map": "maps"}
+# the help of options that mean the same in every command whose docstring does not describe them
+_SHARED_HELP = {
+    "ckpt_path": "a run folder, a checkpoint or a Keras file.",
+    "batch_size": "images per batch; limits memory.",
+    "svg": "also write every picture as SVG.",
+    "data_root": "folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the "
+    "cache folder).",
+    "output": "name of the output that is the network's answer, where it has several.",
+    "dataset": "data set to use instead of the network's own, such as folder (with --data_root).",
+    "scaling": "how the images of a Keras file were scaled (none, unit, ...), since the file does "
+    "not say it.",
+}
 _NAMES_OF_FIT = {
     "data.root": "data_root",
     "data.dataset": "dataset",
@@ -39,6 +51,8 @@ def call(command: str, function: Callable[..., Any], argv: list[str]) -> Any:
         allow_abbrev=False,
     )
     parser.add_function_arguments(function, as_group=False)
+    for action in parser._actions:
+        action.help = action.help or _SHARED_HELP.get(action.dest)
     try:
         settings = parser.parse_args(
             _folded(function, _spelled_out(function, _renamed(function, argv)))

@@ -71,6 +71,16 @@ def test_examples_run(
     assert code == 0 and out.strip(), err
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_has_help(command: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        call(command, function(command), ["--help"])
+    text = capsys.readouterr().out
+    options = re.findall(r"^  (?:-h, )?--(\w+).*?(?:  |\n) *(\S)", text, re.M)
+    assert {name for name, _ in options} >= set(inspect.signature(function(command)).parameters)
+    assert [name for name, begin in options if begin == "("] == []
+
+
 @pytest.mark.parametrize("command", LONG)
 def test_examples_that_take_long_are_understood(
     command: str, monkeypatch: pytest.MonkeyPatch

@@ -38,19 +38,11 @@ def activation_stats(
     that no input can raise it.
 
     Args:
-        ckpt_path: a run folder, a checkpoint or a Keras file.
         layer: layers' names or globs (default: all layers).
         part: part of the data set to measure.
         attempts: number of random inputs.
         out: folder for activation_stats.png and activation_stats.json.
-        batch_size: images per batch; limits memory.
         svg: also write the picture as SVG.
-        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
-            folder).
-        output: name of the output that is the network's answer, where it has several.
-        dataset: data set to use instead of the network's own, such as folder (with --data_root).
-        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
-            not say it.
         seed: seed of the random inputs.
     """
     from ...errors import need_whole

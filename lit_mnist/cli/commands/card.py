@@ -27,8 +27,6 @@ def card(
             class (default: own_digits in the folder of the data sets, if it exists).
         leave_out: kinds of out-of-distribution pictures to leave out: own (drawings), turned (and
             inverted), letters, blank.
-        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
-            folder).
     """
     from ...card.measure import measure
     from ...card.page import PICTURE, Card, render

@@ -48,7 +48,6 @@ def clusters(
         ckpt_path: run or checkpoint trained with data.features; its centres are drawn, and the
             options of the clustering are not used.
         out: folder for the pictures, clusters.npz (centres) and clusters.json.
-        svg: also write every picture as SVG.
     """
     from ...data import DataOptions, prepare
     from ...data.kmeans import KMeans, images_of

@@ -35,7 +35,6 @@ def explain(
     --target 4-9
 
     Args:
-        ckpt_path: a run folder, a checkpoint or a Keras file.
         images: ids such as test:19, or image files (default: the most confident mistakes and some
             correct answers).
         methods: names of methods, or all (the default).
@@ -51,12 +50,6 @@ def explain(
         count: number of images, if none are named.
         out: folder for explain.json, explain.npz and the pictures.
         tensorboard: folder for event files of TensorBoard (default: none are written).
-        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
-            folder).
-        output: name of the output that is the network's answer, where it has several.
-        dataset: data set to use instead of the network's own, such as folder (with --data_root).
-        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
-            not say it.
         seed: seed of random baselines, noise and randomised weights.
     """
     from ...attribution.explanation import explain as compute

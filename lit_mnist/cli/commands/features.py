@@ -34,7 +34,6 @@ def features(
     'Conv2D_*'
 
     Args:
-        ckpt_path: a run folder, a checkpoint or a Keras file.
         images: ids such as test:19 or train:31727, or image files (default: test:19).
         layer: layers' names or globs; NAME:pre is the value before the activation,
             NAME:probabilities that of the last layer after soft-max (default: all layers).
@@ -43,13 +42,6 @@ def features(
         standardize: show each map with mean 128 and standard deviation 64, clipped to 0..255, as
             the sources do.
         own_scale: give every map a colour scale of its own instead of one for the layer.
-        svg: also write every picture as SVG.
-        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
-            folder).
-        output: name of the output that is the network's answer, where it has several.
-        dataset: data set to use instead of the network's own, such as folder (with --data_root).
-        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
-            not say it.
     """
     from ...data.images import read_images
     from ...errors import need_whole

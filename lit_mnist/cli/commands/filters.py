@@ -29,14 +29,12 @@ def filters(
     Example: python -m lit_mnist filters --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --maps 7
 
     Args:
-        ckpt_path: a run folder, a checkpoint or a Keras file.
         layer: convolutions' names (default: all of them).
         maps: filters to draw with their kernels for every input channel, one picture each (default:
             an overview, with a row for each map and a column for each channel).
         out: folder for the pictures, filters.npz (all weights) and filters.json (metrics by
             filter).
         columns: kernels in a row.
-        svg: also write every picture as SVG.
     """
     from ...errors import UserError, need_whole
     from ...figures.filters import filters as draw

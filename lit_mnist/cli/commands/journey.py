@@ -29,19 +29,12 @@ def journey(
     test:23 --maps 1
 
     Args:
-        ckpt_path: a run folder, a checkpoint or a Keras file.
         images: ids such as test:19 or train:31727, or image files (default: test:0 test:23 test:28,
             three shoes where the data set is Fashion-MNIST).
         maps: number of the map, from 0 (the default); every chosen layer must have it.
         layer: layers' names or globs (default: every convolution and pooling layer).
         out: folder for journey.png and journey.json (with all values).
         svg: also write the picture as SVG.
-        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
-            folder).
-        output: name of the output that is the network's answer, where it has several.
-        dataset: data set to use instead of the network's own, such as folder (with --data_root).
-        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
-            not say it.
     """
     from ...data.images import read_images
     from ...figures.maps import journey as draw

@@ -38,10 +38,8 @@ def kernels(
             prewitt_y, laplacian, sharpen, blur, emboss, or nine numbers such as
             '-1,0,1;-2,0,2;-1,0,1'.
         pool: side of the max-pooling window, in pixels.
-        ckpt_path: a run folder, a checkpoint or a Keras file.
         count: number of learnt filters to draw, each resembling a different hand-made one.
         out: folder for the pictures, kernels.npz (all that was computed) and kernels.json.
-        svg: also write every picture as SVG.
     """
     from ...errors import UserError
     from ...figures.studies import filtered as draw

@@ -16,11 +16,8 @@ def live(ckpt_path: str, out: str | None = None, data_root: str | None = None) -
     Example: python -m lit_mnist live --ckpt_path runs/cnn/version_0
 
     Args:
-        ckpt_path: a run folder, a checkpoint or a Keras file.
         out: a file that ends in .html, or a folder for live.html (default: the run folder, else
             out/live).
-        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
-            folder).
     """
     from ...files import write_text
     from ...live.page import live_page

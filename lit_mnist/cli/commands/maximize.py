@@ -45,7 +45,6 @@ def maximize(
     17 --preset robust
 
     Args:
-        ckpt_path: a run folder, a checkpoint or a Keras file.
         layer: any layer, NAME or NAME:pre (default: the last convolution).
         maps: all (the default), or numbers such as 3 17 or 0-15: maps of the layer, or units where
             its output is a vector.
@@ -63,13 +62,6 @@ def maximize(
         animate: also write the ascent as an animation.
         tensorboard: folder for event files of TensorBoard (default: none are written).
         out: folder for maximize.json, maximize.npz and the pictures.
-        svg: also write every picture as SVG.
-        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
-            folder).
-        output: name of the output that is the network's answer, where it has several.
-        dataset: data set to use instead of the network's own, such as folder (with --data_root).
-        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
-            not say it.
         seed: seed of the start images and of all random transformations.
     """
     from ...maximize.checks import MaximizeError

@@ -39,18 +39,9 @@ def mistakes(
     Example: python -m lit_mnist mistakes --ckpt_path runs/cnn/version_0
 
     Args:
-        ckpt_path: a run folder, a checkpoint or a Keras file.
         part: part of the data set.
         most: number of mistakes to draw, 60 in a picture; mistakes.json lists all.
         out: folder for the pictures and mistakes.json.
-        batch_size: images per batch; limits memory.
-        svg: also write every picture as SVG.
-        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
-            folder).
-        output: name of the output that is the network's answer, where it has several.
-        dataset: data set to use instead of the network's own, such as folder (with --data_root).
-        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
-            not say it.
     """
     from ...errors import need_whole
     from ...inside.evaluation import evaluate

@@ -27,7 +27,6 @@ def report(
     Example: python -m lit_mnist report --ckpt_path runs/cnn/version_0
 
     Args:
-        ckpt_path: a run folder, a checkpoint or a Keras file.
         out: folder for report.html, or a file that ends in .html (default: the run folder, else
             out/report).
         images: ids such as test:19, or image files (default: the first test image of each class and
@@ -38,12 +37,6 @@ def report(
         steps: gradient steps for each map's preferred image.
         verdict_digits: number of test digits on which attribution methods are judged; 0 for no
             verdicts (default: 20; of large networks only quick methods are judged).
-        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
-            folder).
-        output: name of the output that is the network's answer, where it has several.
-        dataset: data set to use instead of the network's own, such as folder (with --data_root).
-        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
-            not say it.
         seed: seed of the start images of preferred images, and of noise in attribution.
     """
     from ...files import write_text

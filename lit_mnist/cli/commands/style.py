@@ -76,8 +76,6 @@ def style(
         download: allow downloads of weights that no cache holds.
         out: folder for the result, intermediate pictures, style.json and style.npz.
         svg: also write the drawn pictures as SVG.
-        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
-            folder).
     """
     from ...maximize.style import Settings, open_network, style_transfer
 

@@ -27,7 +27,6 @@ def summary(
         config: a configuration file; its network is not built.
         ckpt_path: instead of a configuration, a run folder, a checkpoint or a Keras file.
         draw: an SVG file for a drawing of the network's graph.
-        output: name of the output that is the network's answer, where it has several.
     """
     spec = _spec(config, ckpt_path)
     spec = spec if output is None else spec.with_output(output)

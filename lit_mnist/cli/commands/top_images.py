@@ -41,7 +41,6 @@ def top_images(
     Example: python -m lit_mnist top_images --ckpt_path runs/cnn/version_0 --layer Conv2D_3 --k 8
 
     Args:
-        ckpt_path: a run folder, a checkpoint or a Keras file.
         layer: layers' names or globs (default: the last convolution).
         maps: numbers of the maps to draw, such as 3 17 or 0-15 (default: all, at most the first
             128); the JSON file holds all.
@@ -50,14 +49,6 @@ def top_images(
             both.
         part: part of the data set to search.
         out: folder for the pictures (16 maps each) and top_images.json.
-        batch_size: images per batch; limits memory.
-        svg: also write every picture as SVG.
-        data_root: folder of the data sets (default: the run's, else $LIT_MNIST_DATA, else the cache
-            folder).
-        output: name of the output that is the network's answer, where it has several.
-        dataset: data set to use instead of the network's own, such as folder (with --data_root).
-        scaling: how the images of a Keras file were scaled (none, unit, ...), since the file does
-            not say it.
     """
     from ...inside.capture import select
     from ...inside.filters import last_convolution
