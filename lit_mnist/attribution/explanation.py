@@ -29,7 +29,7 @@ VERDICT_DIGITS = 20
 # multiply-accumulates that judging all methods may take by default, some minutes; and, where it
 # would take more, judging one of them
 MOST_WORK = 1e13
-MOST_OF_ONE = 1e12
+MOST_OF_ONE = 5e11
 Progress = Callable[[str, float, float], None]  # method, work done, all work
 _UNSEEN = (
     0.1  # of SmoothGrad's noise: 1.5 % of the range from background to ink, which is invisible
@@ -188,7 +188,11 @@ def _verdict_sample(
     """Return the first test digits to which the target applies, or the explained images without a
     data set.
     """
-    if dataset is None or model.spec.input_shape != (*dataset.test_images.shape[1:], 1):
+    if (
+        dataset is None
+        or model.spec.input_shape != (*dataset.test_images.shape[1:], 1)
+        or (dataset.test_labels < 0).all()
+    ):
         return shown
     pixels = dataset.test_images[:1000]
     labels = dataset.test_labels[:1000]

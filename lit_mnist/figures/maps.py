@@ -151,7 +151,8 @@ def top_images(
     names: Sequence[str],
     seed: int | None = None,
 ) -> Figure:
-    """Draw the top images of each of `maps`, with the receptive field framed and beside the image.
+    """Draw the top images of each of `maps`, with the receptive field framed, and beside the image
+    where it is smaller than that.
 
     `pixels` (n, H, W), 0 to 255, and `names` are those of the pass that made `record`. `measure` is
     ``peak`` or ``mean``; the receptive field is that of the map's strongest position in both cases.
@@ -162,10 +163,9 @@ def top_images(
     )
     k = ranking.index.shape[1]
     size = pixels.shape[1:3]
-    sees_all = bool(
-        (ranking.boxes == (0, 0, *size)).all()
-    )  # a unit that sees the whole image needs no patch beside it
-    step = 1 if sees_all else 2
+    sees_all = bool((ranking.boxes == (0, 0, *size)).all())
+    # a patch beside the image shows nothing new where the receptive field is as large
+    step = 1 if ((ranking.boxes[..., 2:] - ranking.boxes[..., :2]) >= size).all() else 2
     pictures = []
     labels = []
     for image, value, box in zip(

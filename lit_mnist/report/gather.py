@@ -14,6 +14,7 @@ from ..data import DataError, Dataset, load_dataset
 from ..data.images import Images, read_images
 from ..errors import UserError
 from ..inside.evaluation import Evaluation, evaluate
+from ..inside.passes import dataset_part
 from ..runs.model import Model
 from .content import Content, Options
 from .run_files import epoch_history, read_json, read_text
@@ -42,7 +43,7 @@ def gather(
         except UserError as error:  # labels that are none of the network's classes
             if not options.images:
                 raise
-            missing["mistakes"] = str(error)
+            missing.setdefault("mistakes", str(error))
     digits = _digits(model, options, dataset, evaluation)
     sections = Sections(model, options, dataset, digits, track, bar, say)
     records: dict[str, Any] = {}
@@ -81,7 +82,22 @@ def _dataset(model: Model, options: Options) -> tuple[Dataset | None, dict[str, 
             raise UserError(
                 f"report needs images: {error}; accepted: image files, with --images"
             ) from error
-        return None, dict.fromkeys(("mistakes", "top_images"), str(error))
+        return _unlabelled(model, options, str(error))
+
+
+def _unlabelled(
+    model: Model, options: Options, reason: str
+) -> tuple[Dataset | None, dict[str, str]]:
+    """Return pictures of no classes, or of other ones than the network's, with labels of -1; None
+    where there are none. `reason` says why they are no test images.
+    """
+    try:
+        pixels = dataset_part(model, "train", options.data_root)[0]
+    except DataError:
+        return None, dict.fromkeys(("mistakes", "top_images"), reason)
+    unknown = np.full(len(pixels), -1)
+    dataset = Dataset(model.dataset, pixels, unknown, pixels, unknown, model.class_names)
+    return dataset, {"mistakes": reason}
 
 
 def _digits(

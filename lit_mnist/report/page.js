@@ -160,6 +160,7 @@ function drawMaps() {
     button.setAttribute("aria-pressed", number === state.map);
     return button;
   }));
+  $("maps-told").textContent = layer.count < layer.all ? `${state.layer}: the first ${layer.count} of ${layer.all} maps` : "";
   grid.dataset.shows = `${state.layer}/${state.digit}`;
   $("scale-low").textContent = state.ownScale ? "least" : short(layer.low[state.digit]);
   $("scale-high").textContent = state.ownScale ? "most" : short(layer.high[state.digit]);

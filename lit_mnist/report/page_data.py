@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from .encode import colours, limits, packed, ranked_images, rounded, signed, spr
 from .preferred import preferred_cards, preferred_images
 
 MISTAKES = 240  # number of mistakes in the page
+MOST_VALUES = 2**24  # of all feature maps
 MOST_KERNELS = 128  # of each map, one for each input channel
 
 
@@ -55,16 +57,33 @@ def _maps(content: Content) -> dict[str, Any]:
     layers = {}
     for layer in dict.fromkeys(record.layer for record in content.maps):
         values = np.stack([record.values for record in content.maps if record.layer == layer])
-        values = values.reshape(*values.shape[:2], *(values.shape[2:] or (1, 1)))
-        low, high = limits(values, (1, 2, 3))
-        layers[layer] = {
-            "shape": values.shape[1:],
-            "low": rounded(low),
-            "high": rounded(high),
-            "signed": bool((low < 0).any()),
-            "values": packed(values, low, high),
-        }
-    return layers
+        layers[layer] = values.reshape(*values.shape[:2], *(values.shape[2:] or (1, 1)))
+    most = _most_maps(layers.values())
+    return {layer: _layer_maps(values, most) for layer, values in layers.items()}
+
+
+def _most_maps(layers: Collection[np.ndarray]) -> int:
+    """Return the number of maps of each layer that the page holds: all, or of large networks as
+    many as `MOST_VALUES` allows.
+    """
+    most = max((values.shape[1] for values in layers), default=1)
+    while most > 1 and sum(values[:, :most].size for values in layers) > MOST_VALUES:
+        most = (most + 1) // 2
+    return most
+
+
+def _layer_maps(values: np.ndarray, most: int) -> dict[str, Any]:
+    """Return the first maps of a layer, (images, maps, H, W), on one scale for each image."""
+    low, high = limits(values, (1, 2, 3))
+    shown = values[:, :most] if values[0, 0].size > 1 else values
+    return {
+        "shape": shown.shape[1:],
+        "all": values.shape[1],
+        "low": rounded(low),
+        "high": rounded(high),
+        "signed": bool((low < 0).any()),
+        "values": packed(shown, low, high),
+    }
 
 
 def _filters(content: Content) -> dict[str, Any]:

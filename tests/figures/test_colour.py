@@ -48,6 +48,9 @@ KINDS = NetworkSpec.from_dict(
 )
 
 
+CONVOLUTIONS_OF_KINDS = ("plain", "depth", "separable", "transposed", "second")
+
+
 def image(size: int = 9) -> np.ndarray:
     """An image of one colour."""
     return np.broadcast_to(RED, (size, size, 3))
@@ -59,8 +62,8 @@ def colour_model() -> Model:
     return Model(Network(KINDS).eval(), standardizer, "folder", Path("network.keras"))
 
 
-def all_sections_but(section: str) -> tuple[str, ...]:
-    return tuple(name for name in SECTIONS if name != section)
+def all_sections_but(*sections: str) -> tuple[str, ...]:
+    return tuple(name for name in SECTIONS if name not in sections)
 
 
 def report_of(folder: Path, options: Options) -> Content:
@@ -109,11 +112,27 @@ def test_a_report_has_the_filters_of_every_convolution_in_their_colours(tmp_path
     content = report_of(tmp_path, Options(leave_out=all_sections_but("filters")))
     entries = page_data(content)["filters"]
     records = {record.layer: record for record in content.filters}
-    assert list(entries) == ["plain", "depth", "separable", "transposed", "second"]
+    assert list(entries) == list(CONVOLUTIONS_OF_KINDS)
     assert [name for name, entry in entries.items() if entry["colour"]] == ["plain"]
     levels = np.frombuffer(base64.b64decode(entries["plain"]["values"]), np.uint8)
     levels = levels.reshape(entries["plain"]["shape"]).transpose(0, 2, 3, 1)
     assert np.abs(levels / 255 - kernel_colours(records["plain"].tiles)).max() <= 0.51 / 255
+
+
+@pytest.mark.parametrize("classes", [(), ("a", "b", "c")])
+def test_pictures_of_other_classes_are_a_reports_top_images(
+    tmp_path: Path, classes: tuple[str, ...]
+) -> None:
+    for place in classes or ("",):
+        folder = tmp_path / "pictures" / place
+        folder.mkdir(parents=True)
+        for number in range(4):
+            Image.fromarray(np.array(image(8))).save(folder / f"{number}.png")
+    left_out = all_sections_but("top_images", "mistakes")
+    content = report_of(tmp_path, Options(leave_out=left_out, data_root=str(tmp_path / "pictures")))
+    assert [record.layer for record in content.top_images] == list(CONVOLUTIONS_OF_KINDS)
+    assert "accepted" in content.missing["mistakes"] and "top_images" not in content.missing
+    assert set(page_data(content)["top"]["labels"]) == {-1}
 
 
 def test_every_kind_of_convolution_has_its_filters() -> None:

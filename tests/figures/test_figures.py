@@ -130,6 +130,19 @@ def test_top_images(images: Images, layer: str, beside: bool) -> None:
         assert np.abs(sheet[top : top + 50, left + 53 : left + 103].mean(-1) - patch).max() <= 0.5
 
 
+def test_no_patch_is_beside_an_image_whose_field_is_larger(images: Images) -> None:
+    model = tiny_model()
+    (record,) = top_images(model.network, batches(model, images.pixels), "Conv2D_2", k=2)
+    for name, beside in (("one side", True), ("both sides", False)):
+        boxes = record.mean.boxes.copy()
+        boxes[..., 2] = boxes[..., 0] + 40
+        if name == "both sides":
+            boxes[..., 3] = boxes[..., 1] + 28
+        large = replace(record, mean=replace(record.mean, boxes=boxes))
+        figure = map_figures.top_images(large, "mean", [1, 4], images.pixels, images.names)
+        assert figure.axes[0].images[0].get_array().shape[1] == 2 * (1 + beside) * 53
+
+
 def _at(image: np.ndarray, size: int) -> np.ndarray:
     """The image enlarged to `size` pixels, by the nearest pixel."""
     rows, columns = (np.arange(size) * length // size for length in image.shape)

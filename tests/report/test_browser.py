@@ -12,6 +12,7 @@ import pytest
 from lit_mnist.figures.canvas import kernel_colours
 from lit_mnist.report.content import Options
 from lit_mnist.report.page import render
+from lit_mnist.report.page_data import page_data
 from lit_mnist.runs.model import save_model
 from tests.browser import (
     CHROMIUM,
@@ -126,6 +127,24 @@ def test_filters_that_read_colours_are_drawn_in_colour(chromium, tmp_path: Path)
     assert np.abs(drawn[:, :3] - expected).max() < 1
     press(driver, "#filters-layers button", 1)
     assert len(driver.find_elements("css selector", "#filters-view canvas")) == 8
+
+
+def test_a_page_of_a_large_network_holds_its_first_maps(
+    chromium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(*CHROMIUM)
+    content = report_of(tmp_path, Options(leave_out=all_sections_but("maps")))
+    assert all(layer["all"] == layer["shape"][0] for layer in page_data(content)["maps"].values())
+    monkeypatch.setattr("lit_mnist.report.page_data.MOST_VALUES", 1000)
+    layers = page_data(content)["maps"]
+    assert sum(np.prod(layer["shape"]) for layer in layers.values()) <= 1000
+    assert layers["depth"]["all"] == 8 > layers["depth"]["shape"][0] > 1
+    (tmp_path / "page.html").write_text(render(content))
+    driver = opened(chromium, tmp_path / "page.html")
+    press(driver, "#maps-layers button", list(layers).index("depth"))
+    shown = len(driver.find_elements("css selector", "#maps-grid button"))
+    assert first(driver, "#maps-told").text == f"depth: the first {shown} of 8 maps"
+    assert driver.get_log("browser") == []
 
 
 def test_a_cell_of_the_confusion_matrix_shows_its_mistakes(chromium, page: Path) -> None:
