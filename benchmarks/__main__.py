@@ -2,7 +2,8 @@
 
 A benchmark is a module beside this one with ``run(rounds: int, quick: bool, device: str) ->
 Report``; its docstring's first line says what it measures. `quick` is a smoke test: few images,
-figures that mean nothing.
+figures that mean nothing. Benchmarks that need a trained run have options of their own:
+``python -m benchmarks live RUN``, ``python -m benchmarks waiting RUN``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from lit_mnist.errors import UserError
 
 from .measure import conditions, markdown, write
 
-_NONE = ("measure", "own_digits", "performance", "record")
+_OWN_OPTIONS = ("live", "own_digits", "performance", "record", "waiting")
+_NONE = ("measure", *_OWN_OPTIONS)
 NAMES = sorted(
     path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem not in _NONE
 )
@@ -27,6 +29,8 @@ NAMES = sorted(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the named benchmark, print its table, write JSON and Markdown; return the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    if argv and argv[0] in _OWN_OPTIONS:
+        return importlib.import_module(f".{argv[0]}", __package__).main(argv[1:])
     options = _options(argv)
     command = " ".join(["python -m benchmarks", *argv])
     keep_freed_memory()
