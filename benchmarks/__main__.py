@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     command = " ".join(["python -m benchmarks", *argv])
     keep_freed_memory()
-    found = conditions()  # before the run, so that the load is not our own
+    environment = conditions()  # before the run, so that the load is not our own
     try:
         module = importlib.import_module(f".{options.name}", __package__)
         report = module.run(
@@ -42,11 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             quick=options.quick,
             device=options.device,
         )
-        paths = write(options.name, report, found, command, Path(options.out))
+        paths = write(options.name, report, environment, command, Path(options.out))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(markdown(report, found, command))
+    print(markdown(report, environment, command))
     print("written: " + ", ".join(map(str, paths)), file=sys.stderr)
     return 0
 

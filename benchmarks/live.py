@@ -153,8 +153,8 @@ def layer_differences(driver: Any, model: Model) -> dict[str, float]:
         values = lab.call("values", *carried(model.network), base64_of(channels_last(image)))[
             "values"
         ]
-        for name, wanted in expected(model.network, image).items():
-            gap = float(np.abs(np.array(values[name]) - wanted).max() / np.abs(wanted).max())
+        for name, reference in expected(model.network, image).items():
+            gap = float(np.abs(np.array(values[name]) - reference).max() / np.abs(reference).max())
             worst[name] = max(worst.get(name, 0.0), gap)
     return worst
 

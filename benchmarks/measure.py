@@ -102,7 +102,7 @@ def ratios(timings: Mapping[str, Timing], base: str) -> dict[str, float]:
 
 def conditions() -> dict[str, Any]:
     """Return hardware, versions, threads, load and date of the measurement."""
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         **hardware(),
         "versions": versions(),
         "date": datetime.date.today().isoformat(),
@@ -110,12 +110,12 @@ def conditions() -> dict[str, Any]:
     try:
         import torch
 
-        found["threads"] = torch.get_num_threads()
+        result["threads"] = torch.get_num_threads()
     except ImportError:
         pass
     if hasattr(os, "getloadavg"):
-        found["load_before"] = round(os.getloadavg()[0], 2)
-    return found
+        result["load_before"] = round(os.getloadavg()[0], 2)
+    return result
 
 
 def markdown(report: Report, conditions: Mapping[str, Any], command: str) -> str:
@@ -144,7 +144,7 @@ def _cell(value: object) -> str:
 
 
 def write(
-    name: str, report: Report, found: Mapping[str, Any], command: str, out: Path
+    name: str, report: Report, conditions: Mapping[str, Any], command: str, out: Path
 ) -> list[Path]:
     """Write ``NAME.json`` and ``NAME.md`` into `out` and return their paths."""
     rows = [
@@ -159,10 +159,10 @@ def write(
         "notes": report.notes,
         "rounds": report.rounds,
         "rows": rows,
-        "conditions": found,
+        "conditions": conditions,
         "command": command,
     }
     return [
         write_json(out / f"{name}.json", content),
-        write_text(out / f"{name}.md", markdown(report, found, command)),
+        write_text(out / f"{name}.md", markdown(report, conditions, command)),
     ]

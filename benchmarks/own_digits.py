@@ -126,15 +126,16 @@ def page(models: dict[str, Model], every: int, command: str) -> str:
     """Return the record as Markdown."""
     rows, own = own_digits()
     others = {name: read_all(pictures()) for name, pictures in sources("test", every).items()}
-    found = conditions()
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    environment = conditions()
+    versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
     lines = [
-        "# Digits as people make them",
+        "# Handwritten digits: measured",
         "",
-        f"{found['date']}, {found.get('cpu', 'CPU')}, {found.get('threads')} threads; {versions}; "
+        f"{environment['date']}, {environment.get('cpu', 'CPU')}, "
+        f"{environment.get('threads')} threads; {versions}; "
         f"`{command}`. The pictures are not part of this repository.",
         "",
-        "## Read right",
+        "## Correctly read",
         "",
     ]
     right: list[Sequence[object]] = [("kind", "n", *models)]
@@ -152,8 +153,9 @@ def page(models: dict[str, Model], every: int, command: str) -> str:
         "",
         '## Answered with "no digit"',
         "",
-        "Digits: false alarms. Others: caught, or nothing to read. "
-        "The rule's lean towards digits was settled with these in view.",
+        "For digits these are errors. For other pictures, the rule recognised that they show no "
+        "digit, or there was nothing to read. The rule's thresholds were chosen with these "
+        "pictures.",
         "",
     ]
     refusals: list[Sequence[object]] = [("pictures", "n", *models)]

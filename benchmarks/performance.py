@@ -1,6 +1,6 @@
 """``python -m benchmarks.performance [FOLDER] [--out FILE]``: one page of all benchmarks in FOLDER.
 
-First the goals with what was found, then every benchmark's own section.
+First the goals and the measured values, then every benchmark's own section.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lit_mnist.errors import UserError
 from lit_mnist.files import write_text
 from lit_mnist.pages import markdown_table
 
-from .maximize import WANTED
+from .maximize import GOALS as MAXIMIZE_GOALS
 
 ORDER = (
     "train",
@@ -33,9 +33,9 @@ ORDER = (
 )
 _HEAD = """# Performance: measured
 
-Each section is what `python -m benchmarks NAME` wrote, with the command that makes it again; the
-page is made of them by `python -m benchmarks.performance`. How it is measured, what makes it fast
-and where the time goes: [../performance.md](../performance.md).
+`python -m benchmarks NAME` wrote each section, and `python -m benchmarks.performance` this page.
+How speed is measured, what makes training fast and where goals are missed:
+[../performance.md](../performance.md).
 """
 
 
@@ -50,7 +50,7 @@ class Goal:
     key: str
     least: bool = False
 
-    def found(self, tables: Mapping[str, list[Mapping[str, Any]]]) -> float | None:
+    def value(self, tables: Mapping[str, list[Mapping[str, Any]]]) -> float | None:
         """Return the measured value, None where the benchmark was not run or left this case out."""
         rows = [
             row for row in tables.get(self.benchmark, []) if next(iter(row.values())) == self.case
@@ -62,7 +62,7 @@ class Goal:
         )
 
     def met(self, value: float) -> bool:
-        """Return whether `value` is what is wanted."""
+        """Return whether `value` meets the goal."""
         return value >= self.limit if self.least else value <= self.limit
 
 
@@ -131,7 +131,7 @@ GOALS = (
     ),
     *(
         Goal(f"maximisation: {name}, over our batch", limit, "maximize", name, "times ours", True)
-        for name, limit in WANTED.items()
+        for name, limit in MAXIMIZE_GOALS.items()
     ),
 )
 
@@ -176,9 +176,9 @@ def page(folder: Path) -> str:
 
 
 def _against_goals(tables: Mapping[str, list[Mapping[str, Any]]]) -> str:
-    lines: list[tuple[str, ...]] = [("", "goal", "found", "")]
+    lines: list[tuple[str, ...]] = [("", "goal", "measured", "")]
     for goal in GOALS:
-        value = goal.found(tables)
+        value = goal.value(tables)
         if value is not None:
             limit = f"{'>=' if goal.least else '<='} {goal.limit:g}"
             lines.append((goal.name, limit, f"{value:.3g}", "met" if goal.met(value) else "missed"))

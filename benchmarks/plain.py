@@ -36,8 +36,8 @@ def run(rounds: int, quick: bool, device: str) -> Report:
     epochs = 2 if quick or device == "cpu" else 5
     seconds: dict[str, list[float]] = {}
 
-    def take(name: str, found: float) -> None:
-        seconds.setdefault(name, []).append(found / epochs)
+    def take(name: str, elapsed: float) -> None:
+        seconds.setdefault(name, []).append(elapsed / epochs)
 
     cases = {
         "ours": lambda: take("ours", ours(device, epochs, options["dataset"])),

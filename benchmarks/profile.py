@@ -47,7 +47,7 @@ def _rows(rounds: int, device: str, dtype: torch.dtype) -> list[dict[str, Any]]:
     with torch.autocast(device, torch.bfloat16, enabled=dtype == torch.bfloat16):
         runner, block = prepared(device)
         _touch_memory()
-        with profile(activities=kinds) as found:
+        with profile(activities=kinds) as profiler:
             for number in range(rounds):
                 runner(block, _STEPS * number)
             if device == "cuda":
@@ -55,7 +55,7 @@ def _rows(rounds: int, device: str, dtype: torch.dtype) -> list[dict[str, Any]]:
     steps = _STEPS * rounds
     times = Counter()
     calls = Counter()
-    for event in found.key_averages():
+    for event in profiler.key_averages():
         on_gpu = event.device_type == torch.autograd.DeviceType.CUDA
         if on_gpu == (device == "cuda"):
             times[event.key] += (

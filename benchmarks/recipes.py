@@ -62,18 +62,18 @@ def fit(config: Path, device: str, *options: str) -> dict[str, Any]:
     return json.loads(out.getvalue())
 
 
-def _row(name: str, found: dict[str, Any]) -> dict[str, Any]:
-    best = found["val/acc_best"] if found["validated_on"] == "test" else None
+def _row(name: str, summary: dict[str, Any]) -> dict[str, Any]:
+    best = summary["val/acc_best"] if summary["validated_on"] == "test" else None
     return {
         "recipe": name,
-        "epochs": found["epochs"],
-        "steps": found["steps"],
-        "data": found["dataset"],
-        "inside fit, s": found["fit_seconds"],
-        "training, s": found["train_seconds"],
-        "capture, s": found["prepare_seconds"],
-        "us a step": 1e6 * found["train_seconds"] / found["steps"],
-        "images/s": found["images_per_second"],
-        "test": f"{100 * found['test/acc']:.2f} %",
+        "epochs": summary["epochs"],
+        "steps": summary["steps"],
+        "data": summary["dataset"],
+        "inside fit, s": summary["fit_seconds"],
+        "training, s": summary["train_seconds"],
+        "capture, s": summary["prepare_seconds"],
+        "us a step": 1e6 * summary["train_seconds"] / summary["steps"],
+        "images/s": summary["images_per_second"],
+        "test": f"{100 * summary['test/acc']:.2f} %",
         "best test epoch": "-" if best is None else f"{100 * best:.2f} %",
     }

@@ -96,20 +96,19 @@ def table(out: Path) -> str:
         [
             "# Full training runs",
             "",
-            "Every line is full runs of the shipped configuration on real MNIST or "
-            "Fashion-MNIST, or on photographs ([cats and dogs](cats_dogs.md)), as `python -m "
-            "lit_mnist fit --config configs/NAME.yaml` (`configs/studies/NAME.yaml` of "
-            "mlp_l2 and mlp_clusters) makes them; the page itself is made by `python -m "
-            "benchmarks.record RUN...`. Summaries with history, confusion matrix, versions and "
-            "hardware lie in `training/`.",
+            "Full runs of the shipped configurations on real MNIST, Fashion-MNIST or photographs "
+            "([cats and dogs](cats_dogs.md)), by `python -m lit_mnist fit --config "
+            "configs/NAME.yaml` (`configs/studies/NAME.yaml` for mlp_l2 and mlp_clusters). "
+            "`training/` holds each run's summary with history, confusion matrix, versions and "
+            "hardware; `python -m benchmarks.record RUN...` writes this page.",
             "",
-            "`test` is the accuracy of the weights that the run reports: best validation accuracy "
-            "where a tenth of the training images was set aside, else the last epoch's. `best "
-            "test epoch` is the best epoch on the test set, which is what the sources publish "
-            "where they validate on it; it is chosen by the test set.",
+            "`test` is the test accuracy with the weights of the best validation accuracy where a "
+            "tenth of the training images was set aside, else of the last epoch. `best test epoch` "
+            "is the best epoch on the test set, which chooses it: the sources that validate on the "
+            "test set publish this value.",
             "",
-            "The sources publish losses of Fashion-MNIST, not accuracies, and more about the dense "
-            "networks: [studies](studies/studies.md).",
+            "For Fashion-MNIST the sources publish losses instead of accuracies; these and more "
+            "about the dense networks: [studies](studies/studies.md).",
             "",
             markdown_table([_HEAD, *rows]),
             "",
@@ -143,7 +142,7 @@ def _row(name: str, summaries: list[dict[str, Any]]) -> list[str]:
 
 
 def _conditions(by_config: dict[str, list[dict[str, Any]]]) -> list[str]:
-    found = {
+    setups = {
         (
             s["versions"]["torch"],
             s["versions"]["lightning"],
@@ -159,7 +158,7 @@ def _conditions(by_config: dict[str, list[dict[str, Any]]]) -> list[str]:
         f"Conditions: torch {torch}, lightning {lightning}, Python {python}, {gpu or cpu}, "
         f"{cores} cores. Speeds were taken beside other work on the same machine: they are no "
         "benchmark."
-        for torch, lightning, python, cpu, cores, gpu in sorted(found, key=str)
+        for torch, lightning, python, cpu, cores, gpu in sorted(setups, key=str)
     ]
 
 

@@ -80,7 +80,7 @@ class _Runs:
         self.folder = folder
         self.quick = quick
         self.device = device
-        self.found: dict[str, list[Mapping[str, Any]]] = {}
+        self.results: dict[str, list[Mapping[str, Any]]] = {}
 
     def run(self, name: str, case: Case) -> None:
         config = self.folder / f"{name.replace(' ', '_')}.yaml"
@@ -101,24 +101,24 @@ class _Runs:
             "false",
         ]
         done = subprocess.run(command, check=True, env=os.environ, capture_output=True, text=True)
-        self.found.setdefault(name, []).append(json.loads(done.stdout.splitlines()[-1]))
+        self.results.setdefault(name, []).append(json.loads(done.stdout.splitlines()[-1]))
 
     @property
     def dataset(self) -> str:
-        return self.found["base"][0]["dataset"]
+        return self.results["base"][0]["dataset"]
 
     def timings(self) -> dict[str, Timing]:
         return {
             name: Timing(tuple(run["train_seconds"] for run in runs))
-            for name, runs in self.found.items()
+            for name, runs in self.results.items()
         }
 
     def work(self, name: str) -> float:
         spec = NetworkSpec.from_dict(_config(_CASES[name], self.quick)["model"]["network"])
-        return spec.macs * self.found[name][0]["train_images"] * _CASES[name].epochs
+        return spec.macs * self.results[name][0]["train_images"] * _CASES[name].epochs
 
     def memory(self, name: str) -> float:
-        return max(run["peak"] for run in self.found[name]) / 2**20
+        return max(run["peak"] for run in self.results[name]) / 2**20
 
 
 def _config(case: Case, quick: bool) -> dict[str, Any]:

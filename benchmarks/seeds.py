@@ -19,7 +19,7 @@ def run(rounds: int, quick: bool, device: str) -> Report:
         fit(_CONFIG, device, *options, "--seed_everything", str(seed))
         for seed in range(1, rounds + 1)
     ]
-    accuracies = [found["test/acc"] for found in runs]
+    accuracies = [run["test/acc"] for run in runs]
     row = {
         "n": len(runs),
         "data": runs[0]["dataset"],
@@ -32,7 +32,7 @@ def run(rounds: int, quick: bool, device: str) -> Report:
         ("prepare_seconds", "capture"),
         ("fit_seconds", "all of fit"),
     ):
-        row[name] = Timing(tuple(found[key] for found in runs))
+        row[name] = Timing(tuple(run[key] for run in runs))
     row["mean training"] = mean(row["training"].seconds)
     row["9 in 10 within"] = f"{sorted(row['training'].seconds)[int(0.9 * (len(runs) - 1))]:.3f} s"
     notes = (

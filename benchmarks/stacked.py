@@ -95,8 +95,8 @@ def _stacked(networks: list[Network], batch: Batch, batch_axis: int | None) -> C
     gradients = vmap(grad(loss), in_dims=(0, 0, batch_axis, batch_axis))
 
     def step() -> None:
-        found = gradients(parameters, buffers, *batch)
-        _descend(list(parameters.values()), [found[name] for name in parameters])
+        computed = gradients(parameters, buffers, *batch)
+        _descend(list(parameters.values()), [computed[name] for name in parameters])
 
     return step
 

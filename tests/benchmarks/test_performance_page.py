@@ -1,4 +1,4 @@
-"""The page of measured figures: goals beside what was found, nothing claimed that was not
+"""The page of measurements: goals beside measured values, nothing claimed that was not
 measured.
 """
 
@@ -32,7 +32,7 @@ def written(folder: Path, ratio: float) -> None:
 
 
 @pytest.mark.parametrize(("ratio", "verdict"), [(0.78, "met"), (0.781, "missed")])
-def test_goals_stand_beside_what_was_found(tmp_path: Path, ratio: float, verdict: str) -> None:
+def test_goals_stand_beside_measured_values(tmp_path: Path, ratio: float, verdict: str) -> None:
     written(tmp_path, ratio)
     page = performance.page(tmp_path)
     assert f"| time of ours, float32, over Keras | <= 0.78 | {ratio:.3g} | {verdict} |" in page
