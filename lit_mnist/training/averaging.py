@@ -13,14 +13,14 @@ class Average:
 
     The decay is ``min(decay, (1 + n) / (10 + n))`` after n updates (the rule of
     TensorFlow's ExponentialMovingAverage with `num_updates`), so that early averages forget the
-    initial weights.
+    initial weights. Counts, which are whole numbers, are not averaged.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = network
         self.decay = decay
-        self.names = list(network.state_dict())
-        self.values = [tensor.detach().clone() for tensor in network.state_dict().values()]
+        self.names = [name for name, t in network.state_dict().items() if t.is_floating_point()]
+        self.values = [weight.clone() for weight in self._weights()]
 
     def follow(self) -> None:
         """Move the average to the network's device and precision."""
@@ -66,4 +66,5 @@ class Average:
         state.update(trained["weights"])
 
     def _weights(self) -> list[Tensor]:
-        return [tensor.detach() for tensor in self.network.state_dict().values()]
+        tensors = self.network.state_dict().values()
+        return [tensor.detach() for tensor in tensors if tensor.is_floating_point()]

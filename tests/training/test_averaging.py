@@ -49,3 +49,15 @@ def test_warming_up_has_a_closed_form() -> None:
     average.swap()
     kept = math.factorial(20) * math.factorial(9) / math.factorial(29)
     assert network.weight.item() == pytest.approx(kept, rel=1e-9)
+
+
+def test_counts_are_not_averaged() -> None:
+    """A normalisation counts its images in whole numbers, which keep their value."""
+    network = nn.BatchNorm1d(2)
+    average = Average(network, 0.5)
+    network.num_batches_tracked.fill_(7)
+    nn.init.constant_(network.weight, 3.0)
+    average.update(average.ema_weight(100))
+    average.swap()
+    assert network.num_batches_tracked == 7
+    assert network.weight.tolist() == [2.0, 2.0]
