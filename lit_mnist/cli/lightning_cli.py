@@ -24,7 +24,7 @@ from ..runs.resume import find_unfinished
 from ..runs.start import find_origin, unfinished_run
 from ..training.callbacks import RunRecord
 from ..training.checkpoints import KeepLast, checkpoints
-from ..training.classifier import LitClassifier, check_fit
+from ..training.classifier import LitClassifier
 from ..training.devices import automatic_precision
 from ..training.history import Clock, EpochHistory
 from ..training.initial import check_clusters
@@ -33,6 +33,7 @@ from ..training.lengths import total_steps
 from ..training.lightning_internals import attributes
 from ..training.monitors import check_monitors, metric_names
 from ..training.reports import EpochReport, StepProgress, say
+from ..training.settings import check_fit
 from ..training.summary import warn_of_data
 from .arguments import (
     accept_automatic_precision,
@@ -296,7 +297,7 @@ class Cli(LightningCLI):
         warn_of_data(self.datamodule.prepared, self.model.spec)
 
     def _check_fit(self) -> None:
-        check_fit(self.trainer, self.model)
+        check_fit(self.trainer, self.model.cuda_graphs)
         check_clusters(self.model.start, self.datamodule.features)
         validated = self.datamodule.options.validate_on != "none"
         callbacks = [*attributes(self.trainer).callbacks, *self.model.schedule_callbacks]

@@ -50,6 +50,16 @@ class Block:
         self.first = first
         self._sizes = sizes  # (this process's images, all processes' images) of each step
 
+    @classmethod
+    def of(cls, batch: Block | tuple[Tensor, Tensor]) -> Block:
+        """Return a batch (images, labels) of any other loader as a block of one step; a block as
+        it is.
+        """
+        if isinstance(batch, Block):
+            return batch
+        images, labels = batch
+        return Block(images, labels, [(len(labels), len(labels))])
+
     def __len__(self) -> int:
         return len(self._sizes)
 

@@ -12,9 +12,8 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
-from ..data.kmeans import CENTRES, ClusterFeatures, fitted_weights
+from ..data.kmeans import ClusterFeatures
 from ..data.module import Block
-from ..data.prepare import Prepared
 from ..errors import UserError
 from ..network import Network
 from ..network.modes import evaluation_mode
@@ -23,18 +22,17 @@ from ..spec import NetworkSpec
 from .averaging import Average
 from .checkpoints import describe, place_states, portable_states
 from .cuda.copies import HostCopies
-from .cuda.graphs import refuse_without_cuda, runner_for
-from .devices import check_precision, precision_warning
+from .cuda.graphs import runner_for
+from .devices import precision_warning
 from .epoch_metrics import EpochMetrics
 from .evaluation import Evaluation
 from .gradients import (
     BatchCollector,
     GradientSettings,
     give_back_settings,
-    settings_of,
     withhold_settings,
 )
-from .initial import Start, check_clusters, load_initial_weights
+from .initial import Start, check_clusters, load_initial_weights, start_from_clusters
 from .lengths import images_per_pass, steps_per_epoch, total_steps
 from .lightning_internals import attributes, bypass_ddp, count_logged_steps, count_steps
 from .nan_watch import FiniteWatch
@@ -42,7 +40,7 @@ from .optimizers import RMSprop
 from .rates import RunRates
 from .reports import say
 from .schedules import Schedule
-from .settings import check_range, check_sharing, optimizer_over
+from .settings import check_fit, check_range, check_sharing, optimizer_over
 from .state import ResumeState
 from .steplog import StepLog, write_metrics
 from .steps import BlockRunner, Step
@@ -62,25 +60,22 @@ class LitClassifier(L.LightningModule):
     `accumulate_grad_batches`.
 
     Args:
-        network: the network: input_shape, initializer and a list of layers (see docs/train.md); or
-            what it builds on: from (a Keras file, a run, a checkpoint), cut, then, frozen (see
-            docs/transfer.md).
+        network: input_shape, initializer and a list of layers (docs/train.md); or from (a Keras
+            file, a run, a checkpoint), cut, then and frozen (docs/transfer.md).
         optimizer: one of lit_mnist.training.optimizers (Keras' rules) or any torch.optim class.
         schedule: learning rate by optimiser step, one of lit_mnist.training.schedules; or a class
             of torch.optim.lr_scheduler; null keeps the optimiser's own.
-        schedule_interval: when a scheduler of torch steps: epoch (the default) or step.
-            ReduceLROnPlateau steps after each epoch.
+        schedule_interval: when a torch scheduler steps: epoch (the default, and for
+            ReduceLROnPlateau the only one) or step.
         weight_decay: decoupled decay of kernels (not biases), for optimisers that decouple it.
         label_smoothing: fraction of the label spread over all classes.
-        average_decay: decay of a moving average of the weights, which evaluation and checkpoints
-            then use.
-        initial_weights: a Keras file, run, checkpoint or .safetensors file; weights of layers of
-            the same name are loaded from it instead of being drawn.
-        run_frozen_once: run the frozen first layers once over images without augmentation and keep
-            their outputs; false runs them in every pass.
+        average_decay: decay of a moving average of the weights, for evaluation and checkpoints.
+        initial_weights: a Keras file, run, checkpoint or .safetensors file, whose layers give
+            theirs to layers of the same name.
+        run_frozen_once: keep the outputs of frozen first layers for images without augmentation.
         seed: seed of the initial weights.
-        cuda_graphs: replay blocks of steps as CUDA graphs: auto (on a GPU; prints the reason if
-            they cannot be used), true (raises an error then), false. All give the same bits.
+        cuda_graphs: replay blocks of steps as CUDA graphs, with the same bits: auto (on a GPU;
+            prints the reason if they cannot be used), true (raises an error then), false.
     """
 
     def __init__(
@@ -115,7 +110,7 @@ class LitClassifier(L.LightningModule):
         self.seed = seed
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
-        self.cuda_graphs = cuda_graphs
+        self.cuda_graphs: bool | Literal["auto"] = cuda_graphs
         self.run_frozen_once = run_frozen_once
         self.rates = RunRates(schedule, schedule_interval)
         self.average = Average(self.network, average_decay) if average_decay else None
@@ -172,25 +167,15 @@ class LitClassifier(L.LightningModule):
 
         Programs that make their own Trainer are checked here too.
         """
-        check_fit(self.trainer, self)
+        check_fit(self.trainer, self.cuda_graphs)
         if stage == "fit" and self.trainer.ckpt_path is None and self.trainer.global_step == 0:
             data = attributes(self.trainer).datamodule
             features = getattr(data, "features", None)
             check_clusters(self.start, features)
             if isinstance(features, ClusterFeatures):
-                self.start_from_clusters(data.prepared, features)
-
-    def start_from_clusters(self, prepared: Prepared, features: ClusterFeatures) -> None:
-        """Load the clusters of these images as weights of the distance layers. Raises UserError.
-
-        Clusters that `initial_weights` brought along stay.
-        """
-        if self.start is not None and any(one.layer == CENTRES for one in self.start.of("taken")):
-            return
-        fitted = fitted_weights(self.spec, prepared, features)
-        self.network.load_weights(self.network.named_weights() | fitted)
-        if self.average is not None:
-            self.average = Average(self.network, self.average.decay)
+                start_from_clusters(self.network, self.start, data.prepared, features)
+                if self.average is not None:
+                    self.average = Average(self.network, self.average.decay)
 
     def teardown(self, stage: str) -> None:
         """Give the Trainer its gradient settings back."""
@@ -263,11 +248,7 @@ class LitClassifier(L.LightningModule):
 
     def training_step(self, batch: Block | tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Run the block's optimiser steps without waiting for a GPU."""
-        block = (
-            batch
-            if isinstance(batch, Block)
-            else self.collector.add(batch, self.trainer.is_last_batch)
-        )
+        block = self.collector.add(batch, self.trainer.is_last_batch)
         first = self.global_step
         steps = 0 if block is None else len(block)
         self.host_copies.deliver()
@@ -325,15 +306,15 @@ class LitClassifier(L.LightningModule):
 
     def validation_step(self, block: Block | tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Add a batch to the validation metrics."""
-        self.evaluation.add(self.network, _block(block))
+        self.evaluation.add(self.network, Block.of(block))
 
     def test_step(self, block: Block | tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Add a batch to the test metrics."""
-        self.evaluation.add(self.network, _block(block))
+        self.evaluation.add(self.network, Block.of(block))
 
     def predict_step(self, block: Block | tuple[Tensor, Tensor] | Tensor, batch_idx: int) -> Tensor:
         """Return class probabilities (N, classes)."""
-        images = block if isinstance(block, Tensor) else _block(block).images
+        images = block if isinstance(block, Tensor) else Block.of(block).images
         return self.network.probabilities(self.network(images).float())
 
     def on_validation_epoch_start(self) -> None:
@@ -413,17 +394,3 @@ class LitClassifier(L.LightningModule):
         if self.average is not None and "trained_state" in checkpoint:
             self.average.restore(checkpoint)
         self.resume_state.load(checkpoint, self.trainer, self.device)
-
-
-def check_fit(trainer: L.Trainer, model: LitClassifier) -> None:
-    """Raise UserError for settings that cannot work on the device, before anything is written."""
-    device = trainer.strategy.root_device
-    check_precision(device, str(trainer.precision))
-    _ = settings_of(trainer).clipping
-    if model.cuda_graphs is True:
-        refuse_without_cuda(device)
-
-
-def _block(batch: Block | tuple[Tensor, Tensor]) -> Block:
-    """Return a batch of another loader as a block of one step."""
-    return batch if isinstance(batch, Block) else Block(*batch, [(len(batch[1]), len(batch[1]))])

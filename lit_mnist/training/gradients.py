@@ -114,8 +114,13 @@ class BatchCollector:
         self.count = count
         self._batches: list[tuple[Tensor, Tensor]] = []
 
-    def add(self, batch: tuple[Tensor, Tensor], last: bool) -> Block | None:
-        """Add a batch; return a block of one step once it is complete, else None."""
+    def add(self, batch: Block | tuple[Tensor, Tensor], last: bool) -> Block | None:
+        """Add a batch; return a block of one step once it is complete, else None.
+
+        A block of the data module's is complete.
+        """
+        if isinstance(batch, Block):
+            return batch
         self._batches.append(batch)
         if len(self._batches) < self.count and not last:
             return None
@@ -123,4 +128,4 @@ class BatchCollector:
             map(torch.cat, zip(*self._batches, strict=True)) if len(self._batches) > 1 else batch
         )
         self._batches = []
-        return Block(images, labels, [(len(labels), len(labels))])
+        return Block.of((images, labels))

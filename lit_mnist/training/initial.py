@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from ..data.kmeans import LAYERS, ClusterFeatures
+from ..data.kmeans import CENTRES, LAYERS, ClusterFeatures, fitted_weights
+from ..data.prepare import Prepared
 from ..errors import UserError
 from ..files import write_bytes
 from ..network import Network
@@ -102,6 +103,19 @@ def check_clusters(start: Start | None, features: ClusterFeatures | None) -> Non
             f"{start.source}: lacks {' and '.join(layer.layer for layer in waiting)}, the layers "
             "of clusters; accepted: a source that has them, or data.features, which fits them"
         )
+
+
+def start_from_clusters(
+    network: Network, start: Start | None, prepared: Prepared, features: ClusterFeatures
+) -> None:
+    """Load the clusters of these images as weights of the distance layers. Raises UserError.
+
+    Clusters that `start` brought along stay.
+    """
+    if start is not None and any(layer.layer == CENTRES for layer in start.of("taken")):
+        return
+    fitted = fitted_weights(network.spec, prepared, features)
+    network.load_weights(network.named_weights() | fitted)
 
 
 def _layers(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import lightning as L
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import nn
 
 from ..errors import UserError
 from ..network import BatchNorm, Network
+from .cuda.graphs import refuse_without_cuda
+from .devices import check_precision
+from .gradients import settings_of
 from .optimizers import KerasOptimizer
 
 
@@ -52,6 +58,15 @@ def optimizer_over(
             "lit_mnist.training.optimizers, or l2 on the layers"
         )
     return optimizer
+
+
+def check_fit(trainer: L.Trainer, cuda_graphs: bool | Literal["auto"]) -> None:
+    """Raise UserError for settings that cannot work on the device, before anything is written."""
+    device = trainer.strategy.root_device
+    check_precision(device, str(trainer.precision))
+    _ = settings_of(trainer).clipping
+    if cuda_graphs is True:
+        refuse_without_cuda(device)
 
 
 def check_range(**values: tuple[float, float, float]) -> None:

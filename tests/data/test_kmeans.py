@@ -25,7 +25,7 @@ from lit_mnist.network import Network, as_images
 from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.training.classifier import LitClassifier
-from lit_mnist.training.initial import check_clusters, save_initial_weights
+from lit_mnist.training.initial import check_clusters, save_initial_weights, start_from_clusters
 from tests.conftest import ROOT
 
 FEATURES = ClusterFeatures(kmeans=5, n_init=1)
@@ -151,7 +151,7 @@ def test_clusters_of_initial_weights_stay(prepared: Prepared, tmp_path: Path) ->
     save_initial_weights(fresh.network, tmp_path / "weights.safetensors")
     taken = LitClassifier(plain, initial_weights=str(tmp_path / "weights.safetensors"))
     for model in (fresh, taken):
-        model.start_from_clusters(prepared, FEATURES)
+        start_from_clusters(model.network, model.start, prepared, FEATURES)
     assert np.array_equal(taken.network.named_weights()["Clusters/centres"], drawn)
     assert not np.array_equal(fresh.network.named_weights()["Clusters/centres"], drawn)
 
@@ -172,7 +172,7 @@ def test_clusters_that_initial_weights_lack_are_fitted(prepared: Prepared, tmp_p
         check_clusters(model.start, None)
     check_clusters(model.start, FEATURES)
     drawn = model.network.named_weights()
-    model.start_from_clusters(prepared, FEATURES)
+    start_from_clusters(model.network, model.start, prepared, FEATURES)
     weights = model.network.named_weights()
     assert not np.array_equal(weights["Clusters/centres"], drawn["Clusters/centres"])
     assert np.array_equal(weights["Out/kernel"], other.named_weights()["Out/kernel"])
