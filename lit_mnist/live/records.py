@@ -12,8 +12,11 @@ from ..data import DataError, load_dataset
 from ..inside.kept import KeptResults, arrays_hash, kept_results
 from ..inside.top_images import RECORD as TOP_IMAGES
 from ..inside.top_images import Ranking
+from ..maximize.maximization import maximize_maps
+from ..maximize.record import settings_on_record
+from ..maximize.result import MAPS
 from ..report.encode import ranked_images, sprite
-from ..report.preferred import RECORD as PREFERRED
+from ..report.preferred import preferred_cards, preferred_images
 from ..runs.model import Model
 
 _METHOD = "occlusion"  # the attribution method of the page
@@ -30,13 +33,13 @@ class Records:
 
 
 def records(model: Model) -> Records:
-    """Return the results that ``report``, ``top_images`` and ``explain`` kept; nothing is
-    computed.
+    """Return the results that ``report``, ``top_images``, ``maximize`` and ``explain`` kept; what
+    is not kept is left out.
     """
     kept = kept_results(model)
     if kept is None:
         return Records()
-    return Records(_top_images(model, kept), _preferred(kept), _verdict(kept))
+    return Records(_top_images(model, kept), _preferred(model, kept), _verdict(kept))
 
 
 def _top_images(model: Model, kept: KeptResults) -> dict[str, Any]:
@@ -62,11 +65,17 @@ def _top_images(model: Model, kept: KeptResults) -> dict[str, Any]:
     return ranked_images(rankings, pixels, dataset.train_labels) if rankings else {}
 
 
-def _preferred(kept: KeptResults) -> dict[str, Any]:
-    """Return the preferred images that the report made."""
+def _preferred(model: Model, kept: KeptResults) -> dict[str, Any]:
+    """Return the preferred image of each map, of the best ascents on record."""
+    settings = settings_on_record(kept, model.network, MAPS)
+    records = {
+        layer: maximize_maps(model, layer, settings=settings[layer], kept=kept)
+        for layer in model.spec.names
+        if layer in settings
+    }
     return {
-        settings["layer"]: {"sprite": sprite(content["images"]), "cards": content["cards"]}
-        for settings, content in kept.all(PREFERRED)
+        layer: {"sprite": sprite(preferred_images(record)), "cards": preferred_cards(record)}
+        for layer, record in records.items()
     }
 
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
 
+from ..inside.capture import PRE
 from ..inside.kept import KeptResults
 from ..network import Network
 from .ascent import Ascent
+from .objectives import LayerEnergy
+from .presets import recipe
 from .result import Settings
 from .rows import Rows
 
 RECORD = "maximization"  # the name under which they are kept
-LARGEST = 32 * 2**20  # largest ascent that is kept, in bytes; the frames of an animation are larger
+# largest ascent that is kept, in bytes: 128 maps' images of 150 x 150 colour pixels fit; the frames
+# of an animation are larger
+LARGEST = 80 * 2**20
 _BY_ROW = ("starts", "images", "objective", "steps", "stops", "snapshots")
 
 
@@ -30,7 +36,7 @@ def ascent_once(
     """Return the ascent of `rows`: from the record if it holds them all, else from `compute`.
 
     `about` (`ascent_settings`) holds what the ascent depends on, besides its rows. A record is only
-    replaced by one with at least as many rows; a record of more than 32 MiB is not kept.
+    replaced by one with at least as many rows; a record of more than 80 MiB is not kept.
     """
     record = kept.read(RECORD, about) if kept else None
     if record and (ascent := _selected(record, rows, snapshot_steps)):
@@ -44,7 +50,10 @@ def ascent_once(
 
 
 def ascent_settings(network: Network, kind: str, layer: str, settings: Settings) -> dict[str, Any]:
-    """Return what a row's ascent depends on, besides target and restart, as plain values."""
+    """Return what a row's ascent depends on, besides target and restart, as plain values.
+
+    `steps` is the number itself where the settings leave it to the preset.
+    """
     weight = next(network.parameters(), torch.zeros(()))
     return {
         "kind": kind,
@@ -56,7 +65,44 @@ def ascent_settings(network: Network, kind: str, layer: str, settings: Settings)
             for name, value in asdict(settings).items()
             if name not in ("restarts", "snapshots")
         },
+        "steps": settings.steps or recipe(settings.preset)(LayerEnergy(""))[-1].steps,
     }
+
+
+def settings_on_record(kept: KeptResults, network: Network, kind: str) -> dict[str, Settings]:
+    """Return, by layer, the settings of the best kept ascents of all its targets of `kind`.
+
+    The preset `source` is best, then most steps, then most restarts. With these settings,
+    `maximize_maps` reads the record and makes no ascent.
+    """
+    best: dict[str, tuple[tuple[bool, int, int], Settings]] = {}
+    for about, content in kept.all(RECORD):
+        settings = _settings(about, content, network)
+        if settings is None or about["kind"] != kind:
+            continue
+        layer = about["layer"]
+        rank = (settings.preset == "source", content["objective"].shape[1], settings.restarts)
+        if layer not in best or rank > best[layer][0]:
+            best[layer] = (rank, settings)
+    return {layer: settings for layer, (_, settings) in best.items()}
+
+
+def _settings(about: dict[str, Any], content: dict[str, Any], network: Network) -> Settings | None:
+    """Return the settings of a record of all targets of its layer; None for other records.
+
+    Records with given or searched starts are left out, since reading them would make the starts
+    anew.
+    """
+    chosen = {field.name: about[field.name] for field in fields(Settings) if field.name in about}
+    if chosen["starts"] is not None or chosen["search"]:
+        return None
+    restarts = int(content["restarts"].max()) + 1
+    settings = Settings(**chosen, restarts=restarts, snapshots=0)
+    count = network.spec[about["layer"].removesuffix(PRE)].output_shape[-1]
+    rows = set(zip(content["targets"].tolist(), content["restarts"].tolist(), strict=True))
+    whole = rows == set(product(range(count), range(restarts)))
+    same = about == ascent_settings(network, about["kind"], about["layer"], settings)
+    return settings if whole and same else None
 
 
 def _content(ascent: Ascent) -> dict[str, Any]:

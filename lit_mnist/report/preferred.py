@@ -1,6 +1,4 @@
-"""Preferred images of maps and classes, as the report shows them and keeps them for the live
-page.
-"""
+"""Preferred images of maps and classes, as the report and the live page show them."""
 
 from __future__ import annotations
 
@@ -9,8 +7,6 @@ from typing import Any
 import numpy as np
 
 from ..maximize.maximization import MaximizationResult
-
-RECORD = "wanted"  # the name of kept results, which older runs have too
 
 
 def preferred_images(record: MaximizationResult) -> np.ndarray:

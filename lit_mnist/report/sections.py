@@ -26,7 +26,6 @@ from ..maximize.quality import Reference, references
 from ..runs.model import Model
 from ..spec import SAME_VALUES
 from .content import Options
-from .preferred import RECORD, preferred_cards, preferred_images
 
 _COMPARED = 10_000  # number of training images that preferred images are compared with
 
@@ -113,8 +112,6 @@ class Sections:
                 )
                 for layer in names
             ]
-            for record in maps:
-                self._keep_preferred(record)
             classes = maximize_classes(
                 self.model,
                 settings=by_class,
@@ -149,17 +146,6 @@ class Sections:
         pixels = self._pixels()[:_COMPARED]
         compared = references(self.model, layers, pixels, "given images", 1, self.kept)
         return {reference.layer: reference for reference in compared}
-
-    def _keep_preferred(self, record: MaximizationResult) -> None:
-        """Keep the preferred images of a layer's maps for the live page."""
-        if self.kept is not None:
-            settings = {
-                "layer": record.layer,
-                "seed": self.options.seed,
-                "steps": self.options.steps,
-            }
-            content = {"images": preferred_images(record), "cards": preferred_cards(record)}
-            self.kept.write(RECORD, settings, content)
 
     def attributions(self) -> Explanation:
         """Return the attribution maps of the chosen images."""

@@ -19,8 +19,8 @@ from lit_mnist.data import load_dataset
 from lit_mnist.data.reader import read_digit
 from lit_mnist.inside.kept import kept_results
 from lit_mnist.inside.top_images import top_images_once
+from lit_mnist.maximize.maximization import Settings, maximize_maps
 from lit_mnist.report.encode import base64_of
-from lit_mnist.report.preferred import RECORD as WANTED
 from lit_mnist.runs.model import Model, open_model, save_model
 from lit_mnist.spec import NetworkSpec
 from tests.browser import assert_follows_color_scheme, first, opened, pixels, press
@@ -42,6 +42,7 @@ document.dispatchEvent(kind === 'drop'
   ? new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true })
   : new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true }));
 """
+_ASCENT = Settings(steps=3, restarts=2)
 COLOUR = {
     "input_shape": [12, 10, 3],
     "layers": [
@@ -62,11 +63,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = open_model(folder)
     kept = kept_results(model)
     top_images_once(model, "train", load_dataset("digits").train_images, ["Conv2D_1"], 8, kept)
-    cards = [{"activation": 1.5, "ratio": None, "outcome": "steps"}] * 5
-    images = np.random.default_rng(0).uniform(0, 255, (5, 28, 28))
-    kept.write(
-        WANTED, {"layer": "Conv2D_1", "seed": 0, "steps": 1}, {"images": images, "cards": cards}
-    )
+    maximize_maps(model, "Conv2D_1", settings=_ASCENT, kept=kept)
     options = ("--images", "test:0", "--methods", "occlusion", "--out", folder / "explained")
     code, _, err = run_program("explain", "--ckpt_path", folder, *options)
     assert code == 0, err
@@ -252,7 +249,10 @@ def test_a_pressed_map_shows_what_is_known_of_it(live, run: Path) -> None:
     assert first(live, "#inspector-title").text == "Conv2D_1, map 2"
     assert len(live.find_elements("css selector", "#kernels canvas")) == 1
     assert len(live.find_elements("css selector", "#top-images canvas")) == 6
-    assert "reaches 1.5" in first(live, "#preferred-text").text
+    record = maximize_maps(open_model(run), "Conv2D_1", settings=_ASCENT)
+    reached = record.quality.activation[record.best[2]]
+    words = first(live, "#preferred-text").text.split()
+    assert words[0] == "reaches" and float(words[1]) == pytest.approx(reached, rel=0.01)
     from selenium.webdriver import ActionChains
 
     chart = first(live, "#map")

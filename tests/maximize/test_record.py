@@ -121,3 +121,36 @@ def test_a_reference_on_record_is_read_and_all_layers_share_one_pass(
     quality.references(model, ["Conv2D_1"], PIXELS, "given images", 5, kept)
     quality.references(model, ["Conv2D_1"], PIXELS[:30], "given images", 3, kept)
     assert passes[1:] == [["Conv2D_1"], ["Conv2D_1"]]
+
+
+def test_steps_that_equal_the_presets_are_the_same_ascent(
+    model: Model, kept: KeptResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = record.ascent_settings(model.network, "map", "Conv2D_1", Settings())
+    for steps, same_ascent in ((400, True), (399, False)):
+        other = record.ascent_settings(model.network, "map", "Conv2D_1", Settings(steps=steps))
+        assert (other == own) is same_ascent
+
+
+def test_the_best_ascents_of_all_maps_are_on_record(
+    model: Model, kept: KeptResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert record.settings_on_record(kept, model.network, "map") == {}
+    best = Settings(steps=3, restarts=2)
+    for maps, settings in (
+        (None, Settings(steps=2, restarts=1)),
+        (None, best),
+        (None, Settings(steps=3, restarts=1, seed=4)),
+        ([3, 1], Settings(steps=5, restarts=1)),  # not all maps
+        (None, Settings(steps=6, restarts=2, search=4)),  # its starts would be searched for anew
+        (None, Settings("robust", steps=2, restarts=1)),  # longer, but not the source's
+    ):
+        m.maximize_maps(model, "Conv2D_1", maps, settings, kept=kept)
+    m.maximize_maps(model, "Conv2D_2", None, Settings("robust", steps=2, restarts=1), kept=kept)
+    m.maximize_classes(model, settings=Settings("class", steps=2, restarts=1), kept=kept)
+    known = record.settings_on_record(kept, model.network, "map")
+    assert set(known) == {"Conv2D_1", "Conv2D_2"} and known["Conv2D_2"].preset == "robust"
+    first = m.maximize_maps(model, "Conv2D_1", settings=best)
+    monkeypatch.setattr(m, "ascend", refuse)
+    read = m.maximize_maps(model, "Conv2D_1", settings=known["Conv2D_1"], kept=kept)
+    assert np.array_equal(first.ascent.images, read.ascent.images)
