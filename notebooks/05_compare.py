@@ -14,9 +14,9 @@
 # %% [markdown]
 # # Compare with Keras
 #
-# The same network, the same start, the same batches, in both frameworks: are the layers equal, and are the trained
-# networks equally accurate? Needs TensorFlow (extra `keras`). Two seeds and two epochs show how it works; they
-# cannot show equivalence: see `docs/compare.md` for a run that can.
+# Train the same network in PyTorch and Keras, from the same weights and batches. Are the layers equal? Are the trained
+# networks equally accurate? This needs TensorFlow (extra `keras`). Two seeds and two epochs only show how it works; for a
+# run that can show equivalence, see `docs/compare.md`.
 
 # %%
 import os
@@ -34,22 +34,22 @@ OUT = "compare"
 # %% [markdown]
 # ## Train both
 #
-# Every training is a process of its own; what has ended is kept in `compare/trainings`, so the cell can be run again.
+# Each training runs in its own process. Finished trainings are kept in `compare/trainings`, so the cell can be run again.
 
 # %%
-found = compare(CONFIG, seeds=SEEDS, epochs=EPOCHS, options=OPTIONS, out=OUT)
-print(found.text)
+result = compare(CONFIG, seeds=SEEDS, epochs=EPOCHS, options=OPTIONS, out=OUT)
+print(result.text)
 
 # %% [markdown]
-# ## Layer by layer, at the same initial weights
+# ## Layer by layer, with the same initial weights
 
 # %%
 rows = [f"| {row['layer']} | {row['ours']} | {row['keras']} | {row['largest_difference']:.1e} |"
-        for row in found.data["layers"]]
+        for row in result.data["layers"]]
 Markdown("\n".join(["| layer | lit_mnist | Keras | largest difference |", "|---|---|---|---|", *rows]))
 
 # %% [markdown]
-# ## Loss curves over each other, and accuracies
+# ## Loss curves and accuracies
 
 # %%
 Image(f"{OUT}/train_loss.png")
@@ -58,10 +58,10 @@ Image(f"{OUT}/train_loss.png")
 Image(f"{OUT}/accuracies.png")
 
 # %% [markdown]
-# ## What the test can and cannot tell
+# ## The power of the test
 #
-# With a standard deviation of 0.06 points and a margin of 0.1: how likely is the verdict "equivalent" for equal
-# networks, by the number of seeds? And what does it say of a planted difference of 0.3 points?
+# Assume a standard deviation of 0.06 points and a margin of 0.1. How likely is the verdict "equivalent" for equal
+# networks, by number of seeds? And what is the verdict for a difference of 0.3 points?
 
 # %%
 for n in (2, 4, 8, 12):

@@ -14,8 +14,8 @@
 # %% [markdown]
 # # Studies
 #
-# What does a hand-made filter see, which clusters do the images form, and what does a setting do? The sweep needs
-# Optuna (extra `studies`).
+# What does a hand-made filter respond to? Which clusters do the images form? What is the effect of a setting? The last part
+# needs Optuna (extra `studies`).
 
 # %%
 import os
@@ -43,8 +43,8 @@ kernels = [read_kernel(name) for name in ("edges", "vertical", "horizontal")]
 Image(to_bytes(filtered(photograph, [apply(photograph, kernel) for kernel in kernels])))
 
 # %% [markdown]
-# **Exercise.** A kernel is applied by a loop over the pixels, without a margin: the pixel and its neighbours times the
-# weights, summed, clipped to 0..255. Here is the loop for a corner of the photograph; change the weights and see.
+# **Exercise.** To apply a kernel, multiply each pixel and its neighbours by the weights, sum, and clip to 0..255; the outermost
+# pixels are left out. Here is the loop for a corner of the photograph. Change the weights and compare.
 
 # %%
 weights = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]
@@ -70,9 +70,9 @@ print(clusters(k=[10, 40], dataset=DATASET, standardize="global", n_init=1, samp
 Image("clusters/centres-40.png")
 
 # %% [markdown]
-# ## What does the learning rate do?
+# ## The effect of the learning rate
 #
-# Each trial is an ordinary run; the test images are read once, for the best setting.
+# Each trial is an ordinary run. The test images are read once, for the best setting.
 
 # %%
 Path("rates.yaml").write_text(f"""

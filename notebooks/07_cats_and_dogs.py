@@ -11,12 +11,12 @@
 #     name: python3
 # ---
 
-
 # %% [markdown]
 # # Cats and dogs: what the network looks at
 #
-# A network that was built on EfficientNet-Lite0 (`configs/cats_dogs_efficientnet.yaml`, `docs/transfer.md`) tells cats
-# from dogs. Train it first, on a folder of pictures with `train/CLASS` and `test/CLASS`:
+# This notebook looks into a network that distinguishes cats from dogs. It is built on EfficientNet-Lite0
+# (`configs/cats_dogs_efficientnet.yaml`, `docs/transfer.md`). Train it first, on a folder of pictures with `train/CLASS` and
+# `test/CLASS`:
 #
 #     python -m lit_mnist fit --config configs/cats_dogs_efficientnet.yaml --data.root cats_dogs
 
@@ -38,8 +38,8 @@ from lit_mnist.network import predicted_classes
 CKPT = os.environ.get("LIT_MNIST_CKPT", "../runs/cats_dogs_efficientnet/version_0")  # a run or a checkpoint
 DATA = Path(os.environ.get("LIT_MNIST_DATA", ".."))
 ROOT = Path(os.environ.get("LIT_MNIST_CATS_DOGS", DATA / "cats_dogs"))  # the folder of pictures
-COUNT = int(os.environ.get("LIT_MNIST_COUNT", 200))  # test pictures of each class to go through
-SHOWN = 3  # pictures that are explained, of the right and of the wrong ones
+COUNT = int(os.environ.get("LIT_MNIST_COUNT", 200))  # test pictures of each class
+SHOWN = 3  # pictures to explain, of correct and of wrong answers
 
 model = open_model(CKPT)
 
@@ -54,30 +54,30 @@ def show(figure):
 # %%
 paths = [path for name in model.class_names for path in sorted((ROOT / "test" / name).iterdir())[:COUNT]]
 labels = np.array([model.class_names.index(path.parent.name) for path in paths])
-chances = []
+probabilities = []
 for start in range(0, len(paths), 50):
     names = [str(path) for path in paths[start : start + 50]]
     images = read_images(names, model.dataset, ROOT, model.spec.input_shape)
     with torch.no_grad():
         logits = model.network(model.tensor(images.pixels))
-    chances.append(model.network.probabilities(logits).numpy())
-chances = np.concatenate(chances)
-predicted = predicted_classes(torch.from_numpy(np.log(chances))).numpy()
+    probabilities.append(model.network.probabilities(logits).numpy())
+probabilities = np.concatenate(probabilities)
+predicted = predicted_classes(torch.from_numpy(np.log(probabilities))).numpy()
 right = predicted == labels
 print(f"right: {100 * right.mean():.2f}% of {len(paths)} test pictures")
 
 # %% [markdown]
 # ## What speaks for the answer
 #
-# Grad-CAM weighs the maps of the last image layer by their gradients; occlusion covers one patch after the other.
-# Both are about the class that was predicted. First the pictures on which the network is surest and right.
+# Grad-CAM weights the maps of the last image layer by their gradients; occlusion covers one patch after another.
+# Both explain the predicted class. First, the correct answers with the highest probability.
 
 # %%
 METHODS = ["grad_cam", "occlusion"]
 
 
 def explained(which):
-    order = np.argsort(-chances[which, predicted[which]])[:SHOWN]
+    order = np.argsort(-probabilities[which, predicted[which]])[:SHOWN]
     chosen = [str(paths[place]) for place in np.flatnonzero(which)[order]]
     images = read_images(chosen, model.dataset, ROOT, model.spec.input_shape)
     return show(draw.methods_figure(explain(model, images, METHODS, verdict_digits=0)))
@@ -86,8 +86,8 @@ def explained(which):
 explained(right) if right.any() else print("none is right")
 
 # %% [markdown]
-# Then those on which it is surest and wrong: does it look at the animal, or at what stands beside it? Some of these
-# pictures show no animal, or both, or have the wrong label.
+# Then the wrong answers with the highest probability. Does the network look at the animal or at something else? Some of
+# these pictures show no animal, or both, or have a wrong label.
 
 # %%
 explained(~right) if (~right).any() else print("none is wrong")

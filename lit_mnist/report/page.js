@@ -1,6 +1,6 @@
 "use strict";
-// Draws what the reader picks, from the data in this page. One state, shared by all sections:
-// the image, the layer and the map that are looked at.
+// Draws the selection from the data in this page. All sections share one state: the selected
+// image, layer and map.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const state = { digit: 0, layer: null, map: 0, ownScale: false };
@@ -27,7 +27,7 @@ function canvas(width, height, label) {
   return made;
 }
 
-// levels: bytes in rows; low and high: the levels that become the ends of the colour scale
+// levels: bytes, row by row; low and high: the levels at the ends of the colour scale
 function paint(target, levels, scale, low = 0, high = 255) {
   const context = target.getContext("2d"), image = context.createImageData(target.width, target.height);
   const table = colours[scale], span = high > low ? high - low : 1;
@@ -69,7 +69,7 @@ const percent = (share) => (100 * share).toFixed(share > 0.9995 || share < 0.1 ?
 const short = (value) => value === null ? "–" : Number(value.toPrecision(3)).toString();
 const className = (number) => number < 0 ? "?" : data.names[number] ?? String(number);
 
-// ---- images that can be picked, shared by feature maps and attributions
+// ---- image selection, shared by feature maps and attributions
 
 function drawStrips() {
   document.querySelectorAll(".digits").forEach((strip) => {
@@ -217,7 +217,7 @@ const isOneImage = (name) => data.filters[name].colour || data.filters[name].cha
 const channelCount = (shown, channels) => (shown < channels ? `the first ${shown} of ` : "") +
   `${channels} input channel${channels > 1 ? "s" : ""}`;
 
-// the kernels of a map as one image: of one channel on the signed scale, of red, green and blue in these colours
+// the kernels of a map as one image: one channel on the signed scale, or red, green and blue as colours
 function wholeKernel(name, map) {
   const layer = data.filters[name];
   if (!layer.colour) return kernel(name, map, 0);

@@ -15,7 +15,7 @@ export class Answer {
     this.speaking = 0;
   }
 
-  /** @param {number[]} probabilities @param {string | null} doubt why it is no digit */
+  /** @param {number[]} probabilities @param {string | null} doubt why the drawing is not a digit */
   show(probabilities, doubt) {
     const best = probabilities.indexOf(Math.max(...probabilities));
     this.rows.forEach(({ row, bar, value }, number) => {
@@ -38,7 +38,7 @@ export class Answer {
     this.say(text, "–");
   }
 
-  /** Words at once for the eye; for screen readers once the drawing rests. */
+  /** Show the text at once; announce it to screen readers when drawing pauses. */
   say(text, symbol) {
     $("answer-symbol").textContent = symbol;
     $("answer-text").textContent = text;

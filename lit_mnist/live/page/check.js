@@ -1,11 +1,11 @@
-// The page's own proof: its network gives PyTorch's logits for the pictures that it carries.
+// The page tests itself: its network must give PyTorch's logits for the sample pictures.
 
 import { standardized } from "./network/network.js";
 
 const TOLERANCE = 1e-4; // of the largest logit
 
 /**
- * The largest difference from the logits that PyTorch gave, in units of the largest of them.
+ * The largest difference from PyTorch's logits, relative to the largest logit.
  * @param {import("./network/network.js").Network} network
  * @param {{pixels: Float64Array, logits: number[]}[]} samples
  * @param {any} scaling

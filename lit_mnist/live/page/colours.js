@@ -1,9 +1,9 @@
-// Numbers as colours: one scale for values from 0 on, one with white at 0 for those of both signs.
+// Colour scales: a sequential one for values from 0, a diverging one, white at 0, for signed values.
 
 import { bytesOf } from "./network/tensor.js";
 
 /**
- * What the ends of a scale stand for; a signed one reaches from -high to high.
+ * The values at the ends of a scale; a signed scale goes from -high to high.
  * @typedef {{low: number, high: number, isSigned: boolean}} Scale
  */
 
@@ -33,7 +33,7 @@ export class Colours {
   }
 }
 
-/** The scale that holds all values; from 0 on where none is negative. @param {ArrayLike<number>} values @returns {Scale} */
+/** The scale that contains all values; it starts at 0 if none is negative. @param {ArrayLike<number>} values @returns {Scale} */
 export function scaleOf(values) {
   let [low, high] = [0, 0];
   for (let i = 0; i < values.length; i++) {
@@ -44,7 +44,7 @@ export function scaleOf(values) {
   return low < 0 ? { low: -largest, high: largest, isSigned: true } : { low: 0, high, isSigned: false };
 }
 
-/** Paint pixels 0 to 255, one or three channels, as they look. @param {HTMLCanvasElement} canvas @param {ArrayLike<number>} pixels */
+/** Paint pixels 0 to 255, one or three channels, in their own colours. @param {HTMLCanvasElement} canvas @param {ArrayLike<number>} pixels */
 export function paintPixels(canvas, pixels) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
@@ -57,7 +57,7 @@ export function paintPixels(canvas, pixels) {
   context.putImageData(image, 0, 0);
 }
 
-/** Colours as the four bytes of a pixel, in this machine's order. */
+/** Colours as 32-bit pixels in this machine's byte order. */
 function tableOf(text) {
   const bytes = bytesOf(text);
   const pixels = new Uint8Array(4 * 256).fill(255);

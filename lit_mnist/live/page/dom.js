@@ -1,4 +1,4 @@
-// Elements of the page, made and found in few words.
+// Short functions to create and find elements of the page.
 
 /** @param {string} id @returns {any} the element of this id */
 export function $(id) {
@@ -6,7 +6,7 @@ export function $(id) {
 }
 
 /**
- * A new element with properties (those with a dash are attributes) and children.
+ * Create an element with properties (names with a dash become attributes) and children.
  * @param {string} tag @param {Record<string, any>} properties @param {...(Node | string)} children
  * @returns {any}
  */
@@ -20,7 +20,7 @@ export function node(tag, properties = {}, ...children) {
   return element;
 }
 
-/** @param {number} value @returns {string} three digits of it */
+/** @param {number} value @returns {string} with three significant digits */
 export function short(value) {
   if (!Number.isFinite(value)) return "–";
   return Number(value.toPrecision(3)).toString();

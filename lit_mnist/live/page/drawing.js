@@ -1,4 +1,4 @@
-// The area to draw on: strokes by mouse, finger, pen or keys; undo, clear, and pictures that replace the drawing.
+// The drawing area: strokes by mouse, finger, pen or keys; undo and clear; pictures that cover the drawing.
 
 const STEP = 4; // pixels that an arrow key moves the pen; 1 with Shift
 
@@ -57,7 +57,7 @@ export class Drawing {
     ];
   }
 
-  /** Arrow keys move the pen, Space or Enter lets it down and up. @param {KeyboardEvent} event */
+  /** Arrow keys move the pen, Space or Enter lowers and lifts it. @param {KeyboardEvent} event */
   key(event) {
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (!move && event.key !== " " && event.key !== "Enter") return;
@@ -100,14 +100,14 @@ export class Drawing {
     this.changed();
   }
 
-  /** Lay a picture over all that was drawn. @param {any} picture with `width` and `height` */
+  /** Put a picture over the drawing. @param {any} picture with `width` and `height` */
   lay(picture) {
     this.marks.push(picture);
     this.redraw();
     this.changed();
   }
 
-  /** The picture that nothing was drawn on, null where there are strokes, or nothing. @returns {any} */
+  /** The picture, if nothing was drawn on it; else null. @returns {any} */
   get picture() {
     const last = this.marks[this.marks.length - 1];
     return last && !("points" in last) ? last : null;
@@ -135,7 +135,7 @@ export class Drawing {
     }
   }
 
-  /** Draw one piece of a stroke, up to point number `end`; piece by piece, so that drawing anew gives the same pixels. */
+  /** Draw one segment of a stroke, up to point `end`. Strokes are always drawn in segments, so redrawing gives the same pixels. */
   piece(stroke, end) {
     const { context } = this;
     context.lineWidth = stroke.width;
@@ -147,7 +147,7 @@ export class Drawing {
     context.stroke();
   }
 
-  /** Draw a picture as large as it goes, its sides in proportion. */
+  /** Draw a picture as large as fits, keeping its aspect ratio. */
   fit(picture) {
     const { context, canvas } = this;
     const scale = Math.min(canvas.width / picture.width, canvas.height / picture.height);
@@ -157,7 +157,7 @@ export class Drawing {
     context.drawImage(picture, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
   }
 
-  /** Show where the pen is, for those who move it by keys. */
+  /** Show the pen's position, for keyboard users. */
   drawPen() {
     const { context } = this;
     this.showsPen = true;

@@ -1,4 +1,4 @@
-// One map, looked at closely: its kernel, its place in the network, what its units see, what is on record about it.
+// The inspector of one map: its kernel, its place in the network, its receptive fields, and recorded results.
 
 import { paintPixels, scaleOf } from "./colours.js";
 import { $, node, short, sized } from "./dom.js";
@@ -15,7 +15,7 @@ export class Inspector {
   /**
    * @param {import("./network/network.js").Network} network
    * @param {import("./colours.js").Colours} colours
-   * @param {{top: any, preferred: any, names: string[]}} records what was computed before
+   * @param {{top: any, preferred: any, names: string[]}} records results of earlier computations
    * @param {(layer: string) => void} choose shows another layer
    */
   constructor(network, colours, records, choose) {
@@ -25,7 +25,7 @@ export class Inspector {
     $("inspector-close").addEventListener("click", () => this.close());
   }
 
-  /** Look at a map. @param {string} name @param {number} map */
+  /** Show a map. @param {string} name @param {number} map */
   open(name, map) {
     const layer = this.network.layer(name);
     this.shown = { layer, map, position: null };
@@ -61,7 +61,7 @@ export class Inspector {
     this.drawField(data);
   }
 
-  /** The patch of the input that the map's strongest unit sees, or the one that was pressed. */
+  /** Show the receptive field of the selected unit, by default the map's strongest. */
   drawField(data) {
     const { layer, position } = this.shown;
     const [rows, columns] = this.network.inputShape;
@@ -85,14 +85,14 @@ export class Inspector {
     $("map-value").textContent = `${short(data[at])}${where}`;
   }
 
-  /** Look at the unit in this place of the map. @param {number | null} position */
+  /** Select the unit at this position of the map. @param {number | null} position */
   pick(position) {
     if (!this.shown || !this.values) return;
     this.shown.position = position;
     this.update(this.values, this.pixels);
   }
 
-  /** Look at the unit so many rows below and columns right of this one. @param {number} down @param {number} right */
+  /** Move the selection by rows down and columns to the right. @param {number} down @param {number} right */
   move(down, right) {
     const { width, height } = $("map");
     const row = Math.min(height - 1, Math.max(0, Math.floor(this.at / width) + down));
@@ -113,7 +113,7 @@ export class Inspector {
     $("kernels").classList.toggle("large", kernels.images.some(({ columns }) => columns > 12));
   }
 
-  /** What the layer reads, what it is, what reads it; a layer of those is one press away. */
+  /** Show the layer, its inputs and the layers that read it, as buttons. */
   drawPlace(layer) {
     const readers = this.network.layers.filter(({ inputs }) => inputs.includes(layer.name)).map(({ name }) => name);
     const isShown = (name) => name !== "input" && !this.network.layer(name).showsNothingNew;
@@ -127,7 +127,7 @@ export class Inspector {
       + `${layer.parameters.toLocaleString("en")} parameters; each unit sees ${sized(layer.field)} pixels`;
   }
 
-  /** The best training images of the map, with the patch that its strongest unit saw. */
+  /** The best training images of the map, with the receptive field of its strongest unit. */
   drawTop(name, map) {
     const top = this.records.top;
     const layer = top.layers?.[name];

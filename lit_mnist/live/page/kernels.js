@@ -1,4 +1,4 @@
-// The weights behind one map or unit, as images.
+// The weights of one map or unit, as images.
 
 import { count } from "./network/tensor.js";
 
@@ -10,7 +10,7 @@ import { count } from "./network/tensor.js";
  */
 
 /**
- * The kernel of a map for each channel that it reads; a unit's weights as the image that was flattened.
+ * The kernel of a map for each input channel; a unit's weights in the shape of the flattened image.
  * @param {import("./network/network.js").Network} network @param {Layer} layer @param {number} map
  * @returns {{title: string, images: KernelImage[]}}
  */
@@ -39,7 +39,7 @@ function listed(title, images) {
   return { title: images.length > 1 ? `${title} (${images.length})` : title, images };
 }
 
-/** With groups a map reads the channels of its own group. */
+/** With groups, a map reads only the channels of its group. */
 function firstChannel(layer, map) {
   const { groups } = layer.settings;
   const [, , inside, filters] = layer.weights.kernel.shape;
@@ -59,7 +59,7 @@ function everyDepthwise(kernel) {
   return Array.from({ length: filters }, (_, filter) => imageOf(kernel, (tap) => tap * filters + filter, `filter ${filter}`));
 }
 
-/** @returns {KernelImage} the weights at `index` of each place of a window */
+/** @returns {KernelImage} the weights at `index` of each position of the kernel */
 function imageOf(kernel, index, label) {
   const [rows, columns] = kernel.shape;
   const data = Float32Array.from({ length: rows * columns }, (_, tap) => kernel.data[index(tap)]);
@@ -83,7 +83,7 @@ function denseOf(network, layer, unit) {
   })));
 }
 
-/** The shape of the image that was flattened into a dense layer, null where none was. */
+/** The shape of the image that was flattened before a dense layer, or null. */
 function flattened(network, layer) {
   let before = network.layers.find(({ name }) => name === layer.inputs[0]);
   while (before && before.type === "unchanged") before = network.layers.find(({ name }) => name === before.inputs[0]);

@@ -1,4 +1,4 @@
-// The maps of one layer, or of all, drawn anew with each drawing; vectors as bars.
+// The maps of one layer or of all, redrawn when the drawing changes; vectors as bars.
 
 import { scaleOf } from "./colours.js";
 import { $, node, short, sized } from "./dom.js";
@@ -87,7 +87,7 @@ export class Layers {
     this.draw();
   }
 
-  /** @param {Record<string, Tensor> | null} values of all layers, null while nothing is drawn */
+  /** @param {Record<string, Tensor> | null} values of all layers; null for an empty drawing */
   show(values) {
     this.values = values;
     this.draw();
@@ -114,7 +114,7 @@ export class Layers {
   }
 }
 
-/** A unit's bar: up from the middle above 0, down below. */
+/** A unit's bar: from the middle up for positive values, down for negative ones. */
 function drawBar(bar, value, { high, isSigned }) {
   const size = high > 0 ? value / high : 0;
   bar.style.transform = isSigned ? `translateY(-50%) scaleY(${size / 2})` : `scaleY(${size})`;

@@ -1,4 +1,4 @@
-// The page: a drawing or picture goes through the network, and all that is shown follows it.
+// The page: runs the network on the drawing or picture, and updates everything shown.
 
 import { Answer } from "./answer.js";
 import { compared } from "./check.js";
@@ -30,7 +30,7 @@ const drawing = new Drawing($("pad"), () => {
   request();
 });
 
-/** @type {number | null} the sample that is looked at, null for the drawing */
+/** @type {number | null} the selected sample; null for the drawing */
 let sample = null;
 let isRequested = false;
 let updates = 0;
@@ -47,7 +47,7 @@ function samplesOf({ pixels, labels, names, logits }) {
   }));
 }
 
-/** Have the page follow the drawing before the next frame, once however much changed. */
+/** Update the page before the next frame, once for any number of changes. */
 function request() {
   if (isRequested) return;
   isRequested = true;
@@ -57,7 +57,7 @@ function request() {
   });
 }
 
-/** @returns {{pixels: Float64Array, digit: any} | null} the network's input, null where there is none */
+/** @returns {{pixels: Float64Array, digit: any} | null} the network's input; null without a drawing or picture */
 function read() {
   if (sample !== null) {
     const { pixels } = samples[sample];
@@ -137,7 +137,7 @@ function drawSamples() {
   }));
 }
 
-/** Look at a sample; grey ones lie on the drawing area dark on light, so that one can draw on. */
+/** Show a sample; grey ones are put on the drawing area, dark on light, so that the user can draw on them. */
 function pickSample(number) {
   const picture = node("canvas", { width: shape[1], height: shape[0] });
   const { pixels } = samples[number];

@@ -2,10 +2,10 @@
 
 import { $ } from "./dom.js";
 
-const LARGEST = 50_000_000; // pixels; as `predict` accepts
+const LARGEST = 50_000_000; // pixels; the limit of `predict`
 
 /**
- * Have pictures handed to `take`, and what goes wrong said by `say`.
+ * Pass pictures to `take` and error messages to `say`.
  * @param {(picture: ImageBitmap) => void} take
  * @param {(text: string) => void} say
  */

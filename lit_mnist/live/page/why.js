@@ -1,8 +1,8 @@
-// Which pixels made the network decide: occlusion, a few windows at a time so that drawing stays smooth.
+// Which pixels decided: occlusion, computed a few windows at a time so that drawing stays smooth.
 
 import { standardized } from "./network/network.js";
 
-const WINDOW = 4; // pixels; as `lit_mnist/attribution/perturbation.py` has it
+const WINDOW = 4; // pixels; as in `lit_mnist/attribution/perturbation.py`
 const STRIDE = 2;
 const SLICE = 12; // milliseconds of work at a time
 
@@ -23,7 +23,7 @@ export class Why {
     clearTimeout(this.timer);
   }
 
-  /** Explain class `unit` of an input, which the network gives `logits`. @param {Float32Array} image @param {number[]} logits @param {number} unit */
+  /** Explain class `unit` of an input whose logits are `logits`. @param {Float32Array} image @param {number[]} logits @param {number} unit */
   start(image, logits, unit) {
     this.stop();
     const work = occlusion(this.network, this.empty, image, logits, unit);
@@ -39,8 +39,8 @@ export class Why {
 }
 
 /**
- * The loss of a class's logit under a window of empty pixels, averaged over the windows on each pixel (Zeiler & Fergus
- * 2013). Yields what is known so far, and returns the whole map.
+ * The fall of a class's logit under a window of empty pixels, averaged over the windows that cover each pixel (Zeiler &
+ * Fergus 2013). Yields the map computed so far, and returns the complete map.
  * @param {import("./network/network.js").Network} network
  * @param {Float32Array} empty @param {Float32Array} image @param {number[]} logits @param {number} unit
  * @returns {Generator<Float64Array, Float64Array>}
@@ -69,7 +69,7 @@ export function* occlusion(network, empty, image, logits, unit) {
   return sums.map((sum, pixel) => sum / counts[pixel]);
 }
 
-/** Of one unit, which is the logit of class 1, class 0 has the negative. */
+/** A network of one unit gives the logit of class 1; class 0 has its negative. */
 function scoreOf(logits, unit) {
   if (logits.length > 1) return logits[unit];
   return unit ? logits[0] : -logits[0];

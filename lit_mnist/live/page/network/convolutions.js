@@ -80,7 +80,7 @@ function addDots(values, from, channels, kernel, at, filters, sums, to) {
   }
 }
 
-/** Cross-correlation; with groups each group of filters sees its own channels. */
+/** Cross-correlation; with groups, each group of filters reads its own channels. */
 function groupedConvolution(layer, x, kernel, shape, groups) {
   const [height, width, channels] = x.shape;
   const [rows, columns, filters] = shape;
@@ -108,7 +108,7 @@ function groupedConvolution(layer, x, kernel, shape, groups) {
   return out;
 }
 
-/** Values that are not 0, with the row of the kernel that each is multiplied by: most values after a ReLU are 0. */
+/** Nonzero values, each with its kernel row; after a ReLU, most values are 0. */
 class Taps {
   constructor(most) {
     this.values = new Float64Array(most);
@@ -120,7 +120,7 @@ class Taps {
     this.count = 0;
   }
 
-  /** Take `length` values from `from` on; their kernel rows begin at `row`, `step` apart. */
+  /** Add `length` values from index `from`; their kernel rows start at `row`, `step` apart. */
   collect(values, from, length, row, step) {
     for (let c = 0; c < length; c++) {
       const value = values[from + c];
@@ -130,7 +130,7 @@ class Taps {
     }
   }
 
-  /** Set each sum to that of values times kernel; four rows at a time, so that sums are read and written less often. */
+  /** Set the sums to values times kernel; four rows at a time, to read and write the sums less often. */
   sum(kernel, sums) {
     const { values, rows, count } = this;
     const width = sums.length;
@@ -149,7 +149,7 @@ class Taps {
   }
 }
 
-/** Each channel convolved on its own, with `multiplier` filters a channel. */
+/** Convolve each channel separately, with `multiplier` filters per channel. */
 function depthwise(layer, x, kernel) {
   const [height, width, channels] = x.shape;
   const [rows, columns] = layer.shape;
@@ -189,7 +189,7 @@ function multiply(x, positions, kernel, units, out) {
   }
 }
 
-/** @param {Tensor} x @param {{data: Float32Array} | undefined} bias @returns {Tensor} x itself, bias added */
+/** @param {Tensor} x @param {{data: Float32Array} | undefined} bias @returns {Tensor} x itself, with the bias added */
 function withBias(x, bias) {
   if (!bias) return x;
   const filters = asImage(x.shape)[2];

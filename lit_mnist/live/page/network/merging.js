@@ -1,4 +1,4 @@
-// Layers of several inputs: combined value by value, or one after another along an axis.
+// Layers with several inputs: elementwise operations, and concatenation along an axis.
 
 import { asImage, count, zeros } from "./tensor.js";
 
@@ -13,7 +13,7 @@ const COMBINE = {
   minimum: Math.min,
 };
 
-/** Two at a time from the left; an axis of one value is repeated. @param {Layer} layer @param {...Tensor} inputs @returns {Tensor} */
+/** Combine two inputs at a time from the left; an axis of size 1 is repeated. @param {Layer} layer @param {...Tensor} inputs @returns {Tensor} */
 export function merge(layer, ...inputs) {
   const combine = COMBINE[layer.type];
   const total = inputs.reduce((a, b) => combined(a, b, combine));
@@ -34,7 +34,7 @@ function combined(a, b, combine) {
   return out;
 }
 
-/** The index of a place in an image whose axes of one value are repeated. */
+/** The index of a position in an image whose axes of size 1 are repeated. */
 function index(place, shape) {
   return place.reduce((at, where, axis) => at * shape[axis] + (shape[axis] > 1 ? where : 0), 0);
 }

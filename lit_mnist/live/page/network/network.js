@@ -1,4 +1,4 @@
-// The network of a description: every layer's value for one image, logits and probabilities.
+// Builds the network from its description: every layer's value for one image, logits and probabilities.
 
 import { sigmoid, activated, generalRelu, prelu, softmax } from "./activations.js";
 import { conv, dense, depthwiseConv, distances, separableConv, transposedConv } from "./convolutions.js";
@@ -110,7 +110,7 @@ function weightsOf(places, values) {
 }
 
 /**
- * Pixels 0 to 255, rows, columns, channels, as the network takes them.
+ * Pixels 0 to 255 (rows, columns, channels), scaled to the network's input.
  * @param {ArrayLike<number>} pixels
  * @param {{mean: Float64Array, scale: Float64Array, clip: number | null, bgr: boolean}} scaling
  * @param {number} channels

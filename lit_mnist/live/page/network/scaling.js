@@ -52,7 +52,7 @@ function moments(values, epsilon) {
   return { mean, deviation: Math.sqrt(variance + epsilon) };
 }
 
-/** By stored statistics, or back. @param {Layer} layer @param {Tensor} x @returns {Tensor} */
+/** Normalise by stored statistics, or invert that. @param {Layer} layer @param {Tensor} x @returns {Tensor} */
 export function normalization(layer, x) {
   const means = layer.weights.mean?.data ?? layer.settings.mean;
   const variances = layer.weights.variance?.data ?? layer.settings.variance;

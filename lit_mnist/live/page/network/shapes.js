@@ -4,7 +4,7 @@ import { count, zeros } from "./tensor.js";
 
 /** @typedef {import("./tensor.js").Tensor} Tensor @typedef {import("./tensor.js").Layer} Layer */
 
-/** Maximum or average of each window; padding counts for neither. @param {Layer} layer @param {Tensor} x @returns {Tensor} */
+/** Maximum or average of each window; padding is not counted. @param {Layer} layer @param {Tensor} x @returns {Tensor} */
 export function pool(layer, x) {
   const { kind, size, step, before } = layer.settings;
   const [height, width, channels] = x.shape;
@@ -54,7 +54,7 @@ export function cropping(layer, x) {
   return moved(x, layer.shape, -top, -left);
 }
 
-/** The image in a frame of `shape`, moved down and right, zeros around it. */
+/** The image in a frame of zeros of `shape`, shifted down and right. */
 function moved(x, shape, down, right) {
   const out = zeros(shape);
   const [height, width, channels] = x.shape;
@@ -88,7 +88,7 @@ export function upsampling(layer, x) {
   return out;
 }
 
-/** The two units below an enlarged one, and the second's weight. */
+/** The two input units of an enlarged one, and the second's weight. */
 function between(place, factor, size) {
   const centre = Math.max(0, (place + 0.5) / factor - 0.5);
   const first = Math.min(size - 1, Math.floor(centre));
@@ -114,7 +114,7 @@ export function reshaped(layer, x) {
   return { shape: layer.shape, data: x.data };
 }
 
-/** What rests in evaluation: noise, dropout, penalties. @param {Layer} layer @param {Tensor} x @returns {Tensor} */
+/** Layers that do nothing in evaluation: noise, dropout, penalties. @param {Layer} layer @param {Tensor} x @returns {Tensor} */
 export function unchanged(layer, x) {
   return x;
 }

@@ -6,16 +6,16 @@
  */
 
 /**
- * A layer of the network: settings by Keras' meaning, weights in Keras' layout, sizes worked out beforehand.
+ * A layer of the network: settings as in Keras, weights in Keras' layout, precomputed sizes.
  * @typedef {object} Layer
  * @property {string} name
  * @property {string} type
- * @property {string[]} inputs names of what it reads, "input" for the network's own
+ * @property {string[]} inputs names of the layers it reads, "input" for the network's input
  * @property {number[]} inputShape
  * @property {number[]} shape of its output
  * @property {Record<string, any>} settings
  * @property {Record<string, {shape: number[], data: Float32Array}>} weights
- * @property {boolean} isAnswer whether softmax and sigmoid are left to the probabilities
+ * @property {boolean} isAnswer whether its softmax or sigmoid is applied later, in the probabilities
  * @property {number[]} field rows and columns of the receptive field
  * @property {number[]} jump input pixels between neighbouring units' fields
  * @property {number[]} start top and left of the first field

@@ -5,15 +5,15 @@ import { edgeDistance, label } from "./regions.js";
 
 /** @typedef {import("./grid.js").Grid} Grid */
 
-const SPECK = 0.02; // of the writing's ink: never a stroke
-const PIECE = 0.15; // of the writing's ink: a stroke unless far away; between the two it must lie close
+const SPECK = 0.02; // of the writing's ink; smaller pieces are never strokes
+const PIECE = 0.15; // of the writing's ink; larger pieces are strokes unless far away, smaller ones only if close
 const FAR = 0.5; // of the writing's size
 const CLOSE = 0.15;
-const ALONG = 0.5; // of its size: what touches so much of the border is a shadow or a desk
+const ALONG = 0.5; // of its size; a piece that touches more of the border is a shadow or a desk
 
 /**
- * The part of the mask that belongs to one digit, empty where nothing was written: the heaviest piece, those that
- * touch the border last, and the pieces that join it by weight and closeness.
+ * The part of the mask that belongs to one digit, empty if nothing was written: the heaviest piece (preferably one that
+ * does not touch the border), and the pieces that join it by weight and distance.
  * @param {Grid} mask @param {Grid} contrast @returns {Grid}
  */
 export function writing(mask, contrast) {
@@ -45,7 +45,7 @@ function measured(labels, contrast) {
   return pieces.map((piece) => ({ ...piece, size: Math.max(piece.bottom - piece.top, piece.right - piece.left) + 1 }));
 }
 
-/** Which pieces belong to the body: it, and those that join it. */
+/** Which pieces belong to the body: the body itself, and those that join it. */
 function joined(labels, pieces, body) {
   if (pieces.length === 1) return [true];
   const gaps = distances(labels, body + 1).map((gap) => gap / pieces[body].size);

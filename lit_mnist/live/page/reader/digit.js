@@ -9,15 +9,15 @@ import { BOX, SIZE, inDetail, inFrame, measure, withWidth } from "./strokes.js";
 
 /** @typedef {import("./grid.js").Grid} Grid @typedef {import("./strokes.js").Strokes} Strokes */
 
-const LONGEST = 1024; // pixels of the longest side that is worked on
+const LONGEST = 1024; // pixels of the longest side after reduction
 const SMALLEST = 8; // pixels of a picture's shorter side
-const LEAST = 0.03; // of the picture's longest side; what is smaller is grain
+const LEAST = 0.03; // of the picture's longest side; smaller marks are noise
 
 /** A picture that holds no digit. */
 export class Unreadable extends Error {}
 
 /**
- * 28 x 28, 0 to 255, light on dark; and the writing before its width was changed.
+ * 28 x 28 pixels, 0 to 255, light on dark; and the measured strokes before their width was changed.
  * @typedef {{pixels: Grid, strokes: Strokes}} Digit
  */
 

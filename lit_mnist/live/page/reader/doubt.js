@@ -1,9 +1,9 @@
-// Whether strokes are a digit's at all: the rule of `lit_mnist/data/reader/no_digit.py`, whose numbers come with the page.
+// Whether strokes form a digit: the rule of `lit_mnist/data/reader/no_digit.py`, whose numbers are in the page.
 
 /** @typedef {import("./strokes.js").Strokes} Strokes */
 
 /**
- * Why strokes that a network gives `probability` are no digit's; null where they are.
+ * Why strokes to which a network gives `probability` are not a digit; null if they are.
  * @param {Strokes} strokes @param {number} probability @param {{intercept: number, weights: Record<string, number>, sure: number}} rule
  * @returns {string | null}
  */

@@ -1,4 +1,4 @@
-// Filters of windows, by scipy.ndimage's rules: borders are continued by their nearest pixel.
+// Window filters by scipy.ndimage's rules: beyond the border, the nearest pixel is repeated.
 
 import { filled, transposed } from "./grid.js";
 
@@ -13,7 +13,7 @@ export function gaussian(image, deviation) {
   return transposed(alongRows(transposed(alongRows(image, kernel, radius)), kernel, radius));
 }
 
-/** Each row's window above and below it, weighted. */
+/** The weighted sum of the rows around each row. */
 function alongRows(image, kernel, radius) {
   const { rows, columns, data } = image;
   const out = new Float64Array(data.length);
@@ -26,8 +26,8 @@ function alongRows(image, kernel, radius) {
 }
 
 /**
- * The value that `percent` of a square window lie below; windows of an even size reach one pixel further up and left.
- * The window's values are counted by rank while it moves along a row (Huang, Yang & Tang 1979).
+ * The percentile of a square window; windows of an even size reach one pixel further up and left. A histogram of the
+ * window's ranks is updated while it moves along a row (Huang, Yang & Tang 1979).
  * @param {Grid} image @param {number} percent @param {number} size @returns {Grid}
  */
 export function percentile(image, percent, size) {
@@ -54,14 +54,14 @@ export function percentile(image, percent, size) {
   return out;
 }
 
-/** The rank of each value: where it first stands among the sorted ones. */
+/** The rank of each value: its first index among the sorted values. */
 function ranksOf(data, sorted) {
   const first = new Map();
   sorted.forEach((value, rank) => first.has(value) || first.set(value, rank));
   return Int32Array.from(data, (value) => first.get(value));
 }
 
-/** The rank of what stands at `place` of a window's sorted values. */
+/** The rank of the value at `place` among a window's sorted values. */
 function rankAt(counts, place) {
   let passed = 0;
   for (let rank = 0; rank < counts.length; rank++) {
@@ -71,7 +71,7 @@ function rankAt(counts, place) {
   return counts.length - 1;
 }
 
-/** The largest (or with `least` the least) of each pixel and its eight neighbours. @param {Grid} image @param {boolean} least @returns {Grid} */
+/** The maximum (with `least`, the minimum) of each pixel and its eight neighbours. @param {Grid} image @param {boolean} least @returns {Grid} */
 export function ofNeighbours(image, least = false) {
   const { rows, columns, data } = image;
   const sign = least ? -1 : 1;
@@ -89,7 +89,7 @@ export function ofNeighbours(image, least = false) {
   return { rows, columns, data: out };
 }
 
-/** @param {Grid} mask @param {number} times @returns {Grid} without pixels near its edge; outside the grid nothing is set */
+/** @param {Grid} mask @param {number} times @returns {Grid} eroded `times` pixels; outside the grid nothing is set */
 export function eroded(mask, times) {
   let result = mask;
   for (let i = 0; i < times; i++) {

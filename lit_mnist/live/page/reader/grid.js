@@ -1,4 +1,4 @@
-// Grey pictures and masks as grids, and the few operations of NumPy that reading them takes.
+// Grey pictures and masks as grids, and the few NumPy operations that the reader needs.
 
 /**
  * Rows and columns of numbers: grey levels 0 to 255, contrast, or a mask of 0 and 1.
@@ -24,7 +24,7 @@ export function where(grid, test) {
   return { rows: grid.rows, columns: grid.columns, data };
 }
 
-/** @param {Grid} grid @returns {Grid} rows and columns exchanged */
+/** @param {Grid} grid @returns {Grid} transposed */
 export function transposed(grid) {
   const { rows, columns, data } = grid;
   const out = data.slice();
@@ -58,7 +58,7 @@ export function cut(grid, { top, left, bottom, right }) {
   return { rows: bottom - top, columns, data };
 }
 
-/** @param {Grid} mask @returns {Box | null} of all that is set; null for nothing */
+/** @param {Grid} mask @returns {Box | null} of all set pixels; null if there are none */
 export function boxOf(mask) {
   let [top, left, bottom, right] = [mask.rows, mask.columns, 0, 0];
   for (let y = 0; y < mask.rows; y++) for (let x = 0; x < mask.columns; x++) {
@@ -71,7 +71,7 @@ export function boxOf(mask) {
   return bottom ? { top, left, bottom, right } : null;
 }
 
-/** @param {Grid} mask @returns {[number, number]} height and width of all that is set */
+/** @param {Grid} mask @returns {[number, number]} height and width of all set pixels */
 export function extent(mask) {
   const box = boxOf(mask);
   return [box.bottom - box.top, box.right - box.left];
@@ -109,7 +109,7 @@ export function range(values) {
 }
 
 /**
- * The values with the `count` least at the front, in no order (Hoare's quickselect; a copy).
+ * A copy with the `count` smallest values at the front, unordered (Hoare's quickselect).
  * @param {ArrayLike<number>} values @param {number} count @returns {Float64Array}
  */
 export function partitioned(values, count) {

@@ -1,4 +1,4 @@
-// How much ink lies on each pixel: polarity, uneven light, ruled lines and noise taken off.
+// The amount of ink on each pixel, corrected for polarity, uneven light, ruled lines and noise.
 
 import { gaussian, percentile } from "./filters.js";
 import { each, mean, median, partitioned, range, rounded, sum } from "./grid.js";
@@ -20,7 +20,7 @@ export function findInk(grey) {
   return { contrast, threshold: Math.max(FAINTEST, 4 * paper.noise, 0.8 * otsu(contrast.data)) };
 }
 
-/** Whether the strokes are darker than the border, whose light may change evenly. @param {Grid} grey @returns {boolean} */
+/** Whether the strokes are darker than the border, whose light may vary linearly. @param {Grid} grey @returns {boolean} */
 function isDarkOnLight(grey) {
   const plane = borderPlane(grey);
   const difference = each(grey, (value, index) => value - plane(Math.floor(index / grey.columns), index % grey.columns));
@@ -97,7 +97,7 @@ function darkContrast(grey) {
   return each(grey, (value, index) => light.data[index] - value);
 }
 
-/** The contrast with the paper at 0, and the standard deviation of the paper's grain. */
+/** The contrast relative to the paper, and the standard deviation of the paper's noise. */
 function fromPaper(contrast) {
   const [low] = range(contrast.data);
   const raised = each(contrast, (value) => value - low).data;
@@ -107,7 +107,7 @@ function fromPaper(contrast) {
   return { contrast: each(contrast, (value) => value - middle), noise: 1.4826 * absoluteDeviation(paper) };
 }
 
-/** The values whose raised ones lie below `limit`. */
+/** The values whose `raised` counterparts are below `limit`. */
 function lighter(values, raised, limit) {
   const result = new Float64Array(values.length);
   let count = 0;

@@ -1,4 +1,4 @@
-// Ruled and squared paper: straight lines from edge to edge are taken off, and strokes across them mended.
+// Ruled and squared paper: straight lines from edge to edge are removed, and strokes that cross them repaired.
 
 import { each, mean, partitioned, sum, transposed } from "./grid.js";
 import { resized } from "./resample.js";
@@ -8,9 +8,9 @@ import { resized } from "./resample.js";
 const STRIPS = 20;
 const SLOPES = Array.from({ length: 33 }, (_, i) => (i === 32 ? 0.08 : -0.08 + i * (0.16 / 32)));
 const MISSING = 3; // strips in which a line may be missing
-const INK = 0.6; // of the strokes' contrast: a single line as dark as this is a stroke
+const INK = 0.6; // of the strokes' contrast; a single line at least as dark is a stroke
 
-/** @param {Grid} contrast @param {number} faintest @returns {Grid} without lines that are darker than that */
+/** @param {Grid} contrast @param {number} faintest @returns {Grid} without lines darker than `faintest` */
 export function withoutLines(contrast, faintest) {
   const { rows, columns } = contrast;
   if (rows < 2 * STRIPS || columns < 2 * STRIPS) return contrast; // too small for lines and strokes to differ
@@ -21,7 +21,7 @@ export function withoutLines(contrast, faintest) {
 }
 
 /**
- * The lines across strips of a picture, a strip in each row, null for none.
+ * The lines across strips of a picture, one strip in each row; null for none.
  * @param {Grid} contrast @param {Grid} strips @param {number} faintest
  * @returns {{line: Float64Array, rows: boolean[], slope: number, ink: number} | null}
  */
@@ -41,7 +41,7 @@ function rowsOf({ data }, strips, faintest) {
   return marked === 0 || marked > 0.5 * height ? null : { line, rows, slope: SLOPES[best], ink };
 }
 
-/** The contrast that nearly all strips reach along each line that falls by `step` rows a strip. */
+/** The contrast that nearly all strips reach along each line with a slope of `step` rows per strip. */
 function profile(strips, step) {
   const height = strips.columns;
   const least = new Float64Array(height * (MISSING + 1)).fill(Infinity); // each row's least so far, in order
@@ -53,7 +53,7 @@ function profile(strips, step) {
   return least.filter((_, index) => index % (MISSING + 1) === MISSING);
 }
 
-/** Keep the least values of a row in order: a new one moves those that are larger on. */
+/** Insert a value into a row's smallest values, in order. */
 function insert(least, from, value) {
   let place = from + MISSING;
   if (value >= least[place]) return;
@@ -61,14 +61,14 @@ function insert(least, from, value) {
   least[place] = value;
 }
 
-/** The value of a row of numbers at a place between them, linear, continued at its ends. */
+/** Linear interpolation in a row of numbers, constant beyond its ends. */
 function between(values, place) {
   const inside = Math.min(values.length - 1, Math.max(0, place));
   const first = Math.min(Math.floor(inside), values.length - 2);
   return values[first] + (inside - first) * (values[first + 1] - values[first]);
 }
 
-/** Replace the pixels of lines by what lies above and below them, save where a stroke is darker than its line. */
+/** Replace the pixels of lines by those above and below, except where a stroke is darker than its line. */
 function mended(contrast, { line, rows, slope, ink }) {
   const { rows: height, columns: width, data } = contrast;
   const near = rows.map((on, y) => (on || rows[y - 1] || rows[y + 1] ? 1 : 0));

@@ -1,11 +1,11 @@
-// Two classes of grey levels: the threshold that parts them best, and how clearly they stand apart.
+// Two classes of grey levels: the threshold that separates them best, and how well it does.
 
 import { mean, range, sum } from "./grid.js";
 
 const BINS = 128;
 
 /**
- * The threshold that best parts values in two; values below 0 count as 0.
+ * The threshold that best separates values into two classes; values below 0 count as 0.
  * N. Otsu, A threshold selection method from gray-level histograms, IEEE Trans. SMC 9, 1979.
  * @param {ArrayLike<number>} values @returns {number}
  */
@@ -29,7 +29,7 @@ export function otsu(values) {
   return mean(edges.slice(1, BINS).filter((_, bin) => between[bin] >= limit));
 }
 
-/** How many values lie in each bin, by NumPy's rule for values at edges. */
+/** The number of values in each bin, by NumPy's rule for values at edges. */
 function histogram(values, edges) {
   const counts = new Array(BINS).fill(0);
   const top = edges[BINS];
@@ -44,7 +44,7 @@ function histogram(values, edges) {
 }
 
 /**
- * The part of the values' variance that lies between those below `limit` and the others.
+ * The fraction of the variance that is between the values below `limit` and the others.
  * @param {Float64Array} values @param {number} limit @returns {number}
  */
 export function separability(values, limit) {

@@ -1,4 +1,4 @@
-// Pictures to the network's input, as `predict` brings them there.
+// Converts pictures to the network's input, as `predict` does.
 
 import { readDigit } from "./digit.js";
 import { border, median, rounded } from "./grid.js";
@@ -12,7 +12,7 @@ import { luma, pillowResized } from "./pillow.js";
  */
 
 /**
- * The network's input, rows, columns, channels, 0 to 255; and the digit where handwriting was read.
+ * The network's input (rows, columns, channels), 0 to 255, and the digit if handwriting was read.
  * @param {{width: number, height: number, data: ArrayLike<number>}} picture red, green, blue, opacity
  * @param {Reader} reader
  * @returns {{pixels: Float64Array, digit: Digit | null}}
@@ -31,7 +31,7 @@ export function inputOf(picture, reader) {
   return { pixels: inShape(/** @type {Float64Array} */ (digit.pixels.data), shape), digit };
 }
 
-/** Red, green and blue of a picture laid on paper: white, or black under ink that is light. */
+/** Red, green and blue of a transparent picture on white, or on black if its ink is light. */
 function onPaper({ data }) {
   const count = data.length / 4;
   const result = new Uint8ClampedArray(3 * count);
@@ -57,14 +57,14 @@ function grey(rgb) {
 }
 
 /**
- * A digit of 28 x 28 in a grey network's shape; one of MNIST's shape keeps its fractions.
+ * A digit of 28 x 28 pixels in a grey network's shape; at 28 x 28 its values are not rounded.
  * @param {Float64Array} digit @param {[number, number, number]} shape @returns {Float64Array}
  */
 export function inShape(digit, [height, width]) {
   if (height === 28 && width === 28) return digit;
   const whole = digit.map(rounded);
   if (height !== 32 || width !== 32) return pillowResized(whole, [28, 28, 1], height, width, "bilinear", true);
-  const result = new Float64Array(32 * 32); // LeNet's rule: two rows and columns of zeros around it
+  const result = new Float64Array(32 * 32); // as for LeNet: two rows and columns of zeros on each side
   for (let y = 0; y < 28; y++) result.set(whole.subarray(28 * y, 28 * y + 28), 32 * (y + 2) + 2);
   return result;
 }

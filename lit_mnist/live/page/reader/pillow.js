@@ -1,4 +1,4 @@
-// Pictures resized as Pillow does: antialiased, in 8 bits with its fixed point, or in floating point.
+// Resizes pictures as Pillow does: antialiased, in 8-bit fixed point or in floating point.
 
 const BITS = 22; // of Pillow's fixed point
 const FILTERS = {
@@ -11,7 +11,7 @@ const FILTERS = {
  * @param {[number, number, number]} shape of `pixels`
  * @param {number} rows @param {number} columns
  * @param {"bilinear" | "box"} filter
- * @param {boolean} isWhole whether pixels are whole numbers 0 to 255 and stay so
+ * @param {boolean} isWhole whether pixels are integers 0 to 255, as the result will be
  * @returns {Float64Array}
  */
 export function pillowResized(pixels, [height, width, channels], rows, columns, filter, isWhole) {
@@ -36,7 +36,7 @@ function along(data, outer, size, inner, target, filter, isWhole) {
   return out;
 }
 
-/** The pixels that a new pixel is made of, and their weights. */
+/** The input pixels of each new pixel, and their weights. */
 function windowOf(place, size, target, { support, weight }, isWhole) {
   const scale = size / target;
   const stretch = Math.max(scale, 1);

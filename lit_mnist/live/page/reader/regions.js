@@ -1,4 +1,4 @@
-// Connected regions of masks, and each pixel's nearest one outside a mask.
+// Connected regions of masks, and each pixel's nearest pixel outside a mask.
 
 import { padded, cut, where } from "./grid.js";
 
@@ -41,7 +41,7 @@ export function areas(labels) {
   return result;
 }
 
-/** @param {Grid} mask @returns {Grid} with its holes set: what the outside does not reach by sides */
+/** @param {Grid} mask @returns {Grid} with its holes filled: the pixels that are not 4-connected to the outside */
 export function withoutHoles(mask) {
   const wide = padded(mask, 1);
   const outside = label(where(wide, (value) => !value));
@@ -50,8 +50,8 @@ export function withoutHoles(mask) {
 }
 
 /**
- * The index of the nearest pixel outside the mask for each pixel, -1 where there is none; exact, and of equally near
- * ones scipy's choice (Maurer, Qi & Raghavan 2003, rows first).
+ * The index of the nearest pixel outside the mask for each pixel, -1 where there is none; exact; of equally
+ * near pixels, scipy's choice (Maurer, Qi & Raghavan 2003, rows first).
  * @param {Grid} mask @returns {Int32Array}
  */
 export function nearestOutside(mask) {
@@ -78,7 +78,7 @@ export function nearestOutside(mask) {
   return nearest;
 }
 
-/** The candidates of one line: pixels at a place along it, with a squared distance from it. */
+/** The candidates of one line: pixels with a position along it and a squared distance from it. */
 class Line {
   constructor(most) {
     this.index = new Int32Array(most);
@@ -91,7 +91,7 @@ class Line {
     this.count = 0;
   }
 
-  /** Take a candidate further along the line; those that are then nearest to no pixel are dropped. */
+  /** Add a candidate further along the line; drop those that are then nearest to no pixel. */
   add(index, place, offset) {
     while (this.count > 1 && this.isHidden(this.count - 1, place, offset)) this.count--;
     this.index[this.count] = index;

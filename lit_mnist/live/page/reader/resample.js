@@ -1,4 +1,4 @@
-// Antialiased resampling: every new pixel is the mean of the area of the old ones that it covers.
+// Antialiased resampling: every new pixel is the mean of the old pixels' area that it covers.
 
 import { rounded, transposed } from "./grid.js";
 
@@ -55,7 +55,7 @@ export function shrunk(image, longest) {
 }
 
 /**
- * The value of `image` between pixels, linear, continued at its edges.
+ * The value of `image` between pixels: linear interpolation, constant beyond its edges.
  * @param {Grid} image @param {number} y @param {number} x @returns {number}
  */
 export function interpolated(image, y, x) {

@@ -1,4 +1,4 @@
-// A sheet of paper that lies on something darker or lighter: found by its shape, and cut out.
+// Finds a sheet of paper on a darker or lighter background by its shape, and crops the picture to it.
 
 import { eroded } from "./filters.js";
 import { border, boxOf, cut, each, mean, rounded, sum, where } from "./grid.js";
@@ -15,7 +15,7 @@ const STRAIGHT = 0.85; // of its smallest upright or turned rectangle; an ellips
 const MARGIN = 0.03; // of the sheet's size is cut off: its edge casts a shadow
 
 /**
- * The sheet's part of a picture, continued to a rectangle, and where it lies; without a sheet the picture itself.
+ * The sheet's part of a picture, filled up to a rectangle, and its position; without a sheet, the picture itself.
  * @param {Grid} grey @returns {{page: Grid, top: number, left: number}}
  */
 export function cutOutPage(grey) {
@@ -48,7 +48,7 @@ function findSheet(small) {
   return isSheet && all > STRAIGHT * smallestRectangle(filled) ? filled : null;
 }
 
-/** The area of the smallest rectangle around a mask; one of its sides lies along the convex hull. */
+/** The area of the smallest rectangle around a mask; one side lies on an edge of the convex hull. */
 function smallestRectangle(mask) {
   const corners = hull(corners4(mask));
   const sides = corners.map(([y, x], i) => {
@@ -94,7 +94,7 @@ function turn([a, b], [c, d], [e, f]) {
   return (c - a) * (f - b) - (d - b) * (e - a);
 }
 
-/** The picture with what lies outside the mask replaced by the nearest pixel inside. */
+/** The picture with pixels outside the mask replaced by the nearest pixel inside. */
 function continued(grey, mask) {
   const nearest = nearestOutside(where(mask, (value) => !value));
   return each(grey, (_, index) => grey.data[nearest[index]]);

@@ -1,4 +1,4 @@
-// Stroke width by distance transform, how it is brought to MNIST's, and the 28 x 28 frame.
+// Stroke width by distance transform, its adjustment to MNIST's, and the 28 x 28 frame.
 
 import { gaussian, ofNeighbours } from "./filters.js";
 import { boxOf, cut, each, extent, mean, median, padded, range, rounded, sum, where } from "./grid.js";
@@ -15,7 +15,7 @@ const THICKEST = 2.6;
 const DETAIL = 160; // pixels of the longest side in which strokes are measured and changed
 
 /**
- * What tells writing from other things; see `lit_mnist/data/reader/strokes.py`.
+ * Measurements that distinguish writing from other marks; see `lit_mnist/data/reader/strokes.py`.
  * @typedef {{variation: number, separability: number, fill: number, border: number, dropped: number, pieces: number, holes: number}} Strokes
  */
 
@@ -56,8 +56,8 @@ function onRidge(depth) {
 }
 
 /**
- * The mask with strokes widened or narrowed so that they will be MNIST's once it fills the box. Widening by d on each
- * side turns a digit of length L with strokes w into L + 2 d and w + 2 d.
+ * The mask with strokes widened or narrowed so that they have MNIST's width when the digit fills the box. Widening by d on
+ * each side changes a digit's length L to L + 2 d and its stroke width w to w + 2 d.
  * @param {Grid} mask @returns {Grid}
  */
 export function withWidth(mask) {
@@ -71,7 +71,7 @@ export function withWidth(mask) {
   return where(edgeDistance(where(wide, (value) => !value)), (distance) => distance <= change);
 }
 
-/** Take `change` pixels off each side, but leave the middle line of strokes that are thinner than that. */
+/** Erode each side by `change` pixels, but keep the centre line of thinner strokes. */
 function narrowed(mask, change) {
   const depth = edgeDistance(mask);
   const middle = ridge(depth).data;
@@ -79,8 +79,8 @@ function narrowed(mask, change) {
 }
 
 /**
- * A smooth-edged mask of the writing, enlarged to a longest side of 160 pixels: where the contrast crosses the
- * threshold, which hair lines blurred by that may no longer reach: half of their contrast does then.
+ * A smooth-edged mask of the writing, enlarged to a longest side of 160 pixels: the pixels above the threshold, or above half
+ * of the highest contrast where that is lower, since enlarging blurs thin lines.
  * @param {Grid} contrast @param {Grid} kept @param {number} threshold @returns {Grid}
  */
 export function inDetail(contrast, kept, threshold) {
@@ -95,7 +95,7 @@ export function inDetail(contrast, kept, threshold) {
   return where(values, (value) => value >= limit);
 }
 
-/** As MNIST would hold it: 28 x 28, 0 to 255, longest side 20, centre of mass in the middle. @param {Grid} mask @returns {Grid} */
+/** The digit in MNIST's form: 28 x 28, 0 to 255, longest side 20, centre of mass in the middle. @param {Grid} mask @returns {Grid} */
 export function inFrame(mask) {
   const tight = cut(mask, boxOf(mask));
   const step = Math.max(tight.rows, tight.columns) / BOX;
