@@ -14,7 +14,10 @@ from .sums import StepResult, Sums, summed
 
 
 class Evaluation(nn.Module):
-    """The metrics of one pass over validation or test images, read from the device at its end."""
+    """The metrics of one pass over validation or test images, read from the device at its end.
+
+    `logits` (N, units) are those of the last pass that ended, of this process' images; None before.
+    """
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -27,6 +30,7 @@ class Evaluation(nn.Module):
             },
             compute_groups=True,
         )
+        self.logits: Tensor | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -53,12 +57,12 @@ class Evaluation(nn.Module):
     def compute(self, stage: str, world: int) -> tuple[dict[str, float], Tensor]:
         """Return the metrics as ``{stage}/...``, over all processes, and the confusion matrix."""
         sums = Sums()
+        self.logits = None
         if self._results:
             sums.add(summed(self._results, tuple(self._sizes)).sums)
-            self.metrics.update(
-                predicted_classes(torch.cat([result.logits for result in self._results])),
-                torch.cat([result.labels for result in self._results]),
-            )
+            self.logits = torch.cat([result.logits for result in self._results])
+            labels = torch.cat([result.labels for result in self._results])
+            self.metrics.update(predicted_classes(self.logits), labels)
         counted = sums.metrics(world)
         values = self.metrics.compute()
         metrics = {f"{stage}/loss": counted["loss"], f"{stage}/acc": float(values["acc"])}

@@ -75,8 +75,6 @@ class InsideView(Callback):
         self.draw: Drawings | None = None
         self._events: Events | None = None
         self._logged = -1  # the last step that was logged
-        self._logits: list[Tensor] = []
-        self._hook: Any = None
 
     # ---- when
 
@@ -149,26 +147,14 @@ class InsideView(Callback):
             },
         )
 
-    def on_validation_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Keep what the network answers, so that mistakes cost no further pass."""
-        if not trainer.sanity_checking:
-            self._listen(pl_module)
-
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Log the validation's mistakes."""
-        self._log_mistakes(trainer, pl_module, "validation")
-
-    def on_test_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Keep what the network answers."""
-        self._listen(pl_module)
+        if not trainer.sanity_checking:
+            self._log_mistakes(trainer, pl_module, "validation")
 
     def on_test_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Log the test's mistakes."""
         self._log_mistakes(trainer, pl_module, "test")
-
-    def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
-        """Leave no hook behind."""
-        self._stop_listening()
 
     # ---- what
 
@@ -230,29 +216,17 @@ class InsideView(Callback):
 
     # ---- mistakes
 
-    def _listen(self, module: Any) -> None:
-        if self._events is not None and self.draw is not None:
-            self._logits = []
-            self._hook = module.network.register_forward_hook(
-                lambda net, args, out: self._logits.append(out)
-            )
-
-    def _stop_listening(self) -> None:
-        if self._hook is not None:
-            self._hook.remove()
-            self._hook = None
-
     def _log_mistakes(self, trainer: L.Trainer, module: Any, stage: str) -> None:
         prepared = _prepared(trainer)
         events = self._events
         draw = self.draw
-        if self._hook is None or prepared is None or events is None or draw is None:
+        logits = module.evaluation.logits
+        if logits is None or prepared is None or events is None or draw is None:
             return
-        self._stop_listening()
         step = trainer.global_step
         part = getattr(prepared, stage)
         names = prepared.dataset.class_names
-        confidences, guesses = module.network.probabilities(torch.cat(self._logits).float()).max(1)
+        confidences, guesses = module.network.probabilities(logits).max(1)
         confidences = confidences.cpu().numpy()
         guesses = guesses.cpu().numpy()
         wrong = np.flatnonzero(
@@ -274,7 +248,6 @@ class InsideView(Callback):
             draw.confusion_matrix(module.confusion.numpy(), names, caption),
         )
         events.flush(step)
-        self._logits = []
 
 
 def _prepared(trainer: L.Trainer) -> Prepared | None:

@@ -310,6 +310,20 @@ def test_colour_pictures_are_logged(tmp_path: Path) -> None:
         assert (sprite.mode, sprite.size) == ("RGB", (36, 36))
 
 
+def test_a_network_whose_frozen_part_is_run_once_is_looked_at(tmp_path: Path) -> None:
+    """Seen to fail: validation starts behind the frozen part, where no hook on the network
+    fires.
+    """
+    frozen = CONFIG.replace("stride: 2, activation: relu", "stride: 2, trainable: false")
+    run = fit(tmp_path, frozen.replace("max_epochs: 2", "max_epochs: 1"))
+    seen = EventAccumulator(str(run), size_guidance={"histograms": 0}).Reload().Tags()
+    assert {"mistakes/validation", "confusion_matrix/validation"} < set(seen["images"])
+    assert any(tag.startswith("maps/Conv2D_1/") for tag in seen["images"])
+    gradients = {tag for tag in seen["histograms"] if tag.startswith("gradients/")}
+    assert "gradients/Dense_1.dense.weight" in gradients
+    assert not any("Conv2D_1" in tag for tag in gradients)
+
+
 def test_graph_of_every_configuration() -> None:
     from lit_mnist.runs.configured import spec_of_config
 
