@@ -15,7 +15,6 @@ from .dataset import Dataset
 from .datasets import load_dataset
 from .idx import DataError
 from .pictures import SUFFIXES, open_picture, picture, quiet
-from .reader import read_digit
 
 _ID = re.compile(r"(train|test):(\d+)\Z")
 _MNIST = (28, 28, 1)
@@ -153,6 +152,8 @@ def image_file(path: Path, shape: Shape = _MNIST, dataset: str = "mnist") -> np.
     grey = np.asarray(open_picture(path, "L"), np.float64)
     if dataset not in HANDWRITTEN:
         return _framed(grey, shape)
+    from .reader import read_digit  # imports scipy, which takes half a second
+
     try:
         digit = read_digit(grey).pixels
     except DataError as error:

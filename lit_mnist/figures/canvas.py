@@ -21,7 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.colors import to_rgb as colours_of
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
+from matplotlib.image import AxesImage, imsave
 from matplotlib.ticker import MaxNLocator
 
 from ..errors import UserError, nearest
@@ -39,6 +39,8 @@ LINE = "#d8d8d8"  # the lines between the images of a grid
 TRAINING = "#2a9d2a"
 VALIDATION = "#d62728"
 REFERENCE = "#1f4fd8"
+# as matplotlib documents it; its annotation lacks None
+_NO_SOFTWARE = cast(dict[str, str], {"Software": None})
 _BAD = "#00a0a0"  # NaN and infinity: a colour that no scale here holds
 _UNIT = 50  # pixels of a mosaic for the width of one image
 # height of a label's line, width of the gap between images, in image widths
@@ -306,10 +308,25 @@ def to_bytes(figure: Figure, format: str = "png") -> bytes:
     """Return the figure as the content of a PNG or SVG file; equal figures give equal bytes."""
     if format not in FORMATS:
         raise FigureError(f"picture format {format!r}: unknown; {nearest(format, FORMATS)}")
+    if format == "png":
+        return _png(figure)
     buffer = io.BytesIO()
-    metadata = {"Software": None} if format == "png" else {"Date": None, "Creator": None}
     with rc_context({"svg.hashsalt": "lit_mnist"}):
-        figure.savefig(buffer, format=format, metadata=metadata)
+        figure.savefig(buffer, format=format, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def _png(figure: Figure) -> bytes:
+    """Return what ``savefig`` writes, to the byte, but draw the figure once.
+
+    ``savefig`` draws a figure with a layout engine twice, the first time only to run the engine,
+    which drawing runs too.
+    """
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    buffer = io.BytesIO()
+    pixels = np.asarray(canvas.buffer_rgba())
+    imsave(buffer, pixels, format="png", origin="upper", dpi=figure.dpi, metadata=_NO_SOFTWARE)
     return buffer.getvalue()
 
 

@@ -4,6 +4,7 @@ state.
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +106,15 @@ def test_shown_pixels() -> None:
     assert canvas.shown(np.full((2, 2), 300.0)).max() == 1
     assert canvas.shown(np.zeros((2, 2, 1))).shape == (2, 2)
     assert canvas.shown(np.zeros((2, 2, 3))).shape == (2, 2, 3)
+
+
+@pytest.mark.parametrize("limits", [(0, 1), None], ids=["colour bar", "no colour bar"])
+def test_a_png_is_what_matplotlib_writes(limits: tuple[float, float] | None) -> None:
+    images = np.random.default_rng(0).random((10, 9, 9))
+    labels = ["a\nb"] * 10
+    drawn, expected = (
+        canvas.grid_figure(images, labels=labels, limits=limits, title="grid") for _ in range(2)
+    )
+    buffer = io.BytesIO()
+    expected.savefig(buffer, format="png", metadata={"Software": None})
+    assert canvas.to_bytes(drawn) == buffer.getvalue()
