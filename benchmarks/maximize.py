@@ -80,7 +80,7 @@ def _synchronise() -> None:
 
 def _ours(network: Network, maps: int, steps: int, restarts: int = 4) -> Callable[[], object]:
     rows = rows_for(range(maps), restarts)
-    starts = Standardised().begin(Fluctuations().draw(rows.chances(START), _SHAPE))
+    starts = Standardised().begin(Fluctuations().draw(rows.generators(START), _SHAPE))
     stages = [Stage(ChannelMean(LAYER), steps)]
 
     def case() -> None:

@@ -77,7 +77,9 @@ def custom_activations(keras: Any) -> dict[str, Callable[[Any], Any]]:
 
 
 def register(keras: Any) -> None:
-    """Make what Keras has no name for known to it, so that it loads saved models that hold it."""
+    """Register the activations and layers that Keras lacks, so that it loads models that contain
+    them.
+    """
     custom_activations(keras)
     distances_layer(keras)
 

@@ -38,7 +38,7 @@ _LEAD_TO_TRITON = (
     "pytorch_lightning",
     "triton",
 )
-# what says how OpenMP's threads wait: the standard's, libgomp's, LLVM's
+# variables for how OpenMP's threads wait: the standard's, libgomp's, LLVM's
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 _LARGEST = 32 * 2**20  # bytes; glibc accepts no larger block for its heap
 _KEPT = 2**30  # bytes

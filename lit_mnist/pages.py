@@ -1,4 +1,4 @@
-"""Tables in Markdown, and small HTML pages in one file: what results are written as."""
+"""Tables in Markdown, and small HTML pages in one file: the forms in which results are written."""
 
 from __future__ import annotations
 

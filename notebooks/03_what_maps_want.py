@@ -118,7 +118,7 @@ objective = ChannelMean(layer) - 0.1 * TotalVariation() - 0.5 * Diversity()
 rows = rows_for([0], 6)
 height, width, channels = model.spec.input_shape
 constraint = constraint_for(model)
-starts = constraint.begin(Fluctuations().draw(rows.chances(START), (channels, height, width)))
+starts = constraint.begin(Fluctuations().draw(rows.generators(START), (channels, height, width)))
 found = ascend(model.network, [Stage(objective, STEPS or 400)], starts, rows, constraint)
 print("mean cosine with the other restarts:", assess(model.network, layer, found.images, rows, data).likeness)
 

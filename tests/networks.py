@@ -281,7 +281,7 @@ def small_model(description: dict, kind: str = "global", double: bool = False) -
 
 
 def small_start(rows: Rows, size: int = 12, constraint=Standardised()) -> torch.Tensor:  # noqa: B008 - frozen value
-    return constraint.begin(Fluctuations().draw(rows.chances(START), (1, size, size)))
+    return constraint.begin(Fluctuations().draw(rows.generators(START), (1, size, size)))
 
 
 def climb(model: Model, stages, rows: Rows, **more) -> a.Ascent:

@@ -21,7 +21,7 @@ from .targets import AttributionError
 
 @dataclass(frozen=True)
 class Setting:
-    """What methods are set up with.
+    """The settings from which methods are built.
 
     `baseline` is the single reference (or the several that are averaged), `digits` the distribution
     of GradientShap and DeepLiftShap, `noise` a standard deviation in input units, `layer` the layer
@@ -37,9 +37,7 @@ class Setting:
     size: int = 28
 
     def distribution(self, method: str) -> Baseline:
-        """Return the distribution of baselines; raise AttributionError where no data set is at
-        hand.
-        """
+        """Return the distribution of baselines. Raises AttributionError without a data set."""
         if self.digits is None:
             raise AttributionError(
                 f"method {method!r} needs random training digits as baselines, and the data set "
@@ -79,7 +77,7 @@ def make_setting(
     usable = dataset is not None and model.spec.input_shape == (*dataset.train_images.shape[1:], 1)
     digits = make_baseline("digits", model, dataset, seed) if usable else None
     if layer is not None:
-        _ = model.spec[layer]  # an unknown name is said at once
+        _ = model.spec[layer]  # report an unknown name at once
     return Setting(
         make_baseline(baseline, model, dataset, seed),
         digits,

@@ -54,7 +54,7 @@ def completeness(
 
 
 class RememberedScore:
-    """A score that works each batch of images out once."""
+    """A score that computes each batch of images only once."""
 
     def __init__(self, network: Network, target: Target) -> None:
         self.score = fast_score_of(network, target)
@@ -81,14 +81,13 @@ def infidelity(
     seed: int = 0,
     score: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> np.ndarray:
-    """Return the share of the score's changes that the map does not predict, (N,): 0 all explained,
-    1 none.
+    """Return the fraction of the score's changes that the map does not predict, (N,): 0 all
+    explained, 1 none.
 
     Captum's infidelity (Yeh et al. 2019, arXiv:1901.09392), at the best scale of the map, over
     squares of 8 x 8 pixels set to the background at random places, divided by the mean squared
-    change. Slopes (``multiplied`` false) are first multiplied by the pixels' change. The covers
-    depend on the seed alone: `score` (`RememberedScore`) answers for all methods what it was asked
-    for the first.
+    change. Slopes (``multiplied`` false) are first multiplied by the pixels' change. The squares
+    depend only on the seed, so that a `RememberedScore` computes their scores once for all methods.
     """
     score = score or fast_score_of(network, target)
     empty = background.to(images)

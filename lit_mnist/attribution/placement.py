@@ -1,5 +1,5 @@
-"""Where a layer's units look: from a coarse map to the pixels, and the pixels that reach no
-output at all.
+"""Positions of a layer's units in the image: coarse maps on the pixels, and pixels that reach no
+output.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def place(maps: Tensor, info: LayerInfo, size: Sequence[int], keep_sum: bool = F
     Values between centres are interpolated linearly and held beyond the outermost: fading them out
     would give every map the same dome, which any network's maps would then share. Stretching a map
     over the whole image instead would move it: a 3 x 3 map whose fields' centres are pixels 8.5,
-    12.5 and 16.5 would be drawn at 4.7, 14 and 23.3. With `keep_sum` each unit's share of the
-    pixels adds up to its value.
+    12.5 and 16.5 would be drawn at 4.7, 14 and 23.3. With `keep_sum`, the pixels' parts of each
+    unit add up to its value.
     """
     rows, columns = (
         _weights(length, size[axis], info, axis, keep_sum).to(maps)
@@ -33,7 +33,7 @@ def place(maps: Tensor, info: LayerInfo, size: Sequence[int], keep_sum: bool = F
 
 
 def _weights(units: int, pixels: int, info: LayerInfo, axis: int, keep_sum: bool) -> Tensor:
-    """Share of each unit in each pixel along one axis, (pixels, units)."""
+    """Weight of each unit in each pixel along one axis, (pixels, units)."""
     first = info.start[axis] + (info.receptive_field[axis] - 1) / 2
     where = ((torch.arange(pixels, dtype=torch.float64) - first) / info.jump[axis]).clamp(
         0, units - 1
@@ -61,7 +61,7 @@ def reach(spec: NetworkSpec, layer: str | None = None) -> np.ndarray:
 def _back(
     layer: Layer, info: LayerInfo, shape: Shape, seen: tuple[np.ndarray, ...]
 ) -> tuple[np.ndarray, ...]:
-    """Return which rows and columns of an input of this shape the used outputs look at."""
+    """Return which rows and columns of an input of this shape the used outputs depend on."""
     window = layer.window(info.input_shape)
     moved = (
         isinstance(layer, Merge) and shape[:2] != info.output_shape[:2]
@@ -81,7 +81,7 @@ def _all(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
 def _axis(
     used: np.ndarray, kernel: Number, stride: Number, before: Number, length: int
 ) -> np.ndarray:
-    """Inputs along one axis that a used output looks at."""
+    """Inputs along one axis that a used output depends on."""
     seen = np.zeros(length, bool)
     for unit in np.flatnonzero(used).tolist():
         start = unit * stride - before

@@ -1,4 +1,4 @@
-"""The digits on which methods are judged, with all that the checks of several methods share."""
+"""The digits on which methods are judged, with results that several checks share."""
 
 from __future__ import annotations
 

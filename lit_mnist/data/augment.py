@@ -198,8 +198,8 @@ def distort(
 
     `fill_mode` fills the borders. `points` are the control points of `Augmentation.draw_elastic`:
     each place in the input is displaced by them. `background` (1, C, H, W) is the standardised
-    empty image, or that of the constant. In the mode ``background`` it is taken off before and put
-    back after, so that with per-pixel standardisation the distortion acts on ink, not on the
+    empty image, or that of the constant. In the mode ``background`` it is subtracted before and
+    added after, so that with per-pixel standardisation the distortion acts on ink, not on the
     scaler's pattern. The others are Keras' modes, by SciPy's rules: ``constant`` begins right
     beyond the outermost pixels, ``wrap`` lets first and last pixel coincide.
     """

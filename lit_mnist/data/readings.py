@@ -74,7 +74,7 @@ def read_each(
 def _files(name: str) -> list[str]:
     try:
         return expanded(name)
-    except DataError:  # said again, in its place, by what opens it
+    except DataError:  # raised again, in its place, when the picture is opened
         return [name]
 
 

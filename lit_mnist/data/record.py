@@ -1,4 +1,4 @@
-"""What the summary of a run says of its data."""
+"""The part of a run's summary that describes the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The error of this package, and the place where its message gets the file's name."""
+"""The error of this package, and the context that adds the file's name to its message."""
 
 from __future__ import annotations
 

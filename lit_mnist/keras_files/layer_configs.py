@@ -17,7 +17,7 @@ _LEAKY_HERE = 0.3  # slope where a spec names none
 _FUNCTIONS = (
     "gelu_tanh",
     "hard_sigmoid_keras2",
-)  # that Keras has no name for; keras_baseline registers them
+)  # that Keras lacks; keras_baseline registers them
 _LAST = {"data_format": "channels_last"}
 
 

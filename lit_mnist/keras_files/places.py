@@ -32,10 +32,7 @@ def weight_places(file: h5py.File, stored: Sequence[KerasLayer], counts: Counts)
 def _by_class(
     file: h5py.File, root: str, stored: Sequence[KerasLayer], counts: Counts
 ) -> Iterator[tuple[str, list[str]]]:
-    """Read Keras 3's groups, named after classes. Since 3.6 an attribute holds the layer's name.
-
-    Since 3.6 an attribute holds the layer's name.
-    """
+    """Read Keras 3's groups, named after classes. Since 3.6 an attribute holds the layer's name."""
     top = group_at(file, root)
     names_of = {
         text(group_at(top, f"{key}/vars"), "name"): key

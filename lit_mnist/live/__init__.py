@@ -1,1 +1,1 @@
-"""The live page: one HTML file in which a network runs while one draws."""
+"""The live page: one HTML file in which a network runs while the user draws."""

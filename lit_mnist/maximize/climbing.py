@@ -105,7 +105,7 @@ class Climber:
         if self.stage.add is None:
             return
         noise = self.stage.add.draw(
-            chunk.rows.chances(CHANGE, number, 0), tuple(chunk.images.shape[1:])
+            chunk.rows.generators(CHANGE, number, 0), tuple(chunk.images.shape[1:])
         )
         noise = noise.to(chunk.images) * self.constraint.scale
         chunk.images = self.constraint.hold(chunk.images + noise)
@@ -119,8 +119,8 @@ class Climber:
             torch.from_numpy(
                 np.stack(
                     [
-                        change.draw(chance, self.stage.steps, shape)
-                        for chance in chunk.rows.chances(CHANGE, number, 1 + index)
+                        change.draw(generator, self.stage.steps, shape)
+                        for generator in chunk.rows.generators(CHANGE, number, 1 + index)
                     ]
                 )
             ).to(chunk.images)

@@ -168,8 +168,8 @@ def rescaled(model: Model, layers: tuple[str, ...] = ()) -> Rescaled:
     rescaling.
     """
     first = _first_rescalings(model.network)
-    asked = {name.partition(":")[0] for name in layers}
-    if not first or asked & set(first) or isinstance(constraint_for(model), Standardised):
+    needed = {name.partition(":")[0] for name in layers}
+    if not first or needed & set(first) or isinstance(constraint_for(model), Standardised):
         return Rescaled(model)
     factor = 1.0
     offset = 0.0

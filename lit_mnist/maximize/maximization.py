@@ -190,7 +190,7 @@ def _starts(
     height, width, channels = network.spec.input_shape
     if not settings.search:
         return constraint.begin(
-            _noise(settings).draw(rows.chances(START), (channels, height, width))
+            _noise(settings).draw(rows.generators(START), (channels, height, width))
         )
     candidates = search(network, layer, constraint, settings.search, settings.seed)
     numbers = [

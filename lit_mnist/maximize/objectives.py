@@ -155,8 +155,8 @@ class ChannelMean(Objective):
 
 
 def difference(layer: str, other: int, weight: float = 1.0) -> Weighted:
-    """Return the mean of the row's map minus `weight` times that of map `other`: what tells the
-    two apart.
+    """Return the mean of the row's map minus `weight` times that of map `other`: what distinguishes
+    the two.
     """
     return ChannelMean(layer) - weight * ChannelMean(layer, other)
 

@@ -145,20 +145,20 @@ def assess(
         own,
         ratio,
         rank,
-        _share(np.min(shifted, 0), own),
-        fine_share(images),
+        _ratio(np.min(shifted, 0), own),
+        fine_fraction(images),
         *_between_restarts(images, own, rows),
     )
 
 
-def fine_share(images: np.ndarray) -> np.ndarray:
-    """Return the share (N,) of spectral energy above a quarter cycle per pixel; 0 for a constant
+def fine_fraction(images: np.ndarray) -> np.ndarray:
+    """Return the fraction (N,) of spectral energy above a quarter cycle per pixel; 0 for a constant
     image.
     """
     height, width = images.shape[2:]
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None])
     energy = np.abs(np.fft.fft2(images - images.mean((2, 3), keepdims=True))) ** 2
-    return _share((energy * (frequency > FINE)).sum((1, 2, 3)), energy.sum((1, 2, 3)), nothing=0.0)
+    return _ratio((energy * (frequency > FINE)).sum((1, 2, 3)), energy.sum((1, 2, 3)), nothing=0.0)
 
 
 def _against(
@@ -167,7 +167,7 @@ def _against(
     if data is None:
         return np.full(len(own), np.nan), np.zeros(len(own), np.int64)
     raised = data.largest > 0  # maps that the data never raise have no scale to be ranked on
-    relative = _share(every, np.where(raised, data.largest, 0)[None])
+    relative = _ratio(every, np.where(raised, data.largest, 0)[None])
     ratio = np.take_along_axis(relative, rows.targets[:, None], 1)[:, 0]
     rank = 1 + (np.nan_to_num(relative, nan=-np.inf) > ratio[:, None]).sum(1)
     return ratio, np.where(np.isnan(ratio), 0, rank)
@@ -185,11 +185,11 @@ def _between_restarts(
         group = np.flatnonzero(rows.targets == target)
         if len(group) > 1:
             values = own[group]
-            spread[group] = _share(values.max() - values.min(), values.max())
+            spread[group] = _ratio(values.max() - values.min(), values.max())
             likeness[group] = ((flat[group] @ flat[group].T).sum(1) - 1) / (len(group) - 1)
     return spread, likeness
 
 
-def _share(part: np.ndarray, whole: np.ndarray, nothing: float = np.nan) -> np.ndarray:
+def _ratio(part: np.ndarray, whole: np.ndarray, nothing: float = np.nan) -> np.ndarray:
     part, whole = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
     return np.divide(part, whole, out=np.full(part.shape, nothing), where=whole > 0)

@@ -34,7 +34,7 @@ class Rows:
     def __getitem__(self, index: np.ndarray | slice) -> Rows:
         return Rows(self.targets[index], self.restarts[index], self.seed)
 
-    def chances(self, purpose: int, *keys: int) -> list[np.random.Generator]:
+    def generators(self, purpose: int, *keys: int) -> list[np.random.Generator]:
         """Return the random number generator of each row for `purpose`."""
         return [
             generator(self.seed, purpose, int(t), int(r), *keys)

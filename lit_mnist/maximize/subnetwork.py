@@ -110,7 +110,7 @@ class OwnMap(nn.Module):
 
     @staticmethod
     def fits(module: nn.Module) -> TypeGuard[nn.Conv2d]:
-        """Return whether `module` is a convolution that can be taken apart so."""
+        """Return whether `module` is a convolution that can be computed map by map."""
         return (
             isinstance(module, nn.Conv2d)
             and module.groups == 1

@@ -28,7 +28,7 @@ class Transformation(Protocol):
     """
 
     def draw(
-        self, chance: np.random.Generator, steps: int, shape: tuple[int, ...]
+        self, generator: np.random.Generator, steps: int, shape: tuple[int, ...]
     ) -> np.ndarray: ...
 
     def __call__(self, images: Tensor, drawn: Tensor) -> Tensor: ...
@@ -43,13 +43,15 @@ class Jitter:
     def __post_init__(self) -> None:
         need_number("jitter", self.fraction, 0, 1)
 
-    def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
+    def draw(
+        self, generator: np.random.Generator, steps: int, shape: tuple[int, ...]
+    ) -> np.ndarray:
         """Return whole pixels down and right, (steps, 2), each at most ``round(fraction * size)``
         in both directions.
         """
         most = [round(self.fraction * size) for size in shape[1:]]
         return np.stack(
-            [chance.integers(-m, m, steps, endpoint=True) for m in most], axis=1
+            [generator.integers(-m, m, steps, endpoint=True) for m in most], axis=1
         ).astype(np.float64)
 
     def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
@@ -78,9 +80,11 @@ class Rotation:
     def __post_init__(self) -> None:
         need_number("rotation", self.degrees, 0, 180)
 
-    def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
+    def draw(
+        self, generator: np.random.Generator, steps: int, shape: tuple[int, ...]
+    ) -> np.ndarray:
         """Return radians, (steps, 1)."""
-        return np.radians(chance.uniform(-self.degrees, self.degrees, (steps, 1)))
+        return np.radians(generator.uniform(-self.degrees, self.degrees, (steps, 1)))
 
     def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
         cos = drawn[:, 0].cos()
@@ -97,12 +101,14 @@ class Scale:
     def __post_init__(self) -> None:
         need_number("scale", self.fraction, 0, 0.9)
 
-    def draw(self, chance: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
+    def draw(
+        self, generator: np.random.Generator, steps: int, shape: tuple[int, ...]
+    ) -> np.ndarray:
         """Return the logarithm of the factor, (steps, 1), so that enlarging and shrinking are
         equally likely.
         """
         most = math.log1p(self.fraction)
-        return chance.uniform(-most, most, (steps, 1))
+        return generator.uniform(-most, most, (steps, 1))
 
     def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
         factor = (-drawn[:, 0]).exp()

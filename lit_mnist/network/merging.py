@@ -38,8 +38,9 @@ class Concatenate(nn.Module):
 class Shared(nn.Module):
     """Another call of `owner`, a layer's module, with its weights and statistics.
 
-    `twin` is a module of the same build whose own weights are taken away: hooks on it see this call
-    alone. The owner is kept in a tuple, so that its weights are not counted, moved or saved twice.
+    `twin` is a module of the same type without weights of its own, so that hooks on it see only
+    this call. The owner is kept in a tuple, so that its weights are not counted, moved or saved
+    twice.
     """
 
     def __init__(self, twin: nn.Module, owner: nn.Module) -> None:

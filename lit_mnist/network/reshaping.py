@@ -10,7 +10,7 @@ from .. import spec as s
 
 
 class SamePool(nn.Module):
-    """Pooling with TensorFlow's 'same' padding, which no window's maximum or average counts."""
+    """Pooling with TensorFlow's 'same' padding, which windows do not count."""
 
     def __init__(
         self,

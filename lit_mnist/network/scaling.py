@@ -17,7 +17,7 @@ class BatchNorm(nn.Module):
 
     Running statistics move by 1 - momentum, with the biased variance.
 
-    With `trainable` false they rest, and training works with them too.
+    With `trainable` false they are not updated, and training uses them too.
     """
 
     running_mean: Tensor
@@ -107,7 +107,7 @@ class Normalization(nn.Module):
         )
         self.register_buffer("mean", mean, persistent=layer.mean is None)
         self.register_buffer("variance", variance, persistent=layer.mean is None)
-        if layer.mean is None:  # Keras counts the images that the statistics were taken of
+        if layer.mean is None:  # Keras' count of the images that the statistics come from
             self.register_buffer("count", torch.zeros((), dtype=torch.int32))
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, ...) -> the same
@@ -158,7 +158,7 @@ class ActivityRegularization(nn.Module):
         self.penalty = torch.zeros(())
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the last pass out: its gradient's path can be neither copied nor saved."""
+        """Leave out the last pass, whose autograd graph can be neither copied nor saved."""
         return self.__dict__ | {"penalty": torch.zeros(())}
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Models from Keras files, and what a Keras file of this program says beside the weights."""
+"""Models from Keras files, and the metadata of Keras files that this program writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a checkpoint says beside the weights: network, scaling, data set, seed."""
+"""What a checkpoint records besides the weights: network, scaling, data set, seed."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _LISTED = 4  # layers of one kind that a message names
 
 
 class WeightsError(UserError):
-    """Weights that cannot be started from."""
+    """Weights that training cannot start from."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def load_initial_weights(network: Network, source: str | Path) -> Start:
 
     Layers that the source lacks keep their drawn weights. Raises UserError if a layer's shapes
     differ, if the source lacks a frozen layer, and if no layer is taken. The layers of clusters may
-    lack: `data.features` fits them, see `check_clusters`.
+    be missing: `data.features` fits them, see `check_clusters`.
     """
     weights = _by_layer(source_weights(source))
     own = _by_layer(network.named_weights())
@@ -110,7 +110,7 @@ def start_from_clusters(
 ) -> None:
     """Load the clusters of these images as weights of the distance layers. Raises UserError.
 
-    Clusters that `start` brought along stay.
+    Clusters that `start` loaded are kept.
     """
     if start is not None and any(layer.layer == CENTRES for layer in start.of("taken")):
         return

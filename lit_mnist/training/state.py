@@ -67,7 +67,7 @@ def fit_epoch_end(loops: dict[str, Any]) -> bool:
 
 
 def plain_groups(states: list[dict[str, Any]]) -> None:
-    """Remove what is true only on a GPU from optimisers' state dicts.
+    """Remove GPU-only settings from optimisers' state dicts.
 
     Training on a GPU sets it again.
     """

@@ -287,8 +287,8 @@ def predict_test(trainer: L.Trainer, model: LitClassifier, data: MNISTDataModule
         "dataset": data.prepared.dataset.name,
         "ids": [data.prepared.test.id(i) for i in range(len(predicted))],
     }
-    shares = ", ".join(f"{names[c]}: {counts[c]}" for c in range(len(names)))
+    by_class = ", ".join(f"{names[c]}: {counts[c]}" for c in range(len(names)))
     return Outcome(
         data_out,
-        f"{len(predicted)} test images predicted, {data_out['correct']} as labelled; {shares}",
+        f"{len(predicted)} test images predicted, {data_out['correct']} as labelled; {by_class}",
     )

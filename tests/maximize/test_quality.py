@@ -7,7 +7,7 @@ import torch
 
 from lit_mnist.inside.capture import capture
 from lit_mnist.maximize.inputs import per_image_standardization
-from lit_mnist.maximize.quality import assess, fine_share, reference
+from lit_mnist.maximize.quality import assess, fine_fraction, reference
 from lit_mnist.maximize.rows import rows_for
 from lit_mnist.runs.model import Model
 from tests.networks import small_start
@@ -38,15 +38,15 @@ def test_quality_by_hand(small: Model) -> None:
     )
 
 
-def test_fine_share_knows_its_frequencies() -> None:
+def test_fine_fraction_knows_its_frequencies() -> None:
     columns = np.arange(28)
     slow, fast = (
         np.broadcast_to(np.cos(2 * np.pi * cycles * columns / 28), (1, 1, 28, 28))
         for cycles in (3, 10)
     )
-    assert fine_share(slow)[0] < 1e-20 and fine_share(fast)[0] > 1 - 1e-12
-    assert fine_share(np.ones((1, 1, 28, 28)))[0] == 0
+    assert fine_fraction(slow)[0] < 1e-20 and fine_fraction(fast)[0] > 1 - 1e-12
+    assert fine_fraction(np.ones((1, 1, 28, 28)))[0] == 0
     noise = np.random.default_rng(0).normal(size=(20, 1, 28, 28))
     assert (
-        abs(fine_share(noise).mean() - (1 - np.pi / 16)) < 0.02
+        abs(fine_fraction(noise).mean() - (1 - np.pi / 16)) < 0.02
     )  # white noise: the square less the disc

@@ -10,7 +10,7 @@ import torch
 
 from lit_mnist.maximize.inputs import Box, constraint_for, per_image_standardization
 from lit_mnist.maximize.maximization import Settings, maximize_maps
-from lit_mnist.maximize.quality import fine_share
+from lit_mnist.maximize.quality import fine_fraction
 from lit_mnist.maximize.transformations import Blur, Fourier, Jitter, Rotation, Scale, roll
 from tests.networks import SMALL, small_model
 
@@ -68,4 +68,4 @@ def test_fourier_is_ascent_in_scaled_fourier_coefficients() -> None:
     moved = torch.fft.ifft2(scale * dz, norm="ortho").real
     assert torch.allclose(Fourier()(g), moved, atol=1e-9)
     assert torch.allclose(Fourier(0)(g), g) and torch.allclose(Blur(0)(g), g)
-    assert fine_share(Blur(2.0)(g).numpy()).max() < fine_share(g.numpy()).min()
+    assert fine_fraction(Blur(2.0)(g).numpy()).max() < fine_fraction(g.numpy()).min()

@@ -169,8 +169,8 @@ def tost_power(
     """
     if error == 0:
         return float(abs(difference) < margin)
-    shares = (np.arange(_CELLS) + 0.5) / _CELLS
-    estimated = error * np.sqrt(stats.chi2.ppf(shares, freedom) / freedom)
+    probabilities = (np.arange(_CELLS) + 0.5) / _CELLS
+    estimated = error * np.sqrt(stats.chi2.ppf(probabilities, freedom) / freedom)
     room = np.maximum(margin - float(stats.t.ppf(1 - alpha, freedom)) * estimated, 0.0)
     inside = stats.norm.cdf((room - difference) / error) - stats.norm.cdf(
         (-room - difference) / error

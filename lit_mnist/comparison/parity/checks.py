@@ -1,4 +1,4 @@
-"""What a comparison finds: differences of arrays, and checks of them against limits."""
+"""Differences of arrays, and checks of them against limits."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The effect of rounding: our distance from Keras, and Keras' distance from itself.
 
-Keras again is Keras with one thread in a process of its own; for images that come alone, Keras with
-the same images in a batch. In float32, both frameworks' distances from the same arithmetic in
-float64 tell whose rounding it is.
+Keras again is Keras with one thread in a process of its own; for single images, Keras with the same
+images in a batch. In float32, each framework's distance from the same arithmetic in float64 shows
+which of the two rounds more.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ AGAIN = "Keras again"
 EXACT = "float64"
 PAIRS = ((OURS, KERAS), (AGAIN, KERAS), (OURS, EXACT), (KERAS, EXACT))
 Pair = tuple[str, str]
-_MARKS = (1, 3, 10, 30, 100, 300, 1000)  # steps of the free run that are looked at, and the last
+_MARKS = (1, 3, 10, 30, 100, 300, 1000)  # steps of the free run that are compared, and the last one
 
 
 def floor(recipe: Recipe, probe: Probe, dtype: str = "float32") -> Iterator[tuple[Pair, Check]]:

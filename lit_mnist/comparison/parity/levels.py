@@ -44,7 +44,7 @@ class Limits:
     maps: float = np.inf
     maps_alone: float = (
         np.inf
-    )  # of images that come alone: torch sums those in another order, see docs/parity.md
+    )  # of single images: torch sums those in another order, see docs/parity.md
     probabilities: float = np.inf
     step: float = np.inf
 

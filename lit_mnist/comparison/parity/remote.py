@@ -74,7 +74,7 @@ class Remote:
         self._pipe.send((name, arguments))
         return (
             self._pipe.recv()
-        )  # EOFError where the other process has died; its words are on standard error
+        )  # EOFError where the other process has died; its message is on standard error
 
 
 def _serve(pipe: Connection, recipe: Recipe, dtype: str, threads: int) -> None:

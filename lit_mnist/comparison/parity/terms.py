@@ -1,12 +1,12 @@
-"""How large the terms of a result are, where they cancel and the result is mere rounding.
+"""The size of a result's terms, where these cancel and the result is only rounding.
 
 A sum is rounded relative to its terms, not to itself: where they cancel, as in the gradient of a
 bias before batch normalisation, or in TensorFlow's elu, ``exp(x) - 1``, two correct programs need
-not share a digit. Float32 shows it: a result whose float32 error keeps within float32's limit has
-terms of its own size; otherwise, that error over that limit is the size of its terms. A float64
-error is measured against these where its own size fails it. So it may be at most the float32 error
-times the ratio of the limits, about 3e-8: a fault, which changes both precisions alike, is far
-above it.
+not share a digit. The float32 error shows their size: if it is within float32's limit, the terms
+are as large as the result; otherwise, their size is that error divided by that limit. A float64
+error that is too large for the result itself is measured against this size. So it may be at most
+the float32 error times the ratio of the limits, about 3e-8: a fault, which changes both precisions
+alike, is far above it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ Sizes = Callable[[], Mapping[str, float]]  # by layer or weight; worked out when
 class Terms:
     """Sizes of the terms of `keras`' results in float64, at the weights that it has when asked.
 
-    Both frameworks' float32 says them, without a planted fault; `forward` and `gradient` are
-    float32's limits. Without `keras`, no result has terms.
+    They follow from both frameworks' float32 results, without a planted fault; `forward` and
+    `gradient` are float32's limits. Without `keras`, no result has terms.
     """
 
     keras: KerasSide | None

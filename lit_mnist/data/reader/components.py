@@ -9,12 +9,12 @@ from scipy import ndimage
 
 from .resample import edge_distance, label
 
-_SPECK = 0.02  # of the writing's ink: never a stroke
-_PIECE = 0.15  # of the writing's ink: a stroke unless far away; between the two it must lie close
+_SPECK = 0.02  # of the writing's ink; smaller pieces are never strokes
+_PIECE = 0.15  # of the writing's ink; larger pieces are strokes unless far, smaller ones if close
 # of the writing's size
 _FAR = 0.5
 _CLOSE = 0.15
-_ALONG = 0.5  # of its size: a component with so much of the border is a shadow or a desk
+_ALONG = 0.5  # of its size; a component with more of the border is a shadow or a desk
 _BODY = 0.5  # of the tallest component's height: a digit by itself on a page of digits
 
 

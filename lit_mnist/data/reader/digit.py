@@ -13,10 +13,10 @@ from .page import cut_out_page
 from .resample import shrink
 from .strokes import BOX, SIZE, Strokes, cropped, extent, in_detail, in_frame, measure, with_width
 
-_LONGEST = 1024  # pixels of the longest side that is worked on for one digit
+_LONGEST = 1024  # pixels of the longest side after reduction, for one digit
 _LONGEST_PAGE = 2048  # the same for a page of digits
 _SMALLEST = 8  # pixels of a picture's shorter side
-_LEAST = 0.03  # of the picture's longest side; what is smaller is grain
+_LEAST = 0.03  # of the picture's longest side; smaller marks are noise
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def measurements(strokes: Strokes, probability: float) -> dict[str, float]:
 
 
 def log_odds(strokes: Strokes, probability: float) -> float:
-    """Return the logarithm of the odds that the strokes are a digit's."""
+    """Return the logarithm of the odds that the strokes are a digit."""
     return INTERCEPT + sum(
         WEIGHTS[name] * value for name, value in measurements(strokes, probability).items()
     )

@@ -88,7 +88,7 @@ def _read(path: Path, shape: Shape | None) -> Table:
     )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about a table without lines, said below
+            warnings.simplefilter("ignore")  # of a table without lines: an error below
             values = np.loadtxt(
                 path, np.float32, delimiter=",", skiprows=int(named), ndmin=2, encoding="utf-8-sig"
             )

@@ -173,8 +173,8 @@ class SeparableConv(DepthwiseConv):
 class TransposedConv(Activated):
     """The transpose of a convolution: each input value adds its kernel to the output.
 
-    `output_padding` (rows, columns) chooses among the sizes that a convolution of this stride
-    brings to the input's; without it Keras' rule does.
+    A convolution with a stride has the same output size for several input sizes; `output_padding`
+    (rows, columns) chooses among these, by default by Keras' rule.
     """
 
     filters: int = field(kw_only=True)

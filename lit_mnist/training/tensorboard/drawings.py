@@ -1,4 +1,4 @@
-"""What draws for TensorBoard: the protocols of pictures and of functions that draw them."""
+"""Drawing for TensorBoard: the protocols of pictures and of functions that draw them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Picture(Protocol):
 
 
 class Drawings(Protocol):
-    """What draws: `lit_mnist.figures.board`, or anything with these functions."""
+    """Functions that draw: those of `lit_mnist.figures.board`, or others of the same form."""
 
     def maps(self, values: np.ndarray, digit: np.ndarray, caption: str) -> Picture: ...
 
