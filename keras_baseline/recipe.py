@@ -154,7 +154,7 @@ def read_spec(config: Mapping[str, Any]) -> NetworkSpec:
     network: Any = _section(config, "model").get("network")  # checked by the description itself
     if is_built_on(network):
         raise RecipeError(
-            f"model.network.from = {network['from']!r}: the Keras baseline builds on no file; "
+            f"model.network.from = {network['from']!r}: the Keras baseline cannot build on a file; "
             "accepted: a run's config.yaml, which holds the whole network, with its "
             "initial_weights.safetensors"
         )

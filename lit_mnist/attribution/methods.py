@@ -41,7 +41,7 @@ class Setting:
         if self.digits is None:
             raise AttributionError(
                 f"method {method!r} needs random training digits as baselines, and the data set "
-                "is not at hand; accepted: any other method"
+                "is missing; accepted: any other method"
             )
         return self.digits
 

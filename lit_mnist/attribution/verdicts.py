@@ -266,7 +266,7 @@ def _sensitivity(method: Method, sample: Sample) -> Verdict:
 def _randomization(method: Method, sample: Sample, result: Randomization) -> Verdict:
     value = result.mean_correlation
     passed = abs(value) <= RANDOMIZATION
-    note = f"signed rank correlation after all weights are drawn anew, {DRAWS} draws"
+    note = f"signed rank correlation after all weights are randomised, {DRAWS} draws"
     if not passed and method.name in _EXPECTED:
         note += "; expected: this method restores the image more than it explains the network"
     return Verdict("randomisation", value, RANDOMIZATION, passed, note)

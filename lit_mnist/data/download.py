@@ -125,12 +125,12 @@ def _check_received(
 ) -> None:
     """Raise DownloadError unless the complete and right file was received."""
     if length is not None and size < int(length):
-        raise DownloadError(f"{address}: only {size} of {length} bytes came")
+        raise DownloadError(f"{address}: received only {size} of {length} bytes")
     if start[:2] != _GZIP and start.lstrip()[:1] == b"<":
-        raise DownloadError(f"{address}: a web page came in the file's place")
+        raise DownloadError(f"{address}: received a web page instead of the file")
     if not digest.startswith(accepted.value):
         raise DownloadError(
-            f"{address}: {size} bytes came whose {accepted.kind.upper()} is {digest}; "
+            f"{address}: received {size} bytes whose {accepted.kind.upper()} is {digest}; "
             f"accepted: {accepted.value}"
         )
 
@@ -158,7 +158,7 @@ def _reason(error: Exception) -> str:
             return f"bad certificate ({error.reason})"
         case http.client.IncompleteRead():
             expected = "?" if error.expected is None else len(error.partial) + error.expected
-            return f"only {len(error.partial)} of {expected} bytes came"
+            return f"received only {len(error.partial)} of {expected} bytes"
         case TimeoutError() | urllib.error.URLError(reason=TimeoutError()):
             return f"no answer within {_SECONDS} s"
         case urllib.error.URLError():

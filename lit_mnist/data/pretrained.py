@@ -91,7 +91,7 @@ def _check(file: Published, place: Path) -> None:
     if not digest.startswith(file.digest.value):
         raise WeightsError(
             f"{place}: damaged, or not {file.address}: its {file.digest.kind.upper()} is {digest}; "
-            f"accepted: {file.digest.value}; way out: remove it, and it is downloaded anew"
+            f"accepted: {file.digest.value}; remove it to download it again"
         )
 
 

@@ -20,7 +20,7 @@ _SATURATION = 99.5
 _PASS = "#d5efd5"
 _FAIL = "#f7d4d4"
 _NONE = "#eeeeee"
-_MOST_TICKS = 12  # of the layers whose weights are drawn anew
+_MOST_TICKS = 12  # of the layers whose weights are randomised
 _EXPECTED_TO_FAIL = ("guided_backprop", "deconvolution", "guided_grad_cam")
 
 
@@ -287,7 +287,7 @@ def _randomization(
         fontsize=7,
     )
     axes.set(
-        title="weights drawn anew", ylabel="signed rank correlation of the maps", ylim=(-0.3, 1.02)
+        title="weights randomised", ylabel="signed rank correlation of the maps", ylim=(-0.3, 1.02)
     )
     axes.grid(alpha=0.3)
 

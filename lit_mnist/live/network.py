@@ -55,7 +55,7 @@ def check_size(spec: NetworkSpec) -> None:
     ):
         if number > limit:
             raise UserError(
-                f"this network has {number:,} {unit}, too many for a page that runs while one "
+                f"this network has {number:,} {unit}, too many to run while the user "
                 f"draws; accepted: up to {limit:,}"
             )
 

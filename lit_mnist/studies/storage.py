@@ -56,7 +56,7 @@ def check_storage(url: str | None, out: Path) -> None:
     if url is not None:
         close_storage(open_storage(url, out, grace=60))
     elif out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}: is a file; accepted: a folder, which is made where missing")
+        raise UserError(f"--out {out}: is a file; accepted: a folder, which is created if missing")
 
 
 def open_storage(url: str | None, out: Path, grace: int) -> Any:

@@ -151,7 +151,7 @@ def _check_shapes(name: str, own: Weights, stored: Weights, source: str) -> None
         raise WeightsError(
             f"{source}: layer {name!r} has weights {_shapes(stored_shapes)}, this network's has "
             f"{_shapes(own_shapes)}; "
-            "accepted: the same shapes, or another name for the layer, which is then drawn anew"
+            "accepted: the same shapes, or another name for the layer, which is then initialised"
         )
 
 

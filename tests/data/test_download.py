@@ -39,8 +39,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     [
         ("403", "HTTP 403 Forbidden"),
         ("503", "HTTP 503 Service Unavailable"),
-        ("page", "a web page came in"),
-        ("half", "bytes came"),
+        ("page", "received a web page instead"),
+        ("half", "received only"),
         ("other", "MD5"),
     ],
 )

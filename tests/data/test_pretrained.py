@@ -57,8 +57,8 @@ def test_the_caches_of_keras_and_torch_come_first(
     ("way", "reason"),
     [
         ("403", "HTTP 403"),
-        ("page", "a web page came"),
-        ("half", "only 3500 of 7000 bytes came"),
+        ("page", "received a web page"),
+        ("half", "received only 3500 of 7000 bytes"),
         ("other", "SHA256 is"),
     ],
 )

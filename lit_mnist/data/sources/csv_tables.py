@@ -42,7 +42,7 @@ def own_root(options: DataOptions) -> Path:
     Raises DataError if it is not given or does not exist.
     """
     if not options.root:
-        raise DataError(f"data.dataset = {options.dataset!r} needs --data.root: where it lies")
+        raise DataError(f"data.dataset = {options.dataset!r} needs --data.root, its folder or file")
     root = Path(options.root)
     if not root.exists():
         raise DataError(
