@@ -96,9 +96,19 @@ function pickDigit(number) {
   if (data.attributions) drawAttributions();
 }
 
+const MOST_CLASSES = 40, RANKED_CLASSES = 10; // with more classes, the most probable ones are shown
+
+function shownClasses(probabilities) {
+  const classes = [...probabilities.keys()];
+  if (classes.length <= MOST_CLASSES) return classes;
+  return classes.sort((a, b) => probabilities[b] - probabilities[a]).slice(0, RANKED_CLASSES);
+}
+
 function drawAnswer() {
   const item = data.digits.items[state.digit];
-  $("answer").replaceChildren(...item.probabilities.map((probability, number) => {
+  $("answer").classList.toggle("ranked", item.probabilities.length > MOST_CLASSES);
+  $("answer").replaceChildren(...shownClasses(item.probabilities).map((number) => {
+    const probability = item.probabilities[number];
     const cell = node("div", { className: number === item.label ? "label" : "" },
       node("b", {}, className(number)), percent(probability));
     cell.style.setProperty("--share", probability);

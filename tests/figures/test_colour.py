@@ -56,22 +56,22 @@ def image(size: int = 9) -> np.ndarray:
     return np.broadcast_to(RED, (size, size, 3))
 
 
-def colour_model() -> Model:
-    """A model of all kinds of convolutions on colour images."""
+def colour_model(spec: NetworkSpec = KINDS) -> Model:
+    """A model on colour images, by default of all kinds of convolutions."""
     standardizer = Standardizer.fit("unit", np.zeros((1, 8, 8, 3), np.uint8))
-    return Model(Network(KINDS).eval(), standardizer, "folder", Path("network.keras"))
+    return Model(Network(spec).eval(), standardizer, "folder", Path("network.keras"))
 
 
 def all_sections_but(*sections: str) -> tuple[str, ...]:
     return tuple(name for name in SECTIONS if name not in sections)
 
 
-def report_of(folder: Path, options: Options) -> Content:
+def report_of(folder: Path, options: Options, spec: NetworkSpec = KINDS) -> Content:
     """What a report of the model on one photograph contains."""
     photo = folder / "photo.png"
     Image.fromarray(np.array(image())).save(photo)
     return gather(
-        colour_model(),
+        colour_model(spec),
         replace(options, images=(str(photo),)),
         lambda items, *_: iter(items),
         lambda _: nullcontext(print),

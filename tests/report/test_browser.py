@@ -14,6 +14,7 @@ from lit_mnist.report.content import Options
 from lit_mnist.report.page import render
 from lit_mnist.report.page_data import page_data
 from lit_mnist.runs.model import save_model
+from lit_mnist.spec import NetworkSpec
 from tests.browser import (
     CHROMIUM,
     assert_follows_color_scheme,
@@ -145,6 +146,21 @@ def test_a_page_of_a_large_network_holds_its_first_maps(
     shown = len(driver.find_elements("css selector", "#maps-grid button"))
     assert first(driver, "#maps-told").text == f"depth: the first {shown} of 8 maps"
     assert driver.get_log("browser") == []
+
+
+def test_of_many_classes_the_most_probable_are_shown(chromium, tmp_path: Path) -> None:
+    program(*CHROMIUM)
+    layers = [
+        {"type": "conv", "name": "conv", "filters": 50},
+        {"type": "global_pool", "name": "scores"},
+    ]
+    spec = NetworkSpec.from_dict({"input_shape": [8, 8, 3], "layers": layers})
+    content = report_of(tmp_path, Options(leave_out=all_sections_but("maps")), spec)
+    (tmp_path / "page.html").write_text(render(content))
+    driver = opened(chromium, tmp_path / "page.html")
+    probabilities = content.maps[0].answer.probabilities.round(4)
+    shown = [cell.text for cell in driver.find_elements("css selector", "#answer b")]
+    assert shown == [str(i) for i in np.argsort(-probabilities, kind="stable")[:10]]
 
 
 def test_a_cell_of_the_confusion_matrix_shows_its_mistakes(chromium, page: Path) -> None:
