@@ -240,7 +240,7 @@ def _work(method: Method, images: int, judge: Judge | None) -> float:
     """Estimate the work in passes of single images through the network, for the remaining time."""
     if judge is None or judge.knows(method) or not judge.judges(method):
         return 1.0 + images * method.passes
-    return 1.0 + images * method.passes + judge.sample.maps * method.passes
+    return 1.0 + images * method.passes + judge.sample.passes(method)
 
 
 def _attribution(method: Method, sample: Sample, judge: Judge | None, target: str) -> Attribution:

@@ -8,7 +8,8 @@ from functools import cached_property
 from torch import Tensor
 
 from ..network import Network
-from .curves import KINDS, Curve, curve, intensity_ranking, random_ranking
+from .curves import KINDS, STEPS, Curve, curve, intensity_ranking, random_ranking
+from .method import Method
 from .metrics import FIRST_NOISES, RememberedScore, infidelity
 from .randomization import DRAWS, STAGED, drawn_anew, weighted_layers
 from .targets import Target
@@ -16,6 +17,7 @@ from .targets import Target
 SENSITIVITY_IMAGES = (
     10  # number of images of the sensitivity check: each costs three to ten further maps
 )
+_WITHOUT_GRADIENT = 1 / 3  # of a pass with its gradient, which works through each layer thrice
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,20 @@ class Sample:
     stage_draws: int = 0
     names: tuple[str, ...] = ()
 
-    @property
-    def maps(self) -> int:
-        """Number of maps of single images that judging a method needs."""
+    def passes(self, method: Method) -> float:
+        """Return the cost of judging a method, in passes of single images with their gradient.
+
+        These are the method's maps, its rough maps of the checks that compare many, and the curves.
+        """
         images = len(self.images)
-        staged = self.stage_draws * (len(weighted_layers(self.network)) - 1)
-        return (
-            images * (1 + DRAWS)
-            + min(images, STAGED) * staged
+        stages = self.stage_draws * (len(weighted_layers(self.network)) - 1)
+        rough = (
+            images * DRAWS
+            + min(images, STAGED) * stages
             + min(images, SENSITIVITY_IMAGES) * (1 + FIRST_NOISES)
         )
+        points = 0 if self.target.first is None else images * len(KINDS) * (STEPS + 1)
+        return images * method.passes + rough * method.rough().passes + points * _WITHOUT_GRADIENT
 
     @cached_property
     def foreground(self) -> Tensor:

@@ -80,7 +80,7 @@ class Judge:
         """
         if self.knows(method):
             return 0.0
-        return self.sample.maps * method.passes * self.sample.network.spec.macs
+        return self.sample.passes(method) * self.sample.network.spec.macs
 
     def judges(self, method: Method) -> bool:
         """Return whether the method is judged: whether that needs at most `most_work`."""

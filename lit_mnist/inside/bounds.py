@@ -9,6 +9,7 @@ so that the bounds also hold for the network as it runs in float32.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,35 +40,42 @@ class Bounds:
         return exact.reshape(len(exact), -1).all(1)
 
 
-def layer_bounds(model: Model) -> dict[str, Bounds]:
-    """Return the bounds of every value that `capture` offers, over all images of pixels 0 to
-    255.
-    """
+def layer_bounds(model: Model, layers: Sequence[str] | None = None) -> dict[str, Bounds]:
+    """Return the bounds of `layers`, as `propagate`, over all images of pixels 0 to 255."""
     shape = model.spec.input_shape
     ends = [
         np.full((1, *shape), end) if shape[2] > 1 else np.full((1, *shape[:2]), end)
         for end in (0.0, 255.0)
     ]
     low, high = (model.tensor(end).double().cpu() for end in ends)
-    return propagate(model.network, low, high)
+    return propagate(model.network, low, high, layers)
 
 
-def propagate(network: Network, low: Tensor, high: Tensor) -> dict[str, Bounds]:
-    """Return the bounds of every layer, in evaluation mode, for inputs from `low` to `high`.
+def propagate(
+    network: Network, low: Tensor, high: Tensor, layers: Sequence[str] | None = None
+) -> dict[str, Bounds]:
+    """Return the bounds of layers, in evaluation mode, for inputs from `low` to `high`.
 
-    Both are (1, C, H, W) float64.
+    Both are (1, C, H, W) float64. The result holds every value that `capture` offers; with
+    `layers` (``NAME``, ``NAME:pre`` or ``NAME:probabilities``), only those of the layers that they
+    need.
     """
-    network = copy.deepcopy(network).eval().double().cpu()
     result: dict[str, Bounds] = {}
+    needed = network.spec.names
+    if layers is not None:
+        plan = network.spec.plan(*(layer.partition(":")[0] for layer in layers))
+        needed = tuple(step.name for step in plan)
     with torch.no_grad():
         values = {INPUT: _Box(*widened(low, high, torch.maximum(low.abs(), high.abs()), 1))}
-        for name in network.spec.names:
+        for name in needed:
             box = _merged(network, name, [values[source] for source in network.spec.sources[name]])
-            for step, module in _steps(network.module_of(name)):
+            for step, module in _steps(_exact(network.module_of(name))):
                 if step == "activation":
                     result[name + PRE] = box.record()
                 box = box.through(module)
             values[name], result[name] = box, box.record()
+    if network.spec.output not in result:
+        return result
     last = result[network.spec.output]
     result[network.spec.output + PROBABILITIES] = Bounds(
         np.zeros_like(last.low), np.ones_like(last.high)
@@ -105,6 +113,13 @@ def _merged(network: Network, name: str, boxes: list[_Box]) -> _Box:
     layer = network.spec.layer(name)
     assert isinstance(layer, ArithmeticMerge)
     return _Box(*merged_bounds(layer, aligned(tuple(lows)), aligned(tuple(highs))))
+
+
+def _exact(layer: nn.Module) -> nn.Module:
+    """Return a copy of a layer in float64 and evaluation mode, one layer at a time to save
+    memory.
+    """
+    return copy.deepcopy(layer).eval().double().cpu()
 
 
 def _steps(layer: nn.Module) -> list[tuple[str, nn.Module]]:

@@ -209,7 +209,7 @@ def silence(
     names = [layer.layer for layer in statistics]
     inputs = track(_random_batches(model, attempts, seed))
     on_noise = activation_statistics(model.network, inputs, names)
-    bounds = layer_bounds(model)
+    bounds = layer_bounds(model, names)
     return tuple(
         Silence(layer.layer, layer.silent, random.silent, bounds[layer.layer].zero, attempts)
         for layer, random in zip(statistics, on_noise, strict=True)

@@ -113,7 +113,7 @@ def silence_of(
     height, width, channels = network.spec.input_shape
     sides = constraint.bounds((channels, height, width))
     low, high = (torch.from_numpy(np.array(side, np.float64))[None] for side in sides)
-    proved = propagate(network, low, high)[layer].zero
+    proved = propagate(network, low, high, [layer])[layer].zero
     raised = Subnetwork(network, [layer]).activations(starts).max(0) > 0
     on_data = data.largest <= 0 if data else np.zeros(len(raised), bool)
     return Silence(layer, on_data, ~raised, proved, len(starts))

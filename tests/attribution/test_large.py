@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from lit_mnist.attribution.gradients import IntegratedGradients, SmoothGrad
 from lit_mnist.attribution.method import EVALUATIONS, at_a_time
 from lit_mnist.attribution.methods import make_methods, make_setting
 from lit_mnist.attribution.perturbation import FeatureAblation, Occlusion
+from lit_mnist.attribution.randomization import weighted_layers
+from lit_mnist.attribution.sample import Sample
+from lit_mnist.attribution.targets import resolve
 from lit_mnist.data.images import Images
 from lit_mnist.figures.attribution import curves_figure, methods_figure
 from lit_mnist.inside import passes
@@ -95,15 +99,33 @@ def test_large_networks_are_judged_less_by_default(monkeypatch: pytest.MonkeyPat
     methods = (*QUICK, "occlusion")
     usual = explain(model, images_of(), methods)
     assert all(one.verdicts and len(one.randomization) == 3 for one in usual.attributions)
-    work = model.spec.macs * 2 * 15  # two images, without draws of single stages
+    # two images without draws of single stages: 1 + 3 + 4 maps each, and 42 points of curves
+    work = model.spec.macs * 2 * (8 + 42 / 3)
     monkeypatch.setattr(explanation, "MOST_WORK", work)
-    monkeypatch.setattr(explanation, "MOST_OF_ONE", 2 * work)
+    monkeypatch.setattr(explanation, "MOST_OF_ONE", 1.5 * work)
     less = explain(model, images_of(), methods)
     assert [bool(one.verdicts) for one in less.attributions] == [True, True, False]
     assert all(len(one.randomization) == 1 for one in less.attributions[:2])
     curves_figure(less).draw_without_rendering()
     asked = explain(model, images_of(), methods, verdict_digits=2)
     assert all(one.verdicts for one in asked.attributions)
+
+
+def test_the_estimated_work_counts_rough_maps_and_curves() -> None:
+    spec = NetworkSpec.from_dict(SPEC)
+    network = Network(spec, 1).eval()
+    images = torch.rand(3, 1, 16, 16)
+    nothing = torch.zeros(1, 1, 16, 16)
+    target = resolve(network, images, 0)
+    sample = Sample(network, images, target, nothing, nothing + 1, 0.1)
+    method = IntegratedGradients(empty(spec))
+    shown, rough, points = 3 * 100, 3 * (3 + 4) * 10, 3 * 42
+    assert sample.passes(method) == pytest.approx(shown + rough + points / 3)
+    of_map = replace(sample, target=replace(target, first=None))
+    assert of_map.passes(method) == shown + rough  # a map has no curves
+    layers = len(weighted_layers(network))
+    staged = replace(sample, stage_draws=2)
+    assert staged.passes(method) - sample.passes(method) == pytest.approx(3 * 2 * (layers - 1) * 10)
 
 
 def test_captions_show_the_last_part_of_a_path() -> None:

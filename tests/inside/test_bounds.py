@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from lit_mnist import capture
 from lit_mnist.inside import bounds, intervals
@@ -55,6 +56,26 @@ def escaped(model: Model, seed: int) -> list[str]:
 @given(specs(), st.integers(0, 99))
 def test_no_image_leaves_the_bounds(spec: NetworkSpec, seed: int) -> None:
     assert escaped(shaken(spec, seed), seed) == []
+
+
+def test_bounds_of_one_layer_need_only_the_layers_before_it(
+    cnn_spec: NetworkSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = shaken(cnn_spec, 1)
+    every = bounds.layer_bounds(model)
+    seen: list[object] = []
+    step = bounds.output_bounds
+    monkeypatch.setattr(
+        bounds, "output_bounds", lambda module, *box: seen.append(module) or step(module, *box)
+    )
+    part = bounds.layer_bounds(model, ["Conv2D_2:pre"])
+    assert {"Conv2D_1", "Conv2D_2:pre"} <= set(part) and "Conv2D_3" not in part
+    assert not any(isinstance(module, nn.Linear) for module in seen)
+    for name, one in part.items():
+        assert np.array_equal(one.low, every[name].low)
+        assert np.array_equal(one.high, every[name].high)
+    answer = f"{model.spec.output}:probabilities"
+    assert answer not in part and answer in bounds.layer_bounds(model, [answer])
 
 
 def test_weights_without_magnitudes_are_caught(
