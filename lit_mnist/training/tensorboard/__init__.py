@@ -95,6 +95,7 @@ class InsideView(Callback):
             self.statistics_digits,
             prepared.standardizer.invert,
             pl_module,
+            prepared.dataset.class_names,
         )
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:

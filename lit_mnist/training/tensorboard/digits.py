@@ -17,7 +17,13 @@ class FixedDigits:
     """The fixed digits: first those that are drawn, then those for statistics."""
 
     def __init__(
-        self, part: Part, drawn: list[int], statistics: int, invert: Any, module: Any
+        self,
+        part: Part,
+        drawn: list[int],
+        statistics: int,
+        invert: Any,
+        module: Any,
+        class_names: Sequence[str],
     ) -> None:
         chosen = [*drawn, *range(min(statistics, len(part)))]
         self.inputs = network_inputs(part, chosen, module)
@@ -25,12 +31,14 @@ class FixedDigits:
         self.statistics = slice(len(drawn), None)
         self.pixels = invert(part.images[drawn])
         self.names = [f"{part.labels[i]}_{part.id(i).replace(':', '_')}" for i in drawn]
-        self._captions = [f"{part.id(i)} is {part.labels[i]}" for i in drawn]
+        self._class_names = class_names
+        self._captions = [f"{part.id(i)} is {class_names[part.labels[i]]}" for i in drawn]
 
     def caption(self, digit: int, probabilities: Tensor) -> str:
         """Return the id of drawn digit number `digit`, its label and the network's answer."""
         probability, guess = probabilities[digit].max(0)
-        return f"{self._captions[digit]}, seen as {int(guess)} ({float(probability):.1%})"
+        name = self._class_names[int(guess)]
+        return f"{self._captions[digit]}, seen as {name} ({float(probability):.1%})"
 
 
 def first_of_each_class(labels: np.ndarray, count: int) -> list[int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import lightning as L
 import numpy as np
@@ -17,13 +18,14 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lit_mnist.data import Dataset
+from lit_mnist.data import Dataset, Part
 from lit_mnist.errors import UserError
 from lit_mnist.figures import board
 from lit_mnist.network import Network
 from lit_mnist.runs.model import open_model
 from lit_mnist.training.classifier import LitClassifier
 from lit_mnist.training.tensorboard import InsideView
+from lit_mnist.training.tensorboard.digits import FixedDigits
 from lit_mnist.training.tensorboard.events import Events, network_graph
 from lit_mnist.training.tensorboard.projector import write_projector
 from tests.conftest import CONFIGS, ROOT, run_program
@@ -308,6 +310,14 @@ def test_colour_pictures_are_logged(tmp_path: Path) -> None:
     assert any(tag.startswith("maps/Conv2D_1/") for tag in tags)
     with Image.open(run / "projector" / "sprite.png") as sprite:
         assert (sprite.mode, sprite.size) == ("RGB", (36, 36))
+
+
+def test_captions_have_the_names_of_classes() -> None:
+    part = Part(np.zeros((3, 4, 4), np.float32), np.array([0, 1, 1]), np.arange(3), 3)
+    module = SimpleNamespace(network=torch.nn.Linear(2, 2))
+    digits = FixedDigits(part, [0, 1], 1, lambda images: images, module, ("cat", "dog"))
+    probabilities = torch.tensor([[0.4, 0.6], [0.75, 0.25]])
+    assert digits.caption(1, probabilities).endswith("is dog, seen as cat (75.0%)")
 
 
 def test_a_network_whose_frozen_part_is_run_once_is_looked_at(tmp_path: Path) -> None:
