@@ -34,6 +34,7 @@ _START, _END = "<!-- benchmarks waiting: table -->", "<!-- benchmarks waiting: e
 _EXPLAIN = ("explain", "--images", "test:19")
 _REPORT = ("report",)
 _TOP_IMAGES = ("top_images",)
+_QUIET = 1.0  # load of a machine before the first round on which goals are judged
 _IMPORTS = "importing torch, captum and matplotlib"
 
 
@@ -110,7 +111,9 @@ def run(trained: Path, rounds: int, quick: bool = False) -> Report:
 def _round(trained: Path, folder: Path, quick: bool, times: dict[str, Times], number: int) -> None:
     own = {"LIT_MNIST_DATA": str(default_root()), "XDG_CACHE_HOME": str(folder / "cache")}
     environment = {**os.environ, **own}
-    _timed(times[_IMPORTS], ["-c", "import torch, captum.attr, matplotlib.figure"], environment)
+    imports = ["-c", "import torch, captum.attr, matplotlib.figure"]
+    _timed(Times(), imports, environment)  # matplotlib writes its list of fonts into a new cache
+    _timed(times[_IMPORTS], imports, environment)
     for case in CASES:
         copy = folder / case.copy
         if not copy.exists():
@@ -139,12 +142,14 @@ def _timed(times: Times, arguments: list[str], environment: Mapping[str, str]) -
 
 def rows(times: Mapping[str, Times]) -> list[dict[str, Any]]:
     """Return the table: each case's times beside its goal."""
-    imports = statistics.median(times[_IMPORTS].wall)
+    first = times[_IMPORTS]
+    imports = statistics.median(first.wall)
+    quiet = first.load[0] <= _QUIET  # later loads are the benchmark's own
     goals = {case.name: case for case in CASES}
-    return [_row(name, one, goals.get(name), imports) for name, one in times.items()]
+    return [_row(name, one, goals.get(name), imports, quiet) for name, one in times.items()]
 
 
-def _row(name: str, times: Times, case: Case | None, imports: float) -> dict[str, Any]:
+def _row(name: str, times: Times, case: Case | None, imports: float, quiet: bool) -> dict[str, Any]:
     row = {
         "command": name,
         "wall": Timing(tuple(times.wall)),
@@ -158,7 +163,8 @@ def _row(name: str, times: Times, case: Case | None, imports: float) -> dict[str
     beyond = " beyond the imports" if case.beyond_imports else ""
     limit = case.goal + (imports if case.beyond_imports else 0)
     result = "met" if statistics.median(times.wall) <= limit else "missed"
-    return row | {"goal": f"{case.goal:g} s{beyond}", "result": result}
+    goal = f"{case.goal:g} s{beyond}"
+    return row | {"goal": goal, "result": result if quiet else "not judged: busy machine"}
 
 
 def fit_times(trained: Path) -> dict[str, float]:
@@ -195,7 +201,7 @@ def with_section(page: Path, section: str) -> str:
     _, end, after = rest.partition(_END)
     if not start or not end:
         raise UserError(f"{page}: without a section; accepted: a page with {_START} and {_END}")
-    return f"{before}{start}\n\n#{section}\n{end}{after}"
+    return f"{before}{start}\n\n##{section}\n{end}{after}"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,8 @@ def test_the_median_stands_beside_the_goal(seconds: float, result: str) -> None:
         {imports: times(3.0, 2.0, 4.0), first.name: times(1.0), second.name: times(seconds)}
     )
     assert [row["result"] for row in table] == ["–", "met", result]
+    busy = waiting.rows({imports: replace(times(2.0), load=[1.1]), second.name: times(seconds)})
+    assert busy[1]["result"] == "not judged: busy machine"
     assert table[2]["goal"] == "6 s beyond the imports" and table[2]["load before"] == "0.5 to 0.5"
 
 
@@ -38,7 +41,7 @@ def test_only_the_section_of_the_page_changes(tmp_path: Path) -> None:
         page.write_text(waiting.with_section(page, section))
     text = page.read_text()
     assert text.startswith("# Page\n\n<!--") and text.endswith("-->\nprose")
-    assert "\n## Two\n" in text and "One" not in text and "old" not in text
+    assert "\n### Two\n" in text and "One" not in text and "old" not in text
     page.write_text("no section")
     with pytest.raises(UserError, match="without a section"):
         waiting.with_section(page, "# One\n")
@@ -46,7 +49,7 @@ def test_only_the_section_of_the_page_changes(tmp_path: Path) -> None:
 
 def test_the_recorded_page_has_the_section() -> None:
     page = Path(__file__).parents[2] / "docs" / "results" / "waiting.md"
-    assert "## Section" in waiting.with_section(page, "# Section\n")
+    assert "### Section" in waiting.with_section(page, "# Section\n")
 
 
 def test_without_a_finished_run_is_one_error(
