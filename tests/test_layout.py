@@ -173,7 +173,7 @@ def test_no_test_reaches_a_private_name() -> None:
     private = private_names()
     files = sorted((ROOT / "tests").rglob("*.py"))
     names = {str(path.relative_to(ROOT)): reached(path.read_text(), private) for path in files}
-    assert {path: found for path, found in names.items() if found} == {}
+    assert {path: result for path, result in names.items() if result} == {}
 
 
 @pytest.mark.parametrize(

@@ -43,10 +43,10 @@ def test_linear_model_gives_closed_forms() -> None:
         Occlusion(baseline, window=3, stride=1): _windowed(moved, 3),
         LRP(): weights * images,
     }
-    for method, wanted in expected.items():
-        found = method(network, images, [3, 1, 4, 1, 5])
+    for method, reference in expected.items():
+        result = method(network, images, [3, 1, 4, 1, 5])
         torch.testing.assert_close(
-            found, wanted, atol=1e-6, rtol=0, msg=lambda m, name=method.name: f"{name}: {m}"
+            result, reference, atol=1e-6, rtol=0, msg=lambda m, name=method.name: f"{name}: {m}"
         )
 
 
@@ -87,20 +87,20 @@ def test_deconvolution_equals_the_explicit_pass(spec: str, cnn: Network) -> None
 
 def test_projecting_one_map_keeps_its_strongest_activation(cnn: Network) -> None:
     images = pictures(3, cnn.spec)
-    found = project_map(cnn, images, "Conv2D_2", 5)
+    result = project_map(cnn, images, "Conv2D_2", 5)
     with torch.no_grad(), capture(cnn, "Conv2D_2") as maps:
         cnn(images)
     flat = maps["Conv2D_2"][:, 5].flatten(1)
-    torch.testing.assert_close(found.values, flat.max(1).values)
-    row, column = found.positions[0].tolist()
+    torch.testing.assert_close(result.values, flat.max(1).values)
+    row, column = result.positions[0].tolist()
     assert row * 11 + column == int(flat[0].argmax())
     alone = project_map(cnn, images[:1], "Conv2D_2", 5, (row, column))
-    torch.testing.assert_close(alone.pixels, found.pixels[:1])
+    torch.testing.assert_close(alone.pixels, result.pixels[:1])
     outside = torch.ones(28, 28, dtype=torch.bool)
     outside[2 * row : 2 * row + 8, 2 * column : 2 * column + 8] = (
         False  # the unit's receptive field
     )
-    assert not found.pixels[0, 0][outside].any() and found.pixels[0].any()
+    assert not result.pixels[0, 0][outside].any() and result.pixels[0].any()
 
 
 def test_lrp_without_biases_is_input_times_gradient(cnn_spec: NetworkSpec) -> None:

@@ -139,16 +139,16 @@ def test_a_retrained_run_says_that_its_verdicts_are_stale(
 
 
 def test_progress_tells_the_work_that_is_left(model: Model, digits: Dataset) -> None:
-    told: list[tuple[str, float, float]] = []
+    messages: list[tuple[str, float, float]] = []
     explain(
         model,
         read_images(NAMES, "digits"),
         ["saliency", "smoothgrad", "lrp"],
         dataset=digits,
         verdict_digits=2,
-        progress=lambda *now: told.append(now),
+        progress=lambda *now: messages.append(now),
     )
-    names, done, total = zip(*told, strict=True)
+    names, done, total = zip(*messages, strict=True)
     assert (
         names == ("saliency", "smoothgrad", "lrp") and list(done) == sorted(done) and done[0] == 0
     )
@@ -159,11 +159,11 @@ def test_progress_tells_the_work_that_is_left(model: Model, digits: Dataset) -> 
 
 def test_mistakes_come_first(model: Model, digits: Dataset) -> None:
     images = read_images([f"test:{i}" for i in range(40)], "digits")
-    found = explain(model, images, "saliency", dataset=digits, verdict_digits=0)
-    wrong = found.predicted != found.labels
+    result = explain(model, images, "saliency", dataset=digits, verdict_digits=0)
+    wrong = result.predicted != result.labels
     assert wrong.any() and not wrong.all() and (np.diff(wrong.astype(int)) <= 0).all()
-    assert sorted(found.names) == sorted(images.names)
-    for name, pixels, label in zip(found.names, found.pixels, found.labels, strict=True):
+    assert sorted(result.names) == sorted(images.names)
+    for name, pixels, label in zip(result.names, result.pixels, result.labels, strict=True):
         index = images.names.index(name)
         assert (pixels == images.pixels[index]).all() and label == images.labels[index]
 
@@ -211,15 +211,15 @@ def test_every_method_explains_and_judges_a_network_of_colours() -> None:
     )
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 12, 12, 3))
     images = Images(pixels.astype(np.float32), np.full(2, -1), ("a.png", "b.png"))
-    found = explain(model_of(spec), images, verdict_digits=2)
+    result = explain(model_of(spec), images, verdict_digits=2)
     assert (
-        not found.skipped and len(found.attributions) == len(METHODS) - 2
+        not result.skipped and len(result.attributions) == len(METHODS) - 2
     )  # without the two that need data
-    for attribution in found.attributions:
+    for attribution in result.attributions:
         assert attribution.values.shape[2:] == (12, 12) and len(attribution.verdicts) == 7, (
             attribution.method
         )
-    assert all(np.ptp(to_rgb(figure)) > 100 for figure in figures.pictures(found).values())
+    assert all(np.ptp(to_rgb(figure)) > 100 for figure in figures.pictures(result).values())
 
 
 def test_baselines_are_what_they_say(digits: Dataset) -> None:
@@ -243,10 +243,10 @@ def test_baselines_are_what_they_say(digits: Dataset) -> None:
 
 def test_interesting_images_are_mistakes_then_right_answers(model: Model, digits: Dataset) -> None:
     names = interesting(model, digits, 8)
-    found = explain(
+    result = explain(
         model, read_images(names, "digits"), "saliency", dataset=digits, verdict_digits=0
     )
-    wrong = found.predicted != found.labels
+    wrong = result.predicted != result.labels
     assert wrong[:5].all() and not wrong[5:].any() and len(names) == 8
 
 

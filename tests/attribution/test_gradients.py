@@ -40,8 +40,8 @@ def _gap(network: Network, images: Tensor, target: Target, method: Method) -> fl
     """Largest completeness error relative to the largest change: random images leave some changes
     near zero.
     """
-    found = completeness(network, images, target, method(network, images, target), method.baseline)
-    return float((np.abs(found.total - found.change) / np.abs(found.change).max()).max())
+    result = completeness(network, images, target, method(network, images, target), method.baseline)
+    return float((np.abs(result.total - result.change) / np.abs(result.change).max()).max())
 
 
 def test_integrated_gradients_spend_more_nodes_on_images_that_do_not_close(cnn: Network) -> None:

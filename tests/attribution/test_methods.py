@@ -69,9 +69,11 @@ def test_all_methods_leave_network_images_and_random_numbers_alone(cnn: Network)
     # Captum draws from NumPy's global generator
     states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     for method in make_methods("all", setting(cnn.spec)):
-        found = method(cnn, images, "predicted")
+        result = method(cnn, images, "predicted")
         assert (
-            found.shape == images.shape and not found.requires_grad and torch.isfinite(found).all()
+            result.shape == images.shape
+            and not result.requires_grad
+            and torch.isfinite(result).all()
         ), method.name
     assert torch.equal(images, before) and not images.requires_grad
     assert all(torch.equal(tensor, weights[name]) for name, tensor in cnn.state_dict().items())

@@ -31,10 +31,10 @@ def test_blind_pixels_get_exactly_nothing(cnn: Network, cnn_spec: NetworkSpec) -
         3, 1, 28, 28, generator=torch.Generator().manual_seed(0)
     )  # no pixel is empty
     for method in make_methods("all", setting(cnn.spec)):
-        found = method(cnn, images, "predicted")[:, :, torch.from_numpy(blind)]
-        assert (found == 0).all() if method.pixelwise else True, method.name
+        result = method(cnn, images, "predicted")[:, :, torch.from_numpy(blind)]
+        assert (result == 0).all() if method.pixelwise else True, method.name
         assert (
-            method.name != "occlusion" or found.any()
+            method.name != "occlusion" or result.any()
         )  # a window's score goes to all pixels under it
 
 
@@ -44,8 +44,8 @@ def test_rounding_gives_no_pixel_a_share(count: int, cnn_spec: NetworkSpec) -> N
     of 0.
     """
     network, images = lively(Network(cnn_spec, seed=3)), torch.rand(count, 1, 28, 28)
-    found = FeatureAblation(empty(cnn_spec))(network, images, 0)
-    assert not found[:, :, torch.from_numpy(~reach(cnn_spec))].any() and found.any()
+    result = FeatureAblation(empty(cnn_spec))(network, images, 0)
+    assert not result[:, :, torch.from_numpy(~reach(cnn_spec))].any() and result.any()
 
 
 @settings(max_examples=25, deadline=None)
@@ -61,9 +61,9 @@ def test_reach_says_which_pixels_have_a_gradient(spec: NetworkSpec, seed: int) -
 def test_grad_cam_is_captums_placed_by_receptive_fields(cnn: Network) -> None:
     images = pictures(2, cnn.spec)
     maps = attr.LayerGradCam(cnn, cnn.Conv2D_1).attribute(images, 3, relu_attributions=True)
-    found = GradCam("Conv2D_1")(cnn, images, 3)
+    result = GradCam("Conv2D_1")(cnn, images, 3)
     torch.testing.assert_close(
-        found[:, :, 1:27, 1:27], maps.detach()
+        result[:, :, 1:27, 1:27], maps.detach()
     )  # unit (0, 0) sees pixels 0 to 2
     assert GradCam()(cnn, images, 3).shape == (2, 1, 28, 28)
 
@@ -75,19 +75,19 @@ def test_maps_of_one_position_are_passed_over() -> None:
         (GradCam(), GradCam("First")),
         (Conductance(empty(NARROW)), Conductance(empty(NARROW), "First")),
     ):
-        found = method(network, images, 0)
-        assert torch.equal(found, named(network, images, 0)) and found.std() > 0
+        result = method(network, images, 0)
+        assert torch.equal(result, named(network, images, 0)) and result.std() > 0
 
 
 def test_placing_keeps_values_at_centres_and_sums(cnn: Network) -> None:
     maps = torch.rand(2, 3, 3, 3, generator=torch.Generator().manual_seed(0))
     info = cnn.spec["Conv2D_3"]  # fields of 18 pixels, every 4: centres 8.5, 12.5, 16.5
-    found = place(maps, info, (28, 28))
+    result = place(maps, info, (28, 28))
     torch.testing.assert_close(
-        found[:, :, 12, 12], (maps * _tent(12)[:, None] * _tent(12)).sum((2, 3))
+        result[:, :, 12, 12], (maps * _tent(12)[:, None] * _tent(12)).sum((2, 3))
     )
-    assert torch.equal(found[:, :, 0, 0], maps[:, :, 0, 0]) and torch.equal(
-        found[:, :, 27, 27], maps[:, :, 2, 2]
+    assert torch.equal(result[:, :, 0, 0], maps[:, :, 0, 0]) and torch.equal(
+        result[:, :, 27, 27], maps[:, :, 2, 2]
     )
     torch.testing.assert_close(
         place(maps, info, (28, 28), keep_sum=True).sum((2, 3)), maps.sum((2, 3))

@@ -62,8 +62,8 @@ def test_completeness_at_the_worst_of_1000_digits(
 ) -> None:
     images, target = digits(model, mnist, 1000)
     baseline = make_baseline("empty", model)
-    found = method(baseline)(model.network, images, target)
-    assert completeness(model.network, images, target, found, baseline).error.max() <= limit
+    result = method(baseline)(model.network, images, target)
+    assert completeness(model.network, images, target, result, baseline).error.max() <= limit
 
 
 def test_integrated_gradients_rank_better_than_both_orders(model: Model, mnist: Dataset) -> None:

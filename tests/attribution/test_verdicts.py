@@ -74,12 +74,12 @@ def test_curves_delete_and_insert_the_highest_half_in_twenty_steps(
     target, empty = resolve(model.network, images, "predicted"), background(model)
     order = random_ranking(images, seed=0)
     for kind in ("deletion", "insertion"):
-        found = curve(model.network, images, target, order, empty, kind)
-        assert found.counts[0] == 0 and found.counts[-1] == 392 and len(found.counts) == 21
+        result = curve(model.network, images, target, order, empty, kind)
+        assert result.counts[0] == 0 and result.counts[-1] == 392 and len(result.counts) == 21
         for step in (0, 7, 20):
             image = (images if kind == "deletion" else empty.expand_as(images)).clone().flatten(1)
             source = empty.expand_as(images).flatten(1) if kind == "deletion" else images.flatten(1)
-            for row, pixels in enumerate(order[:, : found.counts[step]]):
+            for row, pixels in enumerate(order[:, : result.counts[step]]):
                 image[row, pixels] = source[row, pixels]
             expected = (
                 model.network(image.view_as(images))
@@ -87,9 +87,9 @@ def test_curves_delete_and_insert_the_highest_half_in_twenty_steps(
                 .gather(1, target.first[:, None])[:, 0]
             )
             np.testing.assert_allclose(
-                found.probability[:, step], expected.detach().numpy(), atol=1e-6
+                result.probability[:, step], expected.detach().numpy(), atol=1e-6
             )
-        np.testing.assert_allclose(found.mean_probability, found.probability[:, 1:].mean(1))
+        np.testing.assert_allclose(result.mean_probability, result.probability[:, 1:].mean(1))
 
 
 def test_curves_refuse_maps_and_unknown_kinds(model: Model, images: Tensor) -> None:
@@ -232,11 +232,11 @@ def test_correlation_counts_the_foreground_alone_and_signs(model: Model, images:
     target, foreground = resolve(model.network, images, "predicted"), (images > 0)[:, 0]
     method = InputXGradient()
     before = method(model.network, images, target)
-    found = randomization(method, model.network, images, target, foreground, draws=1, seed=3)
+    result = randomization(method, model.network, images, target, foreground, draws=1, seed=3)
     after = method(randomize(model.network, 3, 1_000_003 * 4), images, target)
     for i, mask in enumerate(foreground):
         expected = spearmanr(before[i, 0][mask], after[i, 0][mask]).statistic
-        assert found.correlations[0][0, i] == pytest.approx(expected, abs=1e-9)
+        assert result.correlations[0][0, i] == pytest.approx(expected, abs=1e-9)
     nothing = randomization(
         method, model.network, images, target, torch.zeros_like(foreground), draws=1
     )

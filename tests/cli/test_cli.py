@@ -84,9 +84,9 @@ def test_print_config(run_cli: Run) -> None:
 
 def test_json_is_all_there_is_on_standard_output(run_cli: Run) -> None:
     code, out, _ = run_cli("summary", "--config", CNN, "--json")
-    found = json.loads(out)
-    assert code == 0 and found["parameters"] == 208_982
-    assert found["layers"][0] == found["layers"][0] | {
+    result = json.loads(out)
+    assert code == 0 and result["parameters"] == 208_982
+    assert result["layers"][0] == result["layers"][0] | {
         "name": "Conv2D_1",
         "type": "conv",
         "output_shape": [26, 26, 32],
@@ -96,11 +96,11 @@ def test_json_is_all_there_is_on_standard_output(run_cli: Run) -> None:
 
 def test_runs_are_listed(run_cli: Run, trained_run: Path) -> None:
     code, out, _ = run_cli("runs", "--runs_dir", trained_run.parent.parent, "--json")
-    found = json.loads(out)["runs"]
+    result = json.loads(out)["runs"]
     assert (
         code == 0
-        and [entry["finished"] for entry in found] == [True]
-        and found[0]["run"] == str(trained_run)
+        and [entry["finished"] for entry in result] == [True]
+        and result[0]["run"] == str(trained_run)
     )
 
 

@@ -64,7 +64,7 @@ def refusal(result: tuple[int, str, str], config: Path) -> str:
 @pytest.mark.parametrize("form", [["-c", None], ["--config=", ""]], ids=["-c", "="])
 def test_flags_win_wherever_they_stand(run_cli: Run, config: Path, form: list) -> None:
     words = [f"{form[0]}{config}"] if form[1] == "" else [form[0], config]
-    found = printed(
+    result = printed(
         run_cli,
         "--data.batch_size",
         77,
@@ -73,8 +73,8 @@ def test_flags_win_wherever_they_stand(run_cli: Run, config: Path, form: list) -
         "--trainer.max_epochs",
         9,
     )
-    assert (found["data"]["batch_size"], found["trainer"]["max_epochs"]) == (77, 9)
-    assert found["model"]["optimizer"]["class_path"] == SGD
+    assert (result["data"]["batch_size"], result["trainer"]["max_epochs"]) == (77, 9)
+    assert result["model"]["optimizer"]["class_path"] == SGD
 
 
 def test_a_layers_value_is_set_by_its_name(run_cli: Run, config: Path) -> None:

@@ -37,13 +37,13 @@ def test_by_hand() -> None:
     """Means 2 and 3, variances 1 and 1, n = 3: standard error sqrt(2/3), 4 degrees of freedom, t =
     -1.2247.
     """
-    found = compare_means([1, 2, 3], [2, 3, 4], margin=0.1)
-    assert found.difference == -1 and found.degrees_of_freedom == pytest.approx(4)
-    assert found.standard_error == pytest.approx(math.sqrt(2 / 3))
-    assert found.p_different == pytest.approx(
+    result = compare_means([1, 2, 3], [2, 3, 4], margin=0.1)
+    assert result.difference == -1 and result.degrees_of_freedom == pytest.approx(4)
+    assert result.standard_error == pytest.approx(math.sqrt(2 / 3))
+    assert result.p_different == pytest.approx(
         0.2878641347266908
     )  # 1 - t(2 - ...): tables of t with 4 degrees
-    assert found.interval[0] == pytest.approx(
+    assert result.interval[0] == pytest.approx(
         -1 - 2.131846786 * math.sqrt(2 / 3)
     )  # t(0.95, 4) = 2.1318
 
@@ -51,13 +51,13 @@ def test_by_hand() -> None:
 @pytest.mark.parametrize("sizes", [(3, 3), (5, 12), (12, 12)])
 def test_by_scipy(sizes: tuple[int, int]) -> None:
     a, b = RANDOM.normal(99.2, 0.05, sizes[0]), RANDOM.normal(99.2, 0.2, sizes[1])
-    found = compare_means(a, b, margin=0.1)
+    result = compare_means(a, b, margin=0.1)
     two_sided = stats.ttest_ind(a, b, equal_var=False)
     low = stats.ttest_ind(a + 0.1, b, equal_var=False, alternative="greater").pvalue
     high = stats.ttest_ind(a - 0.1, b, equal_var=False, alternative="less").pvalue
-    assert found.p_different == pytest.approx(two_sided.pvalue)
-    assert found.p_equivalent == pytest.approx(max(low, high))
-    assert found.interval == pytest.approx(tuple(two_sided.confidence_interval(0.9)))
+    assert result.p_different == pytest.approx(two_sided.pvalue)
+    assert result.p_equivalent == pytest.approx(max(low, high))
+    assert result.interval == pytest.approx(tuple(two_sided.confidence_interval(0.9)))
 
 
 def test_planted_verdicts() -> None:
@@ -71,16 +71,16 @@ def test_planted_verdicts() -> None:
 
 
 def test_a_real_but_small_difference_is_equivalent() -> None:
-    found = compare_means(99.2 + SPREAD / 10, 99.25 + SPREAD / 10)
-    assert found.p_different < 0.05 and found.verdict == "equivalent"
+    result = compare_means(99.2 + SPREAD / 10, 99.25 + SPREAD / 10)
+    assert result.p_different < 0.05 and result.verdict == "equivalent"
 
 
 def test_equivalent_agrees_with_the_interval() -> None:
     for _ in range(200):
         a, b = RANDOM.normal(0, 0.06, 8), RANDOM.normal(0.04, 0.06, 8)
-        found = compare_means(a, b)
-        inside = -found.margin < found.interval[0] and found.interval[1] < found.margin
-        assert (found.verdict == "equivalent") == inside
+        result = compare_means(a, b)
+        inside = -result.margin < result.interval[0] and result.interval[1] < result.margin
+        assert (result.verdict == "equivalent") == inside
 
 
 def test_power_by_simulation() -> None:
@@ -106,9 +106,9 @@ def test_level_is_kept() -> None:
 
 
 def test_mcnemar_by_hand() -> None:
-    found = mcnemar([1, 2, 3, 4, 5, 9], [9])
-    assert (found.first_alone_wrong, found.second_alone_wrong) == (5, 0)
-    assert found.p == pytest.approx(2 / 2**5)  # all five one way, two-sided
+    result = mcnemar([1, 2, 3, 4, 5, 9], [9])
+    assert (result.first_alone_wrong, result.second_alone_wrong) == (5, 0)
+    assert result.p == pytest.approx(2 / 2**5)  # all five one way, two-sided
     assert mcnemar([3, 7], [7, 3]).p == 1.0
 
 
@@ -203,11 +203,11 @@ def test_page(plan: Plan, gap: float, verdict: str) -> None:
             "largest_difference": None,
         }
     ]
-    found = results(plan, records, layers, 0.1, 0.05)
-    assert found["verdict"] == verdict
+    result = results(plan, records, layers, 0.1, 0.05)
+    assert result["verdict"] == verdict
     markdown, page = (
         path.read_text()
-        for path in write_page(found, pictures(found), "the <command>", plan.folder)
+        for path in write_page(result, pictures(result), "the <command>", plan.folder)
     )
     assert verdict in markdown.splitlines()[0] and verdict in page and "the &lt;command&gt;" in page
     assert (

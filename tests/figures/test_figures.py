@@ -44,8 +44,13 @@ def title(figure: Figure) -> str:
 )
 def test_every_layer_is_drawn(images: Images, options: dict) -> None:
     for record in feature_maps(tiny_model(), images, ["*", "*:*"])[:9]:
-        told = title(map_figures.feature_grid(record, **options))
-        assert record.layer in told and "test:3" in told and "seed 0" in told and "range" in told
+        heading = title(map_figures.feature_grid(record, **options))
+        assert (
+            record.layer in heading
+            and "test:3" in heading
+            and "seed 0" in heading
+            and "range" in heading
+        )
 
 
 @pytest.mark.parametrize(
@@ -62,8 +67,8 @@ def test_every_layer_is_drawn(images: Images, options: dict) -> None:
 def test_silent_and_constant_maps_are_drawn(values: np.ndarray) -> None:
     record = FeatureMaps("Conv2D_1", ANSWER, values, None)
     for options in ({}, {"standardize": True}, {"own_scale": True}):
-        told = title(map_figures.feature_grid(record, **options))
-        assert "seed" not in told and "test:19 (4): 4, 91.00 %" in told
+        heading = title(map_figures.feature_grid(record, **options))
+        assert "seed" not in heading and "test:19 (4): 4, 91.00 %" in heading
 
 
 def test_maps_are_numbered_and_the_input_stands_beside(images: Images) -> None:
@@ -159,21 +164,21 @@ def test_patches_beyond_the_border() -> None:
 
 def test_statistics(images: Images) -> None:
     model = tiny_model()
-    found = activation_statistics(model.network, batches(model, images.pixels))
-    quiet = silence(model, found, 5)
-    figure = statistic_figures.activation_statistics(found, quiet, 0)
+    result = activation_statistics(model.network, batches(model, images.pixels))
+    quiet = silence(model, result, 5)
+    figure = statistic_figures.activation_statistics(result, quiet, 0)
     assert "3 images, 5 random inputs" in title(figure)
-    assert len(figure.axes) == 3 * len(found)
+    assert len(figure.axes) == 3 * len(result)
 
 
 def test_statistics_colour_the_silent(images: Images) -> None:
     model = tiny_model()
-    (found,) = activation_statistics(model.network, batches(model, images.pixels), "Conv2D_1")
-    (quiet,) = silence(model, [found], 5)
+    (result,) = activation_statistics(model.network, batches(model, images.pixels), "Conv2D_1")
+    (quiet,) = silence(model, [result], 5)
     yes, no = np.ones(5, bool), np.zeros(5, bool)
     drawn = [
         statistic_figures.activation_statistics(
-            [found], [replace(quiet, data=a, noise=b, unreachable=c)]
+            [result], [replace(quiet, data=a, noise=b, unreachable=c)]
         )
         .axes[0]
         .collections[0]

@@ -43,12 +43,13 @@ def escaped(model: Model, seed: int) -> list[str]:
     with torch.no_grad(), capture(model.network, ["*", "*:*"]) as maps:
         for batch in batches(model, pixels if channels > 1 else pixels[..., 0]):
             model.network(batch)
-    found = bounds.layer_bounds(model)
-    assert set(found) == set(points(model.network))
+    result = bounds.layer_bounds(model)
+    assert set(result) == set(points(model.network))
     return [
         name
         for name, tensor in maps.items()
-        if (as_array(tensor) < found[name].low).any() or (as_array(tensor) > found[name].high).any()
+        if (as_array(tensor) < result[name].low).any()
+        or (as_array(tensor) > result[name].high).any()
     ]
 
 
@@ -112,10 +113,10 @@ def one_layer(kernel: float, bias: float) -> Model:
 
 def test_one_layer_is_exact() -> None:
     """Four pixels of 0 to 1 with weight 0.5: 0.1 to 2.1."""
-    found = bounds.layer_bounds(one_layer(0.5, 0.1))["Conv:pre"]
-    assert found.low.shape == (1, 27, 27)
-    np.testing.assert_allclose(found.low, 0.1, atol=1e-5)
-    np.testing.assert_allclose(found.high, 2.1, atol=1e-5)
+    result = bounds.layer_bounds(one_layer(0.5, 0.1))["Conv:pre"]
+    assert result.low.shape == (1, 27, 27)
+    np.testing.assert_allclose(result.low, 0.1, atol=1e-5)
+    np.testing.assert_allclose(result.high, 2.1, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +135,9 @@ def test_one_layer_is_exact() -> None:
     ],
 )
 def test_zero_is_proved_or_not_claimed(kernel: float, bias: float, silent: bool) -> None:
-    found = bounds.layer_bounds(one_layer(kernel, bias))
-    assert found["Conv"].zero.tolist() == [silent]
-    assert found["Flatten"].zero.all() == silent
+    result = bounds.layer_bounds(one_layer(kernel, bias))
+    assert result["Conv"].zero.tolist() == [silent]
+    assert result["Flatten"].zero.all() == silent
 
 
 def test_the_network_is_left_as_it_was() -> None:

@@ -39,13 +39,13 @@ def test_content_comes_back_to_the_last_bit(model: Model) -> None:
     assert store.read("values", {"seed": 0}) is None
     path = store.write("values", {"seed": 0}, CONTENT)
     assert path.parent == model.run / "inside"
-    found = store.read("values", {"seed": 0})
+    result = store.read("values", {"seed": 0})
     assert (
-        found["values"].dtype == np.float32
-        and found["values"].tobytes() == CONTENT["values"].tobytes()
+        result["values"].dtype == np.float32
+        and result["values"].tobytes() == CONTENT["values"].tobytes()
     )
-    assert found["nested"]["empty"].shape == (0, 3) and found["nested"]["list"] == [1, 0.1]
-    assert found["infinite"] == float("-inf") and found["none"] is None and found["true"] is True
+    assert result["nested"]["empty"].shape == (0, 3) and result["nested"]["list"] == [1, 0.1]
+    assert result["infinite"] == float("-inf") and result["none"] is None and result["true"] is True
     assert store.read("values", {"seed": 1}) is None and store.read("others", {"seed": 0}) is None
     record = json.loads(path.read_text())
     assert record["checkpoint"]["file"] == "best.ckpt" and len(record["checkpoint"]["sha256"]) == 64

@@ -65,8 +65,8 @@ def test_our_networks_are_clean(spec: NetworkSpec) -> None:
 )
 def test_functional_activations(function) -> None:
     network = Functional(function)
-    (found,) = lint(network, X)
-    assert found.kind == "functional"
+    (result,) = lint(network, X)
+    assert result.kind == "functional"
     with pytest.raises(LintError, match="the network's forward calls .* as a function"):
         require_clean(network, X)
 
@@ -84,13 +84,13 @@ def test_functional_activation_names_the_module(cnn_spec: NetworkSpec) -> None:
     network = Network(cnn_spec)
     network.Max_Pool_1.pool = Functional(F.relu)
     network.Max_Pool_1.pool.first = nn.MaxPool2d(2)
-    (found,) = lint(network)
-    assert found.module == "Max_Pool_1.pool"
+    (result,) = lint(network)
+    assert result.module == "Max_Pool_1.pool"
 
 
 def test_reused_activation() -> None:
-    (found,) = lint(Reused(), X)
-    assert (found.module, found.kind) == ("relu", "reused")
+    (result,) = lint(Reused(), X)
+    assert (result.module, result.kind) == ("relu", "reused")
 
 
 def test_shared_activation_is_refused_without_a_pass(cnn_spec: NetworkSpec) -> None:

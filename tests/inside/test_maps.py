@@ -22,24 +22,24 @@ def images() -> Images:
 
 def test_feature_maps_are_the_layers_values(images: Images) -> None:
     model = tiny_model()
-    found = feature_maps(model, images, ["Conv2D_*", "Dense_1:probabilities"])
-    assert [(record.answer.image, record.layer) for record in found] == [
+    result = feature_maps(model, images, ["Conv2D_*", "Dense_1:probabilities"])
+    assert [(record.answer.image, record.layer) for record in result] == [
         (image, layer)
         for image in images.names
         for layer in ("Conv2D_1", "Conv2D_2", "Dense_1:probabilities")
     ]
     values = all_values(model, images.pixels, 1, "Conv2D_2")
-    assert np.array_equal(found[4].values, values[1].reshape(9, 11, 11))
-    assert found[4].range == (values[1].min(), values[1].max())
-    assert found[4].seed == 0
-    np.testing.assert_allclose(found[5].values, found[5].answer.probabilities, rtol=1e-5)
+    assert np.array_equal(result[4].values, values[1].reshape(9, 11, 11))
+    assert result[4].range == (values[1].min(), values[1].max())
+    assert result[4].seed == 0
+    np.testing.assert_allclose(result[5].values, result[5].answer.probabilities, rtol=1e-5)
 
 
 def test_answers(images: Images) -> None:
     model = tiny_model()
     with torch.no_grad():
-        wanted = model.network(model.tensor(images.pixels)).softmax(-1)
-    for answer, row, label in zip(answers(model, images), wanted, images.labels, strict=True):
+        expected = model.network(model.tensor(images.pixels)).softmax(-1)
+    for answer, row, label in zip(answers(model, images), expected, images.labels, strict=True):
         np.testing.assert_allclose(answer.probabilities, row, rtol=1e-5)
         assert (answer.prediction, answer.label) == (int(row.argmax()), label)
         assert answer.probability == pytest.approx(float(row.max()), rel=1e-5)
@@ -92,9 +92,9 @@ def test_standardized_as_the_sources() -> None:
 
 def test_filters_are_the_kernels() -> None:
     model = tiny_model()
-    found = filters(model.network, "Conv2D_2", 7)
+    result = filters(model.network, "Conv2D_2", 7)
     weights = model.network.named_weights()
-    assert np.array_equal(found.kernels.transpose(2, 3, 1, 0), weights["Conv2D_2/kernel"])
-    assert np.array_equal(found.biases, weights["Conv2D_2/bias"])
+    assert np.array_equal(result.kernels.transpose(2, 3, 1, 0), weights["Conv2D_2/kernel"])
+    assert np.array_equal(result.biases, weights["Conv2D_2/bias"])
     with pytest.raises(UserError, match="'Dense_1' is not a convolution.*Conv2D_1, Conv2D_2"):
         filters(model.network, "Dense_1")

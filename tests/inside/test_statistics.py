@@ -22,9 +22,9 @@ from tests.networks import all_values, model_of, tiny_model
 @pytest.mark.parametrize("size", [1, 13, 500])
 def test_equals_numpy(digits: Dataset, size: int) -> None:
     model, pixels = tiny_model(), digits.test_images[:40]
-    found = activation_statistics(model.network, batches(model, pixels, size))
-    assert [record.layer for record in found] == list(model.spec.names)
-    for record in found:
+    result = activation_statistics(model.network, batches(model, pixels, size))
+    assert [record.layer for record in result] == list(model.spec.names)
+    for record in result:
         values = (
             all_values(model, pixels, size, record.layer)
             .swapaxes(0, 1)
@@ -47,9 +47,9 @@ def test_low_precision_counts_exactly(digits: Dataset) -> None:
         model.network.Conv2D_1.conv.weight.zero_()
         model.network.Conv2D_1.conv.bias.copy_(torch.tensor([0, 1, 0, 1, 1]))
     model.network.bfloat16()
-    (found,) = activation_statistics(model.network, batches(model, pixels), "Conv2D_1")
-    assert found.zeros.tolist() == [1, 0, 1, 0, 0] and found.mean.tolist() == [0, 1, 0, 1, 1]
-    assert found.silent.tolist() == [True, False, True, False, False]
+    (result,) = activation_statistics(model.network, batches(model, pixels), "Conv2D_1")
+    assert result.zeros.tolist() == [1, 0, 1, 0, 0] and result.mean.tolist() == [0, 1, 0, 1, 1]
+    assert result.silent.tolist() == [True, False, True, False, False]
 
 
 def four_kinds() -> Model:
@@ -94,8 +94,8 @@ def test_three_kinds_of_silence() -> None:
     model = four_kinds()
     white = np.full((3, 28, 28), 255.0)  # 1 - x is 0 on these data, so map 1 stays silent
     statistics = activation_statistics(model.network, batches(model, white), "Kinds")
-    (found,) = silence(model, statistics, attempts=40)
-    states = [found.state(number) for number in range(5)]
+    (result,) = silence(model, statistics, attempts=40)
+    states = [result.state(number) for number in range(5)]
     assert states == [
         "unreachable",
         "silent on this data",

@@ -33,10 +33,10 @@ def test_equals_a_full_sort(digits: Dataset, layer: str, size: int) -> None:
         model.network.Conv2D_1.conv.weight[2] = -1  # a map that is silent for every image
         model.network.Conv2D_1.conv.bias[2] = -1
     values = all_values(model, pixels, size, layer)
-    (found,) = top_images(model.network, batches(model, pixels, size), layer, k=12)
-    assert (found.layer, found.images) == (layer, 60)
+    (result,) = top_images(model.network, batches(model, pixels, size), layer, k=12)
+    assert (result.layer, result.images) == (layer, 60)
     for measure, scores in (("peak", values.max(-1)), ("mean", values.mean(-1, dtype=np.float64))):
-        ranking = getattr(found, measure)
+        ranking = getattr(result, measure)
         if measure == "peak":
             order = np.argsort(-scores, axis=0, kind="stable")[:12].T
             assert np.array_equal(ranking.index, order)
@@ -101,22 +101,26 @@ def test_several_layers_in_one_pass(digits: Dataset) -> None:
             passes.append(len(batch))
             yield batch
 
-    found = top_images(model.network, counted(), ["Conv2D_*", "Dense_1"], k=3)
-    assert [record.layer for record in found] == ["Conv2D_1", "Conv2D_2", "Dense_1"]
+    result = top_images(model.network, counted(), ["Conv2D_*", "Dense_1"], k=3)
+    assert [record.layer for record in result] == ["Conv2D_1", "Conv2D_2", "Dense_1"]
     assert passes == [10, 10]
 
 
 def test_fewer_images_than_wanted(digits: Dataset) -> None:
     model = tiny_model()
-    (found,) = top_images(model.network, batches(model, digits.test_images[:3], 2), "Conv2D_1", k=8)
-    assert found.peak.index.shape == (5, 3)
+    (result,) = top_images(
+        model.network, batches(model, digits.test_images[:3], 2), "Conv2D_1", k=8
+    )
+    assert result.peak.index.shape == (5, 3)
 
 
 def test_in_bfloat16(digits: Dataset) -> None:
     model = tiny_model()
     model.network.bfloat16()
-    (found,) = top_images(model.network, batches(model, digits.test_images[:9], 4), "Conv2D_1", k=2)
-    assert found.mean.values.dtype == np.float32
+    (result,) = top_images(
+        model.network, batches(model, digits.test_images[:9], 4), "Conv2D_1", k=2
+    )
+    assert result.mean.values.dtype == np.float32
 
 
 def test_what_cannot_work(digits: Dataset) -> None:

@@ -73,15 +73,15 @@ def test_there_and_back_keeps_weights_slots_and_scaling(
         code, _, err = run_cli("convert", source, target, *scaling)
         assert code == 0, err
         scaling = ()  # from here on the files say it themselves
-    found = read_keras(tmp_path / f"d{ending}")
-    assert found.spec == SPEC
-    assert all(np.array_equal(found.weights[name], weights[name]) for name in weights)
+    result = read_keras(tmp_path / f"d{ending}")
+    assert result.spec == SPEC
+    assert all(np.array_equal(result.weights[name], weights[name]) for name in weights)
     assert all(
-        np.array_equal(found.optimizer.slots[slot][name], array)
+        np.array_equal(result.optimizer.slots[slot][name], array)
         for slot, arrays in state.slots.items()
         for name, array in arrays.items()
     )
-    assert (found.optimizer.iteration, found.optimizer.learning_rate) == (7, 0.125)
+    assert (result.optimizer.iteration, result.optimizer.learning_rate) == (7, 0.125)
     assert open_model(tmp_path / f"d{ending}").standardizer.kind == "none"
 
 

@@ -74,8 +74,8 @@ def test_big_endian_and_float64_weights(tmp_path: Path) -> None:
     with h5py.File(path, "r+") as file:
         del file[name]
         file[name] = weights["Conv2D_1/kernel"].astype(">f8")
-    found = read_keras(path).weights["Conv2D_1/kernel"]
-    assert found.dtype == np.dtype("=f8") and np.array_equal(found, weights["Conv2D_1/kernel"])
+    result = read_keras(path).weights["Conv2D_1/kernel"]
+    assert result.dtype == np.dtype("=f8") and np.array_equal(result, weights["Conv2D_1/kernel"])
 
 
 def test_weights_for_another_network_are_refused_by_name(

@@ -109,8 +109,8 @@ def test_each_slot_belongs_to_the_weight_that_the_release_named(folder: Path, re
                     f"{layer}_{name}_{slot}",
                     f"adam/{layer}_{name}_{slot}",
                 )
-                (found,) = [stem for stem in stems if stem in named]
-                assert np.array_equal(group[found][()], array), found
+                (result,) = [stem for stem in stems if stem in named]
+                assert np.array_equal(group[result][()], array), result
 
 
 @pytest.mark.parametrize("release", RELEASES)

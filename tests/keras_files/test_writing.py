@@ -95,16 +95,16 @@ def test_random_networks_come_back_as_they_were(tmp_path: Path, spec: NetworkSpe
 def test_optimiser_state_comes_back_bit_for_bit(tmp_path: Path, case: str, ending: str) -> None:
     state = STATES[case]
     path, _ = fresh(tmp_path / f"model{ending}", optimizer=state)
-    found = read_keras(path).optimizer
-    assert isinstance(found, OptimizerState)
-    assert (found.name, found.iteration, dict(found.settings)) == (
+    result = read_keras(path).optimizer
+    assert isinstance(result, OptimizerState)
+    assert (result.name, result.iteration, dict(result.settings)) == (
         state.name,
         7,
         dict(state.settings),
     )
-    assert found.learning_rate == (None if case == "RMSprop, decaying" else 0.125)
-    assert found.slots.keys() == state.slots.keys()
-    assert all(same(found.slots[slot], state.slots[slot]) for slot in state.slots)
+    assert result.learning_rate == (None if case == "RMSprop, decaying" else 0.125)
+    assert result.slots.keys() == state.slots.keys()
+    assert all(same(result.slots[slot], state.slots[slot]) for slot in state.slots)
 
 
 def test_float64_stays_float64(tmp_path: Path) -> None:
@@ -180,13 +180,13 @@ def test_states_go_to_torch_and_back(case: str) -> None:
     state, network = STATES[case], Network(SPEC)
     content = to_state_dict(network, state)
     assert isinstance(content, dict), content
-    found = from_state_dict(network, content, step=0)
-    assert isinstance(found, OptimizerState), found
-    assert (found.name, found.iteration) == (state.name.replace("AdamW", "Adam"), 7)
-    assert all(same(found.slots[slot], state.slots[slot]) for slot in state.slots)
+    result = from_state_dict(network, content, step=0)
+    assert isinstance(result, OptimizerState), result
+    assert (result.name, result.iteration) == (state.name.replace("AdamW", "Adam"), 7)
+    assert all(same(result.slots[slot], state.slots[slot]) for slot in state.slots)
     assert (
-        found.learning_rate == (0.5 if case == "RMSprop, decaying" else None)
-        or found.learning_rate == 0.125
+        result.learning_rate == (0.5 if case == "RMSprop, decaying" else None)
+        or result.learning_rate == 0.125
     )
 
 
@@ -277,9 +277,9 @@ def test_layout_is_keras_own(tmp_path: Path, keras: Any) -> None:
     """
 
     def tree(file: h5py.File) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        result: dict[str, Any] = {}
         file.visititems(
-            lambda name, item: found.__setitem__(
+            lambda name, item: result.__setitem__(
                 name,
                 getattr(
                     item,
@@ -288,7 +288,7 @@ def test_layout_is_keras_own(tmp_path: Path, keras: Any) -> None:
                 ),
             )
         )
-        return found
+        return result
 
     def trees(path: Path) -> dict[str, Any]:
         if path.suffix == ".h5":

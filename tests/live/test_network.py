@@ -42,8 +42,8 @@ def lab(chromium) -> Lab:
 
 def check(lab: Lab, network: Network) -> None:
     image = some_image(network.spec)
-    found = differences(lab, network, image)
-    assert max(found.values()) < TOLERANCE, found
+    actual = differences(lab, network, image)
+    assert max(actual.values()) < TOLERANCE, actual
     result = lab.run(network, image)
     with torch.no_grad():
         logits = network(image[None])
@@ -191,5 +191,5 @@ def test_a_standardizer_of_each_shape_is_applied(chromium) -> None:
         got = chromium.execute_script(
             "return [...scaled(...arguments)]", images[0].ravel().tolist(), scaling, 3
         )
-        wanted = standardizer.apply(images[:1].astype(np.float32))[0].ravel()
-        assert np.abs(np.array(got) - wanted).max() < 1e-6, kind
+        expected = standardizer.apply(images[:1].astype(np.float32))[0].ravel()
+        assert np.abs(np.array(got) - expected).max() < 1e-6, kind

@@ -180,8 +180,8 @@ def test_a_stroke_is_read_as_predict_reads_it(handwriting) -> None:
     stroke(handwriting, *SEVEN)
     drawn = np.array(pixels(handwriting, "#pad")).reshape(168, 168, 4)
     assert (drawn[..., 0] < 128).sum() > 1500
-    wanted = np.rint(read_digit(drawn[..., 0].astype(float)).pixels)
-    assert np.abs(seen(handwriting) - wanted).max() <= 1
+    expected = np.rint(read_digit(drawn[..., 0].astype(float)).pixels)
+    assert np.abs(seen(handwriting) - expected).max() <= 1
     assert handwriting.execute_script(_MAPS) != before
     assert handwriting.get_log("browser") == []
 
@@ -286,8 +286,8 @@ def test_a_pressed_map_shows_what_is_known_of_it(live, run: Path) -> None:
 def test_a_dropped_or_pasted_picture(handwriting, digits, tmp_path: Path, kind: str) -> None:
     grey = paper(digits.test_images[5], np.random.default_rng(0)).round().astype(np.uint8)
     drop(handwriting, Image.fromarray(grey), tmp_path, kind)
-    wanted = np.rint(read_digit(grey.astype(float)).pixels)
-    assert np.abs(seen(handwriting) - wanted).max() <= 1
+    expected = np.rint(read_digit(grey.astype(float)).pixels)
+    assert np.abs(seen(handwriting) - expected).max() <= 1
 
 
 def test_an_opened_picture_and_what_is_none(handwriting, tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ def test_occlusion_is_that_of_explain(chromium, digits) -> None:
     image = model.tensor(digits.test_images[:1].astype(np.float32))
     setting = make_setting(model)
     target = resolve(model.network, image, "predicted")
-    wanted = Occlusion(setting.baseline)(model.network, image, target).sum(1)[0].numpy()
+    expected = Occlusion(setting.baseline)(model.network, image, target).sum(1)[0].numpy()
     empty = channels_last(next(setting.baseline(image))[0])
     got = Lab.opened(chromium).call(
         "occlusion",
@@ -337,7 +337,7 @@ def test_occlusion_is_that_of_explain(chromium, digits) -> None:
         base64_of(channels_last(image[0])),
         int(target.first),
     )  # fmt: skip
-    assert np.abs(np.array(got) - wanted.ravel()).max() < 1e-4 * np.abs(wanted).max()
+    assert np.abs(np.array(got) - expected.ravel()).max() < 1e-4 * np.abs(expected).max()
 
 
 @pytest.fixture(scope="module")

@@ -117,11 +117,11 @@ def test_other_pictures(
 ) -> None:  # fmt: skip
     picture = colours(size)
     picture.save(tmp_path / "picture.png")
-    wanted = image_file(tmp_path / "picture.png", shape, dataset)
+    expected = image_file(tmp_path / "picture.png", shape, dataset)
     got = np.array(read(lab, picture, {"way": way, "shape": shape})["pixels"])
     # Pillow rounds to whole levels between its two passes, and from release 13 on may begin with
     # the rows
-    gap = np.abs(got - wanted.ravel())
+    gap = np.abs(got - expected.ravel())
     assert gap.max() < 1e-4 if way == "framed" else gap.max() <= 1 and gap.mean() < 0.2
 
 
@@ -130,9 +130,9 @@ def test_transparent_pictures_lie_on_paper(lab: Lab, tmp_path: Path, ink: int) -
     picture = Image.new("RGBA", (60, 60), (ink, ink, ink, 0))
     picture.paste((ink, ink, ink, 255), (25, 8, 34, 52))
     picture.save(tmp_path / "ink.png")
-    wanted = image_file(tmp_path / "ink.png")
+    expected = image_file(tmp_path / "ink.png")
     got = np.array(read(lab, picture, HANDWRITTEN)["pixels"])
-    assert np.abs(got - wanted.ravel()).max() < 1e-6
+    assert np.abs(got - expected.ravel()).max() < 1e-6
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 1), (20, 20, 1), (48, 40, 1)])
@@ -141,9 +141,9 @@ def test_digits_for_networks_of_other_sizes(
 ) -> None:
     page = paper(digits.test_images[7], np.random.default_rng(2)).round().astype(np.uint8)
     Image.fromarray(page).save(tmp_path / "digit.png")
-    wanted = image_file(tmp_path / "digit.png", shape)
+    expected = image_file(tmp_path / "digit.png", shape)
     got = read(lab, Image.fromarray(page), {"way": "handwritten", "shape": shape})["pixels"]
-    assert got == wanted.ravel().tolist()
+    assert got == expected.ravel().tolist()
 
 
 def test_the_same_doubt(lab: Lab, digits: Dataset) -> None:

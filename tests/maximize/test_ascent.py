@@ -65,10 +65,10 @@ def test_same_bits_whatever_is_asked_for_together(small: Model, preset: str) -> 
     assert np.array_equal(every.images, again.images)
     few = climb(small, stages, rows_for([6, 1], 9))
     for number, target in enumerate((6, 1)):
-        wanted, got = every.rows.targets == target, slice(9 * number, 9 * number + 9)
-        assert np.array_equal(every.images[wanted], few.images[got])
-        assert np.array_equal(every.objective[wanted], few.objective[got], equal_nan=True)
-        assert np.array_equal(every.snapshots[wanted], few.snapshots[got])
+        expected, got = every.rows.targets == target, slice(9 * number, 9 * number + 9)
+        assert np.array_equal(every.images[expected], few.images[got])
+        assert np.array_equal(every.objective[expected], few.objective[got], equal_nan=True)
+        assert np.array_equal(every.snapshots[expected], few.snapshots[got])
     assert not np.array_equal(
         every.images, climb(small, stages, rows_for(range(8), 9, seed=1)).images
     )
@@ -123,9 +123,9 @@ def test_one_step_is_the_written_formula(small: Model) -> None:
         small.network(x)
     (g,) = torch.autograd.grad(seen["Conv_2"][0, 2].mean(), x)
     moved = x + 0.01 * g / (g.square().mean().sqrt() + 1e-7)
-    wanted = (moved - moved.mean()) / moved.std(correction=0).clamp_min(1 / 12)
+    expected = (moved - moved.mean()) / moved.std(correction=0).clamp_min(1 / 12)
     assert np.allclose(
-        climb(small, [Stage(o.ChannelMean("Conv_2"), 1)], rows).images, wanted.detach(), atol=1e-5
+        climb(small, [Stage(o.ChannelMean("Conv_2"), 1)], rows).images, expected.detach(), atol=1e-5
     )
 
 

@@ -128,12 +128,12 @@ def test_convolutions_equal_torchs_with_their_gradients(channels: int, options: 
     cases = [(OwnMap(conv)(x, maps), whole[torch.arange(4), maps][:, None])]
     if OneChannel.fits(conv):
         cases.append((OneChannel(conv)(x), whole))
-    for found, wanted in cases:
-        assert found.shape == wanted.shape and (found - wanted).abs().max() <= 1e-13
-        weights = torch.randn_like(wanted)
+    for result, expected in cases:
+        assert result.shape == expected.shape and (result - expected).abs().max() <= 1e-13
+        weights = torch.randn_like(expected)
         gradients = [
             torch.autograd.grad(value, x, weights, retain_graph=True)[0]
-            for value in (found, wanted)
+            for value in (result, expected)
         ]
         assert (gradients[0] - gradients[1]).abs().max() <= 1e-13
 

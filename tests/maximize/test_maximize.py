@@ -51,22 +51,24 @@ def test_a_sleeping_map_is_woken(small: Model) -> None:
         kernel = small.network.Conv_1.conv.weight[3]
         small.network.Conv_1.conv.bias[3] = -0.9 * 3 * kernel.norm()
     asleep = maximize_maps(small, "Conv_1", [3], Settings(steps=30, restarts=2, wake=False))
-    woken = maximize_maps(small, "Conv_1", [3], Settings(steps=30, restarts=2))
-    assert (asleep.quality.activation == 0).all() and "not raised" not in woken.outcome(0)
+    raised = maximize_maps(small, "Conv_1", [3], Settings(steps=30, restarts=2))
+    assert (asleep.quality.activation == 0).all() and "not raised" not in raised.outcome(0)
     assert (
         asleep.outcome(0) == "silent: silent for random input"
-        and (woken.quality.activation > 0).all()
+        and (raised.quality.activation > 0).all()
     )
 
 
 def test_search_finds_better_starts_and_rebuilds_them(small: Model) -> None:
-    found = search(small.network, "Conv_2", constraint_for(small), 300, seed=4)
-    assert found.scores.shape == (300, 8)
-    best = found.best(3, 5)
-    again = assess(small.network, "Conv_2", found.starts(best).numpy(), rows_for([3], 5)).activation
-    assert np.allclose(again, found.scores[best, 3], atol=1e-6) and (np.diff(again) <= 1e-6).all()
+    result = search(small.network, "Conv_2", constraint_for(small), 300, seed=4)
+    assert result.scores.shape == (300, 8)
+    best = result.best(3, 5)
+    again = assess(
+        small.network, "Conv_2", result.starts(best).numpy(), rows_for([3], 5)
+    ).activation
+    assert np.allclose(again, result.scores[best, 3], atol=1e-6) and (np.diff(again) <= 1e-6).all()
     made = maximize_maps(small, "Conv_2", [3], Settings(search=300, restarts=5, seed=4, steps=1))
-    assert np.allclose(made.ascent.starts, found.starts(best), atol=1e-6)
+    assert np.allclose(made.ascent.starts, result.starts(best), atol=1e-6)
 
 
 def test_diversity_parts_the_restarts(small: Model) -> None:
@@ -78,8 +80,8 @@ def test_diversity_parts_the_restarts(small: Model) -> None:
         for objective in (o.ChannelMean("Conv_1"), o.ChannelMean("Conv_1") - 2.0 * o.Diversity())
     )
     likeness = [
-        np.nanmean(assess(small.network, "Conv_1", found.images, found.rows).likeness ** 2)
-        for found in (plain, diverse)
+        np.nanmean(assess(small.network, "Conv_1", result.images, result.rows).likeness ** 2)
+        for result in (plain, diverse)
     ]
     assert likeness[1] < 0.7 * likeness[0]
     few = climb(

@@ -24,5 +24,5 @@ def test_float32_step_by_step(mnist_root: Path, seed: int, steps: int) -> None:
     quick.
     """
     recipe, probe = on_mnist(mnist_root, steps, seed)
-    found = assert_passed(parity(replace(recipe, seed=seed), probe, "float32", forced=True))
-    assert found["maps"].part and "teacher-forced, of the step" in found
+    result = assert_passed(parity(replace(recipe, seed=seed), probe, "float32", forced=True))
+    assert result["maps"].part and "teacher-forced, of the step" in result

@@ -64,14 +64,14 @@ SMALL = {
 
 
 def assert_passed(checks: Iterable[Check]) -> dict[str, Check]:
-    found = worst(checks)
+    result = worst(checks)
     failed = [
         f"{c.name} ({c.part}): {c.error:.3g} > {c.limit:.3g}"
-        for c in found.values()
+        for c in result.values()
         if not c.passed
     ]
     assert not failed, "\n".join(failed)
-    return found
+    return result
 
 
 def on_mnist(root: Path, steps: int, seed: int | None = None) -> tuple[Recipe, Probe]:
@@ -99,8 +99,8 @@ def test_the_limits_are_those_that_were_set() -> None:
 
 @pytest.mark.mnist
 def test_a_hundred_steps_in_float64(mnist_root: Path) -> None:
-    found = assert_passed(parity(*on_mnist(mnist_root, 100)))
-    assert found["predictions"].part == "10000 images"
+    result = assert_passed(parity(*on_mnist(mnist_root, 100)))
+    assert result["predictions"].part == "10000 images"
 
 
 @pytest.mark.slow
@@ -109,8 +109,8 @@ def test_an_epoch_in_float64(mnist_root: Path) -> None:
     """938 steps: the whole of the source's 60,000 images, a little more than an epoch of the 54,000
     here.
     """
-    found = assert_passed(parity(*on_mnist(mnist_root, 938)))
-    assert found["predictions"].part == "10000 images"
+    result = assert_passed(parity(*on_mnist(mnist_root, 938)))
+    assert result["predictions"].part == "10000 images"
 
 
 @pytest.mark.parametrize("path", DIGIT_CONFIGS, ids=lambda path: path.stem)
@@ -151,8 +151,8 @@ def test_every_optimizer_over_a_network(name: str) -> None:
         schedule=decay,
         weight_decay=0.01,
     )
-    found = assert_passed(parity(recipe, random_probe(spec, 5, steps=20)))
-    assert found["slots"].difference.absolute < 1e-12
+    result = assert_passed(parity(recipe, random_probe(spec, 5, steps=20)))
+    assert result["slots"].difference.absolute < 1e-12
 
 
 @pytest.mark.filterwarnings(
@@ -201,8 +201,8 @@ def test_clipped_gradients(clipping: Clipping) -> None:
 
 
 def test_optimizers_follow_the_rules() -> None:
-    found = assert_passed(optimizer_rules())
-    assert set(found) == {
+    result = assert_passed(optimizer_rules())
+    assert set(result) == {
         f"rule of {name}" for name in ("RMSprop", "SGD", "Adam", "Nadam", "Adamax")
     }
 

@@ -262,10 +262,10 @@ def test_sprite_keeps_every_image() -> None:
     from PIL import Image
 
     images = np.arange(5, dtype=np.uint8)[:, None, None] * np.ones((1, 2, 3), np.uint8)
-    found = sprite(images)
-    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(found["uri"].split(",")[1]))))
+    result = sprite(images)
+    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(result["uri"].split(",")[1]))))
     for number in range(5):
-        y, x = number // found["columns"] * 2, number % found["columns"] * 3
+        y, x = number // result["columns"] * 2, number % result["columns"] * 3
         assert (sheet[y : y + 2, x : x + 3] == number).all()
 
 

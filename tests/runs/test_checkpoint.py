@@ -95,7 +95,7 @@ def kill_while_saving(folder: Path, kills: int, seed: int) -> set[int]:
     """Kill a process that saves without pause at random instants; return the numbers that were then
     readable.
     """
-    chance, found = random.Random(seed), set()
+    chance, result = random.Random(seed), set()
     write_checkpoint(folder / "last.ckpt", content(0), "previous.ckpt")
     for _ in range(kills):
         start = read_newest(folder)[1]["number"]
@@ -112,8 +112,8 @@ def kill_while_saving(folder: Path, kills: int, seed: int) -> set[int]:
         assert (read["state_dict"]["weight"].numpy() == read["number"]).all()
         if (folder / "previous.ckpt").is_file():
             assert read_checkpoint(folder / "previous.ckpt")["number"] < read["number"]
-        found.add(read["number"])
-    return found
+        result.add(read["number"])
+    return result
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

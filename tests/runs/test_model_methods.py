@@ -56,12 +56,12 @@ def test_feature_maps(model: Model) -> None:
 
 
 def test_top_images(model: Model) -> None:
-    found = model.top_images("Conv2D_2", k=2)
+    result = model.top_images("Conv2D_2", k=2)
     expected = top_images(
         model.network, batches(model, load_dataset("digits").test_images), "Conv2D_2", 2
     )
-    assert np.array_equal(found[0].peak.index, expected[0].peak.index)
-    assert found._repr_html_().count("<img") == 1
+    assert np.array_equal(result[0].peak.index, expected[0].peak.index)
+    assert result._repr_html_().count("<img") == 1
     assert (
         expected[0]._repr_png_() is None
     )  # the functions rank a pass; they do not hold its images

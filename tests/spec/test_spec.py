@@ -100,9 +100,12 @@ def test_receptive_field_is_what_a_unit_sees(cnn_spec: NetworkSpec) -> None:
         x[:, :, row, column].sum().backward()
         rows, columns = image.grad.abs().sum((0, 1)).nonzero().T
         info = cnn_spec[name]
-        for found, place, axis in ((rows, row, 0), (columns, column, 1)):
+        for result, place, axis in ((rows, row, 0), (columns, column, 1)):
             first = info.start[axis] + place * info.jump[axis]
-            assert (found.min(), found.max() + 1) == (first, first + info.receptive_field[axis]), (
+            assert (result.min(), result.max() + 1) == (
+                first,
+                first + info.receptive_field[axis],
+            ), (
                 name,
                 axis,
             )
@@ -115,8 +118,8 @@ def test_random_specs_agree_with_torch(spec: NetworkSpec) -> None:
     x = torch.rand(2, spec.input_shape[2], *spec.input_shape[:2])
     for info in spec.table:
         x = getattr(network, info.name)(x)
-        found = (*x.shape[2:], x.shape[1]) if x.dim() == 4 else tuple(x.shape[1:])
-        assert found == info.output_shape, info
+        result = (*x.shape[2:], x.shape[1]) if x.dim() == 4 else tuple(x.shape[1:])
+        assert result == info.output_shape, info
         assert (
             sum(t.numel() for t in getattr(network, info.name).state_dict().values())
             == info.parameters

@@ -39,13 +39,13 @@ def main(rank: int, world: int, folder: str) -> None:
     )
     pixels = (pixels - pixels.mean()) / pixels.std()
     for start in range(0, 20 * 65, 65):
-        images, wanted = pixels[start : start + 65], labels[start : start + 65]
+        images, expected = pixels[start : start + 65], labels[start : start + 65]
         gradients = []
         for part, processes in ((slice(rank, None, world), world), (slice(None), 1)):
             optimizer.zero_grad()
             logits = network.training_logits(images[part])
             (
-                data_loss(network, logits, wanted[part], 0.0, 65) + penalty(network) / processes
+                data_loss(network, logits, expected[part], 0.0, 65) + penalty(network) / processes
             ).backward()
             if processes > 1:
                 reduce_gradients(network)

@@ -57,12 +57,12 @@ CONFIG = yaml.safe_dump(
 
 def parameters(scale: float, count: int = 3) -> list[torch.nn.Parameter]:
     draw = torch.Generator().manual_seed(2)
-    found = [torch.nn.Parameter(torch.zeros(4, 5)) for _ in range(count)] + [
+    result = [torch.nn.Parameter(torch.zeros(4, 5)) for _ in range(count)] + [
         torch.nn.Parameter(torch.zeros(2))
     ]
-    for parameter in found[:-1]:  # the last one is frozen: it has no gradient
+    for parameter in result[:-1]:  # the last one is frozen: it has no gradient
         parameter.grad = scale * torch.randn(4, 5, generator=draw)
-    return found
+    return result
 
 
 def gradients(of: list[torch.nn.Parameter]) -> torch.Tensor:

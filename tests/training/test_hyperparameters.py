@@ -20,9 +20,9 @@ def hyperparameters(run: Path) -> dict[str, object]:
 
 
 def test_the_default_run(trained_run: Path) -> None:
-    found = hyperparameters(trained_run)
+    result = hyperparameters(trained_run)
     assert {
-        key: found[key] for key in ("optimizer", "momentum", "schedule", "l2", "batch_size")
+        key: result[key] for key in ("optimizer", "momentum", "schedule", "l2", "batch_size")
     } == {
         "optimizer": "RMSprop",
         "momentum": 0.8,
@@ -30,7 +30,7 @@ def test_the_default_run(trained_run: Path) -> None:
         "l2": 0.001,
         "batch_size": 64,
     }
-    assert found["learning_rate"] == pytest.approx(0.001)
+    assert result["learning_rate"] == pytest.approx(0.001)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,6 @@ def test_other_optimizers(tmp_path: Path, optimizer: str, momentum: float, rate:
         1,
     )
     assert code == 0, err
-    found = hyperparameters(tmp_path / "tiny" / "version_0")
-    assert (found["optimizer"], found["momentum"]) == (optimizer.rpartition(".")[2], momentum)
-    assert found["learning_rate"] == pytest.approx(rate)
+    result = hyperparameters(tmp_path / "tiny" / "version_0")
+    assert (result["optimizer"], result["momentum"]) == (optimizer.rpartition(".")[2], momentum)
+    assert result["learning_rate"] == pytest.approx(rate)

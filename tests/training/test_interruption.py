@@ -23,11 +23,11 @@ def test_signals_save_say_and_end(server: Server, tmp_path: Path, signum: int, c
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     last = tmp_path / "tiny/version_0/checkpoints/last.ckpt"
     command = ("fit", "--config", tmp_path / "tiny.yaml", "--runs_dir", tmp_path)
-    found, seconds = server.run(
+    result, seconds = server.run(
         *command, log=tmp_path / "log", after_change_of=str(last), seconds=0.3, signal=int(signum)
     )
     said = (tmp_path / "log").read_text()
-    assert found == code and "Traceback" not in said, said
+    assert result == code and "Traceback" not in said, said
     assert seconds < 2
     step = read_checkpoint(last)["global_step"]
     assert (

@@ -73,8 +73,8 @@ def test_processes_give_one_process_losses_and_exact_counts(
     assert len(expected) == 162
     for processes in numbers:
         run = fit(tmp_path, processes, "--trainer.precision", "64-true")
-        found = losses(run)
-        assert max(abs(a - b) for a, b in zip(found, expected, strict=True)) < 1e-10
+        result = losses(run)
+        assert max(abs(a - b) for a, b in zip(result, expected, strict=True)) < 1e-10
         summary = json.loads((run / "summary.json").read_text())
         assert summary["images"] == 360 and isinstance(summary["test/correct"], int)
         assert (

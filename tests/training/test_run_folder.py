@@ -152,10 +152,13 @@ def test_test_repeats_the_summary(run_cli: Run, trained_run: Path) -> None:
     )
     assert code == 0, err
     summary = json.loads((trained_run / "summary.json").read_text())
-    found = json.loads(out)
-    assert (found["test/correct"], found["images"]) == (summary["test/correct"], summary["images"])
-    assert found["confusion_matrix"] == summary["confusion_matrix"]
-    assert found["test/loss"] == pytest.approx(summary["test/loss"], rel=1e-5)
+    result = json.loads(out)
+    assert (result["test/correct"], result["images"]) == (
+        summary["test/correct"],
+        summary["images"],
+    )
+    assert result["confusion_matrix"] == summary["confusion_matrix"]
+    assert result["test/loss"] == pytest.approx(summary["test/loss"], rel=1e-5)
 
 
 def test_validate_and_predict(run_cli: Run, trained_run: Path) -> None:
@@ -169,10 +172,10 @@ def test_validate_and_predict(run_cli: Run, trained_run: Path) -> None:
         "predict", "--ckpt_path", trained_run, "--json", "--data.download", "false"
     )
     assert code == 0, err
-    found = json.loads(out)
+    result = json.loads(out)
     assert (
-        found["correct"] == summary["test/correct"]
-        and len(found["predictions"]) == summary["images"]
+        result["correct"] == summary["test/correct"]
+        and len(result["predictions"]) == summary["images"]
     )
 
 
@@ -181,9 +184,9 @@ def test_the_first_ten_test_digits(run_cli: Run, trained_run: Path, mnist_root: 
     ids = [f"test:{number}" for number in range(10)]
     code, out, err = run_cli("predict", "--ckpt_path", trained_run, "--images", *ids, "--json")
     assert code == 0, err
-    found = json.loads(out)["images"]
-    assert [entry["predicted"] for entry in found] == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
-    assert all(abs(sum(entry["probabilities"]) - 1) < 1e-6 for entry in found)
+    result = json.loads(out)["images"]
+    assert [entry["predicted"] for entry in result] == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+    assert all(abs(sum(entry["probabilities"]) - 1) < 1e-6 for entry in result)
 
 
 def test_the_reported_rate_is_that_of_the_next_step(trained_run: Path) -> None:

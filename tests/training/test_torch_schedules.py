@@ -29,10 +29,10 @@ NEVER_BETTER = (
 
 
 def rates(make: Callable, interval: str | None, steps: int, per_epoch: int) -> list[float]:
-    found = RunRates(make, interval)
-    found.with_scheduler(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1))
-    found.start(steps, per_epoch)
-    return [found.before(step) for step in range(steps)]
+    result = RunRates(make, interval)
+    result.with_scheduler(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1))
+    result.start(steps, per_epoch)
+    return [result.before(step) for step in range(steps)]
 
 
 MAKES: dict[str, Callable] = {

@@ -72,14 +72,14 @@ class TestPage:
         assert reported.failed == 0 and reported.travelled is None
 
     def test_what_failed_is_named_everywhere(self) -> None:
-        found = rows(self.CHECKS)
+        result = rows(self.CHECKS)
         assert (
-            sentence(found) == "FAILED, 1 of 3 kinds of check: steps (Dense_1/kernel: 0.5 > 1e-12)"
+            sentence(result) == "FAILED, 1 of 3 kinds of check: steps (Dense_1/kernel: 0.5 > 1e-12)"
         )
-        assert "FAILED (1)" in table(found) and "# Parity with Keras: FAILED" in page(
-            found, ["about"]
+        assert "FAILED (1)" in table(result) and "# Parity with Keras: FAILED" in page(
+            result, ["about"]
         )
-        plain = record(found, self.CHECKS)
+        plain = record(result, self.CHECKS)
         assert not plain["passed"] and [row["passed"] for row in plain["table"]] == [
             True,
             False,
@@ -117,14 +117,14 @@ class TestCommand:
         )
         assert code == 0, err
         assert text.strip().splitlines()[-1].endswith("are within their limits")
-        found = json.loads((out / "parity.json").read_text())
+        result = json.loads((out / "parity.json").read_text())
         steps = "trajectory" if dtype == "float64" else "teacher-forced"
         assert {"structure", "forward", "gradient", "schedule", steps, "round trip"} <= {
-            c["name"] for c in found["checks"]
+            c["name"] for c in result["checks"]
         }
-        assert found["passed"] and found["comparisons"] == len(found["checks"])
+        assert result["passed"] and result["comparisons"] == len(result["checks"])
         assert "# Parity with Keras: passed" in (out / "parity.md").read_text()
-        assert "gradient" in err and all(Path(name).is_file() for name in found["files"])
+        assert "gradient" in err and all(Path(name).is_file() for name in result["files"])
 
     def test_the_rules_are_among_the_checks(
         self, config: Path, tmp_path: Path, run_cli: Run, monkeypatch: pytest.MonkeyPatch
@@ -159,9 +159,9 @@ class TestCommand:
         code, text, err = run_cli(
             "parity", "--config", config, "--steps", 2, "--out", tmp_path, "--json"
         )
-        found = json.loads(text)
-        failed = {row["name"] for row in found["table"] if not row["passed"]}
-        assert code == 1 and not found["passed"]
+        result = json.loads(text)
+        failed = {row["name"] for row in result["table"] if not row["passed"]}
+        assert code == 1 and not result["passed"]
         assert {"loss", "gradient", "trajectory"} <= failed and not {
             "structure",
             "forward",
@@ -181,12 +181,12 @@ class TestCommand:
             "--json",
         )
         assert code == 0, err
-        found = json.loads(text)
+        result = json.loads(text)
         assert (
-            "Keras does not train this configuration" in found["about"][-1]
-            and found["about"][-1] in err
+            "Keras does not train this configuration" in result["about"][-1]
+            and result["about"][-1] in err
         )
-        names = {row["name"] for row in found["table"]}
+        names = {row["name"] for row in result["table"]}
         assert {"structure", "forward", "probabilities", "round trip"} <= names
         assert not {"gradient", "loss", "schedule", "trajectory", "rule of Adam"} & names
 

@@ -107,12 +107,12 @@ def graphed(
 def train(runner: BlockRunner, given: list[Block]) -> list[Tensor]:
     """Run the blocks; return all that came of it."""
     torch.manual_seed(3)
-    found, first = [], 0
+    actual, first = [], 0
     for block in given:
         result = runner(block, first)
-        found += [result.losses.clone(), result.sums.clone()]
+        actual += [result.losses.clone(), result.sums.clone()]
         first += len(block)
-    return found + state_of(runner.step) + [torch.get_rng_state()]
+    return actual + state_of(runner.step) + [torch.get_rng_state()]
 
 
 def state_of(step: Step) -> list[Tensor]:
@@ -170,9 +170,9 @@ def test_preparing_leaves_everything_as_it_was(name: str) -> None:
     assert equal(weights, list(step.network.state_dict().values())) and torch.equal(
         random, torch.get_rng_state()
     )
-    found = {key: value for state in step.optimizer.state.values() for key, value in state.items()}
+    result = {key: value for state in step.optimizer.state.values() for key, value in state.items()}
     assert all(
-        bool((value == (1 if key == "u_product" else 0)).all()) for key, value in found.items()
+        bool((value == (1 if key == "u_product" else 0)).all()) for key, value in result.items()
     )
     assert runner.prepare_seconds > 0
 
@@ -296,39 +296,40 @@ def test_on_a_pretended_gpu_all_stays_there(name: str, request: pytest.FixtureRe
         result = runner(block, 0)
         watch.after(result.losses, 0)
         sums.add(result.sums)
-    found = [*step.average.values, watch.ask(), sums.interval(), result.losses]
-    found += [value for state in step.optimizer.state.values() for value in state.values()]
-    assert runner.recordings == 1 and {str(tensor.device) for tensor in found} == {"cuda:0"}
+    actual = [*step.average.values, watch.ask(), sums.interval(), result.losses]
+    actual += [value for state in step.optimizer.state.values() for value in state.values()]
+    assert runner.recordings == 1 and {str(tensor.device) for tensor in actual} == {"cuda:0"}
     with pytest.raises(Exception, match="local_scalar_dense|data-dependent|Data dependent"):
         result.losses[0].item()
 
 
 def test_a_failed_capture_is_told_once_and_training_goes_on() -> None:
-    told: list[str] = []
+    messages: list[str] = []
 
     def fails(run: Callable[[], None]) -> Callable[[], None]:
         raise RuntimeError("operation not permitted\nwhen stream is capturing")
 
-    runner = GraphRunner(step_of(), RATES.__getitem__, fails, told.append)
+    runner = GraphRunner(step_of(), RATES.__getitem__, fails, messages.append)
     given = blocks()
     runner.prepare(given[1:3])
     assert equal(train(BlockRunner(step_of(), RATES.__getitem__), given), train(runner, given))
-    assert told == ["operation not permitted"] and runner.recordings == 0
+    assert messages == ["operation not permitted"] and runner.recordings == 0
 
 
 def test_what_cannot_be_captured_is_said() -> None:
-    cpu, told = torch.device("cpu"), []
+    cpu, messages = torch.device("cpu"), []
     assert (
-        type(runner_for(step_of(), RATES.__getitem__, "auto", "32-true", told.append))
+        type(runner_for(step_of(), RATES.__getitem__, "auto", "32-true", messages.append))
         is BlockRunner
-        and not told
+        and not messages
     )
     assert (
-        type(runner_for(step_of(), RATES.__getitem__, False, "32-true", told.append)) is BlockRunner
-        and not told
+        type(runner_for(step_of(), RATES.__getitem__, False, "32-true", messages.append))
+        is BlockRunner
+        and not messages
     )
     with pytest.raises(GraphError, match="cuda_graphs = True.*runs on cpu.*accepted: auto, false"):
-        runner_for(step_of(), RATES.__getitem__, True, "32-true", told.append)
+        runner_for(step_of(), RATES.__getitem__, True, "32-true", messages.append)
     cuda = torch.device("cuda")
     assert obstacle(cuda, 1, "bf16-mixed") is None
     assert "CUDA" in obstacle(cpu, 1, "32-true") and "2 processes" in obstacle(cuda, 2, "32-true")

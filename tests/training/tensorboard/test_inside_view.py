@@ -85,9 +85,9 @@ def test_looks_at_the_marked_steps_and_after_epochs(events: EventAccumulator) ->
 def test_histograms_and_shares_of_zeros(events: EventAccumulator, run: Path) -> None:
     model = open_model(run)
     names = [name for name, _ in model.network.named_parameters()]
-    wanted = {f"{kind}/{name}" for kind in ("weights", "gradients") for name in names}
-    wanted |= {f"activations/{layer}" for layer in LAYERS}
-    assert set(events.Tags()["histograms"]) == wanted
+    expected = {f"{kind}/{name}" for kind in ("weights", "gradients") for name in names}
+    expected |= {f"activations/{layer}" for layer in LAYERS}
+    assert set(events.Tags()["histograms"]) == expected
     for layer in LAYERS:
         histogram, zeros = (
             getattr(events, kind)(f"{tag}/{layer}")[-1]
