@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 CONFIG ?= configs/cnn.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-all fit test test-slow lint docs wheel clean
+.PHONY: help install install-all fit test test-slow coverage lint docs wheel clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,10 @@ test: install-all  ## install everything, then run the test suite
 
 test-slow: install-all  ## the checks that need minutes to hours
 	$(BIN)/python -m pytest -m slow --timeout 21600
+
+coverage: install-all  ## run the test suite and see which lines and branches it reaches
+	mkdir -p build/coverage
+	$(BIN)/python -m pytest -m 'not slow' -n auto --dist loadfile --timeout 3600 --cov --cov-report=html --cov-report=term:skip-covered
 
 lint: install-all  ## look for mistakes without running anything: ruff, its formatter, pyright
 	$(BIN)/ruff check .

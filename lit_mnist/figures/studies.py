@@ -132,13 +132,13 @@ def parallel(rows: Rows, names: Sequence[str], objective: str) -> Figure:
     return figure
 
 
-def importances(shares: Mapping[str, float]) -> Figure:
+def importances(fractions: Mapping[str, float]) -> Figure:
     """Draw the fraction of the objective's variance that each setting explains."""
-    figure = new_figure(6, 1.2 + 0.4 * len(shares))
+    figure = new_figure(6, 1.2 + 0.4 * len(fractions))
     axes = figure.subplots()
-    names = sorted(shares, key=lambda name: shares[name])
-    axes.barh([*map(short, names)], [shares[name] for name in names], color=REFERENCE)
-    axes.set(xlabel="share of the variance (fANOVA)", xlim=(0, 1))
+    names = sorted(fractions, key=lambda name: fractions[name])
+    axes.barh([*map(short, names)], [fractions[name] for name in names], color=REFERENCE)
+    axes.set(xlabel="fraction of the variance (fANOVA)", xlim=(0, 1))
     return figure
 
 

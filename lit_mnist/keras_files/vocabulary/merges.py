@@ -126,6 +126,8 @@ def _rescaling(layer: KerasLayer, sign: str, value: float, first: bool) -> Entry
         case "/", False if value != 0:
             factor = 1 / value
             offset = 0.0
+        case "/", False:
+            raise KerasFileError(f"{layer}: x / {value} is not supported; accepted: a number but 0")
         case _:
             raise KerasFileError(f"{layer}: {value} / x is not supported; accepted: x / {value}")
     return {"type": "rescaling", "factor": factor, "offset": offset}
