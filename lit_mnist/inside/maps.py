@@ -19,13 +19,14 @@ from .passes import as_array, batches, evaluation
 class Answer:
     """The network's `probabilities` (classes,) for an image, given by `pixels` 0 to 255.
 
-    `label` is its class, -1 if unknown.
+    `label` is its class, -1 if unknown; `class_names` is empty where classes are just numbers.
     """
 
     image: str
     pixels: np.ndarray
     label: int
     probabilities: np.ndarray
+    class_names: tuple[str, ...] = ()
 
     @property
     def prediction(self) -> int:
@@ -38,14 +39,16 @@ class Answer:
         return float(self.probabilities.max())
 
     def __str__(self) -> str:
-        label = f", label {self.label}" if self.label >= 0 else ""
-        return f"{self.image}: {self.prediction} ({100 * self.probability:.2f} %){label}"
+        names = dict(enumerate(self.class_names))
+        predicted = names.get(self.prediction, self.prediction)
+        label = f", label {names.get(self.label, self.label)}" if self.label >= 0 else ""
+        return f"{self.image}: {predicted} ({100 * self.probability:.2f} %){label}"
 
     def _repr_png_(self) -> bytes:
         from ..figures.canvas import to_bytes
         from ..figures.evaluation import softmax_bars
 
-        return to_bytes(softmax_bars(self))
+        return to_bytes(softmax_bars(self, self.class_names))
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def answers(model: Model, images: Images) -> Records[Answer]:
         outputs = [model.network(batch) for batch in batches(model, images.pixels)]
     rows = np.concatenate([as_array(model.network.probabilities(logits)) for logits in outputs])
     return Records(
-        Answer(name, pixels, int(label), row)
+        Answer(name, pixels, int(label), row, model.class_names)
         for name, pixels, label, row in zip(
             images.names, images.pixels, images.labels, rows, strict=True
         )

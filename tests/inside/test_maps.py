@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +45,19 @@ def test_answers(images: Images) -> None:
         np.testing.assert_allclose(answer.probabilities, row, rtol=1e-5)
         assert (answer.prediction, answer.label) == (int(row.argmax()), label)
         assert answer.probability == pytest.approx(float(row.max()), rel=1e-5)
+
+
+def test_answers_say_the_names_of_classes(images: Images) -> None:
+    names = tuple(f"digit {number}" for number in range(10))
+    for model, prefix in [
+        (tiny_model(), ""),
+        (replace(tiny_model(), stored_names=names), "digit "),
+    ]:
+        answer = answers(model, images)[0]
+        percent = f"{100 * answer.probability:.2f} %"
+        assert str(answer) == (
+            f"test:3: {prefix}{answer.prediction} ({percent}), label {prefix}{answer.label}"
+        )
 
 
 def test_journey(images: Images) -> None:

@@ -89,11 +89,11 @@ def _replies(model: Model, readings: Sequence[Reading]) -> list[Reply]:
 
 
 def _reply(model: Model, reading: Reading, probabilities: np.ndarray) -> Reply:
-    answer = Answer(reading.name, reading.pixels, reading.label, probabilities)
+    answer = Answer(reading.name, reading.pixels, reading.label, probabilities, model.class_names)
     no_digit = None
     if reading.digit is not None and model.dataset == "mnist":
         no_digit = doubt(reading.digit.strokes, answer.probability)
-    names = dict(enumerate(model.class_names))
+    names = dict(enumerate(answer.class_names))
     return Reply(reading, answer, names[answer.prediction], names.get(answer.label), no_digit)
 
 
