@@ -2,7 +2,7 @@
 
 A benchmark is a module beside this one with ``run(rounds: int, quick: bool, device: str) ->
 Report``; its docstring's first line says what it measures. `quick` is a smoke test: few images,
-figures that mean nothing. Benchmarks that need a trained run have options of their own:
+numbers that mean nothing. Benchmarks that need a trained run have options of their own:
 ``python -m benchmarks live RUN``, ``python -m benchmarks waiting RUN``.
 """
 

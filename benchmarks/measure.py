@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import statistics
 import subprocess
@@ -14,8 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from lit_mnist.environment import hardware, versions
+from lit_mnist.errors import UserError
 from lit_mnist.files import write_json, write_text
 from lit_mnist.pages import markdown_table
+from lit_mnist.runs.folder import SUMMARY
+
+
+def summary_of(run: Path) -> dict[str, Any]:
+    """Return the summary of a finished run; raise UserError where none can be read."""
+    try:
+        return json.loads((run / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{run}: no readable {SUMMARY} ({error}); accepted: the folder of a finished run"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -51,7 +64,7 @@ class TimedProcess:
         )
 
     def take(self) -> None:
-        """Have one round made there, and take its seconds."""
+        """Run one round there and keep its seconds."""
         asked, answers = self._process.stdin, self._process.stdout
         assert asked and answers  # both are pipes
         asked.write("go\n")

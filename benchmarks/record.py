@@ -19,6 +19,8 @@ from lit_mnist.errors import UserError
 from lit_mnist.files import write_json, write_text
 from lit_mnist.pages import markdown_table
 
+from .measure import summary_of
+
 # what the sources publish, as fractions; None where they publish nothing for this configuration
 _HEAD = (
     "configuration",
@@ -73,12 +75,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def record(run: Path, out: Path) -> None:
     """Copy a run's summary and curves to ``out/<configuration>-seed<n>.json|png``."""
-    try:
-        summary = json.loads((run / "summary.json").read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{run}: no readable summary.json ({error}); accepted: the folder of a finished run"
-        ) from error
+    summary = summary_of(run)
     name = f"{run.parent.name}-seed{summary['seed']}"
     write_json(out / f"{name}.json", {key: value for key, value in summary.items() if key != "run"})
     if (run / "training_curves.png").is_file():

@@ -8,7 +8,6 @@ programs on the machine lengthen less.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import shutil
@@ -24,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from lit_mnist.data.dataset import default_root
-from lit_mnist.errors import UserError
+from lit_mnist.errors import UserError, need_whole
 from lit_mnist.files import write_text
 from lit_mnist.inside.kept import FOLDER
 
-from .measure import Report, Timing, conditions, markdown, write
+from .measure import Report, Timing, conditions, markdown, summary_of, write
 
 _START, _END = "<!-- benchmarks waiting: table -->", "<!-- benchmarks waiting: end -->"
 _EXPLAIN = ("explain", "--images", "test:19")
@@ -80,12 +79,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", default="out/benchmarks", help="folder for JSON and Markdown")
     parser.add_argument("--page", type=Path, help="also put the table into this page's section")
     options = parser.parse_args(argv)
-    command = f"python -m benchmarks waiting RUN --rounds {options.rounds}"
+    rounds = 1 if options.quick else options.rounds
+    command = f"python -m benchmarks waiting RUN --rounds {rounds}" + " --quick" * options.quick
     where = conditions()
     try:
-        if options.rounds < 1:
-            raise UserError(f"--rounds {options.rounds}: cannot work; accepted: 1 or more")
-        report = run(options.run, 1 if options.quick else options.rounds, options.quick)
+        need_whole("--rounds", rounds)
+        report = run(options.run, rounds, options.quick)
         paths = write("waiting", report, where, command, Path(options.out))
         text = markdown(report, where, command)
         if options.page:
@@ -169,17 +168,12 @@ def _row(name: str, times: Times, case: Case | None, imports: float, quiet: bool
 
 def fit_times(trained: Path) -> dict[str, float]:
     """Return `wall`, `train` and `epochs` of the run; raise UserError where it has no summary."""
-    try:
-        summary = json.loads((trained / "summary.json").read_text(encoding="utf-8"))
-        return {
-            "wall": summary["wall_seconds"],
-            "train": summary["train_seconds"],
-            "epochs": summary["epochs"],
-        }
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{trained}: no readable summary.json ({error}); accepted: the folder of a finished run"
-        ) from error
+    summary = summary_of(trained)
+    return {
+        "wall": summary["wall_seconds"],
+        "train": summary["train_seconds"],
+        "epochs": summary["epochs"],
+    }
 
 
 def _notes(fit: Mapping[str, float]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from safetensors.numpy import save as safetensors_bytes
 
-from lit_mnist.data import Part, Prepared, prepare
+from lit_mnist.data import GOOD_ACCURACY, Part, Prepared, prepare
 from lit_mnist.data.kmeans import fitted_weights
 from lit_mnist.data.prepare import channels_last
 from lit_mnist.data.record import data_record
@@ -22,7 +22,7 @@ from lit_mnist.files import write_bytes, write_json, write_text
 from lit_mnist.runs.folder import claim_version, find_run
 
 from .backend import load_keras
-from .layers import register
+from .custom import register
 from .model import get_weights, set_weights
 from .recipe import Recipe, RecipeError
 from .training import compiled_model, predicted_classes, targets, train
@@ -175,7 +175,6 @@ def test_metrics(model: Any, recipe: Recipe) -> dict[str, Any]:
 
 
 def _draw_curves(history: Mapping[str, list], path: Path, dataset: str) -> None:
-    from lit_mnist.data import GOOD_ACCURACY
     from lit_mnist.figures.canvas import save
     from lit_mnist.figures.evaluation import training_curves
 

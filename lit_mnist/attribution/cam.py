@@ -13,10 +13,10 @@ from torch import Tensor
 from ..network import Network
 from ..spec import CONVOLUTIONS, LayerInfo
 from .gradients import ROUGH_STEPS
-from .method import BaselineMethod, Method, at_a_time, captum, require_relu, score_of, watched
+from .method import BaselineMethod, Method, captum, require_relu, score_of, watched
 from .placement import place
 from .rectified import GuidedBackprop
-from .targets import AttributionError, Target
+from .targets import AttributionError, Target, at_a_time
 
 
 def last_maps(network: Network, target: Target) -> str:

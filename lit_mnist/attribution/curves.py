@@ -14,8 +14,7 @@ from torch import Tensor
 
 from ..errors import nearest
 from ..network import Network
-from .method import at_a_time
-from .targets import AttributionError, Target
+from .targets import AttributionError, Target, at_a_time
 
 KINDS = ("deletion", "insertion")
 STEPS = 20

@@ -13,8 +13,8 @@ from captum import attr
 from torch import Tensor
 
 from ..network import Network
-from .method import BaselineMethod, Method, at_a_time, captum, fast_score_of, watched
-from .targets import FastScore, Target
+from .method import BaselineMethod, Method, captum, fast_score_of, watched
+from .targets import FastScore, Target, at_a_time
 
 ROUGH_STEPS = 20  # nodes of methods that integrate, where many maps are only compared
 _PIECES = (2, 4, 8, 16, 32, 64)

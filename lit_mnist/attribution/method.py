@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from ..inside.lint import ACTIVATION_MODULES
-from ..inside.passes import batch_size
 from ..network import (
     ActivityRegularization,
     BatchNorm,
@@ -33,12 +32,12 @@ from ..network import (
 from ..spec import SpecError
 from .baselines import Baseline
 from .targets import (
-    EVALUATIONS,
     AttributionError,
     FastScore,
     Score,
     Target,
     TargetLike,
+    at_a_time,
     checked_images,
     resolve,
 )
@@ -129,13 +128,6 @@ class BaselineMethod(Method):
     """A method that explains the difference from a baseline."""
 
     baseline: Baseline
-
-
-def at_a_time(network: Network) -> int:
-    """Return how many images go through a network at a time: 1000, or as many as fit into half a
-    GiB.
-    """
-    return batch_size(network.spec, EVALUATIONS)
 
 
 def watched(images: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ..network import Network
 from .baselines import Baseline
-from .method import Method, at_a_time, captum, fast_score_of
-from .targets import Target
+from .method import Method, captum, fast_score_of
+from .targets import Target, at_a_time
 
 _PATCH = 8  # side of the squares that infidelity covers
 _SAMPLES = 50

@@ -13,9 +13,9 @@ from captum import attr
 from torch import Tensor
 
 from ..network import Network
-from .method import BaselineMethod, at_a_time, fast_score_of
+from .method import BaselineMethod, fast_score_of
 from .placement import reach
-from .targets import AttributionError, Target
+from .targets import AttributionError, Target, at_a_time
 
 
 class _Even:

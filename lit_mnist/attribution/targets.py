@@ -112,18 +112,18 @@ class FastScore(nn.Module):
     def __init__(self, network: Network, target: Target) -> None:
         super().__init__()
         self.score = Score(network, target)
-        self.spec = network.spec
 
     def forward(self, images: Tensor, directions: Tensor) -> Tensor:
+        spec = self.score.network.spec
         if images.requires_grad and torch.is_grad_enabled():
-            most = gradient_batch_size(self.spec, _PART)
+            most = gradient_batch_size(spec, _PART)
             return _RowScores.apply(images, directions, self._score, most)
-        parts = _parts(images, directions, batch_size(self.spec, _PART))
+        parts = _parts(images, directions, batch_size(spec, _PART))
         return torch.cat([self._score(*part) for part in parts])
 
     def outputs(self, images: Tensor) -> Tensor:
         """Return the outputs that the directions weight, (N, outputs), without gradient."""
-        parts = images.split(batch_size(self.spec, EVALUATIONS))
+        parts = images.split(at_a_time(self.score.network))
         with torch.no_grad():
             return torch.cat([self._outputs(part) for part in parts])
 
@@ -270,13 +270,19 @@ def _side(
     )
 
 
+def at_a_time(network: Network) -> int:
+    """Return how many images go through a network at a time: 1000, or as many as fit into half a
+    GiB.
+    """
+    return batch_size(network.spec, EVALUATIONS)
+
+
 def network_logits(network: Network, images: Tensor) -> Tensor:
     """Return the logits (N, units), without gradient, as many images at a time as fit the
     memory.
     """
-    batch = batch_size(network.spec, EVALUATIONS)
     with torch.no_grad():
-        return torch.cat([network(part) for part in images.split(batch)])
+        return torch.cat([network(part) for part in images.split(at_a_time(network))])
 
 
 def _of_classes(

@@ -36,9 +36,10 @@ class KMeans:
     spelling: ClassVar[str] = "--"
 
     def __post_init__(self) -> None:
-        for key in (entry.name for entry in fields(KMeans)):
-            least = 0 if key == "seed" else 1
-            need_whole(self.spelling + key, getattr(self, key), least=least, error=DataError)
+        for entry in fields(KMeans):
+            least = 0 if entry.name == "seed" else 1
+            value = getattr(self, entry.name)
+            need_whole(self.spelling + entry.name, value, least=least, error=DataError)
 
     def fit(self, rows: np.ndarray, k: int) -> Any:
         """Return scikit-learn's MiniBatchKMeans with `k` clusters of `rows` (n, features)."""

@@ -21,7 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.colors import to_rgb as colours_of
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage, imsave
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from ..errors import UserError, nearest
@@ -322,11 +322,8 @@ def _png(figure: Figure) -> bytes:
     ``savefig`` draws a figure with a layout engine twice, the first time only to run the engine,
     which drawing runs too.
     """
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
     buffer = io.BytesIO()
-    pixels = np.asarray(canvas.buffer_rgba())
-    imsave(buffer, pixels, format="png", origin="upper", dpi=figure.dpi, metadata=_NO_SOFTWARE)
+    FigureCanvasAgg(figure).print_png(buffer, metadata=_NO_SOFTWARE)
     return buffer.getvalue()
 
 

@@ -38,8 +38,7 @@ from ..network import (
 from ..spec import Add, Average, Maximum, Merge, Minimum, Multiply, Subtract
 from .normalized import EPS, normalized
 
-# monotone in each input, so that the ends of an interval map to the ends of its image
-_EXACT = (  # these do not round values
+_EXACT = (  # monotone, and values are not rounded
     nn.ReLU,
     nn.ReLU6,
     nn.MaxPool2d,
@@ -51,6 +50,7 @@ _EXACT = (  # these do not round values
     Permute,
     Reshape,
 )
+# monotone in each input, so that the ends of an interval map to the ends of its image
 _MONOTONE = (
     *_EXACT,
     nn.ELU,

@@ -13,7 +13,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,17 +50,17 @@ class KeptResults:
                 return self._content(path, settings)
         return None
 
-    def all(self, name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        """Return settings and content of all results under `name` that are not stale."""
-        results: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    def all(self, name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """Yield settings and content of all results under `name` that are not stale."""
+        seen = set()
         for path in [path for folder in self.folders for path in sorted(folder.glob(f"{name}-*"))]:
             settings = _settings(path)
-            if settings is None or path.name in results or path not in self._paths(name, settings):
+            if settings is None or path.name in seen or path not in self._paths(name, settings):
                 continue
             content = self._content(path, settings)
             if content is not None:
-                results[path.name] = settings, content
-        return list(results.values())
+                seen.add(path.name)
+                yield settings, content
 
     def write(
         self, name: str, settings: Mapping[str, Any], content: Mapping[str, Any]

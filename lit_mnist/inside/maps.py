@@ -38,11 +38,24 @@ class Answer:
         """The probability of the predicted class."""
         return float(self.probabilities.max())
 
+    @property
+    def class_name(self) -> str:
+        """The name of the predicted class, its number where classes have no names."""
+        return self.class_names[self.prediction] if self.class_names else str(self.prediction)
+
+    @property
+    def label_name(self) -> str | None:
+        """The name of the label; None where it is unknown or has no name."""
+        return self.class_names[self.label] if self.label in range(len(self.class_names)) else None
+
+    @property
+    def guess(self) -> str:
+        """The predicted class with its probability, and the label where it is known."""
+        label = f", label {self.label_name or self.label}" if self.label >= 0 else ""
+        return f"{self.class_name} ({100 * self.probability:.2f} %){label}"
+
     def __str__(self) -> str:
-        names = dict(enumerate(self.class_names))
-        predicted = names.get(self.prediction, self.prediction)
-        label = f", label {names.get(self.label, self.label)}" if self.label >= 0 else ""
-        return f"{self.image}: {predicted} ({100 * self.probability:.2f} %){label}"
+        return f"{self.image}: {self.guess}"
 
     def _repr_png_(self) -> bytes:
         from ..figures.canvas import to_bytes

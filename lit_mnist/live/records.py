@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..attribution.verdicts import RECORD as VERDICTS
-from ..data import DataError, load_dataset
+from ..data import DataError, Dataset, load_dataset
 from ..inside.kept import KeptResults, arrays_hash, kept_results
 from ..inside.top_images import RECORD as TOP_IMAGES
 from ..inside.top_images import Ranking
 from ..maximize.maximization import maximize_maps
+from ..maximize.quality import training_references
 from ..maximize.record import settings_on_record
 from ..maximize.result import MAPS
 from ..report.encode import ranked_images, sprite
@@ -39,21 +40,28 @@ def records(model: Model) -> Records:
     kept = kept_results(model)
     if kept is None:
         return Records()
-    return Records(_top_images(model, kept), _preferred(model, kept), _verdict(kept))
+    dataset = _dataset(model)
+    return Records(_top_images(dataset, kept), _preferred(model, dataset, kept), _verdict(kept))
 
 
-def _top_images(model: Model, kept: KeptResults) -> dict[str, Any]:
-    """Return the top training images of each map by peak."""
+def _dataset(model: Model) -> Dataset | None:
+    """Return the network's data set; None if it is not there."""
+    try:
+        return load_dataset(model.dataset, model.data_root, download=False, network=model.spec)
+    except DataError:
+        return None
+
+
+def _top_images(dataset: Dataset | None, kept: KeptResults) -> dict[str, Any]:
+    """Return the top training images of each map by peak; none without the images."""
+    if dataset is None:
+        return {}
     entries = [
         (settings, content["peak"])
         for settings, content in kept.all(TOP_IMAGES)
         if settings["part"] == "train"
     ]
     if not entries:
-        return {}
-    try:
-        dataset = load_dataset(model.dataset, model.data_root, download=False, network=model.spec)
-    except DataError:
         return {}
     pixels = dataset.train_images
     digest = arrays_hash(pixels)
@@ -65,13 +73,20 @@ def _top_images(model: Model, kept: KeptResults) -> dict[str, Any]:
     return ranked_images(rankings, pixels, dataset.train_labels) if rankings else {}
 
 
-def _preferred(model: Model, kept: KeptResults) -> dict[str, Any]:
-    """Return the preferred image of each map, of the best ascents on record."""
+def _preferred(model: Model, dataset: Dataset | None, kept: KeptResults) -> dict[str, Any]:
+    """Return the preferred image of each map, of the best ascents on record, and what became of
+    it, which depends on the training images where they are there.
+    """
     settings = settings_on_record(kept, model.network, MAPS)
+    layers = [layer for layer in model.spec.names if layer in settings]
+    compared = {}
+    if dataset is not None and layers:
+        compared = training_references(model, layers, dataset.train_images, kept)
     records = {
-        layer: maximize_maps(model, layer, settings=settings[layer], kept=kept)
-        for layer in model.spec.names
-        if layer in settings
+        layer: maximize_maps(
+            model, layer, settings=settings[layer], data=compared.get(layer), kept=kept
+        )
+        for layer in layers
     }
     return {
         layer: {"sprite": sprite(preferred_images(record)), "cards": preferred_cards(record)}

@@ -44,6 +44,7 @@ class RowGradient:
             network, objective.layers, transformations, own=objective.picks
         )
         self.objective = objective
+        self.own, self.coupled = coupling(objective)
         self.rows = most_rows(network.spec)
         self.drive = drive(objective)
         self.regularised = self.drive.terms != terms(objective)
@@ -58,12 +59,11 @@ class RowGradient:
         weights: Tensor | None = None,
     ) -> Scores:
         """Return the scores of `images`; `weights` (N,) multiply them before differentiation."""
-        own, coupled = coupling(self.objective)
-        if len(images) <= self.rows or own.couples:
+        if len(images) <= self.rows or self.own.couples:
             return self._scores(self.objective, images, targets, groups, draws, weights)
         parts = [
             self._scores(
-                own,
+                self.own,
                 images[part],
                 targets[part],
                 groups[part],
@@ -73,9 +73,9 @@ class RowGradient:
             for part in torch.arange(len(images), device=images.device).split(self.rows)
         ]
         scores = _joined(parts)
-        if coupled is None:
+        if self.coupled is None:
             return scores
-        values, gradient = _of_images(coupled, images, targets, groups, weights)
+        values, gradient = _of_images(self.coupled, images, targets, groups, weights)
         return Scores(scores.objective + values, scores.drive, scores.gradient + gradient)
 
     def _scores(

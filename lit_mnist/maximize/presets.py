@@ -73,6 +73,11 @@ def recipe(name: str) -> Recipe:
     return PRESETS[name]
 
 
+def stage_steps(preset: str, steps: int | None = None) -> list[int]:
+    """Return the steps of each stage of a preset; its last stage has `steps` where given."""
+    return [stage.steps for stage in with_steps(recipe(preset)(LayerEnergy("")), steps)]
+
+
 def step_count(preset: str, steps: int | None = None) -> int:
-    """Return the steps of all stages of a preset; its last stage has `steps` where given."""
-    return sum(stage.steps for stage in with_steps(recipe(preset)(LayerEnergy("")), steps))
+    """Return the steps of all stages of a preset together, as `stage_steps`."""
+    return sum(stage_steps(preset, steps))

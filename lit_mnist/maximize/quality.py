@@ -18,6 +18,7 @@ from .inputs import Constraint, constraint_for
 from .rows import Rows
 from .subnetwork import Subnetwork
 
+_COMPARED = 10_000  # number of training images that the report and the live page compare with
 REFERENCE = "reference"  # the name under which references are kept
 
 
@@ -95,6 +96,14 @@ def references(
         )
         for name in layers
     )
+
+
+def training_references(
+    model: Model, layers: Sequence[str], pixels: np.ndarray, kept: KeptResults | None = None
+) -> dict[str, Reference]:
+    """Return, by layer, the `reference` over the first 10,000 of `pixels`, the training images."""
+    compared = references(model, layers, pixels[:_COMPARED], "given images", 1, kept)
+    return {reference.layer: reference for reference in compared}
 
 
 def _allowed(model: Model, pixels: np.ndarray, constraint: Constraint) -> Iterator[Tensor]:

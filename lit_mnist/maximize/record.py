@@ -14,8 +14,7 @@ from ..inside.capture import PRE
 from ..inside.kept import KeptResults
 from ..network import Network
 from .ascent import Ascent
-from .objectives import LayerEnergy
-from .presets import recipe
+from .presets import stage_steps
 from .result import Settings
 from .rows import Rows
 
@@ -65,7 +64,7 @@ def ascent_settings(network: Network, kind: str, layer: str, settings: Settings)
             for name, value in asdict(settings).items()
             if name not in ("restarts", "snapshots")
         },
-        "steps": settings.steps or recipe(settings.preset)(LayerEnergy(""))[-1].steps,
+        "steps": stage_steps(settings.preset, settings.steps)[-1],
     }
 
 
@@ -77,8 +76,8 @@ def settings_on_record(kept: KeptResults, network: Network, kind: str) -> dict[s
     """
     best: dict[str, tuple[tuple[bool, int, int], Settings]] = {}
     for about, content in kept.all(RECORD):
-        settings = _settings(about, content, network)
-        if settings is None or about["kind"] != kind:
+        settings = _settings(about, content, network) if about["kind"] == kind else None
+        if settings is None:
             continue
         layer = about["layer"]
         rank = (settings.preset == "source", content["objective"].shape[1], settings.restarts)

@@ -46,8 +46,7 @@ def chunk_rows(spec: NetworkSpec) -> int:
     """Return the number of rows whose gradients are computed together: 32, or as many as fit into
     half a GiB, a power of two.
     """
-    size = gradient_batch_size(spec, CHUNK)
-    return CHUNK if size == CHUNK else 2 ** (size.bit_length() - 1)
+    return 2 ** (gradient_batch_size(spec, CHUNK).bit_length() - 1)
 
 
 def most_rows(spec: NetworkSpec) -> int:

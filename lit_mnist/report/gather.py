@@ -36,14 +36,15 @@ def gather(
     summary = read_json(run / "summary.json") if run else {}
     dataset, missing = _dataset(model, options)
     evaluation = None
-    if dataset is not None and not (options.images and "mistakes" in options.leave_out):
+    needless = options.images and "mistakes" in (*missing, *options.leave_out)
+    if dataset is not None and not needless:
         say("report: test images")
         try:
             evaluation = evaluate(model, dataset.test_images, dataset.test_labels)
         except UserError as error:  # labels that are none of the network's classes
             if not options.images:
                 raise
-            missing.setdefault("mistakes", str(error))
+            missing["mistakes"] = str(error)
     digits = _digits(model, options, dataset, evaluation)
     sections = Sections(model, options, dataset, digits, track, bar, say)
     records: dict[str, Any] = {}

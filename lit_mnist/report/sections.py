@@ -22,12 +22,10 @@ from ..inside.top_images import TopImages, top_images_once
 from ..maximize.effort import MOST_WORK, multiply_accumulates
 from ..maximize.maximization import MaximizationResult, Settings, maximize_classes, maximize_maps
 from ..maximize.presets import step_count
-from ..maximize.quality import Reference, references
+from ..maximize.quality import Reference, training_references
 from ..runs.model import Model
 from ..spec import SAME_VALUES
 from .content import Options
-
-_COMPARED = 10_000  # number of training images that preferred images are compared with
 
 Track = Callable[[Iterable, int, str], Iterator]  # passes items on and shows progress
 # opens a bar, a function of (task, work done, all work)
@@ -143,9 +141,7 @@ class Sections:
         """
         if self.dataset is None or not layers:
             return {}
-        pixels = self._pixels()[:_COMPARED]
-        compared = references(self.model, layers, pixels, "given images", 1, self.kept)
-        return {reference.layer: reference for reference in compared}
+        return training_references(self.model, layers, self._pixels(), self.kept)
 
     def attributions(self) -> Explanation:
         """Return the attribution maps of the chosen images."""

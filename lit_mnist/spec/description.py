@@ -54,6 +54,8 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         check_whole(self)
+        if self.initializer_scale == INITIALIZER_SCALE:  # the default: equal networks are equal
+            object.__setattr__(self, "initializer_scale", None)
         _ = self.table  # computes shapes, which raises their errors here
 
     @classmethod
@@ -78,11 +80,6 @@ class NetworkSpec:
         values = {key: frozen(value) for key, value in description.items() if key != "layers"}
         if isinstance(values.get("outputs"), str):
             values["outputs"] = (values["outputs"],)
-        if (
-            values.get("initializer") == "inverse_sqrt_uniform"
-            and values.get("initializer_scale") == INITIALIZER_SCALE
-        ):
-            values["initializer_scale"] = None  # the default, so that equal networks are equal
         built = tuple(layer_from_dict(i, entry) for i, entry in enumerate(layers))
         return cls(layers=freeze(built, values.pop("frozen", ())), **values)
 
@@ -94,7 +91,7 @@ class NetworkSpec:
             "initializer": self.initializer,
             "layers": layers,
         }
-        if self.initializer_scale not in (None, INITIALIZER_SCALE):
+        if self.initializer_scale is not None:
             plain["initializer_scale"] = self.initializer_scale
         return plain if self.outputs is None else plain | {"outputs": list(self.outputs)}
 

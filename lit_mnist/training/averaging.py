@@ -66,5 +66,5 @@ class Average:
         state.update(trained["weights"])
 
     def _weights(self) -> list[Tensor]:
-        tensors = self.network.state_dict().values()
-        return [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
+        state = self.network.state_dict()
+        return [state[name].detach() for name in self.names]

@@ -334,6 +334,14 @@ class LitClassifier(L.LightningModule):
         """Log ``test/loss``, ``test/acc``, ``test/correct`` and the accuracy of each class."""
         self._end_evaluation("test")
 
+    def on_validation_end(self) -> None:
+        """Free the logits, which callbacks have read by now."""
+        self.evaluation.logits = None
+
+    def on_test_end(self) -> None:
+        """Free the logits."""
+        self.evaluation.logits = None
+
     def _start_evaluation(self) -> None:
         self.evaluation.reset()
         self._swap_average()

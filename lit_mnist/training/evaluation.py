@@ -16,7 +16,7 @@ from .sums import StepResult, Sums, summed
 class Evaluation(nn.Module):
     """The metrics of one pass over validation or test images, read from the device at its end.
 
-    `logits` (N, units) are those of the last pass that ended, of this process' images; None before.
+    `logits` (N, units) are those of this process' images, for callbacks at the end of the pass.
     """
 
     def __init__(self, classes: int) -> None:

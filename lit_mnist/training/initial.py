@@ -124,7 +124,7 @@ def _layers(
     weights: Mapping[str, Weights],
     source: str,
 ) -> Iterator[LayerStart]:
-    fitted = () if any(name in weights for name in LAYERS) else LAYERS
+    fitted = () if CENTRES in weights else LAYERS
     for name, arrays in own.items():
         if name in fitted:
             yield LayerStart(name, _size(arrays), "fitted", "by data.features, to the images")

@@ -13,12 +13,11 @@ from lit_mnist.attribution import explanation, gradients
 from lit_mnist.attribution.cam import Conductance
 from lit_mnist.attribution.explanation import explain
 from lit_mnist.attribution.gradients import IntegratedGradients, SmoothGrad
-from lit_mnist.attribution.method import EVALUATIONS, at_a_time
 from lit_mnist.attribution.methods import make_methods, make_setting
 from lit_mnist.attribution.perturbation import FeatureAblation, Occlusion
 from lit_mnist.attribution.randomization import weighted_layers
 from lit_mnist.attribution.sample import Sample
-from lit_mnist.attribution.targets import resolve
+from lit_mnist.attribution.targets import EVALUATIONS, at_a_time, resolve
 from lit_mnist.data.images import Images
 from lit_mnist.figures.attribution import curves_figure, methods_figure
 from lit_mnist.inside import passes

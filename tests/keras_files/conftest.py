@@ -26,7 +26,7 @@ def keras() -> Any:
     if find_spec("tensorflow") is None:  # not imported here: load_keras minds the order
         pytest.skip("needs the extra `keras`")
     from keras_baseline.backend import load_keras
-    from keras_baseline.layers import register
+    from keras_baseline.custom import register
 
     loaded = load_keras()
     register(loaded)

@@ -25,7 +25,8 @@ from lit_mnist.spec.weights import weight_shapes
 from tests.networks import graphs
 from tests.parity.probes import random_probe
 
-from .layer_types import FAULTS, FIRST, IN_FLOAT32, NETWORKS, layer, planted
+from .layer_faults import FAULTS, planted
+from .layer_types import FIRST, IN_FLOAT32, NETWORKS, layer
 from .test_parity import assert_passed
 
 pytestmark = pytest.mark.keras

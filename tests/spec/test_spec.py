@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -155,6 +157,11 @@ _SCALED = {
         {"type": "dense", "name": "Out", "units": 40},
     ],
 }
+
+
+def test_the_default_scale_of_initial_weights_is_no_other_network() -> None:
+    spec = replace(NetworkSpec.from_dict(_SCALED), initializer_scale=2.0)
+    assert spec == NetworkSpec.from_dict(_SCALED) == NetworkSpec.from_dict(spec.to_dict())
 
 
 @pytest.mark.parametrize(("keys", "scale"), [({}, 2), ({"initializer_scale": 0.5}, 0.5)])

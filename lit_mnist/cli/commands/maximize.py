@@ -109,7 +109,7 @@ def maximize(
         _frames(recipe_name, work.steps) if animate else 6,
     )
     kept = kept_results(model, note)
-    data = _reference(model, layer or model.spec.output, compare, data_root, kept)
+    data = _reference(model, layer or model.spec.output, compare, data_root, dataset, kept)
     with timed_bar("maximize", "steps") as progress:
         arguments = (model, work.targets, settings, data, progress)
         if layer is None:
@@ -120,9 +120,17 @@ def maximize(
 
 
 def _reference(
-    model: Model, layer: str, compare: bool, root: str | None, kept: KeptResults | None
+    model: Model,
+    layer: str,
+    compare: bool,
+    root: str | None,
+    dataset: str | None,
+    kept: KeptResults | None,
 ) -> Reference | None:
-    """Return the strongest training images; None where there are none to compare with."""
+    """Return the strongest training images; None where there are none to compare with.
+
+    Raises DataError where `root` or `dataset` was asked for.
+    """
     from ...data import DataError
     from ...maximize.quality import reference
 
@@ -131,7 +139,7 @@ def _reference(
     try:
         return reference(model, layer, root=root, kept=kept)
     except DataError as error:
-        if root is not None:
+        if root is not None or dataset is not None:
             raise
         note(f"{error}; the images are compared with no training images")
         return None

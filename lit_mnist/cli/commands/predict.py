@@ -19,21 +19,19 @@ from ..results import Results
 
 @dataclass(frozen=True)
 class Reply:
-    """The network's answer to a reading, with the names of its class and label.
+    """The network's answer to a reading.
 
     `no_digit` says why the reading is no digit; it is None for a digit.
     """
 
     reading: Reading
     answer: Answer
-    class_name: str
-    label_name: str | None
     no_digit: str | None
 
     @property
     def symbol(self) -> str:
         """The predicted class, ``?`` for no digit."""
-        return "?" if self.no_digit else self.class_name
+        return "?" if self.no_digit else self.answer.class_name
 
 
 def predict(
@@ -93,8 +91,7 @@ def _reply(model: Model, reading: Reading, probabilities: np.ndarray) -> Reply:
     no_digit = None
     if reading.digit is not None and model.dataset == "mnist":
         no_digit = doubt(reading.digit.strokes, answer.probability)
-    names = dict(enumerate(answer.class_names))
-    return Reply(reading, answer, names[answer.prediction], names.get(answer.label), no_digit)
+    return Reply(reading, answer, no_digit)
 
 
 def _entries(replies: list[Reply] | Unread, many: bool) -> list[dict[str, Any]]:
@@ -108,11 +105,11 @@ def _entry(reply: Reply) -> dict[str, Any]:
     return {
         "image": answer.image,
         "predicted": answer.prediction,
-        "class": reply.class_name,
+        "class": answer.class_name,
         "probability": answer.probability,
         "probabilities": answer.probabilities.round(8).tolist(),
         "label": answer.label if answer.label >= 0 else None,
-        "label_name": reply.label_name,
+        "label_name": answer.label_name,
         "no_digit": reply.no_digit,
     }
 
@@ -128,12 +125,10 @@ def _line(replies: list[Reply] | Unread, many: bool) -> str:
     if many:
         return f"{replies[0].answer.image}: {' / '.join(_written(replies))}"
     reply = replies[0]
-    answer = replies[0].answer
-    label = f", label {reply.label_name or answer.label}" if answer.label >= 0 else ""
-    guess = f"{reply.class_name} ({100 * answer.probability:.2f} %){label}"
+    answer = reply.answer
     if reply.no_digit:
-        return f"{answer.image}: no digit, {reply.no_digit}; most like {guess}"
-    return f"{answer.image}: {guess}"
+        return f"{answer.image}: no digit, {reply.no_digit}; most like {answer.guess}"
+    return str(answer)
 
 
 def _written(replies: Sequence[Reply]) -> list[str]:

@@ -120,7 +120,7 @@ def _reference(
 
 def _loaders() -> Iterator[tuple[str, ModuleType]]:
     from keras_baseline.backend import load_keras
-    from keras_baseline.layers import register
+    from keras_baseline.custom import register
 
     keras = load_keras()
     register(keras)

@@ -55,8 +55,7 @@ class KerasSide:
     @cached_property
     def in_float32(self) -> KerasSide:
         """The same network in float32; use it inside ``floatx("float32")``."""
-        with floatx("float32"):
-            return KerasSide(self.recipe, "float32")
+        return KerasSide(self.recipe, "float32")
 
     def structure(self) -> dict[str, tuple[tuple[int, ...], int]]:
         """Return layer name -> (output shape, parameters) as Keras counts them."""

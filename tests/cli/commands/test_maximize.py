@@ -42,6 +42,8 @@ def test_without_a_data_set_nothing_is_compared(run_cli, trained: Model, in_tmp:
     assert json.loads(out)["compared_with"] is None
     code, _, err = run_cli("maximize", *options, "--data_root", "absent")
     assert code == 2 and "absent" in err
+    code, _, err = run_cli("maximize", *options, "--dataset", "csv")
+    assert code == 2 and "data.root" in err
 
 
 def test_command_writes_what_it_says(run_cli, trained_run: Path, tmp_path: Path) -> None:
