@@ -21,9 +21,11 @@ from ..network import Network
 from ..network.modes import evaluation_mode
 from ..runs.model import Model
 from ..spec import NetworkSpec
-from .capture import Captured, capture
+from .capture import PROBABILITIES, Captured, capture
 
-BATCH = 250  # images; their activations bound the memory of a pass, and few enough stay in the heap
+# images; the outputs of a layer bound the memory of a pass, and so few are small enough that the
+# system's allocator keeps their memory from batch to batch
+BATCH = 128
 VALUES = (
     2**27
 )  # of all layers' outputs at a time, half a GiB in float32: large images come in smaller batches
@@ -92,11 +94,17 @@ def sweep(
 ) -> None:
     """Call `take` with the named activations of each batch; they are valid until it returns.
 
-    This is not a generator, since one that is not exhausted would leave hooks and modes changed.
+    Only the layers that these need are run. This is not a generator, since one that is not
+    exhausted would leave hooks and modes changed.
     """
+    whole = any(name.endswith(PROBABILITIES) for name in layers)  # these belong to the network
+    needed = dict.fromkeys(name.partition(":")[0] for name in layers)
     with evaluation(network), capture(network, layers, clone=False) as maps:
         for batch in inputs:
-            network(batch)
+            if whole:
+                network(batch)
+            else:
+                network.layer_values(batch, *needed)
             take(maps)
 
 

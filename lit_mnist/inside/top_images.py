@@ -147,15 +147,30 @@ class _Best:
 
     def update(self, maps: Tensor) -> None:  # (N, maps, positions)
         for measure, values in (("peak", maps.amax(-1)), ("mean", maps.mean(-1))):
-            best, images = _largest(values, self.k)
+            chosen = self._improved(measure, values)
+            best, images = _largest(values[:, chosen], self.k)
             # the strongest position is searched only in the k best, not in every image
-            chosen = maps.gather(0, images.unsqueeze(-1).expand(-1, -1, maps.shape[2]))
-            new = (best, images + self.images, chosen.argmax(-1))
+            new = (best, images + self.images, maps[images, chosen].argmax(-1))
             if measure in self.kept:  # earlier images first, so that they stay ahead of equal ones
-                new = tuple(torch.cat(pair) for pair in zip(self.kept[measure], new, strict=True))
+                old = (tensor[:, chosen] for tensor in self.kept[measure])
+                new = tuple(torch.cat(pair) for pair in zip(old, new, strict=True))
             order = _largest(new[0], self.k)[1]
-            self.kept[measure] = tuple(tensor.gather(0, order) for tensor in new)
+            new = tuple(tensor.gather(0, order) for tensor in new)
+            if len(chosen) == maps.shape[1]:
+                self.kept[measure] = new
+            else:
+                for kept, tensor in zip(self.kept[measure], new, strict=True):
+                    kept[:, chosen] = tensor
         self.images += len(maps)
+
+    def _improved(self, measure: str, values: Tensor) -> Tensor:
+        """Return the maps for which some of `values` (N, maps) are among the k best so far; after
+        the first batches, few are.
+        """
+        kept = self.kept.get(measure)
+        if kept is None or len(kept[0]) < self.k:
+            return torch.arange(values.shape[1], device=values.device)
+        return (~(values.amax(0) <= kept[0][-1])).nonzero()[:, 0]  # NaN counts, too
 
     def result(self, spec: NetworkSpec, name: str) -> TopImages:
         rankings = {}

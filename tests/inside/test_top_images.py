@@ -50,6 +50,28 @@ def test_equals_a_full_sort(digits: Dataset, layer: str, size: int) -> None:
             )
 
 
+def test_values_that_are_not_numbers_come_first(digits: Dataset) -> None:
+    model = tiny_model()
+    inputs = torch.cat(list(batches(model, digits.test_images[:60])))
+    inputs[50] = torch.nan
+    by_size = [top_images(model.network, inputs.split(size), "Conv2D_1", k=3) for size in (60, 7)]
+    for ranking in (getattr(one, measure) for (one,) in by_size for measure in ("peak", "mean")):
+        assert (ranking.index[:, 0] == 50).all()
+    for measure in ("peak", "mean"):
+        first, second = (getattr(one, measure).index for (one,) in by_size)
+        assert np.array_equal(first, second)
+
+
+def test_layers_behind_are_not_run(digits: Dataset) -> None:
+    model = tiny_model()
+    ran = []
+    for name in ("Conv2D_1", "Dense_1"):
+        module = model.network.get_submodule(name)
+        module.register_forward_hook(lambda *_, name=name: ran.append(name))
+    top_images(model.network, batches(model, digits.test_images[:5]), "Conv2D_1:pre")
+    assert ran == ["Conv2D_1"]
+
+
 @settings(max_examples=30, deadline=None)
 @given(specs(batch_norm=False), st.data())
 def test_a_unit_sees_nothing_outside_its_box(spec: NetworkSpec, data: st.DataObject) -> None:

@@ -20,7 +20,7 @@ def activation_stats(
     part: Literal["train", "test"] = "test",
     attempts: int = 1000,
     out: str = "out/activation_stats",
-    batch_size: int = 500,
+    batch_size: int = 128,
     svg: bool = False,
     data_root: str | None = None,
     output: str | None = None,

@@ -26,7 +26,7 @@ def mistakes(
     part: Literal["train", "test"] = "test",
     most: int = 600,
     out: str = "out/mistakes",
-    batch_size: int = 500,
+    batch_size: int = 128,
     svg: bool = False,
     data_root: str | None = None,
     output: str | None = None,

@@ -28,7 +28,7 @@ def top_images(
     by: Literal["peak", "mean", "both"] = "peak",
     part: Literal["train", "test"] = "train",
     out: str = "out/top_images",
-    batch_size: int = 500,
+    batch_size: int = 128,
     svg: bool = False,
     data_root: str | None = None,
     output: str | None = None,
