@@ -182,7 +182,7 @@ class Subnetwork(nn.Module):
             OneChannel(layer) if OneChannel.fits(layer) else layer for layer in layers
         )
         self.outputs = Outputs()
-        self.rows = batch_size(network.spec, CHUNK)
+        self.rows = batch_size(network.spec, 2 * CHUNK)  # as much memory as with gradients
         self.eval().requires_grad_(False)
 
     def forward(

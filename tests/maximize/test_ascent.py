@@ -138,3 +138,21 @@ def test_convergence_stops_rows_one_by_one() -> None:
         change = np.abs(np.diff(values)) / (np.abs(values[1:]) + 1e-7) < 5e-4
         hits = [i for i in range(10, len(change)) if change[i - 3 : i + 1].all() and i - 3 >= 10]
         assert hits[0] + 1 == steps and np.isnan(made.ascent.objective[row][steps + 1 :]).all()
+
+
+def test_stopped_rows_are_not_computed(small: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A silent map stops after eleven steps; its place is then taken by a row that climbs."""
+    with torch.no_grad():
+        small.network.Conv_2.conv.bias[[0, 1, 2, 5]] = -1e6
+    monkeypatch.setattr(r, "CHUNK", 4)
+    counts = []
+    forward = Subnetwork.forward
+    monkeypatch.setattr(
+        Subnetwork, "forward", lambda self, x, *d: counts.append(len(x)) or forward(self, x, *d)
+    )
+    ascent = climb(small, [Stage(o.ChannelMean("Conv_2"), 20)], rows_for(range(8), 1))
+    assert ascent.steps.tolist() == [10, 10, 10, 20, 20, 10, 20, 20]
+    assert len(counts) == 2 + 11 * 2 + 9  # the check, two groups while all climb, then one
+    whole = climb(small, [Stage(o.ChannelMean("Conv_2"), 20)], rows_for([3, 4, 6, 7], 1))
+    assert np.array_equal(ascent.images[[3, 4, 6, 7]], whole.images)
+    assert np.isnan(ascent.objective[0, 11:]).all() and (ascent.objective[0, :11] == 0).all()
