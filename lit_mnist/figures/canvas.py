@@ -26,6 +26,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..errors import UserError, nearest
 from ..files import expand, write_bytes
+from .labels import add_labels
 
 DPI = 100
 FORMATS = ("png", "svg")
@@ -225,22 +226,14 @@ def mosaic(
         (math.ceil(len(images) / columns) * step[0], columns * step[1], 3), 255, np.uint8
     )
     extents = []
-    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+    for number, image in enumerate(images):
         top = number // columns * step[0] + round(strip * _UNIT)
         left = number % columns * step[1]
         height = round(_UNIT * image.shape[0] / image.shape[1])
         sheet[top : top + height, left : left + _UNIT] = _resized(image, height)
         extents.append((left / _UNIT, left / _UNIT + 1, (top + height) / _UNIT, top / _UNIT))
-        if label:
-            text = axes.text(
-                left / _UNIT + 0.02,
-                top / _UNIT - 0.02,
-                label,
-                fontsize=7,
-                linespacing=1.1,
-                va="bottom",
-            )
-            text.set_in_layout(False)
+    corners = [(left + 0.02, top - 0.02) for left, _, _, top in extents]
+    add_labels(axes, labels, np.array(corners), 7)
     axes.imshow(
         sheet,
         interpolation="nearest",
