@@ -100,11 +100,10 @@ def _digit(
         scale * float(rows.stop + top),
         scale * float(columns.stop + left),
     )
-    edge = kept[0].sum() + kept[-1].sum() + kept[1:-1, 0].sum() + kept[1:-1, -1].sum()
-    border = float(edge) / (2 * sum(kept.shape))
+    touches = bool(kept[[0, -1]].any() or kept[:, [0, -1]].any())
     around = tuple(slice(max(0, side.start - 2), side.stop + 2) for side in (rows, columns))
     contrast = ink.contrast[around]
     kept = kept[around]
     mask = in_detail(contrast, kept, ink.threshold)
-    strokes = measure(mask, contrast, border, dropped)
+    strokes = measure(mask, contrast, touches, dropped)
     return Digit(in_frame(with_width(mask)), box, strokes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,33 +26,37 @@ class Strokes:
     """Measurements that distinguish writing from other things, before the stroke width is changed.
 
     `variation`: standard deviation of the stroke width divided by its mean; `separability` of ink
-    and paper around the writing (`ink.separability`); `fill`: ink in the writing's box; `border`:
-    the part of the picture's border that the writing covers; `dropped`: the part of the picture's
-    ink that is not the writing's; `pieces` and `holes` of the ink.
+    and paper around the writing (`ink.separability`); `fill`: ink in the writing's box;
+    `tallness`: logarithm of that box's height divided by its width;
+    `touches`: whether the writing touches the picture's border; `dropped`: the part of the
+    picture's ink that is not the writing's; `pieces` and `holes` of the ink.
     """
 
     variation: float
     separability: float
     fill: float
-    border: float
+    tallness: float
+    touches: bool
     dropped: float
     pieces: int
     holes: int
 
 
-def measure(mask: np.ndarray, contrast: np.ndarray, border: float, dropped: float) -> Strokes:
+def measure(mask: np.ndarray, contrast: np.ndarray, touches: bool, dropped: float) -> Strokes:
     """Measure the strokes of `mask` (H, W) and the `contrast` (h, w) around them."""
     depth = edge_distance(np.pad(mask, 1))
     widths = depth[_ridge(depth)]
     raised = contrast - contrast.min()
     least = 0.002 * max(extent(mask)) ** 2  # pixels; smaller ones are ragged edges
+    height, width = extent(mask)
     holes = _count(depth == 0, least) - 1
     pieces = _count(mask, least, corners=True)
     return Strokes(
         float(widths.std() / widths.mean()),
         separability(raised, raised < otsu(raised)),
         float(mask[cropped(mask)].mean()),
-        border,
+        math.log(height / width),
+        touches,
         dropped,
         pieces,
         holes,

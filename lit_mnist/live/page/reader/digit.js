@@ -48,7 +48,7 @@ function inkOn(mask, contrast) {
 
 function digitOf(ink, kept, dropped) {
   const box = boxOf(kept);
-  const touching = sum(border(kept)) / (2 * (kept.rows + kept.columns));
+  const touches = border(kept).some((inked) => inked);
   const around = {
     top: Math.max(0, box.top - 2),
     left: Math.max(0, box.left - 2),
@@ -57,7 +57,7 @@ function digitOf(ink, kept, dropped) {
   };
   const contrast = cut(ink.contrast, around);
   const mask = inDetail(contrast, cut(kept, around), ink.threshold);
-  return { pixels: inFrame(withWidth(mask)), strokes: measure(mask, contrast, touching, dropped) };
+  return { pixels: inFrame(withWidth(mask)), strokes: measure(mask, contrast, touches, dropped) };
 }
 
 /** Whether a picture has MNIST's form: a box of 20 pixels with its centre of mass in the middle of 28. @param {Grid} grey @returns {boolean} */

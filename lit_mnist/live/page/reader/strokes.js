@@ -16,22 +16,24 @@ const DETAIL = 160; // pixels of the longest side in which strokes are measured 
 
 /**
  * Measurements that distinguish writing from other marks; see `lit_mnist/data/reader/strokes.py`.
- * @typedef {{variation: number, separability: number, fill: number, border: number, dropped: number, pieces: number, holes: number}} Strokes
+ * @typedef {{variation: number, separability: number, fill: number, tallness: number, touches: boolean, dropped: number, pieces: number, holes: number}} Strokes
  */
 
-/** @param {Grid} mask @param {Grid} contrast @param {number} border @param {number} dropped @returns {Strokes} */
-export function measure(mask, contrast, border, dropped) {
+/** @param {Grid} mask @param {Grid} contrast @param {boolean} touches @param {number} dropped @returns {Strokes} */
+export function measure(mask, contrast, touches, dropped) {
   const depth = edgeDistance(padded(mask, 1));
   const widths = onRidge(depth);
   const [low] = range(contrast.data);
   const raised = each(contrast, (value) => value - low).data;
-  const least = 0.002 * Math.max(...extent(mask)) ** 2; // pixels; smaller ones are ragged edges
+  const [height, width] = extent(mask);
+  const least = 0.002 * Math.max(height, width) ** 2; // pixels; smaller ones are ragged edges
   const middle = mean(widths);
   return {
     variation: Math.sqrt(mean(widths.map((width) => (width - middle) ** 2))) / middle,
     separability: separability(raised, otsu(raised)),
     fill: mean(cut(mask, boxOf(mask)).data),
-    border,
+    tallness: Math.log(height / width),
+    touches,
     dropped,
     pieces: largerThan(label(mask, true), least),
     holes: largerThan(label(where(depth, (value) => value === 0)), least) - 1,
