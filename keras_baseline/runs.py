@@ -13,7 +13,7 @@ import yaml
 from safetensors.numpy import save as safetensors_bytes
 
 from lit_mnist.data import GOOD_ACCURACY, Part, Prepared, prepare
-from lit_mnist.data.kmeans import fitted_weights
+from lit_mnist.data.kmeans import fitted_weights, has_clusters
 from lit_mnist.data.prepare import channels_last
 from lit_mnist.data.record import data_record
 from lit_mnist.environment import hardware, versions
@@ -23,9 +23,9 @@ from lit_mnist.runs.folder import claim_version, find_run
 
 from .backend import load_keras
 from .custom import register
-from .model import get_weights, set_weights
+from .model import get_weights
 from .recipe import Recipe, RecipeError
-from .training import compiled_model, predicted_classes, targets, train
+from .training import compiled_model, predicted_classes, starting_weights, targets, train
 
 PREDICTIONS = "test_predictions.json"
 
@@ -34,13 +34,15 @@ def fit(recipe: Recipe, runs_dir: Path) -> dict[str, Any]:
     """Train `recipe`, test once, write the run folder under `runs_dir` and return its summary."""
     started = time.perf_counter()
     load_keras().utils.set_random_seed(recipe.seed)
+    start, weights = starting_weights(recipe)
     prepared = prepare(recipe.data, network=recipe.spec)
+    if recipe.features is not None and not has_clusters(start):
+        weights |= fitted_weights(recipe.spec, prepared, recipe.features)
     run = claim_version(runs_dir / recipe.name)
     write_text(run / "config.yaml", yaml.safe_dump(dict(recipe.config), sort_keys=False))
-    model = compiled_model(recipe)
-    if recipe.features is not None and recipe.initial_weights is None:
-        fitted = fitted_weights(recipe.spec, prepared, recipe.features)
-        set_weights(model, recipe.spec, get_weights(model, recipe.spec) | fitted)
+    if start is not None:
+        write_text(run / "initial_weights.txt", start.text(listed=None) + "\n")
+    model = compiled_model(recipe, weights=weights)
     description = {"spec": json.dumps(recipe.spec.to_dict())}
     write_bytes(
         run / "initial_weights.safetensors",

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from lit_mnist.data import Part, Prepared, permutation
+from lit_mnist.data.kmeans import LAYERS, check_clusters
 from lit_mnist.data.prepare import channels_last
 from lit_mnist.environment import tensorflow_is_hidden
 from lit_mnist.files import expand
 from lit_mnist.spec import NetworkSpec
-from lit_mnist.spec.weights import initial_weights
+from lit_mnist.spec.start import Start, start_from
+from lit_mnist.spec.weights import Weights, initial_weights
 
 from .backend import load_keras
 from .model import build_model, set_weights
@@ -38,8 +40,11 @@ def build_optimizer(recipe: Recipe) -> Any:
     return _build(getattr(keras.optimizers, recipe.optimizer.name), arguments, "model.optimizer")
 
 
-def compiled_model(recipe: Recipe, dtype: str = "float32") -> Any:
-    """Return the model as `fit` trains it: initial weights, optimiser, loss, accuracy."""
+def compiled_model(recipe: Recipe, dtype: str = "float32", weights: Weights | None = None) -> Any:
+    """Return the model as `fit` trains it: initial weights, optimiser, loss, accuracy.
+
+    `weights` replace those of `starting_weights`.
+    """
     keras = load_keras()
     if len(recipe.spec.kept) > 1:
         raise RecipeError(
@@ -47,7 +52,7 @@ def compiled_model(recipe: Recipe, dtype: str = "float32") -> Any:
             "networks of one output; accepted: a single name, and the layers that lead to it"
         )
     model = build_model(recipe.spec, dtype)
-    set_weights(model, recipe.spec, _start(recipe))
+    set_weights(model, recipe.spec, starting_weights(recipe)[1] if weights is None else weights)
     optimizer = build_optimizer(recipe)
     if recipe.weight_decay:
         optimizer.exclude_from_weight_decay(
@@ -155,17 +160,28 @@ def batches(recipe: Recipe, part: Part) -> Any:
     return chosen.prefetch(4)
 
 
-def _start(recipe: Recipe) -> dict[str, np.ndarray]:
+def starting_weights(recipe: Recipe) -> tuple[Start | None, Weights]:
+    """Return the weights before training, and which of them `initial_weights` gave.
+
+    As in `lit_mnist`, layers that the file lacks are drawn; missing clusters are left to
+    `data.features`. Raises UserError.
+    """
+    drawn = initial_weights(recipe.spec, recipe.seed)
     if recipe.initial_weights is None:
-        return initial_weights(recipe.spec, recipe.seed)
+        return None, drawn
+    stored = _stored_weights(recipe.initial_weights)
+    start, weights = start_from(recipe.spec, drawn, stored, recipe.initial_weights, LAYERS)
+    check_clusters(start, recipe.features)
+    return start, weights
+
+
+def _stored_weights(path: str) -> Weights:
     from safetensors.numpy import load_file
 
     try:
-        return load_file(expand(recipe.initial_weights))
+        return load_file(expand(path))
     except Exception as error:  # safetensors' own error and OSError share no base class
-        raise RecipeError(
-            f"model.initial_weights = {recipe.initial_weights!r}: cannot be read ({error})"
-        ) from error
+        raise RecipeError(f"model.initial_weights = {path!r}: cannot be read ({error})") from error
 
 
 def _validation(recipe: Recipe, part: Part | None) -> tuple[np.ndarray, np.ndarray] | None:

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from ..data.kmeans import network_of
+from ..data.kmeans import check_clusters, network_of
 from ..data.module import MNISTDataModule
 from ..errors import UserError
 from ..files import expand
@@ -27,7 +27,6 @@ from ..training.checkpoints import KeepLast, checkpoints
 from ..training.classifier import LitClassifier
 from ..training.devices import automatic_precision
 from ..training.history import Clock, EpochHistory
-from ..training.initial import check_clusters
 from ..training.interruption import Interruption
 from ..training.lengths import total_steps
 from ..training.lightning_internals import attributes

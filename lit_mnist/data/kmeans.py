@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import nearest, need_whole
 from ..spec import NetworkSpec, layer_from_dict
 from ..spec.layers import LEAST_SQUARE
+from ..spec.start import Start, WeightsError
 from ..spec.weights import Weights
 from .idx import DataError
 from .prepare import LazyImages, Part, Prepared, channels_last
@@ -175,6 +176,21 @@ def fitted_weights(spec: NetworkSpec, prepared: Prepared, features: ClusterFeatu
         f"{SCALE}/variance": np.asarray(values.var(axis), np.float32),
         f"{SCALE}/count": np.asarray(len(values), np.int32),
     }
+
+
+def has_clusters(start: Start | None) -> bool:
+    """Return whether initial weights brought clusters, which then are not fitted."""
+    return start is not None and any(layer.layer == CENTRES for layer in start.of("taken"))
+
+
+def check_clusters(start: Start | None, features: ClusterFeatures | None) -> None:
+    """Raise WeightsError where the source of weights lacks clusters and no `features` fit them."""
+    waiting = [] if start is None or features is not None else start.of("fitted")
+    if start is not None and waiting:
+        raise WeightsError(
+            f"{start.source}: lacks {' and '.join(layer.layer for layer in waiting)}, the layers "
+            "of clusters; accepted: a source that has them, or data.features, which fits them"
+        )
 
 
 def distances(images: np.ndarray | LazyImages, centres: np.ndarray) -> np.ndarray:

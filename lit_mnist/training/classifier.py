@@ -12,13 +12,14 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
-from ..data.kmeans import ClusterFeatures
+from ..data.kmeans import ClusterFeatures, check_clusters
 from ..data.module import Block
 from ..errors import UserError
 from ..network import Network
 from ..network.modes import evaluation_mode
 from ..runs.pretrained import resolve
 from ..spec import NetworkSpec
+from ..spec.start import Start
 from .averaging import Average
 from .checkpoints import describe, place_states, portable_states
 from .cuda.copies import HostCopies
@@ -32,7 +33,7 @@ from .gradients import (
     give_back_settings,
     withhold_settings,
 )
-from .initial import Start, check_clusters, load_initial_weights, start_from_clusters
+from .initial import load_initial_weights, start_from_clusters
 from .lengths import images_per_pass, steps_per_epoch, total_steps
 from .lightning_internals import attributes, bypass_ddp, count_logged_steps, count_steps
 from .nan_watch import FiniteWatch

@@ -14,6 +14,7 @@ from lit_mnist.data import DataOptions, Prepared, prepare
 from lit_mnist.data.idx import DataError
 from lit_mnist.data.kmeans import (
     ClusterFeatures,
+    check_clusters,
     distances,
     features_of,
     fitted_weights,
@@ -25,7 +26,7 @@ from lit_mnist.network import Network, as_images
 from lit_mnist.runs.configured import spec_of_config
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.training.classifier import LitClassifier
-from lit_mnist.training.initial import check_clusters, save_initial_weights, start_from_clusters
+from lit_mnist.training.initial import save_initial_weights, start_from_clusters
 from tests.conftest import ROOT
 
 FEATURES = ClusterFeatures(kmeans=5, n_init=1)

@@ -17,9 +17,10 @@ from lit_mnist.network import Network
 from lit_mnist.runs.model import open_model, save_model
 from lit_mnist.runs.pretrained import PretrainedError, resolve
 from lit_mnist.spec import NetworkSpec, SpecError
+from lit_mnist.spec.start import WeightsError
 from lit_mnist.spec.weights import initial_weights
 from lit_mnist.training.classifier import LitClassifier
-from lit_mnist.training.initial import WeightsError, load_initial_weights, save_initial_weights
+from lit_mnist.training.initial import load_initial_weights, save_initial_weights
 from tests.conftest import Run
 from tests.networks import tiny_model
 
