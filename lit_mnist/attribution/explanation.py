@@ -31,6 +31,7 @@ VERDICT_DIGITS = 20
 MOST_WORK = 1e13
 MOST_OF_ONE = 5e11
 Progress = Callable[[str, float, float], None]  # method, work done, all work
+Measure = Callable[[Method, Sample, Tensor], dict[str, np.ndarray]]
 _UNSEEN = (
     0.1  # of SmoothGrad's noise: 1.5 % of the range from background to ink, which is invisible
 )
@@ -46,6 +47,7 @@ def explain(
     baseline: str = "empty",
     layer: str | None = None,
     verdict_digits: int | None = None,
+    metrics: bool = True,
     seed: int = 0,
     kept: KeptResults | None = None,
     progress: Progress = lambda method, done, total: None,
@@ -57,7 +59,8 @@ def explain(
     from `dataset`; without it, methods are judged on the explained images. The default is 20
     digits; for large networks it judges only quick methods, with one randomisation of all weights.
     With ``all``, methods that do not apply to the network or target are skipped, and the record
-    holds the reason; a method that is named raises AttributionError. With `kept`
+    holds the reason; a method that is named raises AttributionError. Without `metrics`, those of
+    each image (`Attribution.metrics`) are left out. With `kept`
     (`inside.kept.kept_results(model)`), verdicts are computed once for a network and read later.
     `progress` is called with (method, work done, all work).
     """
@@ -87,7 +90,8 @@ def explain(
     chosen = make_methods(methods, setting)
     judge = _judge(model, dataset, target, verdict_digits, sample, setting, kept, chosen)
     lenient = "all" in ([methods] if isinstance(methods, str) else methods)
-    attributions, skipped = _attributions(chosen, sample, judge, lenient, progress, target)
+    measure = per_image if metrics else lambda *_: {}
+    attributions, skipped = _attributions(chosen, sample, judge, measure, lenient, progress, target)
     probabilities = model.network.probabilities(logits).double().cpu().numpy()
     judged = judge if any(attribution.verdicts for attribution in attributions) else None
     return Explanation(
@@ -218,6 +222,7 @@ def _attributions(
     methods: tuple[Method, ...],
     sample: Sample,
     judge: Judge | None,
+    measure: Measure,
     lenient: bool,
     progress: Progress,
     target: str,
@@ -228,7 +233,7 @@ def _attributions(
     for number, method in enumerate(methods):
         progress(method.name, sum(work[:number]), sum(work))
         try:
-            attributions.append(_attribution(method, sample, judge, target))
+            attributions.append(_attribution(method, sample, judge, measure, target))
         except AttributionError as error:
             if not lenient:
                 raise
@@ -243,12 +248,14 @@ def _work(method: Method, images: int, judge: Judge | None) -> float:
     return 1.0 + images * method.passes + judge.sample.passes(method)
 
 
-def _attribution(method: Method, sample: Sample, judge: Judge | None, target: str) -> Attribution:
+def _attribution(
+    method: Method, sample: Sample, judge: Judge | None, measure: Measure, target: str
+) -> Attribution:
     start = time.perf_counter()
     maps = method(sample.network, sample.images, sample.target)
     seconds = time.perf_counter() - start
     attribution = Attribution(
-        method.name, target, maps.float().cpu().numpy(), seconds, per_image(method, sample, maps)
+        method.name, target, maps.float().cpu().numpy(), seconds, measure(method, sample, maps)
     )
     if judge is None or not judge.judges(method):
         return attribution

@@ -19,14 +19,12 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, Normalize
-from matplotlib.colors import to_rgb as colours_of
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from ..errors import UserError, nearest
 from ..files import expand, write_bytes
-from .labels import add_labels
 
 DPI = 100
 FORMATS = ("png", "svg")
@@ -42,11 +40,10 @@ VALIDATION = "#d62728"
 REFERENCE = "#1f4fd8"
 # as matplotlib documents it; its annotation lacks None
 _NO_SOFTWARE = cast(dict[str, str], {"Software": None})
-_BAD = "#00a0a0"  # NaN and infinity: a colour that no scale here holds
-_UNIT = 50  # pixels of a mosaic for the width of one image
+BAD = "#00a0a0"  # NaN and infinity: a colour that no scale here holds
 # height of a label's line, width of the gap between images, in image widths
-_LINE_OF_TEXT = 0.15
-_GAP = 0.06
+LINE_OF_TEXT = 0.15
+GAP = 0.06
 
 
 class FigureError(UserError):
@@ -87,7 +84,7 @@ def colormap(name: str) -> Colormap:
             f"{nearest(name, (SEQUENTIAL, 'viridis', SIGNED, GREY))}, "
             "and all others of matplotlib"
         )
-    return colormaps[name].with_extremes(bad=_BAD)
+    return colormaps[name].with_extremes(bad=BAD)
 
 
 def shown(pixels: np.ndarray) -> np.ndarray:
@@ -133,7 +130,7 @@ def grid_size(
     Labels have `lines` lines.
     """
     rows = max(1, math.ceil(count / columns))
-    return columns * (1 + _GAP) * cell, rows * (aspect + _GAP + lines * _LINE_OF_TEXT) * cell
+    return columns * (1 + GAP) * cell, rows * (aspect + GAP + lines * LINE_OF_TEXT) * cell
 
 
 def grid_figure(
@@ -185,11 +182,11 @@ def image_grid(
         raise FigureError("no image to draw; accepted: at least one")
     colours = colormap(cmap or (SIGNED if signed else SEQUENTIAL))
     aspect = max(image.shape[0] / image.shape[1] for image in images)
-    strip = _LINE_OF_TEXT * max((label.count("\n") + 1 for label in labels or ()), default=0)
+    strip = LINE_OF_TEXT * max((label.count("\n") + 1 for label in labels or ()), default=0)
     drawn = []
     for number, image in enumerate(images):
-        left = (number % columns) * (1 + _GAP)
-        top = (number // columns) * (aspect + _GAP + strip) + strip
+        left = (number % columns) * (1 + GAP)
+        top = (number // columns) * (aspect + GAP + strip) + strip
         norm = Normalize(*(limits or (signed_range if signed else value_range)(image)))
         values = image if image.ndim == 3 else np.ma.masked_invalid(np.asarray(image, np.float64))
         drawn.append(
@@ -206,69 +203,22 @@ def image_grid(
             axes.text(
                 left + 0.02, top - 0.02, labels[number], fontsize=7, linespacing=1.1, va="bottom"
             )
-    _frame(axes, len(images), columns, aspect, strip)
+    frame_grid(axes, len(images), columns, aspect, strip)
     return drawn
 
 
-def mosaic(
-    axes: Axes, images: Sequence[np.ndarray] | np.ndarray, columns: int, labels: Sequence[str]
-) -> list[tuple[float, float, float, float]]:
-    """Draw many images in 0 to 1, (H, W) or (H, W, 3), as one picture, ten times faster than
-    `image_grid`.
-
-    Images are one unit wide and enlarged to the same size. Returns the extent of each: left, right,
-    bottom, top.
-    """
-    aspect = max(image.shape[0] / image.shape[1] for image in images)
-    strip = _LINE_OF_TEXT * max(label.count("\n") + 1 for label in labels)
-    step = round((aspect + _GAP + strip) * _UNIT), round((1 + _GAP) * _UNIT)
-    sheet = np.full(
-        (math.ceil(len(images) / columns) * step[0], columns * step[1], 3), 255, np.uint8
-    )
-    extents = []
-    for number, image in enumerate(images):
-        top = number // columns * step[0] + round(strip * _UNIT)
-        left = number % columns * step[1]
-        height = round(_UNIT * image.shape[0] / image.shape[1])
-        sheet[top : top + height, left : left + _UNIT] = _resized(image, height)
-        extents.append((left / _UNIT, left / _UNIT + 1, (top + height) / _UNIT, top / _UNIT))
-    corners = [(left + 0.02, top - 0.02) for left, _, _, top in extents]
-    add_labels(axes, labels, np.array(corners), 7)
-    axes.imshow(
-        sheet,
-        interpolation="nearest",
-        aspect="auto",
-        extent=(0, sheet.shape[1] / _UNIT, sheet.shape[0] / _UNIT, 0),
-    )
-    _frame(axes, len(images), columns, aspect, strip)
-    return extents
-
-
-def _resized(image: np.ndarray, height: int) -> np.ndarray:
-    """Return the image as RGB bytes (height, _UNIT, 3), each pixel a rectangle, with a colour for
-    NaN.
-    """
-    rows = np.arange(height) * image.shape[0] // height
-    columns = np.arange(_UNIT) * image.shape[1] // _UNIT
-    colours = image if image.ndim == 3 else image[..., None].repeat(3, 2)
-    bad = np.any(~np.isfinite(colours), axis=2)
-    levels = (np.where(bad[..., None], 0, colours).clip(0, 1) * 255).round().astype(np.uint8)
-    levels[bad] = (np.array(colours_of(_BAD)) * 255).round()
-    return levels[rows[:, None], columns]
-
-
-def _frame(axes: Axes, count: int, columns: int, aspect: float, strip: float) -> None:
+def frame_grid(axes: Axes, count: int, columns: int, aspect: float, strip: float) -> None:
     """Set the limits of the grid, and draw the lines between its rows and columns."""
     rows = math.ceil(count / columns)
-    height = aspect + _GAP + strip
+    height = aspect + GAP + strip
     image_axes(axes)
-    axes.set_xlim(-_GAP, columns * (1 + _GAP))
-    axes.set_ylim(rows * height, -_GAP)
+    axes.set_xlim(-GAP, columns * (1 + GAP))
+    axes.set_ylim(rows * height, -GAP)
     axes.set_aspect("equal")
-    between_rows = [row * height - _GAP / 2 for row in range(1, rows)]
-    between_columns = [column * (1 + _GAP) - _GAP / 2 for column in range(1, columns)]
-    axes.hlines(between_rows, 0, columns * (1 + _GAP) - _GAP, LINE, linewidth=0.8)
-    axes.vlines(between_columns, 0, rows * height - _GAP, LINE, linewidth=0.8)
+    between_rows = [row * height - GAP / 2 for row in range(1, rows)]
+    between_columns = [column * (1 + GAP) - GAP / 2 for column in range(1, columns)]
+    axes.hlines(between_rows, 0, columns * (1 + GAP) - GAP, LINE, linewidth=0.8)
+    axes.vlines(between_columns, 0, rows * height - GAP, LINE, linewidth=0.8)
 
 
 def animated(frames: Sequence[np.ndarray], milliseconds: int, format: str = "gif") -> bytes:

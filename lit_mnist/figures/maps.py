@@ -20,13 +20,13 @@ from .canvas import (
     grid_size,
     image_axes,
     image_grid,
-    mosaic,
     new_figure,
     shown,
     signed_range,
     value_range,
 )
 from .evaluation import caption
+from .mosaic import mosaic
 
 _MOST_MAPS = 128
 _INPUT = 1.9  # inches: width of the input image beside a grid

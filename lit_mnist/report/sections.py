@@ -151,6 +151,7 @@ class Sections:
                 self.digits,
                 dataset=self.dataset,
                 verdict_digits=self.options.verdict_digits,
+                metrics=False,  # the page has none of single images
                 seed=self.options.seed,
                 kept=self.kept,
                 progress=lambda method, done, total: progress(

@@ -157,6 +157,16 @@ def test_progress_tells_the_work_that_is_left(model: Model, digits: Dataset) -> 
     )  # SmoothGrad costs a hundred times a gradient
 
 
+def test_metrics_of_images_can_be_left_out(model: Model, digits: Dataset) -> None:
+    images = read_images(["test:3"], "digits")
+    with_metrics, without = (
+        explain(model, images, "deeplift", dataset=digits, verdict_digits=0, metrics=metrics)
+        for metrics in (True, False)
+    )
+    (one,), (other,) = with_metrics.attributions, without.attributions
+    assert np.array_equal(one.values, other.values) and one.metrics and not other.metrics
+
+
 def test_mistakes_come_first(model: Model, digits: Dataset) -> None:
     images = read_images([f"test:{i}" for i in range(40)], "digits")
     result = explain(model, images, "saliency", dataset=digits, verdict_digits=0)
