@@ -8,6 +8,10 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import TypeGuard
 
+_MANY = 40  # names; longer lists are shortened
+_FEW = 10  # names of a shortened list
+SUMMARY = "`summary` lists them"  # the layers of a network
+
 
 class UserError(ValueError):
     """Input that cannot work: a file, a flag, a key, a name; shown as one message, exit code 2."""
@@ -60,16 +64,41 @@ def first_line(error: Exception, line: int = 0) -> str:
     return (lines or [type(error).__name__])[min(line, max(len(lines) - 1, 0))][:200]
 
 
-def nearest(name: str, accepted: Iterable[str]) -> str:
-    """Say which of `accepted` is closest to `name`, and list them all.
+def nearest(name: str, accepted: Iterable[str], where: str = "") -> str:
+    """Say which of `accepted` is closest to `name`, and list them; of many, those most like it.
 
     Returns a clause for the end of an error message, such as
-    ``did you mean 'relu'? Accepted: elu, linear, relu``.
+    ``did you mean 'relu'? Accepted: elu, linear, relu``. `where` says where all are listed.
     """
     accepted = [str(choice) for choice in accepted]
     close = _closest(str(name), accepted)
     hint = f"did you mean {close!r}? " if close else ""
-    return f"{hint}Accepted: {', '.join(accepted)}"
+    if len(accepted) > _MANY:
+        accepted = _by_likeness(str(name), accepted)
+    return f"{hint}Accepted: {listed(accepted, where)}"
+
+
+def listed(names: Iterable[str], where: str = "") -> str:
+    """Return `names` with commas between them; of more than 40, the first ten and a count.
+
+    `where` says where all are listed: ``a, b, ... and 137 others (`summary` lists them)``.
+    """
+    names = [str(name) for name in names]
+    if len(names) <= _MANY:
+        return ", ".join(names)
+    place = f" ({where})" if where else ""
+    return f"{', '.join(names[:_FEW])} and {len(names) - _FEW} others{place}"
+
+
+def _by_likeness(name: str, accepted: list[str]) -> list[str]:
+    """Return the choices with those first that are spelled most like `name`."""
+    matcher = difflib.SequenceMatcher(b=name.lower())
+    likeness = {}
+    for choice in accepted:
+        matcher.set_seq1(choice.lower())
+        likeness[choice] = matcher.ratio()
+    closest = _closest(name, accepted)
+    return sorted(accepted, key=lambda choice: (choice != closest, -likeness[choice]))
 
 
 def _closest(name: str, accepted: list[str]) -> str | None:

@@ -10,6 +10,7 @@ import torch
 from captum import attr
 from torch import Tensor
 
+from ..errors import SUMMARY, listed
 from ..network import Network
 from ..spec import CONVOLUTIONS, LayerInfo
 from .gradients import ROUGH_STEPS
@@ -57,17 +58,17 @@ def _require_maps(network: Network, target: Target, layer: str, method: str) -> 
     if layer not in before:
         raise AttributionError(
             f"method {method!r}: layer {layer!r} has no gradient of {target.names[0]!r}, which "
-            f"does not depend on it; accepted: {', '.join(maps) or 'no layer'}"
+            f"does not depend on it; accepted: {listed(maps, SUMMARY) or 'no layer'}"
         )
     if info.maps is None:
         raise AttributionError(
             f"method {method!r}: layer {layer!r} gives a vector {info.output_shape}, no maps; "
-            f"accepted: {', '.join(maps) or 'no layer of this network'}"
+            f"accepted: {listed(maps, SUMMARY) or 'no layer of this network'}"
         )
     if not has_positions(info):
         raise AttributionError(
             f"method {method!r}: layer {layer!r} has one position, so its map would be the same "
-            f"everywhere; accepted: {', '.join(maps) or 'no layer of this network'}"
+            f"everywhere; accepted: {listed(maps, SUMMARY) or 'no layer of this network'}"
         )
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from ..errors import UserError, nearest
+from ..errors import SUMMARY, UserError, listed, nearest
 from ..network import Network, Shared
 from ..spec import Activated, Activation, PReLU, ReLU
 from .lint import require_capturable
@@ -44,7 +44,7 @@ class Captured(Mapping[str, Tensor]):
                 f"{name!r}: nothing captured; call the network itself inside the block "
                 "(its training_logits calls no layer as a module)"
             )
-        raise CaptureError(f"{name!r} was not asked for; {nearest(name, self.names)}")
+        raise CaptureError(f"{name!r} was not asked for; {nearest(name, self.names, SUMMARY)}")
 
     def __contains__(self, name: object) -> bool:
         return name in self._tensors
@@ -107,7 +107,7 @@ def select(network: Network, names: str | Sequence[str]) -> tuple[str, ...]:
     accepted = points(network)
     patterns = (names,) if isinstance(names, str) else tuple(names)
     if not patterns:
-        raise CaptureError(f"no layer named; accepted: {', '.join(accepted)}")
+        raise CaptureError(f"no layer named; accepted: {listed(accepted, SUMMARY)}")
     matched: set[str] = set()
     for pattern in patterns:
         matches = [
@@ -124,11 +124,12 @@ def select(network: Network, names: str | Sequence[str]) -> tuple[str, ...]:
 def _unknown(network: Network, name: str, accepted: Sequence[str]) -> str:
     layer = name.removesuffix(PRE)
     if name.endswith(PRE) and layer in network.spec.names:
+        others = listed([each for each in accepted if each.endswith(PRE)], SUMMARY)
         return (
             f"{name!r}: a {network.spec[layer].type} layer has no activation, and no value before "
-            f"it; accepted: {layer!r}, or {', '.join(n for n in accepted if n.endswith(PRE))}"
+            f"it; accepted: {layer!r}, or {others}"
         )
-    return f"no layer {name!r} in this network; {nearest(name, accepted)}"
+    return f"no layer {name!r} in this network; {nearest(name, accepted, SUMMARY)}"
 
 
 def _hook(network: Network, name: str, captured: Captured, clone: bool) -> RemovableHandle:

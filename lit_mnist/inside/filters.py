@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import UserError, nearest
+from ..errors import SUMMARY, UserError, listed, nearest
 from ..network import Network
 from ..spec import CONVOLUTIONS, INPUT, SAME_VALUES, NetworkSpec
 
@@ -79,7 +79,7 @@ def last_convolution(network: Network) -> str:
     names = convolutions(network)
     if not names:
         raise UserError(
-            f"this network has no convolution; name a layer: {', '.join(network.spec.names)}"
+            f"this network has no convolution; name a layer: {listed(network.spec.names, SUMMARY)}"
         )
     return names[-1]
 
@@ -90,7 +90,7 @@ def filters(network: Network, layer: str, seed: int | None = None) -> Filters:
     if layer not in accepted:
         raise UserError(
             f"layer {layer!r} is not a convolution of this network; "
-            + (nearest(layer, accepted) if accepted else "it has none")
+            + (nearest(layer, accepted, SUMMARY) if accepted else "it has none")
         )
     name = network.spec.layer(layer).name
     weights = {

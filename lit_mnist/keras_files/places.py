@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import h5py
 
+from ..errors import listed
 from .entries import KerasLayer
 from .errors import KerasFileError
 from .hdf5 import find, group_at, names, text
@@ -62,7 +63,7 @@ def _by_class(
 
 
 def _lacking(layers: Sequence[KerasLayer]) -> KerasFileError:
-    named = ", ".join(repr(layer.name) for layer in layers)
+    named = listed(repr(layer.name) for layer in layers)
     return KerasFileError(
         f"no weights of layer {named} in the file; accepted: weights of all layers"
     )
@@ -83,22 +84,22 @@ def _by_name(file: h5py.File, stored: Sequence[KerasLayer], counts: Counts) -> P
     """
     prefix = "model_weights/" if "model_weights" in file else ""
     top = group_at(file, "model_weights") if prefix else file
-    listed = {
+    by_group = {
         name: names(group_at(top, name), "weight_names") for name in names(top, "layer_names")
     }
     weighted = [layer for layer in stored if _has_weights(layer, counts)]
-    filled = [name for name, weights in listed.items() if weights]
-    by_name = all(layer.path[-1] in listed for layer in weighted)
+    filled = [name for name, weights in by_group.items() if weights]
+    by_name = all(layer.path[-1] in by_group for layer in weighted)
     if not by_name and len(filled) != len(weighted):
-        lacking = ", ".join(repr(layer.name) for layer in weighted if layer.path[-1] not in listed)
+        lacking = listed(repr(each.name) for each in weighted if each.path[-1] not in by_group)
         raise KerasFileError(
-            f"layers with weights in the file: {', '.join(filled) or 'none'}; no weights of layer "
-            f"{lacking}; accepted: {', '.join(layer.name for layer in weighted)}"
+            f"layers with weights in the file: {listed(filled) or 'none'}; no weights of layer "
+            f"{lacking}; accepted: {listed(layer.name for layer in weighted)}"
         )
     groups = [layer.path[-1] for layer in weighted] if by_name else filled
     places: Places = {}
     for layer, group in zip(weighted, groups, strict=True):
-        paths = [f"{prefix}{group}/{weight}" for weight in listed[group]]
+        paths = [f"{prefix}{group}/{weight}" for weight in by_group[group]]
         places |= _split(layer, paths, counts) if layer.children else {layer.name: paths}
     return places
 

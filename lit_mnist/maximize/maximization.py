@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor
 
-from ..errors import nearest
+from ..errors import SUMMARY, nearest
 from ..inside.capture import PRE, select
 from ..inside.kept import KeptResults
 from ..network import Network
@@ -97,7 +97,9 @@ def target_count(network: Network, layer: str) -> int:
     Raises MaximizeError for a pattern that matches several layers.
     """
     if select(network, [layer])[0] != layer:
-        raise MaximizeError(f"layer {layer!r} is a pattern; {nearest(layer, network.spec.names)}")
+        raise MaximizeError(
+            f"layer {layer!r} is a pattern; {nearest(layer, network.spec.names, SUMMARY)}"
+        )
     return network.spec[layer.removesuffix(PRE)].output_shape[-1]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..errors import UserError
+from ..errors import UserError, listed
 from ..network import Network
 from ..spec import NetworkSpec
 from ..spec.weights import Weights
@@ -33,7 +33,7 @@ def named_weights(path: Path, spec: NetworkSpec) -> Weights:
         if key not in state or key not in expected:
             problem = "is missing" if key in expected else "belongs to no layer"
             raise StateDictError(
-                f"{path}: the weight {key!r} {problem}; this network has: {', '.join(expected)}"
+                f"{path}: the weight {key!r} {problem}; this network has: {listed(expected)}"
             )
         if state[key].shape != expected[key].shape:
             raise StateDictError(

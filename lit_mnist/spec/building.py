@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import nearest
+from ..errors import SUMMARY, listed, nearest
 from . import wiring
 from .description import NetworkSpec
 from .freezing import freeze
@@ -80,11 +80,13 @@ def _up_to(base: NetworkSpec, cut: object, then: object) -> list[Any]:
         if then:
             raise SpecError(
                 "network: then needs cut, the layer that it follows; accepted: one of "
-                f"{', '.join(base.names)}"
+                f"{listed(base.names, SUMMARY)}"
             )
         cut = base.output
     if cut not in base.names:
-        raise SpecError(f"network: cut = {cut!r} is no layer; {nearest(str(cut), base.names)}")
+        raise SpecError(
+            f"network: cut = {cut!r} is no layer; {nearest(str(cut), base.names, SUMMARY)}"
+        )
     needed = wiring.needed(base.sources, [str(cut)])
     return [layer for layer in base.layers if layer.name in needed]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
-from ..errors import nearest
+from ..errors import SUMMARY, nearest
 from . import wiring
 from .checks import check_whole
 from .freezing import freeze
@@ -110,7 +110,9 @@ class NetworkSpec:
         Raises SpecError with the nearest name if there is none.
         """
         if name not in self._by_name:
-            raise SpecError(f"no layer {name!r} in this network; {nearest(name, self.names)}")
+            raise SpecError(
+                f"no layer {name!r} in this network; {nearest(name, self.names, SUMMARY)}"
+            )
         return self._by_name[name]
 
     @cached_property

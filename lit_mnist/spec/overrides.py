@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..errors import nearest
+from ..errors import SUMMARY, nearest
 from .description import NetworkSpec
 from .layer import SpecError
 
@@ -53,6 +53,6 @@ def _named(layers: list[dict[str, Any]], change: LayerValue) -> dict[str, Any]:
     if change.layer not in by_name:
         raise SpecError(
             f"--{LAYERS}{change.layer}.{change.key}: no layer {change.layer!r} in this network; "
-            f"{nearest(change.layer, by_name)}"
+            f"{nearest(change.layer, by_name, SUMMARY)}"
         )
     return by_name[change.layer]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, listed
 from .description import NetworkSpec
 from .weights import Weights
 
@@ -82,8 +82,8 @@ def start_from(
     start = Start(source, tuple(_layers(spec, own, stored, source, fitted)))
     if not start.of("taken"):
         raise WeightsError(
-            f"{source}: has none of this network's layers ({', '.join(own)}); it has "
-            f"{', '.join(stored) or 'none with weights'}"
+            f"{source}: has none of this network's layers ({listed(own)}); it has "
+            f"{listed(stored) or 'none with weights'}"
         )
     names = [layer.layer for layer in start.of("taken")]
     taken = {f"{name}/{key}": array for name in names for key, array in stored[name].items()}
@@ -108,7 +108,7 @@ def _layers(
         else:
             raise WeightsError(
                 f"{source}: lacks layer {name!r}, which is frozen (trainable = False) and would "
-                f"stay as drawn; it has {', '.join(weights)}; accepted: a source that has it, or "
+                f"stay as drawn; it has {listed(weights)}; accepted: a source that has it, or "
                 "trainable: true"
             )
     for name, arrays in weights.items():

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..errors import listed
 from . import INITIALIZER_SCALE, LayerInfo, NetworkSpec, Shape, SpecError
 
 Weights = dict[str, np.ndarray]
@@ -162,7 +163,7 @@ def check_weights(spec: NetworkSpec, weights: Weights) -> None:
     for name in (*expected, *weights):
         if name not in weights or name not in expected:
             problem = "is missing" if name in expected else "belongs to no layer"
-            raise SpecError(f"weight {name!r} {problem}; this network has: {', '.join(expected)}")
+            raise SpecError(f"weight {name!r} {problem}; this network has: {listed(expected)}")
         if tuple(weights[name].shape) != tuple(expected[name]):
             raise SpecError(
                 f"weight {name!r} has shape {tuple(weights[name].shape)}; accepted: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..errors import nearest
+from ..errors import listed, nearest
 from .layer import INPUT, Layer, SpecError
 
 Sources = Mapping[str, tuple[str, ...]]  # layer -> names of what it reads
@@ -50,7 +50,7 @@ def _check_names(layer: Layer, inputs: tuple[str, ...], names: Sequence[str], pl
             )
             raise SpecError(
                 f"layer {layer.name!r}: its input {name!r} cannot work: {reason}; "
-                f"accepted: {', '.join((INPUT, *names[:place]))}"
+                f"accepted: {listed((INPUT, *names[:place]))}"
             )
         if name != INPUT and name not in names:
             raise SpecError(

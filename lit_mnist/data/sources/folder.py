@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...errors import listed
 from ..cache import Decoded, decode_or_map
 from ..dataset import Dataset
 from ..idx import DataError
@@ -105,8 +106,8 @@ def _listed(root: Path) -> tuple[tuple[str, ...], dict[str, Files]]:
     for folder in present.values():
         if _classes(folder) != names:
             raise DataError(
-                f"{folder}: holds the classes {', '.join(_classes(folder))}; accepted: those of "
-                f"{present['train']}: {', '.join(names)}"
+                f"{folder}: holds the classes {listed(_classes(folder))}; accepted: those of "
+                f"{present['train']}: {listed(names)}"
             )
     return names, {part: _files(folder, names) for part, folder in present.items()}
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...data.standardize import Standardizer, channels_first
-from ...errors import nearest
+from ...errors import SUMMARY, nearest
 from ...inside.capture import PRE
 from ...network import Network
 from ...runs.model import Model
@@ -87,7 +87,9 @@ def part_of(
     for name in names:
         if len(spec[name].output_shape) != 3:
             with_maps = [info.name for info in spec.table if len(info.output_shape) == 3]
-            raise MaximizeError(f"layer {name!r} has no feature maps; {nearest(name, with_maps)}")
+            raise MaximizeError(
+                f"layer {name!r} has no feature maps; {nearest(name, with_maps, SUMMARY)}"
+            )
     needed = [step.name for step in spec.plan(*names)]
     layers: list[Layer] = [
         replace(spec.layer(layer.name), inputs=spec.sources[layer.name])
