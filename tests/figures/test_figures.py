@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from lit_mnist.data.images import Images, read_images
 from lit_mnist.errors import UserError
@@ -162,6 +165,10 @@ def test_patches_beyond_the_border() -> None:
     assert map_figures.patch(np.zeros((4, 4, 3)), np.array([0, 0, 2, 5])).shape == (2, 5, 3)
 
 
+def bar_widths(axes: Axes) -> list[float]:
+    return [cast(Rectangle, bar).get_width() for bar in axes.patches]
+
+
 def test_statistics(images: Images) -> None:
     model = tiny_model()
     result = activation_statistics(model.network, batches(model, images.pixels))
@@ -169,6 +176,31 @@ def test_statistics(images: Images) -> None:
     figure = statistic_figures.activation_statistics(result, quiet, 0)
     assert "3 images, 5 random inputs" in title(figure)
     assert len(figure.axes) == 3 * len(result)
+
+
+def test_statistics_of_many_layers_take_several_pages(images: Images) -> None:
+    model = tiny_model()
+    few = activation_statistics(model.network, batches(model, images.pixels))
+    assert len(list(statistic_figures.pages(few, silence(model, few, 5)))) == 1
+    many = [replace(record, layer=f"{record.layer}_{n}") for n in range(5) for record in few]
+    quiet = silence(model, few, 5) * 5
+    overview, *details = statistic_figures.pages(many, quiet, 0)
+    assert [title(page).partition("; ")[2] for page in (overview, *details)] == [
+        "layers 1 to 25 of 25",
+        "layers 1 to 16 of 25",
+        "layers 17 to 25 of 25",
+    ]
+    names = [label.get_text() for label in overview.axes[0].get_yticklabels()]
+    assert names == [record.layer for record in many]
+    zeros = [record.zeros.mean() for record in many]
+    np.testing.assert_allclose(bar_widths(overview.axes[2]), zeros)
+    states = np.reshape(bar_widths(overview.axes[3]), (-1, 25))
+    np.testing.assert_allclose(states.sum(0), 1)
+    active = [np.mean([each.state(n) == "active" for n in range(len(each.data))]) for each in quiet]
+    np.testing.assert_allclose(states[0], active)
+    drawn = [axes.get_title() for page in details for axes in page.axes[::3]]
+    assert drawn == [f"{record.layer}: mean" for record in many]
+    assert max(page.get_figheight() for page in (overview, *details)) < 30
 
 
 def test_statistics_colour_the_silent(images: Images) -> None:

@@ -41,12 +41,13 @@ def activation_stats(
         layer: layers' names or globs (default: all layers).
         part: part of the data set to measure.
         attempts: number of random inputs.
-        out: folder for activation_stats.png and activation_stats.json.
+        out: folder for activation_stats.png and activation_stats.json; of more than 16 layers, the
+            picture is an overview, and activation_stats_2.png and so on show every map.
         svg: also write the picture as SVG.
         seed: seed of the random inputs.
     """
     from ...errors import need_whole
-    from ...figures.statistics import activation_statistics as draw
+    from ...figures.statistics import pages
     from ...inside.capture import select
     from ...inside.kept import kept_results
     from ...inside.passes import batch_size as fitting
@@ -76,7 +77,8 @@ def activation_stats(
         seed,
         lambda noise: progress(noise, math.ceil(attempts / fitting(model.spec)), "random inputs"),
     )
-    results.picture(draw(statistics, quiet, model.seed), "activation_stats")
+    for number, page in enumerate(pages(statistics, quiet, model.seed), 1):
+        results.picture(page, "activation_stats", *([number] if number > 1 else []))
     data = {
         "network": model.path,
         "network_seed": model.seed,

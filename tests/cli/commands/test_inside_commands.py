@@ -13,7 +13,7 @@ from lit_mnist.network import Network
 from lit_mnist.runs.model import Model, save_model
 from lit_mnist.spec import NetworkSpec
 from tests.conftest import ROOT, Run
-from tests.networks import all_values, tiny_model
+from tests.networks import all_values, model_of, tiny_model
 
 COMMANDS = ("features", "filters", "journey", "top_images", "activation_stats")
 
@@ -157,6 +157,18 @@ def test_activation_stats(ckpt: Path, tmp_path: Path, run_cli: Run) -> None:
         "Dense_1",
     ]
     assert len(data["layers"][2]["state"]) == 9 and (data["images"], data["attempts"]) == (360, 8)
+
+
+def test_statistics_of_many_layers_are_written_as_pages(tmp_path: Path, run_cli: Run) -> None:
+    layers = [{"type": "activation", "name": f"A{n}", "activation": "relu"} for n in range(17)]
+    layers += [{"type": "flatten", "name": "F"}, {"type": "dense", "name": "D", "units": 10}]
+    spec = NetworkSpec.from_dict({"input_shape": [8, 8, 1], "layers": layers})
+    save_model(model_of(spec), tmp_path / "deep.ckpt")
+    options = ["--ckpt_path", tmp_path / "deep.ckpt", "--attempts", 2, "--out", tmp_path / "s"]
+    data = outcome(run_cli, "activation_stats", *options)
+    names = [Path(file).name for file in data["files"]]
+    pictures = [f"activation_stats{number}.png" for number in ("", "_2", "_3")]
+    assert names == [*pictures, "activation_stats.json"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
