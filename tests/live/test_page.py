@@ -10,47 +10,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from lit_mnist.attribution.methods import make_setting
 from lit_mnist.attribution.perturbation import Occlusion
 from lit_mnist.attribution.targets import resolve
 from lit_mnist.data import load_dataset
-from lit_mnist.data.reader import read_digit
 from lit_mnist.inside.kept import kept_results
 from lit_mnist.inside.top_images import top_images_once
 from lit_mnist.maximize.maximization import Settings, maximize_maps
 from lit_mnist.report.encode import base64_of
 from lit_mnist.runs.model import Model, open_model, save_model
-from lit_mnist.spec import NetworkSpec
 from tests.browser import assert_follows_color_scheme, first, opened, pixels, press
 from tests.conftest import run_program
-from tests.data.reader.papers import paper
-from tests.networks import model_of, tiny_model
+from tests.networks import tiny_model
 
+from .controls import MAPS, SEVEN, UPDATED, seen, stroke, waited
 from .lab import Lab, carried, channels_last
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
-_MAPS = "return [...document.querySelectorAll('#layer-blocks canvas')].map((c) => c.toDataURL())"
-_UPDATED = "return Number(document.documentElement.dataset.updates)"
-_DROP = """
-const [base64, type, name, kind] = arguments;
-const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-const transfer = new DataTransfer();
-transfer.items.add(new File([bytes], name, { type }));
-document.dispatchEvent(kind === 'drop'
-  ? new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true })
-  : new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true }));
-"""
+
 _ASCENT = Settings(steps=3, restarts=2)
-COLOUR = {
-    "input_shape": [12, 10, 3],
-    "layers": [
-        {"type": "conv", "name": "Conv", "filters": 4, "activation": "relu"},
-        {"type": "global_pool", "name": "Mean"},
-        {"type": "dense", "name": "Classes", "units": 2, "activation": "softmax"},
-    ],
-}
 
 
 @pytest.fixture(scope="module")
@@ -84,64 +63,9 @@ def live(chromium, page: Path):
     return opened(chromium, page, height=1400)
 
 
-@pytest.fixture(scope="module")
-def handwriting_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a network that is said to be MNIST's, whose pictures are read as handwriting."""
-    folder = tmp_path_factory.mktemp("handwriting")
-    save_model(model_of(tiny_model().spec, dataset="mnist"), folder / "tiny.ckpt")
-    code, _, err = run_program("live", folder / "tiny.ckpt", "--out", folder)
-    assert code == 0, err
-    return folder / "live.html"
-
-
-@pytest.fixture
-def handwriting(chromium, handwriting_page: Path):
-    """That page, freshly opened."""
-    return opened(chromium, handwriting_page, height=1400)
-
-
-def waited(driver, condition: str) -> None:
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    WebDriverWait(driver, 30).until(lambda one: one.execute_script(f"return {condition}"))
-
-
-def stroke(driver, *points: tuple[int, int]) -> None:
-    """Draw with the mouse from point to point, in pixels from the drawing's centre."""
-    from selenium.webdriver import ActionChains
-
-    pad = first(driver, "#pad")
-    before = driver.execute_script(_UPDATED)
-    chain = ActionChains(driver, duration=30).move_to_element_with_offset(pad, *points[0])
-    chain.click_and_hold()
-    for point in points[1:]:
-        chain.move_to_element_with_offset(pad, *point)
-    chain.release().perform()
-    waited(driver, f"Number(document.documentElement.dataset.updates) > {before}")
-    waited(driver, "new Promise((done) => setTimeout(() => done(true), 100))")
-
-
-SEVEN = ((-60, -80), (0, -80), (60, -80), (30, 0), (-10, 90))
-
-
-def seen(driver) -> np.ndarray:
-    """The network's input as the page shows it, (28, 28)."""
-    return np.array(pixels(driver, "#seen")).reshape(28, 28, 4)[..., 0]
-
-
 def answer(model: Model, image: np.ndarray) -> int:
     with torch.no_grad():
         return int(model.network(model.tensor(image[None].astype(np.float32))).argmax())
-
-
-def drop(driver, picture: Image.Image, folder: Path, kind: str = "drop") -> None:
-    path = folder / "picture.png"
-    picture.save(path)
-    before = driver.execute_script(_UPDATED)
-    driver.execute_script(
-        _DROP, base64.b64encode(path.read_bytes()).decode(), "image/png", path.name, kind
-    )
-    waited(driver, f"Number(document.documentElement.dataset.updates) > {before}")
 
 
 def test_opens_proves_itself_and_loads_nothing(live, run: Path) -> None:
@@ -174,18 +98,6 @@ def test_a_fault_in_one_weight_shows(chromium, page: Path, tmp_path: Path) -> No
     assert "do not trust" in first(driver, "#check").text
 
 
-def test_a_stroke_is_read_as_predict_reads_it(handwriting) -> None:
-    before = handwriting.execute_script(_MAPS)
-    press(handwriting, "#clear")
-    stroke(handwriting, *SEVEN)
-    drawn = np.array(pixels(handwriting, "#pad")).reshape(168, 168, 4)
-    assert (drawn[..., 0] < 128).sum() > 1500
-    expected = np.rint(read_digit(drawn[..., 0].astype(float)).pixels)
-    assert np.abs(seen(handwriting) - expected).max() <= 1
-    assert handwriting.execute_script(_MAPS) != before
-    assert handwriting.get_log("browser") == []
-
-
 def test_undo_and_clear(live) -> None:
     press(live, "#clear")
     waited(live, "document.querySelector('#answer-text').textContent === 'Draw something.'")
@@ -216,27 +128,15 @@ def test_stroke_width(live) -> None:
     assert 3 < ink[1] / ink[0] < 8
 
 
-def test_drawing_by_keys(handwriting) -> None:
-    from selenium.webdriver import Keys
-
-    press(handwriting, "#clear")
-    pad = first(handwriting, "#pad")
-    handwriting.execute_script("arguments[0].focus()", pad)
-    pad.send_keys(" ", *[Keys.ARROW_DOWN] * 12, " ", Keys.ARROW_LEFT)
-    waited(handwriting, "document.querySelector('#answer-symbol').textContent !== '–'")
-    image = seen(handwriting)
-    assert image[5:23].any(1).sum() > 14 and image.any(0).sum() < 12  # upright, and narrow
-
-
 def test_another_layer_and_scale(live) -> None:
     names = [one.text for one in live.find_elements("css selector", "#layer-tabs button")]
     assert names == ["All layers", "Conv2D_1", "Max_Pool_1", "Conv2D_2", "Dense_1"]
     assert len(live.find_elements("css selector", "#layer-blocks canvas")) == 5
     press(live, "#layer-tabs button", 3)
     assert len(live.find_elements("css selector", "#layer-blocks canvas")) == 9
-    before = live.execute_script(_MAPS)
+    before = live.execute_script(MAPS)
     press(live, "#own-scale")
-    assert live.execute_script(_MAPS) != before
+    assert live.execute_script(MAPS) != before
     press(live, "#layer-tabs button", 4)
     assert len(live.find_elements("css selector", "#layer-blocks .bars button")) == 10
     press(live, "#layer-tabs button", 0)
@@ -282,34 +182,10 @@ def test_a_pressed_map_shows_what_is_known_of_it(live, run: Path) -> None:
     assert not first(live, "#inspector").is_displayed()
 
 
-@pytest.mark.parametrize("kind", ["drop", "paste"])
-def test_a_dropped_or_pasted_picture(handwriting, digits, tmp_path: Path, kind: str) -> None:
-    grey = paper(digits.test_images[5], np.random.default_rng(0)).round().astype(np.uint8)
-    drop(handwriting, Image.fromarray(grey), tmp_path, kind)
-    expected = np.rint(read_digit(grey.astype(float)).pixels)
-    assert np.abs(seen(handwriting) - expected).max() <= 1
-
-
-def test_an_opened_picture_and_what_is_none(handwriting, tmp_path: Path) -> None:
-    Image.new("L", (50, 50), 200).save(tmp_path / "blank.png")
-    first(handwriting, "#file").send_keys(str(tmp_path / "blank.png"))
-    waited(
-        handwriting,
-        "document.querySelector('#message').textContent.includes('nothing but background')",
-    )
-    assert first(handwriting, "#answer-symbol").text == "–"
-    (tmp_path / "text.png").write_text("no picture")
-    first(handwriting, "#file").send_keys(str(tmp_path / "text.png"))
-    waited(
-        handwriting,
-        "document.querySelector('#message').textContent.startsWith('text.png: no picture')",
-    )
-
-
 def test_the_camera(live) -> None:
     press(live, "#open-camera")
     waited(live, "document.querySelector('video').videoWidth > 0")
-    before = live.execute_script(_UPDATED)
+    before = live.execute_script(UPDATED)
     press(live, "#take-picture")
     waited(live, f"Number(document.documentElement.dataset.updates) > {before}")
     assert not live.execute_script("return document.getElementById('camera').open")
@@ -340,28 +216,6 @@ def test_occlusion_is_that_of_explain(chromium, digits) -> None:
     assert np.abs(np.array(got) - expected.ravel()).max() < 1e-4 * np.abs(expected).max()
 
 
-@pytest.fixture(scope="module")
-def colour_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("colour")
-    save_model(model_of(NetworkSpec.from_dict(COLOUR), dataset="arrays"), folder / "colour.ckpt")
-    code, _, err = run_program("live", folder / "colour.ckpt", "--out", folder)
-    assert code == 0, err
-    return folder / "live.html"
-
-
-def test_a_colour_network(chromium, colour_page: Path, tmp_path: Path) -> None:
-    driver = opened(chromium, colour_page)
-    assert first(driver, "#check").get_attribute("class") == "agrees"
-    assert first(driver, "#pen").is_displayed()
-    noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3)).astype(np.uint8)
-    drop(driver, Image.fromarray(noise), tmp_path)
-    small = Image.fromarray(noise).resize((10, 12), Image.Resampling.BILINEAR)
-    shown = np.array(pixels(driver, "#seen")).reshape(12, 10, 4)[..., :3]
-    assert np.abs(shown - np.asarray(small, int)).max() <= 1
-    press(driver, "#layer-blocks button", 1)
-    assert len(driver.find_elements("css selector", "#kernels canvas")) == 3
-
-
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("layer", [0, 1])
 def test_nothing_is_wider_than_the_screen(chromium, page: Path, width: int, layer: int) -> None:
@@ -373,21 +227,6 @@ def test_nothing_is_wider_than_the_screen(chromium, page: Path, width: int, laye
 
 def test_light_and_dark(chromium, page: Path) -> None:
     assert_follows_color_scheme(chromium, page)
-
-
-def test_dark_pages_turn_drawings_round_but_no_photographs(
-    chromium, handwriting_page: Path, digits, tmp_path: Path
-) -> None:
-    driver = opened(chromium, handwriting_page, scheme="dark")
-    turned = "return getComputedStyle(document.getElementById('pad')).filter"
-    press(driver, "#samples button", 1)
-    assert driver.execute_script(turned) == "invert(1)"
-    drop(
-        driver,
-        Image.fromarray(paper(digits.test_images[5], np.random.default_rng(0)).astype(np.uint8)),
-        tmp_path,
-    )
-    assert driver.execute_script(turned) == "none"
 
 
 def test_every_control_has_a_name(live) -> None:
