@@ -20,7 +20,8 @@ from .method import (
     require_rules,
     watched,
 )
-from .targets import AttributionError, Score, Target, units
+from .scores import Score
+from .targets import AttributionError, Target, units
 
 _WORK = 4  # the rules keep several tensors for each activation, so batches are smaller
 

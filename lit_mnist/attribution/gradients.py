@@ -4,7 +4,8 @@ GradientShap.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import ClassVar, cast
 
@@ -12,9 +13,11 @@ import torch
 from captum import attr
 from torch import Tensor
 
+from ..inside.kept import arrays_hash
 from ..network import Network
 from .method import BaselineMethod, Method, captum, fast_score_of, watched
-from .targets import FastScore, Target, at_a_time
+from .scores import FastScore, RepeatedScore
+from .targets import Target, at_a_time
 
 ROUGH_STEPS = 20  # nodes of methods that integrate, where many maps are only compared
 _PIECES = (2, 4, 8, 16, 32, 64)
@@ -146,18 +149,52 @@ def _errors(
     )
 
 
+class SmoothGradMemory:
+    """Maps of SmoothGrad and of its squared form, which need the same gradients: both are computed
+    when one is asked for, and the other is kept until it is asked for.
+    """
+
+    def __init__(self) -> None:
+        self.maps: dict[tuple[Hashable, ...], tuple[Network, Tensor]] = {}
+
+    def pop(self, squared: bool, network: Network, images: Tensor, target: Target) -> Tensor | None:
+        """Return the maps, if they are kept, and forget them."""
+        _, maps = self.maps.pop(_key(squared, network, images, target), (None, None))
+        return maps
+
+    def keep(
+        self, squared: bool, network: Network, images: Tensor, target: Target, maps: Tensor
+    ) -> None:
+        """Keep maps, and the network, so that no other gets its id."""
+        self.maps[_key(squared, network, images, target)] = (network, maps)
+
+
+def _key(squared: bool, network: Network, images: Tensor, target: Target) -> tuple[Hashable, ...]:
+    state = [*network.parameters(), *network.buffers()]
+    return (
+        squared,
+        id(network),
+        tuple((tensor.data_ptr(), tensor._version) for tensor in state),
+        target.layer,
+        target.position,
+        arrays_hash(images.detach().cpu().numpy(), target.directions.cpu().numpy()),
+    )
+
+
 @dataclass(frozen=True)
 class SmoothGrad(Method):
     """Mean gradient magnitude of noisy copies (Smilkov et al. 2017, arXiv:1706.03825).
 
     `noise` is a standard deviation in the network's input units. `squared` averages the square of
-    the gradient instead (Hooker et al. 2019, arXiv:1806.10758).
+    the gradient instead (Hooker et al. 2019, arXiv:1806.10758). Two methods that differ in nothing
+    else may share a `memory`.
     """
 
     noise: float
     samples: int = 50
     squared: bool = False
     seed: int = 0
+    memory: SmoothGradMemory | None = field(default=None, compare=False, repr=False)
     multiplied: ClassVar[bool] = False
 
     @property
@@ -173,13 +210,26 @@ class SmoothGrad(Method):
         return self.samples
 
     def attribute(self, network: Network, images: Tensor, target: Target) -> Tensor:
-        method = attr.NoiseTunnel(attr.Saliency(fast_score_of(network, target)))
+        if self.memory is None:
+            return self._mean(fast_score_of(network, target), images, target, self.squared)
+        known = self.memory.pop(self.squared, network, images, target)
+        if known is not None:
+            return known
+        score = RepeatedScore(network, target).eval()
+        maps = self._mean(score, images, target, self.squared)
+        score.rewind()
+        others = self._mean(score, images, target, not self.squared)
+        self.memory.keep(not self.squared, network, images, target, others.detach())
+        return maps
+
+    def _mean(self, score: FastScore, images: Tensor, target: Target, squared: bool) -> Tensor:
+        method = attr.NoiseTunnel(attr.Saliency(score))
         with captum(self.seed):
             attributions = method.attribute(
                 watched(images),
-                nt_type="smoothgrad_sq" if self.squared else "smoothgrad",
+                nt_type="smoothgrad_sq" if squared else "smoothgrad",
                 nt_samples=self.samples,
-                nt_samples_batch_size=max(1, at_a_time(network) // len(images)),
+                nt_samples_batch_size=max(1, at_a_time(score.score.network) // len(images)),
                 stdevs=self.noise,
                 abs=True,
                 additional_forward_args=(target.directions,),

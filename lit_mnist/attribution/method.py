@@ -31,10 +31,9 @@ from ..network import (
 )
 from ..spec import SpecError
 from .baselines import Baseline
+from .scores import FastScore, Score
 from .targets import (
     AttributionError,
-    FastScore,
-    Score,
     Target,
     TargetLike,
     at_a_time,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..data import Dataset
 from ..errors import nearest
@@ -11,7 +11,14 @@ from ..runs.model import Model
 from .baselines import Baseline, input_noise, make_baseline
 from .cam import Conductance, GradCam, GuidedGradCam
 from .deeplift import DeepLift, DeepLiftShap
-from .gradients import GradientShap, InputXGradient, IntegratedGradients, Saliency, SmoothGrad
+from .gradients import (
+    GradientShap,
+    InputXGradient,
+    IntegratedGradients,
+    Saliency,
+    SmoothGrad,
+    SmoothGradMemory,
+)
 from .method import Method
 from .perturbation import FeatureAblation, Occlusion
 from .rectified import Deconvolution, GuidedBackprop
@@ -102,4 +109,9 @@ def make_methods(names: str | Sequence[str], setting: Setting) -> tuple[Method, 
             raise AttributionError(f"method {name!r}: unknown; {nearest(name, METHODS)}, or all")
     if not names:
         raise AttributionError(f"no method named; accepted: all, {', '.join(METHODS)}")
-    return tuple(METHODS[name](setting) for name in dict.fromkeys(names))
+    memory = SmoothGradMemory() if set(names) >= {"smoothgrad", "smoothgrad_squared"} else None
+    methods = (METHODS[name](setting) for name in dict.fromkeys(names))
+    return tuple(
+        replace(method, memory=memory) if isinstance(method, SmoothGrad) else method
+        for method in methods
+    )

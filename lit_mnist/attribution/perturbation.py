@@ -17,6 +17,8 @@ from .method import BaselineMethod, fast_score_of
 from .placement import reach
 from .targets import AttributionError, Target, at_a_time
 
+_EVEN = 50  # images in each batch, as few as are no slower than many, since the last is filled up
+
 
 class _Even:
     """A score of changed copies of `images`, evaluated in batches of one size, the last filled up.
@@ -29,7 +31,7 @@ class _Even:
     def __init__(self, network: Network, target: Target, images: Tensor) -> None:
         self.score = fast_score_of(network, target)
         self.images = images
-        self.size = max(1, at_a_time(network) // 4)
+        self.size = min(_EVEN, max(1, at_a_time(network) // 4))
         self.reach = torch.from_numpy(reach(network.spec, target.layer)).to(images.device)
         self.original = self._outputs(images)
 

@@ -7,21 +7,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import UserError, nearest
 from ..inside.lint import require_capturable
-from ..inside.passes import batch_size, gradient_batch_size
+from ..inside.passes import batch_size
 from ..network import Network
 
 _MAP = re.compile(r"(?P<layer>\w+)/(?P<map>\d+)(@(?P<row>\d+),(?P<column>\d+))?\Z")
 EVALUATIONS = 1000  # images that go through a small network at a time
-_PART = 100  # the same for scores, where activations should stay in the caches
 _SIDES = ("predicted", "true", "second")
 GRAMMAR = (
     "predicted, true, second (the runner-up), a class number, a difference of two such as 4-9 or "
@@ -79,99 +77,6 @@ class Target:
 
 
 TargetLike = Target | str | int | Tensor | np.ndarray | Sequence[int]
-
-
-class Score(nn.Module):
-    """The explained number as a module: images (N, C, H, W), directions (N, outputs) -> (N,)."""
-
-    def __init__(self, network: Network, target: Target) -> None:
-        super().__init__()
-        self.network = network
-        self.layer = target.layer
-        self.position = target.position
-
-    def forward(self, images: Tensor, directions: Tensor) -> Tensor:
-        return (self.outputs(images) * directions).sum(1)
-
-    def outputs(self, images: Tensor) -> Tensor:
-        """Return the outputs that the directions weight, (N, outputs)."""
-        if self.layer is None:
-            return self.network(images)
-        images = self.network.layer_values(images, self.layer)[self.layer]
-        return units(images, self.position)
-
-
-class FastScore(nn.Module):
-    """A `Score` with the same bits, only for values and gradients: hooks on layers do not fire.
-
-    Images and their gradients are computed in small batches, which fit the memory and the
-    processor's caches, however many are given; max-pools come before the activations that they
-    follow.
-    """
-
-    def __init__(self, network: Network, target: Target) -> None:
-        super().__init__()
-        self.score = Score(network, target)
-
-    def forward(self, images: Tensor, directions: Tensor) -> Tensor:
-        spec = self.score.network.spec
-        if images.requires_grad and torch.is_grad_enabled():
-            most = gradient_batch_size(spec, _PART)
-            return _RowScores.apply(images, directions, self._score, most)
-        parts = _parts(images, directions, batch_size(spec, _PART))
-        return torch.cat([self._score(*part) for part in parts])
-
-    def outputs(self, images: Tensor) -> Tensor:
-        """Return the outputs that the directions weight, (N, outputs), without gradient."""
-        parts = images.split(at_a_time(self.score.network))
-        with torch.no_grad():
-            return torch.cat([self._outputs(part) for part in parts])
-
-    def _outputs(self, images: Tensor) -> Tensor:
-        if self.score.layer is None:
-            return self.score.network.training_logits(images)
-        return self.score.outputs(images)
-
-    def _score(self, images: Tensor, directions: Tensor) -> Tensor:
-        return (self._outputs(images) * directions).sum(1)
-
-
-class _RowScores(torch.autograd.Function):
-    """Scores (N,) of images (N, C, H, W), with the gradient of each row computed in the forward
-    pass.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        images: Tensor,
-        directions: Tensor,
-        score: Callable[[Tensor, Tensor], Tensor],
-        most: int,
-    ) -> Tensor:
-        scores = []
-        gradients = []
-        for part, side in _parts(images, directions, most):
-            with torch.enable_grad():
-                part = part.detach().requires_grad_()
-                values = score(part, side)
-                gradients.append(torch.autograd.grad(values.sum(), part)[0])
-            scores.append(values.detach())
-        ctx.save_for_backward(torch.cat(gradients))
-        return torch.cat(scores)
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None, None]:
-        (gradients,) = ctx.saved_tensors
-        return gradients * upstream[0].view(-1, 1, 1, 1), None, None, None
-
-
-def _parts(images: Tensor, directions: Tensor, most: int) -> Iterable[tuple[Tensor, Tensor]]:
-    """Return equal slices of at most `most` images; matrix products of very few would round
-    differently.
-    """
-    parts = max(1, -(-len(images) // most))
-    return zip(images.tensor_split(parts), directions.tensor_split(parts), strict=True)
 
 
 def units(activations: Tensor, position: tuple[int, int] | None) -> Tensor:

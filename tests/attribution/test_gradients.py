@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -18,8 +20,12 @@ from lit_mnist.attribution import (
     resolve,
 )
 from lit_mnist.attribution import deeplift as deeplift_module
+from lit_mnist.attribution.methods import Setting, make_methods
 from lit_mnist.network import Network
+from lit_mnist.spec import NetworkSpec
 from tests.attribution.networks import empty, pictures, several
+
+SMOOTH_GRADS = ("smoothgrad", "smoothgrad_squared")
 
 
 def test_deeplift_closes_and_would_not_without_tensors_apart(
@@ -57,6 +63,41 @@ def test_integrated_gradients_spend_more_nodes_on_images_that_do_not_close(cnn: 
     late = once > 0.01
     assert late.any() and not late.all()
     assert (again[~late] == once[~late]).all() and again[late].mean() < once[late].mean() / 2
+
+
+def smooth_grads(spec: NetworkSpec, *names: str) -> tuple[Method, ...]:
+    return make_methods(names, Setting(empty(spec), None, noise=0.3, seed=4))
+
+
+def test_both_smoothgrads_take_their_gradients_once(
+    cnn: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = pictures(3, cnn.spec)
+    alone = [smooth_grads(cnn.spec, name)[0](cnn, images, 2) for name in SMOOTH_GRADS]
+    passes = []
+    logits = Network.training_logits
+    monkeypatch.setattr(
+        Network, "training_logits", lambda self, x: passes.append(len(x)) or logits(self, x)
+    )
+    together = smooth_grads(cnn.spec, *SMOOTH_GRADS)
+    for method, expected in zip(together, alone, strict=True):
+        assert torch.equal(method(cnn, images, 2), expected)
+    assert sum(passes) == 3 * 50
+    assert torch.equal(together[1](cnn, images, 2), alone[1])  # computed again
+    assert sum(passes) == 2 * 3 * 50
+
+
+def test_smoothgrad_of_changed_weights_and_other_images_is_computed_anew(cnn: Network) -> None:
+    network, images = copy.deepcopy(cnn), pictures(4, cnn.spec)
+    together = smooth_grads(cnn.spec, *SMOOTH_GRADS)
+    together[0](network, images[:2], 2)
+    other = together[1](network, images[2:], 2)
+    assert torch.equal(other, smooth_grads(cnn.spec, "smoothgrad_squared")[0](cnn, images[2:], 2))
+    with torch.no_grad():
+        network.Conv2D_1.conv.weight.mul_(2)
+    (alone,) = smooth_grads(cnn.spec, "smoothgrad_squared")
+    assert torch.equal(together[1](network, images[:2], 2), alone(network, images[:2], 2))
+    assert not torch.equal(alone(network, images[:2], 2), alone(cnn, images[:2], 2))
 
 
 def test_integrated_gradients_average_over_baselines(cnn: Network) -> None:
