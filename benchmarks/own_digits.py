@@ -57,11 +57,11 @@ def main(argv: list[str] | None = None) -> int:
         save(papers_and_inputs(), options.picture)
         return 0
     try:
-        models = {path.parent.name: open_model(path) for path in options.runs}
+        models = {_name(path, options.runs): open_model(path) for path in options.runs}
         command = " ".join(
             [
                 "python -m benchmarks.own_digits",
-                *(f"runs/{run.parent.name}" for run in options.runs),
+                *(f"runs/{name}" for name in models),
                 f"--every {options.every}",
             ]
         )
@@ -72,6 +72,12 @@ def main(argv: list[str] | None = None) -> int:
     print(text)
     write_text(options.out / "own_digits.md", text)
     return 0
+
+
+def _name(run: Path, runs: Sequence[Path]) -> str:
+    """Return the configuration's name, with the version where several runs have that name."""
+    alone = [each.parent.name for each in runs].count(run.parent.name) == 1
+    return run.parent.name if alone else f"{run.parent.name}/{run.name}"
 
 
 def page(models: dict[str, Model], every: int, command: str) -> str:
