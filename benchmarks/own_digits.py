@@ -112,8 +112,9 @@ def page(models: dict[str, Model], every: int, command: str) -> str:
         '## Answered with "no digit"',
         "",
         "For digits these are errors. For other pictures, the rule recognised that they show no "
-        "digit, or there was nothing to read. The rule was fitted to training images alone; which "
-        "measurements it uses was chosen with half of people's digits, all but those held out.",
+        "digit, or there was nothing to read. The rule was fitted to training images alone; its "
+        "measurements were chosen with half of people's digits too, all but those held out, and "
+        "revised once after a look at these (docs/own_digits.md).",
         "",
     ]
     refusals: list[Sequence[object]] = [("pictures", "n", *models)]
