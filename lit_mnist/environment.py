@@ -38,6 +38,21 @@ _LEAD_TO_TRITON = (
     "pytorch_lightning",
     "triton",
 )
+# what torch's and oneDNN's kernels are chosen by, in the names of Linux
+_INSTRUCTION_SETS = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_bf16",
+    "amx_int8",
+    "asimd",
+    "asimddp",
+    "sve",
+    "bf16",
+    "i8mm",
+)
 # variables for how OpenMP's threads wait: the standard's, libgomp's, LLVM's
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 _LARGEST = 32 * 2**20  # bytes; glibc accepts no larger block for its heap
@@ -147,8 +162,15 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """Return processor, cores in use, memory in GiB, and the GPU that torch, if loaded, finds."""
-    machine = {"cpu": _processor(), "cores": _cores(), "memory_gib": _memory_gib()}
+    """Return the processor, cores in use, memory in GiB, and what else can be told.
+
+    `instructions` are the processor's instruction sets for vectors and matrices (on Linux); `gpu`
+    is the GPU that torch, if loaded, finds.
+    """
+    machine: dict[str, Any] = {"cpu": _processor(), "cores": _cores(), "memory_gib": _memory_gib()}
+    flags = _cpuinfo("flags") or _cpuinfo("Features")  # x86, or Arm
+    if flags is not None:
+        machine["instructions"] = " ".join(instruction_sets(flags))
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         machine["gpu"] = torch.cuda.get_device_name()
@@ -159,14 +181,26 @@ def _cores() -> int | None:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
+def instruction_sets(flags: str) -> list[str]:
+    """Return those of a processor's `flags` (names and spaces) that speed up training."""
+    present = set(flags.split())
+    return [name for name in _INSTRUCTION_SETS if name in present]
+
+
 def _processor() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(key: str) -> str | None:
+    """Return the first processor's value of `key` as Linux tells it; None elsewhere."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+            name, _, value = line.partition(":")
+            if name.strip() == key:
+                return value.strip()
     except OSError:
         pass
-    return platform.processor() or platform.machine()
+    return None
 
 
 def memory_bytes(unknown: int = 8 * 2**30) -> int:

@@ -1,5 +1,6 @@
-"""How OpenMP's threads wait: asleep beside busy neighbours, as OpenMP likes alone, as the user says
-where he does.
+"""How OpenMP's threads wait, and what is recorded of a machine.
+
+Threads are asleep beside busy neighbours, as OpenMP likes alone, as the user says where he does.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
-from lit_mnist.environment import cores_are_shared
+from lit_mnist.environment import cores_are_shared, hardware, instruction_sets
 
 # what an import of lit_mnist makes of a machine on which `load` processes were and `running` ones
 # are busy
@@ -58,3 +60,31 @@ def test_what_the_user_has_set_stays() -> None:
 def test_cores_that_nobody_else_needs_are_not_shared() -> None:
     assert cores_are_shared(1.0, cores=2, own=2) and not cores_are_shared(0.4, cores=2, own=2)
     assert not cores_are_shared(20.0, cores=64, own=2) and cores_are_shared(63.0, cores=64, own=2)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu sse4_2 avx avx2 avx512f avx512_vnni xsave", ["avx2", "avx512f", "avx512_vnni"]),
+        ("avx512_bf16 amx_bf16 avx512f amx_tile", ["avx512f", "avx512_bf16", "amx_bf16"]),
+        ("fp asimd crc32 bf16 i8mm", ["asimd", "bf16", "i8mm"]),
+        ("", []),
+    ],
+)
+def test_instruction_sets_are_those_that_kernels_are_chosen_by(
+    flags: str, expected: list[str]
+) -> None:
+    assert instruction_sets(flags) == expected
+
+
+def test_a_machine_has_the_instructions_that_torch_sees() -> None:
+    """Torch asks the processor itself, this package reads what the system says of it."""
+    ask = getattr(torch.cpu, "get_capabilities", None)
+    if ask is None or "instructions" not in hardware():
+        pytest.skip("neither torch before 2.11 nor a system without /proc tell the instructions")
+    machine = hardware()["instructions"].split()
+    theirs = {"avx2": "avx2", "avx512f": "avx512_f", "avx512_bf16": "avx512_bf16"}
+    capabilities = ask()
+    assert {name: name in machine for name in theirs} == {
+        name: bool(capabilities.get(capability)) for name, capability in theirs.items()
+    }
