@@ -29,9 +29,10 @@ def add_labels(axes: Axes, labels: Sequence[str], places: np.ndarray, size: floa
     font = get_font(findfont(FontProperties()))
     font.set_size(_EM, text_to_path.DPI)
     glyphs: dict = {}
+    drawn = [number for number, label in enumerate(labels) if label]
     outlines = PathCollection(
-        [_outline(label, font, glyphs) for label in labels],
-        offsets=places,
+        [_outline(labels[number], font, glyphs) for number in drawn],
+        offsets=places[drawn],
         offset_transform=axes.transData,
         facecolors="black",
         linewidths=0,

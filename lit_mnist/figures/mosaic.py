@@ -69,18 +69,21 @@ class _Sheet(AxesImage):
         height, width = sheet.shape[:2]
         super().__init__(axes, extent=(0, width / _UNIT, height / _UNIT, 0))
         self.set_data(sheet)
-        self.sheet = sheet
+        alpha = np.full((height, width, 1), 255, np.uint8)
+        self.colours = np.concatenate([sheet, alpha], 2).view(np.uint32)[..., 0]  # one number each
 
     def make_image(
         self, renderer: Any, magnification: float = 1.0, unsampled: bool = False
     ) -> tuple[np.ndarray, float, float, Affine2D]:
-        """Return the pixels (rows, columns, 4) of the renderer that the image covers, and where."""
-        height, width = self.sheet.shape[:2]
+        """Return the renderer's pixels that the image covers, (rows from below, columns, 4), and
+        where.
+        """
+        height, width = self.colours.shape
         box = TransformedBbox(Bbox([(0, 0), (width / _UNIT, height / _UNIT)]), self.axes.transData)
         corners = np.array([box.min, box.max]) * magnification
         (x0, y0), (x1, y1) = np.round(corners).astype(int)
         rows = (np.arange(y1 - y0) + 0.5) * height // (y1 - y0)
         columns = (np.arange(x1 - x0) + 0.5) * width // (x1 - x0)
-        image = np.full((len(rows), len(columns), 4), 255, np.uint8)
-        image[..., :3] = self.sheet[rows.astype(int)[::-1, None], columns.astype(int)]  # from below
+        enlarged = self.colours.take(rows.astype(int)[::-1], 0).take(columns.astype(int), 1)
+        image = enlarged.view(np.uint8).reshape(*enlarged.shape, 4)
         return image, x0 / magnification, y0 / magnification, Affine2D()
