@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import types
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,13 +153,18 @@ def event_writer(folder: str | Path) -> SummaryWriter:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, this package and the packages that its results depend on."""
-    installed = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            installed[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return installed
+    found = {package: _version(package) for package in _PACKAGES}
+    installed = {package: version for package, version in found.items() if version is not None}
+    return {"python": platform.python_version(), **installed}
+
+
+@cache
+def _version(package: str) -> str | None:
+    """Return the version of an installed package, which takes milliseconds to read; else None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def hardware() -> dict[str, Any]:
