@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lit_mnist.inside.passes import batch_size, batches, dataset_part
+from lit_mnist.inside.passes import BATCH, batch_size, batches, dataset_part
 from lit_mnist.runs.model import open_model
 from lit_mnist.spec import NetworkSpec
 from tests.keras_files.files import fresh
@@ -103,9 +103,9 @@ def test_large_images_go_through_in_smaller_batches_with_the_same_pixels(colour:
     model = replace(open_model(colour), data_root=Path("photos"))
     pixels, labels = dataset_part(model, "test")
     assert pixels.shape == (4, 12, 12, 3) and (labels == -1).all()
-    assert batch_size(COLOUR) == 250 and batch_size(COLOUR, 3) == 3
-    large = NetworkSpec.from_dict(COLOUR.to_dict() | {"input_shape": [500, 500, 3]})
-    assert batch_size(large) == 2**27 // (498 * 498 * 4 + 4 + 3 + 4) < 250
+    assert batch_size(COLOUR) == BATCH and batch_size(COLOUR, 3) == 3
+    large = NetworkSpec.from_dict(COLOUR.to_dict() | {"input_shape": [600, 600, 3]})
+    assert batch_size(large) == 2**27 // (598 * 598 * 4 + 4 + 3 + 4) < BATCH
     assert [len(batch) for batch in batches(model, pixels, 3)] == [3, 1]
 
 
