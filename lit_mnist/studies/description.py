@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,21 @@ class Study:
             for key in setting.keys
         }
         return {**self.options, **chosen}
+
+    def without_options(self, keys: Iterable[str]) -> Study:
+        """Return the study without its own options for `keys`, which the command line sets.
+
+        Raises StudyError for a key whose values are those of a setting.
+        """
+        given = set(keys)
+        for setting in self.settings:
+            for key in given & set(setting.keys):
+                raise StudyError(
+                    f"--options {key}: cannot work, the study's setting {setting.name!r} varies "
+                    "it; accepted: keys that no setting varies"
+                )
+        options = {key: value for key, value in self.options.items() if key not in given}
+        return replace(self, options=options)
 
     def probes(self) -> Iterator[tuple[str, Any, dict[str, Any]]]:
         """Yield (setting, value, keys of the configuration) for all values that must be valid."""

@@ -47,7 +47,7 @@ def sweep(
         workers: number of processes on this machine.
         storage: URL of a database or of Redis that several machines share, in Optuna's form
             (default: a journal file in the folder).
-        options: settings of all trials, such as data.root=/data.
+        options: settings of all trials, such as data.root=/data; they replace the study's own.
         out: folder for runs, journal, sweep.json, sweep.md, sweep.html and pictures (default:
             out/sweep/STUDY).
         retry: run failed trials again.
@@ -67,9 +67,9 @@ def sweep(
         raise UserError(
             f"--config {config}: no such file; accepted: a configuration such as configs/cnn.yaml"
         )
-    description = read_study(study)
     chosen = tuple(options or ())
     _check_options(chosen)
+    description = read_study(study).without_options(option.partition("=")[0] for option in chosen)
     folder = Path(out) if out else Path("out") / "sweep" / description.name
     check_storage(storage, folder)
     if _PARENT not in os.environ:  # a parent has checked them for its workers
@@ -88,7 +88,12 @@ def sweep(
     if retry and _PARENT not in os.environ:
         worker.retry_failed()
     helpers = _start_helpers(command, workers)
-    worker.run()
+    try:
+        worker.run()
+    except SystemExit:  # a signal stopped fit, whose message is in the log of its trial
+        if _PARENT not in os.environ:
+            _say(f"interrupted; the same command resumes the study in {folder}")
+        raise
     for helper in helpers:
         helper.wait()
     if _PARENT in os.environ:

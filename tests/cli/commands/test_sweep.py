@@ -5,8 +5,12 @@ once.
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -142,6 +146,26 @@ def test_an_objective_on_test_images_by_way_of_an_option(config: Path, tmp_path:
     assert "data.validate_on test: test images must not choose" in err
 
 
+def test_options_replace_the_studys_own(config: Path, tmp_path: Path) -> None:
+    one_seed = STUDY.replace("seeds: [1, 2]", "seeds: [1]")
+    code, out, err = sweep(
+        config, tmp_path, one_seed, "--options", "trainer.max_epochs=2", "--json"
+    )
+    assert code == 0, err
+    for row in json.loads(out)["trials"]:
+        summary = json.loads((Path(row["runs"]["1"]) / "summary.json").read_text(encoding="utf-8"))
+        assert summary["epochs"] == 2
+
+
+def test_an_option_that_a_setting_varies(config: Path, tmp_path: Path) -> None:
+    key = "model.optimizer.init_args.learning_rate"
+    code, _, err = sweep(config, tmp_path, STUDY, "--options", f"{key}=0.1")
+    assert code == 2
+    assert f"--options {key}" in err
+    assert "'rate'" in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_storage_out_of_reach(config: Path, tmp_path: Path) -> None:
     url = "postgresql+psycopg://me:secret@127.0.0.1:1/none"
     code, _, err = sweep(config, tmp_path, STUDY, "--storage", url)
@@ -158,6 +182,22 @@ def test_a_trial_that_fails_leaves_the_others(config: Path, tmp_path: Path) -> N
     assert "data.root" in json.loads(out)["trials"][1]["error"]
     states = [row["state"] for row in json.loads(out)["trials"]]
     assert states == ["complete", "failed"]
+
+
+def test_an_interrupted_study_says_how_to_resume(config: Path, tmp_path: Path) -> None:
+    """As Ctrl-C in the middle of a training."""
+
+    def interrupt() -> None:
+        log = tmp_path / "out" / "logs" / "trial-0-seed-1.log"
+        while not (log.is_file() and "epoch 2/" in log.read_text(encoding="utf-8")):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    Thread(target=interrupt, daemon=True).start()
+    long = STUDY.replace("trainer.max_epochs: 1", "trainer.max_epochs: 2000")
+    code, _, err = sweep(config, tmp_path, long)
+    assert code == 128 + signal.SIGINT
+    assert f"the same command resumes the study in {tmp_path / 'out'}" in err
 
 
 def test_pruning_ends_a_run_early(config: Path, tmp_path: Path) -> None:
