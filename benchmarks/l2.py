@@ -34,9 +34,8 @@ PUBLISHED = {
     0.4: (0.9858, 0.9693),
     0.8: (0.9705, 0.9588),
 }
-_OF_LAMBDA2 = (
-    10_000  # Lambda2 / 2 of a summed cost is this times a layer's l2: 500 images, 10 units
-)
+# Lambda2 of the source's summed cost for an l2 of 1 here: 2 x 500 images x 10 units
+_PER_L2 = 10_000
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,11 @@ def read_run(folder: Path) -> L2Run:
     """Return the finished run in `folder`; raise UserError where there is none."""
     summary = summary_of(folder)
     layers = read_yaml(folder / CONFIG)["model"]["network"]["layers"]
-    l2 = next(layer["l2"] for layer in layers if layer.get("l2"))
+    l2 = next((layer["l2"] for layer in layers if layer.get("l2")), None)
+    if l2 is None:
+        raise UserError(f"{folder}: no layer has l2; accepted: runs of mlp_l2.yaml")
     return L2Run(
-        round(_OF_LAMBDA2 * float(l2), 6),
+        round(_PER_L2 * float(l2), 6),
         summary["seed"],
         summary["train/acc"],
         summary["test/acc"],

@@ -41,7 +41,7 @@ def fit(recipe: Recipe, runs_dir: Path) -> dict[str, Any]:
     run = claim_version(runs_dir / recipe.name)
     write_text(run / "config.yaml", yaml.safe_dump(dict(recipe.config), sort_keys=False))
     if start is not None:
-        write_text(run / "initial_weights.txt", start.text(listed=None) + "\n")
+        write_text(run / "initial_weights.txt", start.text(most=None) + "\n")
     model = compiled_model(recipe, weights=weights)
     description = {"spec": json.dumps(recipe.spec.to_dict())}
     write_bytes(

@@ -153,8 +153,7 @@ def event_writer(folder: str | Path) -> SummaryWriter:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, this package and the packages that its results depend on."""
-    found = {package: _version(package) for package in _PACKAGES}
-    installed = {package: version for package, version in found.items() if version is not None}
+    installed = {name: version for name in _PACKAGES if (version := _version(name))}
     return {"python": platform.python_version(), **installed}
 
 

@@ -74,7 +74,7 @@ def nearest(name: str, accepted: Iterable[str], where: str = "") -> str:
     close = _closest(str(name), accepted)
     hint = f"did you mean {close!r}? " if close else ""
     if len(accepted) > _MANY:
-        accepted = _by_likeness(str(name), accepted)
+        accepted = _by_likeness(str(name), accepted, close)
     return f"{hint}Accepted: {listed(accepted, where)}"
 
 
@@ -90,14 +90,13 @@ def listed(names: Iterable[str], where: str = "") -> str:
     return f"{', '.join(names[:_FEW])} and {len(names) - _FEW} others{place}"
 
 
-def _by_likeness(name: str, accepted: list[str]) -> list[str]:
-    """Return the choices with those first that are spelled most like `name`."""
+def _by_likeness(name: str, accepted: list[str], closest: str | None) -> list[str]:
+    """Return the choices: `closest`, then those that are spelled most like `name`."""
     matcher = difflib.SequenceMatcher(b=name.lower())
     likeness = {}
     for choice in accepted:
         matcher.set_seq1(choice.lower())
         likeness[choice] = matcher.ratio()
-    closest = _closest(name, accepted)
     return sorted(accepted, key=lambda choice: (choice != closest, -likeness[choice]))
 
 

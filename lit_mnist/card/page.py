@@ -252,6 +252,7 @@ def _provenance(card: Card) -> str:
         [
             *filter(None, [machine.get("cpu"), machine.get("gpu")]),
             *([f"{machine['cores']} cores"] if machine.get("cores") else []),
+            *filter(None, [machine.get("instructions")]),
         ]
     )
     return "\n".join(

@@ -32,7 +32,7 @@ _BY_LAYER = 75  # layers of a page with a bar for each layer
 def pages(
     statistics: Sequence[LayerStatistics], silence: Sequence[Silence], seed: int | None = None
 ) -> Iterator[Figure]:
-    """Draw all layers: of more than 16 first an overview, then 16 layers a page."""
+    """Draw all layers; of more than 16 first overviews of up to 75, then every map of 16 a page."""
     layers = list(zip(statistics, silence, strict=True))
     title = _title(statistics[0], silence[0], seed)
     if len(layers) <= _BY_MAP:

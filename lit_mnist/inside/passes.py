@@ -23,8 +23,8 @@ from ..runs.model import Model
 from ..spec import NetworkSpec
 from .capture import PROBABILITIES, Captured, capture
 
-# images; the outputs of a layer bound the memory of a pass, and so few are small enough that the
-# system's allocator keeps their memory from batch to batch
+# images; a layer's output for so many bounds the memory of a pass, and is small enough for the
+# allocator to reuse it in the next batch
 BATCH = 128
 VALUES = (
     2**27
@@ -94,8 +94,8 @@ def sweep(
 ) -> None:
     """Call `take` with the named activations of each batch; they are valid until it returns.
 
-    Only the layers that these need are run. This is not a generator, since one that is not
-    exhausted would leave hooks and modes changed.
+    `layers` are names, not globs; only the layers that these need are run. This is not a
+    generator, since one that is not exhausted would leave hooks and modes changed.
     """
     whole = any(name.endswith(PROBABILITIES) for name in layers)  # these belong to the network
     needed = dict.fromkeys(name.partition(":")[0] for name in layers)

@@ -44,17 +44,17 @@ class Start:
         """Return the layers with this outcome."""
         return [layer for layer in self.layers if layer.outcome == outcome]
 
-    def text(self, listed: int | None = _LISTED) -> str:
-        """Return a table with at most `listed` layers (None: all) of each outcome."""
+    def text(self, most: int | None = _LISTED) -> str:
+        """Return a table with at most `most` layers (None: all) of each outcome."""
         lines = [f"initial weights from {self.source}:"]
         for outcome in OUTCOMES:
             layers = self.of(outcome)
             if layers:
                 total = sum(layer.parameters for layer in layers)
                 lines.append(f"  {outcome}: {len(layers)} layers, {total:,} parameters")
-                lines += [f"    {_line(layer)}" for layer in layers[:listed]]
-                if listed is not None and len(layers) > listed:
-                    lines.append(f"    and {len(layers) - listed} more")
+                lines += [f"    {_line(layer)}" for layer in layers[:most]]
+                if most is not None and len(layers) > most:
+                    lines.append(f"    and {len(layers) - most} more")
         return "\n".join(lines)
 
 

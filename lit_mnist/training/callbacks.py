@@ -66,7 +66,7 @@ class RunRecord(Callback):
         if folder and trainer.is_global_zero and trainer.global_step == 0:
             save_initial_weights(pl_module.network, Path(folder) / "initial_weights.safetensors")
             if pl_module.start is not None:
-                table = pl_module.start.text(listed=None)
+                table = pl_module.start.text(most=None)
                 write_text(Path(folder) / "initial_weights.txt", table + "\n")
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict) -> None:

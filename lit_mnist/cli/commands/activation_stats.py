@@ -42,7 +42,8 @@ def activation_stats(
         part: part of the data set to measure.
         attempts: number of random inputs.
         out: folder for activation_stats.png and activation_stats.json; of more than 16 layers, the
-            picture is an overview, and activation_stats_2.png and so on show every map.
+            picture is an overview (75 layers a page), and the pages after it,
+            activation_stats_2.png and so on, show every map.
         svg: also write the picture as SVG.
         seed: seed of the random inputs.
     """

@@ -60,7 +60,7 @@ def load(options: DataOptions, shape: Shape | None) -> Dataset:
             f"{root}: the pictures of a folder take the size of a network's input, {shape}; "
             "accepted: height, width and 1 channel (grey) or 3 (colour)"
         )
-    names, parts = _listed(root)
+    names, parts = _files_by_part(root)
     train = parts["train"]
     validation = parts.get("validation")
     test = parts.get("test")
@@ -94,7 +94,7 @@ def load(options: DataOptions, shape: Shape | None) -> Dataset:
     )
 
 
-def _listed(root: Path) -> tuple[tuple[str, ...], dict[str, Files]]:
+def _files_by_part(root: Path) -> tuple[tuple[str, ...], dict[str, Files]]:
     folders = {
         part: next((root / name for name in names if (root / name).is_dir()), None)
         for part, names in _PARTS.items()

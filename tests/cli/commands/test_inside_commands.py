@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from lit_mnist.cli.commands.activation_stats import activation_stats
+from lit_mnist.cli.commands.mistakes import mistakes
+from lit_mnist.cli.commands.top_images import top_images
+from lit_mnist.inside.passes import BATCH
 from lit_mnist.network import Network
 from lit_mnist.runs.model import Model, save_model
 from lit_mnist.spec import NetworkSpec
@@ -298,3 +304,9 @@ def test_first_ten_digits(mnist_root: Path, tmp_path: Path, run_cli: Run) -> Non
         tmp_path / "f",
     )
     assert [image["predicted"] for image in data["images"]] == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+
+
+@pytest.mark.parametrize("command", [activation_stats, mistakes, top_images])
+def test_passes_come_in_batches_of_one_size(command: Callable[..., object]) -> None:
+    """The commands name the number, since importing it would load torch for ``--help``."""
+    assert inspect.signature(command).parameters["batch_size"].default == BATCH
