@@ -94,13 +94,15 @@ class Climber:
         for step in range(self.stage.steps):
             drawn = [numbers[:, step] for numbers in draws]
             climb.history.append(climb.images.new_full((len(climb.rows),), torch.nan))
-            for done, group in enumerate(climb.groups(watch.active)):
+            done = 0
+            for group in climb.groups(watch.active):
                 images, targets, coupling, *random = climb.inputs(group, drawn)
                 if step == done == 0:
                     self.gradient.check(images, targets, coupling, random)
                 scores = self.gradient(images, targets, coupling, random)
                 self._move(climb, group, images, scores, watch, step)
-                report((before + step) * len(climb.rows) + done * climb.size)
+                done += len(group)
+                report((before + step) * len(climb.rows) + done)
             if before + step in kept_steps:
                 keep[before + step] = climb.images.clone()
             report((before + step + 1) * len(climb.rows))

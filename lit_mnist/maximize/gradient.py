@@ -98,9 +98,9 @@ class RowGradient:
                 groups,
             )
             scores = _checked(objective.score(view), len(targets), objective)
-            seen["objective"] = scores.detach()
+            seen["objective"] = _values(scores, images)
             seen["drive"] = (
-                self.drive.score(view).detach() if self.regularised else seen["objective"]
+                _values(self.drive.score(view), images) if self.regularised else seen["objective"]
             )
             return scores if weights is None else scores * weights
 
@@ -150,7 +150,12 @@ def _of_images(
         scores = objective.score(View(images, {}, targets, groups))
         weighted = scores if weights is None else scores * weights
         (gradient,) = torch.autograd.grad(weighted.sum(), images)
-    return scores.detach(), gradient
+    return _values(scores, images), gradient
+
+
+def _values(scores: Tensor, images: Tensor) -> Tensor:
+    """Return scores without their graph, in the images' type, whatever the objective's own."""
+    return scores.detach().to(images.dtype)
 
 
 def _checked(scores: Tensor, rows: int, objective: Objective) -> Tensor:

@@ -46,13 +46,16 @@ def chunk_rows(spec: NetworkSpec) -> int:
     """Return the number of rows whose gradients are computed together on a CPU: 16, or as many as
     fit into half a GiB, a power of two.
     """
-    return 2 ** (gradient_batch_size(spec, CHUNK).bit_length() - 1)
+    return _fitting(spec, CHUNK)
 
 
 def most_rows(spec: NetworkSpec) -> int:
-    """Return the number of rows that fit the memory together: 64, of large networks a chunk's."""
-    size = chunk_rows(spec)
-    return COUPLED if size == CHUNK else size
+    """Return the number of rows whose gradients fit into half a GiB: up to 64, a power of two."""
+    return _fitting(spec, COUPLED)
+
+
+def _fitting(spec: NetworkSpec, most: int) -> int:
+    return 2 ** (gradient_batch_size(spec, most).bit_length() - 1)
 
 
 def coupled_rows(spec: NetworkSpec, rows: Rows) -> int:

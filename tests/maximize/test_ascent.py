@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
+from lit_mnist.inside import passes
 from lit_mnist.inside.capture import capture
 from lit_mnist.maximize import objectives as o
 from lit_mnist.maximize import rows as r
@@ -93,6 +95,60 @@ def test_memory_of_the_work_does_not_grow_with_rows(
     )
     climb(small, [Stage(o.ChannelMean("Conv_2"), 2)], rows_for(range(8), 20))
     assert set(sizes) == {r.CHUNK}
+
+
+@pytest.mark.parametrize(
+    "objective", [o.ChannelMean("Conv_2"), o.ChannelMean("Conv_2") - 0.5 * o.Diversity()]
+)
+def test_progress_counts_rows(small: Model, objective: o.Objective) -> None:
+    """Also where each target's restarts are one group, less than a chunk."""
+    reports: list[tuple[int, int]] = []
+    climb(
+        small,
+        [Stage(objective, 2)],
+        rows_for(range(3), 40),
+        progress=lambda *counts: reports.append(counts),
+    )
+    done = [count for count, _ in reports]
+    assert done == sorted(done) and done[-1] == 240 and {of for _, of in reports} == {240}
+    assert len(set(done)) >= 2 * 3  # each group of a step
+
+
+@dataclass(frozen=True)
+class InDouble(o.Objective):
+    """An objective that computes in another type than the network."""
+
+    objective: o.Objective
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return self.objective.layers
+
+    @property
+    def regularises(self) -> bool:
+        return self.objective.regularises
+
+    @property
+    def couples(self) -> bool:
+        return self.objective.couples
+
+    def score(self, view: o.View) -> Tensor:
+        return self.objective.score(view).double()
+
+
+@pytest.mark.parametrize("few_fit", [False, True])
+@pytest.mark.parametrize("regulariser", [o.L2(), o.Diversity()])
+def test_objectives_may_compute_in_another_type(
+    small: Model, regulariser: o.Objective, few_fit: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if few_fit:
+        monkeypatch.setattr(passes, "VALUES", 1)
+    mean, rows = o.ChannelMean("Conv_2"), rows_for(range(2), 3)
+    expected = climb(small, [Stage(mean - 0.1 * regulariser, 3)], rows)
+    result = climb(small, [Stage(InDouble(mean) - 0.1 * InDouble(regulariser), 3)], rows)
+    assert result.objective.dtype == result.images.dtype == np.float32
+    assert np.allclose(result.objective, expected.objective, atol=1e-5)
+    assert np.allclose(result.images, expected.images, atol=1e-5)
 
 
 def test_network_is_neither_hooked_nor_changed(small: Model) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lit_mnist.inside.passes import batch_size
+from lit_mnist.inside.passes import batch_size, gradient_batch_size
 from lit_mnist.maximize.effort import MOST_WORK, effort, multiply_accumulates
-from lit_mnist.maximize.rows import CHUNK, chunk_rows
+from lit_mnist.maximize.rows import CHUNK, chunk_rows, most_rows
 from lit_mnist.spec import NetworkSpec
 
 
@@ -41,6 +41,18 @@ def test_large_networks_get_less_and_say_so() -> None:
     assert made.targets and len(made.targets) < 1000
     assert (made.restarts, made.steps) == (1, 100)
     assert 1 <= chunk_rows(spec) <= batch_size(spec) // 2 + 1 < CHUNK
+
+
+def test_rows_together_fit_the_memory() -> None:
+    """Also of a network of which a chunk fits but not 64 rows."""
+    layers = [
+        {"type": "conv", "name": "A", "filters": 64, "padding": "same"},
+        {"type": "global_pool", "name": "Out"},
+    ]
+    spec = NetworkSpec.from_dict({"input_shape": [215, 215, 1], "layers": layers})
+    fitting = gradient_batch_size(spec, 64)
+    assert chunk_rows(spec) == CHUNK <= fitting < 2 * CHUNK
+    assert CHUNK <= most_rows(spec) <= fitting
 
 
 def test_what_the_user_gave_stays() -> None:
