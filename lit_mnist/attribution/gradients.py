@@ -152,6 +152,8 @@ def _errors(
 class SmoothGradMemory:
     """Maps of SmoothGrad and of its squared form, which need the same gradients: both are computed
     when one is asked for, and the other is kept until it is asked for.
+
+    Maps that are never asked for stay until the methods that share this memory are dropped.
     """
 
     def __init__(self) -> None:

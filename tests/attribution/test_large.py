@@ -14,7 +14,7 @@ from lit_mnist.attribution.cam import Conductance
 from lit_mnist.attribution.explanation import explain
 from lit_mnist.attribution.gradients import IntegratedGradients, SmoothGrad
 from lit_mnist.attribution.methods import make_methods, make_setting
-from lit_mnist.attribution.perturbation import FeatureAblation, Occlusion
+from lit_mnist.attribution.perturbation import FeatureAblation, Occlusion, copies_at_a_time
 from lit_mnist.attribution.randomization import weighted_layers
 from lit_mnist.attribution.sample import Sample
 from lit_mnist.attribution.targets import EVALUATIONS, at_a_time, resolve
@@ -67,6 +67,18 @@ def test_batches_fit_the_memory(cnn_spec: NetworkSpec, monkeypatch: pytest.Monke
     SmoothGrad(0.1)(network, images, 0)
     hook.remove()
     assert seen and max(seen) <= few
+
+
+def test_covered_copies_come_in_larger_batches_on_a_gpu(
+    cnn_spec: NetworkSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU the number of launches is the time; on a CPU it is the number of copies."""
+    network = Network(cnn_spec)
+    assert copies_at_a_time(network, torch.device("cuda")) == EVALUATIONS // 4
+    assert 1 < copies_at_a_time(network, torch.device("cpu")) < EVALUATIONS // 4
+    values = sum(math.prod(info.output_shape) for info in cnn_spec.table)
+    monkeypatch.setattr(passes, "VALUES", 40 * values)
+    assert {copies_at_a_time(network, torch.device(name)) for name in ("cpu", "cuda")} == {10}
 
 
 def test_second_tries_are_as_many_as_the_work_allows(monkeypatch: pytest.MonkeyPatch) -> None:
