@@ -19,7 +19,6 @@ from ..errors import UserError
 from ..spec.weights import Weights, from_torch, initial_weights, to_torch
 from .build import Place, build
 from .merging import Shared
-from .reshaping import Crop
 from .scaling import ActivityRegularization
 
 
@@ -114,7 +113,7 @@ class Network(nn.Module):
             follower = self.pool_after.get(step.name)
             if follower is not None:
                 *before, deferred[follower] = module
-                yield step, [*self._crops.get(step.name, ()), *before]
+                yield step, before
             else:
                 yield (
                     step,
@@ -132,15 +131,6 @@ class Network(nn.Module):
             for name, readers in self.spec.readers.items()
             if len(readers) == 1 and _commute(self.spec, name, readers[0])
         }
-
-    @cached_property
-    def _crops(self) -> dict[str, tuple[Crop]]:
-        """Convolution -> what cuts off the rows and columns of its input that no window reads.
-
-        Pooling 11 x 11 positions by two leaves out a sixth of them.
-        """
-        crops = {name: _crop(self.spec, name, pool) for name, pool in self.pool_after.items()}
-        return {name: (crop,) for name, crop in crops.items() if crop is not None}
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return class probabilities (N, classes): the answer's sigmoid, else softmax.
@@ -194,32 +184,6 @@ def _commute(spec: s.NetworkSpec, name: str, reader: str) -> bool:
         and pool.kind == "max"
         and name not in spec.kept
     )
-
-
-def _crop(spec: s.NetworkSpec, name: str, reader: str) -> Crop | None:
-    """Return what removes the part of a convolution's input that its max-pool does not need."""
-    conv, pool = spec.layer(name), spec.layer(reader)
-    assert isinstance(conv, s.Conv) and isinstance(pool, s.Pool)
-    if conv.padding != "valid" or pool.padding != "valid":
-        return None
-    rows, columns = (
-        side - _extent(_extent(windows, size, step), reach, stride)
-        for side, windows, size, step, reach, stride in zip(
-            spec[name].input_shape[:2],
-            spec[reader].output_shape[:2],
-            pool.size,
-            pool.step,
-            conv.reach,
-            conv.stride,
-            strict=True,
-        )
-    )
-    return Crop(((0, rows), (0, columns))) if rows or columns else None
-
-
-def _extent(windows: int, size: int, step: int) -> int:
-    """Return the number of positions that `windows` windows cover."""
-    return (windows - 1) * step + size
 
 
 def as_images(pixels: np.ndarray) -> Tensor:

@@ -77,35 +77,3 @@ def test_training_order_does_move_the_pool(cnn_spec: NetworkSpec) -> None:
     )
     network.training_logits(torch.rand(1, 1, 28, 28))
     assert seen == [13]  # after the pool; 26 before it
-
-
-def test_training_order_leaves_out_what_no_window_reads(cnn_spec: NetworkSpec) -> None:
-    """Pooling by two reads 10 x 10 of the 11 x 11 positions of the second convolution."""
-    network, seen = Network(cnn_spec), {}
-    for name in ("Conv2D_1", "Conv2D_2", "Conv2D_3"):
-        network.get_submodule(f"{name}.conv").register_forward_hook(
-            lambda module, inputs, output, name=name: seen.update({name: output.shape[-1]})
-        )
-    network.training_logits(torch.rand(1, 1, 28, 28))
-    assert seen == {"Conv2D_1": 26, "Conv2D_2": 10, "Conv2D_3": 3}
-    network(torch.rand(1, 1, 28, 28))
-    assert seen == {"Conv2D_1": 26, "Conv2D_2": 11, "Conv2D_3": 3}
-
-
-def test_what_is_left_out_changes_no_gradient(cnn_spec: NetworkSpec) -> None:
-    network = Network(cnn_spec, seed=3)
-    images, labels = torch.rand(64, 1, 28, 28), torch.arange(64) % 10
-    x = images
-    for conv, pool in (
-        (network.Conv2D_1, network.Max_Pool_1),
-        (network.Conv2D_2, network.Max_Pool_2),
-    ):
-        x = conv.activation(pool(conv.conv(x)))
-    for name in ("Conv2D_3", "Flatten", "Dense_1", "Dense_2"):
-        x = network.get_submodule(name)(x)
-    complete, shortened = (
-        torch.autograd.grad(nn.functional.cross_entropy(logits, labels), [*network.parameters()])
-        for logits in (x, network.training_logits(images))
-    )
-    for a, b in zip(complete, shortened, strict=True):
-        torch.testing.assert_close(b, a, rtol=1e-5, atol=1e-8)
