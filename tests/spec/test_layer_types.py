@@ -55,6 +55,14 @@ def check(spec: NetworkSpec) -> None:
     )
 
 
+def conv(kind: str = "conv", **options: object) -> dict[str, object]:
+    return {"type": kind, "name": "L", "filters": 1, **options}
+
+
+def transposed_conv(**options: object) -> dict[str, object]:
+    return conv("transposed_conv", **options)
+
+
 @pytest.mark.parametrize(
     "layers",
     [
@@ -64,57 +72,12 @@ def check(spec: NetworkSpec) -> None:
         ],
         [{"type": "upsampling", "name": "L", "interpolation": "bilinear"}],
         [{"type": "upsampling", "name": "L", "size": 3, "interpolation": "bilinear"}],
-        [
-            {
-                "type": "transposed_conv",
-                "name": "L",
-                "filters": 1,
-                "kernel": 3,
-                "stride": 2,
-                "padding": "same",
-            }
-        ],
-        [
-            {
-                "type": "transposed_conv",
-                "name": "L",
-                "filters": 1,
-                "kernel": [3, 4],
-                "stride": [3, 2],
-            }
-        ],
-        [
-            {
-                "type": "transposed_conv",
-                "name": "L",
-                "filters": 1,
-                "kernel": [3, 2],
-                "stride": 2,
-                "padding": "same",
-                "output_padding": [0, 1],
-            }
-        ],
-        [
-            {
-                "type": "transposed_conv",
-                "name": "L",
-                "filters": 1,
-                "kernel": [2, 3],
-                "dilation": [2, 1],
-                "padding": "same",
-            }
-        ],
+        [transposed_conv(kernel=3, stride=2, padding="same")],
+        [transposed_conv(kernel=[3, 4], stride=[3, 2])],
+        [transposed_conv(kernel=[3, 2], stride=2, padding="same", output_padding=[0, 1])],
+        [transposed_conv(kernel=[2, 3], dilation=[2, 1], padding="same")],
         [{"type": "cropping", "name": "L", "cropping": [[2, 1], [3, 0]]}],
-        [
-            {
-                "type": "conv",
-                "name": "L",
-                "filters": 1,
-                "kernel": [2, 3],
-                "dilation": [2, 1],
-                "padding": "same",
-            }
-        ],
+        [conv(kernel=[2, 3], dilation=[2, 1], padding="same")],
         [{"type": "separable_conv", "name": "L", "filters": 2, "kernel": [3, 2], "stride": 2}],
     ],
 )
