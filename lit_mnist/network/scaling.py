@@ -45,7 +45,9 @@ class BatchNorm(nn.Module):
         if self.training and self.trainable:
             axes = (0, 2, 3) if x.dim() == 4 else (0,)
             with torch.no_grad():
-                variance, mean = torch.var_mean(x, axes, correction=0)
+                # in float32 at least: under autocast `x` is in half precision
+                values = x.to(torch.promote_types(x.dtype, torch.float32))
+                variance, mean = torch.var_mean(values, axes, correction=0)
                 self.running_mean.lerp_(mean, 1 - self.momentum)
                 self.running_var.lerp_(variance, 1 - self.momentum)
             return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.epsilon)

@@ -1,4 +1,6 @@
-"""bfloat16 on processors with and without instructions for it: both are pretended."""
+"""Half precision: every layer type trains in it; processors with and without instructions for
+bfloat16, both pretended.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,14 @@ import pytest
 import torch
 import yaml
 
+from lit_mnist.data import Dataset
+from lit_mnist.data.module import Batch
+from lit_mnist.network import Network
+from lit_mnist.spec import NetworkSpec
 from lit_mnist.training.devices import automatic_precision, gains_by_bfloat16
+from lit_mnist.training.steps import Step
 from tests.forked import CONFIG
+from tests.parity.layer_types import NETWORKS
 
 Run = Callable[..., tuple[int, str, str]]
 PROCESSORS = {
@@ -91,3 +99,34 @@ def test_a_run_says_what_bfloat16_costs(
     assert len(lines) == warned and all("--trainer.precision 32-true" in line for line in lines)
     config = yaml.safe_load((tmp_path / "tiny/version_0/config.yaml").read_text())
     assert config["trainer"]["precision"] == taken
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_layer_type_trains_in_half_precision(name: str, dtype: torch.dtype) -> None:
+    spec = NetworkSpec.from_dict(NETWORKS[name])
+    network = Network(spec, 1)
+    step = Step(network, torch.optim.SGD(network.parameters(), lr=0.01))
+    height, width, channels = spec.input_shape
+    images = torch.rand(6, channels, height, width, generator=torch.Generator().manual_seed(1))
+    with torch.autocast("cpu", dtype):
+        result = step(Batch(images, torch.arange(6) % spec.classes, 6), None, None)
+    assert result.loss.isfinite()
+    assert all(weights.isfinite().all() for weights in network.state_dict().values())
+
+
+def test_statistics_of_half_precision_are_float32(digits: Dataset) -> None:
+    layers = [
+        {"type": "batch_norm", "name": "Norm", "momentum": 0.0},
+        {"type": "flatten", "name": "Flatten"},
+        {"type": "dense", "name": "Dense", "units": 10, "activation": "softmax"},
+    ]
+    network = Network(NetworkSpec.from_dict({"layers": layers}), 1)
+    images = torch.from_numpy(digits.train_images[:64, None]).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        network.training_logits(images)
+    exact = images.double()
+    norm = network.module_of("Norm")
+    torch.testing.assert_close(norm.running_mean.double(), exact.mean()[None], rtol=1e-5, atol=0)
+    variance = exact.var(correction=0)[None]
+    torch.testing.assert_close(norm.running_var.double(), variance, rtol=1e-5, atol=0)
