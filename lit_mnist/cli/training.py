@@ -19,6 +19,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException  # 
 from ..errors import UserError  # noqa: E402
 from ..outcome import Outcome  # noqa: E402
 from ..runs.model import Model, open_model  # noqa: E402
+from ..training.distillation import open_teachers  # noqa: E402
 from ..training.interruption import Interrupted, Interruption  # noqa: E402
 from ..training.reports import say  # noqa: E402
 from ..training.summary import evaluate_run, finish_fit, predict_test  # noqa: E402
@@ -58,6 +59,8 @@ def _run(cli: Cli) -> Outcome:
 
 def _fit(cli: Cli) -> Outcome:
     path = str(cli.origin.path) if cli.origin else None
+    if cli.model.distillation is not None:  # teachers are checked before there is a run folder
+        open_teachers(cli.model.distillation, cli.model.spec)
     try:
         if cli.keeps_run:
             open_run(cli.trainer, cli.origin, cli.settings.runs_dir, cli.settings.name)

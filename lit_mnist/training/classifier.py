@@ -13,7 +13,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 from ..data.kmeans import ClusterFeatures, check_clusters
-from ..data.module import Block
+from ..data.module import Block, MNISTDataModule
 from ..errors import UserError
 from ..network import Network
 from ..network.modes import evaluation_mode
@@ -25,6 +25,7 @@ from .checkpoints import describe, place_states, portable_states
 from .cuda.copies import HostCopies
 from .cuda.graphs import runner_for
 from .devices import precision_warning
+from .distillation import Distillation, Teachers, open_teachers
 from .epoch_metrics import EpochMetrics
 from .evaluation import Evaluation
 from .gradients import (
@@ -71,6 +72,7 @@ class LitClassifier(L.LightningModule):
         weight_decay: decoupled decay of kernels (not biases), for optimisers that decouple it.
         label_smoothing: fraction of the label spread over all classes.
         average_decay: decay of a moving average of the weights, for evaluation and checkpoints.
+        distillation: trained networks whose answers are targets beside the labels (docs/train.md).
         initial_weights: a Keras file, run, checkpoint or .safetensors file, whose layers give
             theirs to layers of the same name.
         run_frozen_once: keep the outputs of frozen first layers for images without augmentation.
@@ -88,6 +90,7 @@ class LitClassifier(L.LightningModule):
         weight_decay: float = 0.0,
         label_smoothing: float = 0.0,
         average_decay: float | None = None,
+        distillation: Distillation | None = None,
         initial_weights: str | None = None,
         run_frozen_once: bool = True,
         seed: int = 1,
@@ -111,6 +114,8 @@ class LitClassifier(L.LightningModule):
         self.seed = seed
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
+        self.distillation = distillation
+        self.teachers: Teachers | None = None
         self.cuda_graphs: bool | Literal["auto"] = cuda_graphs
         self.run_frozen_once = run_frozen_once
         self.rates = RunRates(schedule, schedule_interval)
@@ -133,8 +138,12 @@ class LitClassifier(L.LightningModule):
 
     @property
     def resting_value(self) -> str | None:
-        """Name of the last frozen layer, whose outputs training may keep; or None."""
-        return self.spec.resting_value if self.run_frozen_once else None
+        """Name of the last frozen layer, whose outputs training may keep; or None.
+
+        Teachers need the images themselves.
+        """
+        keep = self.run_frozen_once and self.distillation is None
+        return self.spec.resting_value if keep else None
 
     def resting_values(self, images: Tensor) -> Tensor:
         """Return the outputs of layer `resting_value` for images (N, C, H, W)."""
@@ -163,12 +172,16 @@ class LitClassifier(L.LightningModule):
         return [self.rates.plateau] if self.rates.plateau else []
 
     def setup(self, stage: str) -> None:
-        """Check the settings, and at the start of a new run load clusters as weights if there are
-        any.
+        """Check the settings, open the teachers, and at the start of a new run load clusters as
+        weights if there are any.
 
         Programs that make their own Trainer are checked here too.
         """
         check_fit(self.trainer, self.cuda_graphs)
+        if stage == "fit" and self.distillation is not None:
+            data = attributes(self.trainer).datamodule
+            data = data if isinstance(data, MNISTDataModule) else None
+            self.teachers = open_teachers(self.distillation, self.spec, data)
         if stage == "fit" and self.trainer.ckpt_path is None and self.trainer.global_step == 0:
             data = attributes(self.trainer).datamodule
             features = getattr(data, "features", None)
@@ -179,7 +192,8 @@ class LitClassifier(L.LightningModule):
                     self.average = Average(self.network, self.average.decay)
 
     def teardown(self, stage: str) -> None:
-        """Give the Trainer its gradient settings back."""
+        """Give the Trainer its gradient settings back, and close the teachers."""
+        self.teachers = None
         give_back_settings(self.trainer, self.gradient_settings)
 
     def configure_optimizers(self) -> Any:
@@ -191,11 +205,15 @@ class LitClassifier(L.LightningModule):
         return self.rates.with_scheduler(optimizer)
 
     def on_fit_start(self) -> None:
-        """Bring the average to the network's device, and check that several processes can train."""
+        """Bring average and teachers to the network's device, and check that several processes can
+        train.
+        """
         if warning := precision_warning(self.device, str(self.trainer.precision)):
             say(warning)
         if self.average is not None:
             self.average.follow()
+        if self.teachers is not None:
+            self.teachers.to(next(self.network.parameters()))
         if self.trainer.world_size > 1:
             check_sharing(self.network, self.trainer.world_size)
             bypass_ddp(self.trainer, self)
@@ -227,6 +245,7 @@ class LitClassifier(L.LightningModule):
             self.trainer.world_size,
             self.gradient_settings.clipping,
             images_per_pass(self.trainer, self.gradient_settings.accumulate),
+            self.teachers,
         )
         if precision == _LIGHTNING_COUNTS:
             # Lightning calls `on_before_optimizer_step` once gradients are unscaled

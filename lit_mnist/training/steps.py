@@ -11,6 +11,7 @@ from torch import Tensor
 from ..data.module import Batch, Block
 from ..network import Network
 from .averaging import Average
+from .distillation import Teachers
 from .gradients import Clipping, reduce_gradients
 from .losses import activity_penalties, data_loss, penalty
 from .sums import BlockResult, Sizes, StepResult, summed
@@ -29,8 +30,9 @@ class Step:
 
     All its state is in its fields, so that a deep copy can rehearse without side effects. With
     rates and weights of the average as tensors on the device, it does not wait for the device. A
-    batch of more than `images_per_pass` images takes
-    several passes, whose gradients are accumulated.
+    batch of more than `images_per_pass` images takes several passes, whose gradients are
+    accumulated. With `teachers` the loss compares with their answers too; batches must then start
+    from images.
     """
 
     network: Network
@@ -40,6 +42,7 @@ class Step:
     world: int = 1
     clipping: Clipping | None = None
     images_per_pass: int | None = None
+    teachers: Teachers | None = None
     loss: Callable[..., Tensor] = data_loss
     penalty: Callable[[Network], Tensor | None] = penalty
     backward: Callable[[Tensor], None] = Tensor.backward
@@ -85,6 +88,8 @@ class Step:
         """Forward and backward of some of a batch's images."""
         logits = self.network.training_logits(images, batch.start)
         loss = self.loss(self.network, logits, labels, self.label_smoothing, batch.total)
+        if self.teachers is not None:
+            loss = self.teachers.loss(loss, logits, images, batch.total)
         penalty = self._pass_penalty(len(labels), len(batch.labels), first)
         self.backward(loss if penalty is None else loss + penalty / self.world)
         return loss.detach(), None if penalty is None else penalty.detach(), logits.detach()
