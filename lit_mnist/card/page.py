@@ -147,6 +147,7 @@ def _recipe(card: Card) -> str:
         ("schedule", _class(model.get("schedule"))),
         ("label smoothing", model.get("label_smoothing") or None),
         ("weights averaged", model.get("average_decay")),
+        ("teachers", ", ".join((model.get("distillation") or {}).get("teachers") or []) or None),
         ("batch size", data.get("batch_size")),
         ("epochs", summary.get("epochs")),
         ("steps", _count(summary.get("steps"))),
