@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import UserError
+from ..errors import UserError, nearest
 
 WITHOUT_FLOAT64 = ("mps",)  # Apple's GPUs
+PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed")  # Lightning's names
 
 
 class DeviceError(UserError):
@@ -75,7 +76,15 @@ def precision_warning(device: torch.device, precision: str) -> str | None:
 
 
 def check_precision(device: torch.device, precision: str) -> None:
-    """Raise DeviceError if `precision` (Lightning's name) needs float64 and `device` has none."""
+    """Raise DeviceError if `precision` (Lightning's name) cannot work on `device`.
+
+    Weights, their statistics and averages are float32 or float64.
+    """
+    if precision not in PRECISIONS:
+        raise DeviceError(
+            f"trainer.precision = {precision!r} cannot work: weights are kept in float32 or "
+            f"float64; {nearest(precision, (*PRECISIONS, 'auto'))}"
+        )
     if precision == "64-true" and not has_float64(device):
         raise DeviceError(
             f"trainer.precision = '64-true' cannot work on {device.type}, which has no float64; "

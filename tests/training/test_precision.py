@@ -101,6 +101,18 @@ def test_a_run_says_what_bfloat16_costs(
     assert config["trainer"]["precision"] == taken
 
 
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true"])
+def test_weights_in_half_precision_are_refused(
+    run_cli: Run, tmp_path: Path, precision: str
+) -> None:
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    options = ["--runs_dir", tmp_path / "runs", "--trainer.precision", precision]
+    code, _, err = run_cli("fit", "--config", tmp_path / "tiny.yaml", *options)
+    assert code == 2 and "Traceback" not in err
+    assert f"trainer.precision = {precision!r}" in err and "did you mean" in err
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_layer_type_trains_in_half_precision(name: str, dtype: torch.dtype) -> None:
