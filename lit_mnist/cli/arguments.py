@@ -10,7 +10,7 @@ import json
 import locale
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Optional
 
 from jsonargparse import ArgumentParser
 
@@ -21,6 +21,7 @@ from ..spec.overrides import LAYERS, LayerValue, override_layers, parse_layer_ke
 from .messages import explain
 
 _CONFIG = ("-c", "--config")
+_SHORT_PRECISIONS = (64, 32, 16, "64", "32", "16", "bf16")  # Lightning's other names of them
 
 
 def read_early(argv: Sequence[str]) -> argparse.Namespace:
@@ -139,12 +140,16 @@ def check_keys(configs: Sequence[str], known: set[str]) -> None:
                 )
 
 
-def accept_automatic_precision(parser: ArgumentParser) -> None:
-    """Let `trainer.precision` accept ``auto``, which Lightning's Trainer does not know."""
+def accept_precisions(parser: ArgumentParser) -> None:
+    """Let `trainer.precision` accept ``auto``, which Lightning's Trainer does not know, and the
+    precisions in which weights are float32 or float64.
+    """
+    from ..training.devices import PRECISIONS
+
     for action in parser._actions:
         if action.dest == "trainer.precision":
             typed: Any = action  # its class is private to jsonargparse
-            typed._typehint = Literal["auto"] | typed._typehint
+            typed._typehint = Optional[Literal["auto", *PRECISIONS, *_SHORT_PRECISIONS]]  # noqa: UP045
 
 
 def stem(configs: Sequence[str]) -> str | None:

@@ -35,7 +35,7 @@ from ..training.reports import EpochReport, StepProgress, say
 from ..training.settings import check_fit
 from ..training.summary import warn_of_data
 from .arguments import (
-    accept_automatic_precision,
+    accept_precisions,
     apply_layer_flags,
     check_keys,
     configs_as_read,
@@ -132,7 +132,7 @@ class Cli(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the options that are not those of model, data or trainer."""
-        accept_automatic_precision(parser)
+        accept_precisions(parser)
         add_options(parser, self.command)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: list[str]) -> None:

@@ -121,7 +121,10 @@ def test_the_console_script_is_the_same_program() -> None:
             ["batch_sise", "did you mean 'data.batch_size'"],
         ),
         (["fit", "--config", CNN, "--trainer.max_epoch", "3"], ["max_epoch", "max_epochs"]),
-        (["fit", "--config", CNN, "--data.batch_size", "abc"], ["batch_size", "abc", "int"]),
+        (
+            ["fit", "--config", CNN, "--data.batch_size", "abc"],
+            ["batch_size", "abc", "whole number"],
+        ),
         (["fit", "--config", CNN, "--data.batch_size", "0"], ["batch_size", "0", "above 0"]),
         (
             ["fit", "--config", CNN, "--data.standardize", "per_pixle"],
