@@ -115,12 +115,21 @@ def open_teachers(
     """
     teachers = []
     for path in settings.teachers:
-        model = open_model(path)
+        model = _opened(path)
         _check(path, model, student)
         teachers.append(Teacher(model, None if data is None else data.prepared.standardizer))
         if data is not None and data.options.validate_on != "none":
             _warn_of_other_split(path, model, data.options)
     return Teachers(settings, teachers)
+
+
+def _opened(path: str) -> Model:
+    try:
+        return open_model(path)
+    except UserError as error:
+        raise UserError(
+            f"model.distillation.teachers: {error}; teachers are trained first"
+        ) from error
 
 
 def _check(path: str, model: Model, student: NetworkSpec) -> None:

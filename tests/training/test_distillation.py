@@ -181,7 +181,7 @@ def test_a_teacher_of_another_split_is_pointed_out(
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        (["teachers", "[nowhere]"], ["nowhere", "no such file", "a run folder"]),
+        (["teachers", "[nowhere]"], ["teachers: nowhere", "no such file", "a run folder"]),
         (["teachers", "[]"], ["teachers", "one or more"]),
         (["weight", "0.5"], ["teachers"]),
         (["teachers", "[a]", "weight", "1.5"], ["weight = 1.5", "0 to 1"]),
