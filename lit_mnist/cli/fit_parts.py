@@ -76,6 +76,14 @@ def open_run(trainer: L.Trainer, origin: Origin | None, runs_dir: str, name: str
             callback.lock = lock
 
 
+def release_run(trainer: L.Trainer) -> None:
+    """Release the run folder, so that this process can resume it (in a notebook)."""
+    for callback in attributes(trainer).callbacks:
+        if isinstance(callback, RunRecord) and callback.lock is not None:
+            callback.lock.release()
+            callback.lock = None
+
+
 def equip(trainer: L.Trainer, callbacks: Sequence[Callback], user: Sequence[Callback]) -> None:
     """Replace Lightning's default callbacks and checkpoint files by `callbacks` and checked files.
 

@@ -26,6 +26,7 @@ from ..training.callbacks import RunRecord
 from ..training.checkpoints import KeepLast, checkpoints
 from ..training.classifier import LitClassifier
 from ..training.devices import automatic_precision
+from ..training.distillation import resolved
 from ..training.history import Clock, EpochHistory
 from ..training.interruption import Interruption
 from ..training.lengths import total_steps
@@ -186,9 +187,11 @@ class Cli(LightningCLI):
 
     def _resolve_network(self) -> None:
         """Replace a network that builds on a file, or reads distances to clusters, by its full
-        description, which is what is recorded.
+        description, and folders of runs by the run that is the teacher: that is what is recorded.
         """
         model = self.settings.model
+        if model.distillation is not None:
+            model.distillation.teachers = [resolved(path) for path in model.distillation.teachers]
         model.network, model.initial_weights = resolve(model.network, model.initial_weights)
         model.network = network_of(model.network, self.settings.data.as_dict())
 
@@ -298,6 +301,7 @@ class Cli(LightningCLI):
     def _check_fit(self) -> None:
         check_fit(self.trainer, self.model.cuda_graphs)
         check_clusters(self.model.start, self.datamodule.features)
+        self.model.open_teachers(self.datamodule)
         validated = self.datamodule.options.validate_on != "none"
         callbacks = [*attributes(self.trainer).callbacks, *self.model.schedule_callbacks]
         check_monitors(callbacks, metric_names(self.model.spec, validated))

@@ -19,11 +19,10 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException  # 
 from ..errors import UserError  # noqa: E402
 from ..outcome import Outcome  # noqa: E402
 from ..runs.model import Model, open_model  # noqa: E402
-from ..training.distillation import open_teachers  # noqa: E402
 from ..training.interruption import Interrupted, Interruption  # noqa: E402
 from ..training.reports import say  # noqa: E402
 from ..training.summary import evaluate_run, finish_fit, predict_test  # noqa: E402
-from .fit_parts import open_run  # noqa: E402
+from .fit_parts import open_run, release_run  # noqa: E402
 from .lightning_cli import Cli  # noqa: E402
 from .quiet import quieten  # noqa: E402
 
@@ -59,8 +58,6 @@ def _run(cli: Cli) -> Outcome:
 
 def _fit(cli: Cli) -> Outcome:
     path = str(cli.origin.path) if cli.origin else None
-    if cli.model.distillation is not None:  # teachers are checked before there is a run folder
-        open_teachers(cli.model.distillation, cli.model.spec)
     try:
         if cli.keeps_run:
             open_run(cli.trainer, cli.origin, cli.settings.runs_dir, cli.settings.name)
@@ -77,6 +74,8 @@ def _fit(cli: Cli) -> Outcome:
             f"{error.filename or cli.settings.runs_dir}: cannot be written "
             f"({error.strerror or error})"
         ) from error
+    finally:
+        release_run(cli.trainer)
 
 
 def _trained(cli: Cli) -> Model:

@@ -37,10 +37,12 @@ _MAY_CHANGE = {
     "data.memory_fraction",
     "data.on_damaged",
     "model.initial_weights",
+    "model.distillation.teachers",
     "model.cuda_graphs",
     "model.run_frozen_once",
 }
 _PRECISION = "trainer.precision"
+_ABSENT = object()
 _NOT_KEPT = ("default_root_dir", "logger")
 
 
@@ -69,16 +71,14 @@ class Origin:
         options = dict(_flat(settings))
         trained = dict(_flat(self.config))
         for key in trained:
-            if (
-                key in options
-                and key.startswith(self.fixed)
-                and not key.startswith(tuple(_MAY_CHANGE))
-                and _differ(key, options[key], trained[key])
-            ):
+            if not key.startswith(self.fixed) or key.startswith(tuple(_MAY_CHANGE)):
+                continue
+            option = _at(options, key)
+            if option is not _ABSENT and _differ(key, option, trained[key]):
                 given, stored = (
-                    _first_difference(options[key], trained[key])
+                    _first_difference(option, trained[key])
                     if key == _NETWORK
-                    else (options[key], trained[key])
+                    else (option, trained[key])
                 )
                 raise UserError(
                     f"--{key} = {given!r} contradicts the checkpoint {self.path}, which was "
@@ -220,6 +220,20 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from _flat(value, dotted + ".")
         else:
             yield dotted, value
+
+
+def _at(options: Mapping[str, Any], key: str) -> Any:
+    """Return the value at a dotted key; null where a key above it is, and a mapping of the keys
+    below it. `_ABSENT` if there is none of these.
+    """
+    if key in options:
+        return options[key]
+    below = {name: value for name, value in options.items() if name.startswith(f"{key}.")}
+    if below:
+        return below
+    parts = key.split(".")
+    above = {".".join(parts[:count]) for count in range(1, len(parts))}
+    return None if any(options.get(name, _ABSENT) is None for name in above) else _ABSENT
 
 
 def _differ(key: str, option: Any, trained: Any) -> bool:

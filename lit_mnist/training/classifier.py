@@ -178,10 +178,12 @@ class LitClassifier(L.LightningModule):
         Programs that make their own Trainer are checked here too.
         """
         check_fit(self.trainer, self.cuda_graphs)
-        if stage == "fit" and self.distillation is not None:
+        if stage == "fit":
             data = attributes(self.trainer).datamodule
-            data = data if isinstance(data, MNISTDataModule) else None
-            self.teachers = open_teachers(self.distillation, self.spec, data)
+            self.open_teachers(data if isinstance(data, MNISTDataModule) else None)
+            notes = () if self.teachers is None else self.teachers.notes
+            for note in notes if self.trainer.is_global_zero else ():
+                say(note)
         if stage == "fit" and self.trainer.ckpt_path is None and self.trainer.global_step == 0:
             data = attributes(self.trainer).datamodule
             features = getattr(data, "features", None)
@@ -191,9 +193,16 @@ class LitClassifier(L.LightningModule):
                 if self.average is not None:
                     self.average = Average(self.network, self.average.decay)
 
+    def open_teachers(self, data: MNISTDataModule | None) -> None:
+        """Open the teachers of a student that learns from `data`, unless they are open."""
+        if self.distillation is not None and self.teachers is None:
+            self.teachers = open_teachers(self.distillation, self.spec, data)
+
     def teardown(self, stage: str) -> None:
         """Give the Trainer its gradient settings back, and close the teachers."""
         self.teachers = None
+        if self.runner is not None:
+            self.runner.step.teachers = None
         give_back_settings(self.trainer, self.gradient_settings)
 
     def configure_optimizers(self) -> Any:

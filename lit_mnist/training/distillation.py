@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,15 +15,17 @@ from torch import Tensor
 from ..data import Standardizer
 from ..data.module import MNISTDataModule
 from ..data.options import DataOptions
+from ..data.prepare import split_indices
 from ..data.standardize import channels_first
 from ..errors import UserError, need_number, need_positive
-from ..runs.model import KERAS_SUFFIXES, Model, load_checkpoint, open_model
-from ..runs.record import RECORD
+from ..files import expand, read_yaml
+from ..runs.folder import CONFIG, find_run
+from ..runs.model import Model, open_model
 from ..spec import NetworkSpec
-from .reports import say
+from .losses import in_full_precision
 
 _OUTPUTS = ("softmax", "linear")  # whose logits are a softmax's
-_SPLIT = ("dataset", "split", "split_seed", "validation", "validation_fraction")
+_OPTIONS = tuple(field.name for field in fields(DataOptions))
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,15 @@ class Distillation:
 
 
 class Teacher:
-    """A trained network, and the way from the student's standardised images to its own."""
+    """A trained network, and the way from the student's standardised images to its own.
+
+    `standardizer` is the student's; None: the teacher's own.
+    """
 
     def __init__(self, model: Model, standardizer: Standardizer | None = None) -> None:
         self.network = model.network.requires_grad_(False)
         self._rescaling = _rescaling(standardizer or model.standardizer, model)
-        self.to(next(self.network.parameters()))
+        self.to(next(self.network.parameters(), torch.zeros(())))
 
     def to(self, like: Tensor) -> None:
         """Move to the device and the precision of `like`."""
@@ -70,11 +78,23 @@ class Teacher:
 
 
 class Teachers:
-    """Opened teachers, and the loss that compares a student with them (Hinton et al. 2015)."""
+    """Opened teachers, and the loss that compares a student with them (Hinton et al. 2015).
 
-    def __init__(self, settings: Distillation, teachers: Sequence[Teacher]) -> None:
+    `notes` are warnings for the user.
+    """
+
+    def __init__(
+        self, settings: Distillation, teachers: Sequence[Teacher], notes: Sequence[str] = ()
+    ) -> None:
         self.settings = settings
         self.teachers = tuple(teachers)
+        self.notes = tuple(notes)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Teachers:
+        """Return the teachers themselves: steps are copied for rehearsal, and teachers never
+        change.
+        """
+        return self
 
     def to(self, like: Tensor) -> None:
         """Move to the device and the precision of `like`."""
@@ -84,7 +104,11 @@ class Teachers:
     @torch.no_grad()
     def probabilities(self, images: Tensor) -> Tensor:
         """Return the mean of the teachers' probabilities (N, classes) at the temperature."""
-        answers = [self._softened(teacher.logits(images)).exp() for teacher in self.teachers]
+        kind = images.device.type
+        # a teacher whose values are beyond float16 would give NaN in every step
+        narrow = torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.float16
+        with torch.autocast(kind, enabled=False) if narrow else nullcontext():
+            answers = [self._softened(teacher.logits(images)).exp() for teacher in self.teachers]
         return torch.stack(answers).mean(0)
 
     def loss(self, label_loss: Tensor, logits: Tensor, images: Tensor, total: int) -> Tensor:
@@ -101,8 +125,7 @@ class Teachers:
         return (1 - weight) * label_loss + scale * divergence
 
     def _softened(self, logits: Tensor) -> Tensor:
-        logits = logits if logits.dtype == torch.float64 else logits.float()
-        return (logits / self.settings.temperature).log_softmax(-1)
+        return (in_full_precision(logits) / self.settings.temperature).log_softmax(-1)
 
 
 def open_teachers(
@@ -110,23 +133,34 @@ def open_teachers(
 ) -> Teachers:
     """Open the teachers of a student that learns from `data` (None: scaled as each teacher's).
 
-    Warns of teachers that may have learned images which the student validates on. Raises UserError
-    naming a teacher that cannot be read, or whose answers the student cannot give.
+    Raises UserError naming a teacher that cannot be read, whose answers the student cannot give, or
+    whose scaling of images cannot be reached from the student's.
     """
     teachers = []
+    notes = []
     for path in settings.teachers:
         model = _opened(path)
         _check(path, model, student)
         teachers.append(Teacher(model, None if data is None else data.prepared.standardizer))
-        if data is not None and data.options.validate_on != "none":
-            _warn_of_other_split(path, model, data.options)
-    return Teachers(settings, teachers)
+        if model.scaling_assumed:
+            notes.append(
+                f"{path} does not say how its images were scaled: {model.standardizer.kind!r} is "
+                "assumed"
+            )
+        if data is not None and model.run is not None:
+            notes += _check_data(path, model.run, data)
+    return Teachers(settings, teachers, [f"WARNING: model.distillation: {note}" for note in notes])
+
+
+def resolved(path: str) -> str:
+    """Return a teacher's path; that of the newest finished run for a folder of runs."""
+    return str(find_run(path)) if expand(path).is_dir() else path
 
 
 def _opened(path: str) -> Model:
     try:
         return open_model(path)
-    except UserError as error:
+    except (UserError, OSError) as error:
         raise UserError(
             f"model.distillation.teachers: {error}; teachers are trained first"
         ) from error
@@ -154,31 +188,49 @@ def _check(path: str, model: Model, student: NetworkSpec) -> None:
 def _rescaling(student: Standardizer, model: Model) -> tuple[Tensor, Tensor]:
     """Return factor and offset from images of `student`'s scaling to the model's.
 
-    Raises UserError if there are none: clipped values, or another order of colours.
+    Raises UserError if there are none: clipped values cannot be undone, nor the order of colours.
     """
     teacher = model.standardizer
-    if (student.clip, student.bgr) != (teacher.clip, teacher.bgr):
+    same = student.to_dict() == teacher.to_dict()
+    clipped = student.clip is not None or teacher.clip is not None
+    if not same and (clipped or student.bgr != teacher.bgr):
         raise UserError(
             f"model.distillation: {model.path} was trained on images scaled by "
-            f"{teacher.kind!r} (clip {teacher.clip}), this run scales by {student.kind!r} (clip "
-            f"{student.clip}); accepted: the same clip and order of colours"
+            f"{_described(teacher)}, this run scales by {_described(student)}; accepted: the same "
+            "scaling, or both without data.clip and with the same order of colours"
         )
     factor = channels_first(student.scale / teacher.scale)
     offset = channels_first((student.mean - teacher.mean) / teacher.scale)
     return torch.from_numpy(np.atleast_1d(factor)), torch.from_numpy(np.atleast_1d(offset))
 
 
-def _warn_of_other_split(path: str, model: Model, options: DataOptions) -> None:
-    """Warn if the teacher's training images may include the student's validation images."""
-    if model.path.suffix in KERAS_SUFFIXES:
-        return
-    theirs = (load_checkpoint(model.path)[RECORD].get("config") or {}).get("data") or {}
-    other = [
-        key for key in _SPLIT if theirs.get(key, getattr(options, key)) != getattr(options, key)
-    ]
-    if other:
-        say(
-            f"WARNING: model.distillation: {path} was trained on another split of the images "
-            f"({', '.join(f'data.{key} = {theirs[key]!r}' for key in other)}), so it may know the "
-            "images that this run validates on"
+def _described(standardizer: Standardizer) -> str:
+    colours = ", blue before red" if standardizer.bgr else ""
+    return f"{standardizer.kind} (clip {standardizer.clip}{colours})"
+
+
+def _check_data(path: str, run: Path, data: MNISTDataModule) -> list[str]:
+    """Return a warning if the teacher's training images include the student's validation images.
+
+    Raises UserError if the teacher was trained on other classes.
+    """
+    config = read_yaml(run / CONFIG).get("data") or {}
+    options = DataOptions(**{key: config[key] for key in _OPTIONS if key in config})
+    ours = data.options
+    if options.dataset != ours.dataset:
+        raise UserError(
+            f"model.distillation: {path} was trained on {options.dataset}, this run trains on "
+            f"{ours.dataset}; accepted: teachers of the same images and classes"
         )
+    dataset = data.prepared.dataset
+    validation = data.prepared.validation
+    if validation is None:
+        return []
+    sizes = len(dataset.train_labels), len(dataset.train_labels) + len(dataset.test_labels)
+    known = np.isin(validation.index, split_indices(options, *sizes, dataset.validation_size)[0])
+    if not known.any():
+        return []
+    return [
+        f"{path} was trained on {known.sum()} of the {len(known)} images that this run validates "
+        "on, so val/acc and val/loss flatter it"
+    ]

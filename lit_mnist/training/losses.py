@@ -23,7 +23,7 @@ def data_loss(
     unit of two classes: binary cross-entropy averaged over units (Keras' BinaryCrossentropy).
     `total` replaces N as the divisor where the batch is one process's part of a larger one.
     """
-    logits = logits if logits.dtype == torch.float64 else logits.float()
+    logits = in_full_precision(logits)
     if network.spec.output_activation == "sigmoid" or logits.shape[1] == 1:
         target = labels[:, None] if logits.shape[1] == 1 else F.one_hot(labels, logits.shape[1])
         smooth = target.to(logits) * (1 - label_smoothing) + 0.5 * label_smoothing
@@ -31,6 +31,11 @@ def data_loss(
     else:
         loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=label_smoothing)
     return loss / (len(labels) if total is None else total)
+
+
+def in_full_precision(logits: Tensor) -> Tensor:
+    """Return logits as float32, or float64 if they are: losses are not computed in less."""
+    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def penalty(network: Network) -> Tensor | None:

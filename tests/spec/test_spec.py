@@ -22,7 +22,6 @@ PARAMETERS = {
     "cnn_source": 208_982,
     "cnn_best": 208_982,
     "cnn_bf16": 208_982,
-    "cnn_distilled": 208_982,
     "cnn_fast": 208_982,
     "cnn_basic": 96_844,
     "cnn_wide": 250_994,

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import shutil
+import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import numpy as np
 import pytest
 import torch
 import yaml
+from torch.utils.data import DataLoader, TensorDataset
 
 from lit_mnist.data import Dataset, Standardizer
 from lit_mnist.data.module import Batch
 from lit_mnist.errors import UserError
+from lit_mnist.keras_files import write_keras
 from lit_mnist.network import Network
 from lit_mnist.runs.checkpoint import read_checkpoint
 from lit_mnist.spec import NetworkSpec
+from lit_mnist.spec.weights import initial_weights
+from lit_mnist.training.classifier import LitClassifier
 from lit_mnist.training.distillation import Distillation, Teacher, Teachers
 from lit_mnist.training.steps import Step
 from tests.networks import LAYERS, model_of, tiny_model
@@ -106,8 +115,41 @@ def test_images_are_brought_to_the_teachers_scaling(kind: str, digits: Dataset) 
 
 def test_scalings_that_cannot_be_undone_are_refused(digits: Dataset) -> None:
     clipped = Standardizer.fit("global", digits.train_images, clip=3.0)
-    with pytest.raises(UserError, match="clip 3"):
-        Teacher(tiny_model(1), clipped)
+    per_pixel = Standardizer.fit("per_pixel", digits.train_images, clip=3.0)
+    for student, theirs in ((clipped, None), (clipped, per_pixel), (None, clipped)):
+        model = tiny_model(1) if theirs is None else replace(tiny_model(1), standardizer=theirs)
+        with pytest.raises(UserError, match="clip 3"):
+            Teacher(model, student or tiny_model(1).standardizer)
+    Teacher(replace(tiny_model(1), standardizer=clipped), clipped)
+
+
+def test_teachers_of_float16_steps_compute_in_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value beyond 65,504 must not become infinite."""
+    model = tiny_model(1)
+    with torch.no_grad():
+        model.network.get_parameter("Dense_1.dense.weight").mul_(1e6)
+    teachers = teachers_of(model)
+    with torch.autocast("cpu", torch.float16):
+        assert teachers.probabilities(torch.rand(3, 1, 28, 28) * 100).isfinite().all()
+
+
+def test_a_copy_of_a_step_shares_the_teachers() -> None:
+    teachers = teachers_of(tiny_model(1))
+    assert copy.deepcopy({"step": teachers})["step"] is teachers
+
+
+def test_several_passes_add_up_to_one(digits: Dataset) -> None:
+    teachers = teachers_of(tiny_model(2))
+    images = torch.from_numpy(digits.train_images[:6, None]).float() / 255
+    batch = Batch(images, torch.from_numpy(digits.train_labels[:6]), 6)
+    gradients = []
+    for size in (None, 4):
+        network = Network(NetworkSpec.from_dict({"layers": LAYERS}), 1)
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+        step = Step(network, optimizer, images_per_pass=size, teachers=teachers)
+        loss = step.compute_gradients(batch).loss
+        gradients.append([loss, *(weights.grad for weights in network.parameters())])
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -165,17 +207,75 @@ def test_a_student_learns_from_a_run_alone(
     assert code == 2 and str(moved) in err
 
 
-def test_a_teacher_of_another_split_is_pointed_out(
+def test_a_teacher_that_knows_the_validation_images_is_pointed_out(
     run_cli: Run, configs: Path, teacher: Path, tmp_path: Path
 ) -> None:
-    split = ["--data.validation_fraction", 0.3]
-    options = ["--model.distillation.teachers", f"[{teacher}]", *split]
-    code, _, err = fit(run_cli, configs, tmp_path, *options)
+    options = ["--model.distillation.teachers", f"[{teacher}]", "--trainer.max_epochs", 1]
+    warnings = []
+    for fraction in (0.3, 0.2, 0.1):  # the last images: the teacher's were 20 %
+        code, _, err = fit(
+            run_cli, configs, tmp_path, *options, "--data.validation_fraction", fraction
+        )
+        assert code == 0, err
+        warnings.append([line for line in err.splitlines() if "model.distillation" in line])
+    (warning,), *others = warnings
+    assert "WARNING" in warning and "was trained on 144 of the 432 images" in warning
+    assert others == [[], []]
+
+
+def test_a_folder_of_runs_is_recorded_as_its_newest_run(
+    run_cli: Run, configs: Path, teacher: Path, tmp_path: Path
+) -> None:
+    flag = ["--model.distillation.teachers", f"[{teacher.parent}]"]
+    code, _, err = fit(run_cli, configs, tmp_path, *flag, "--trainer.max_epochs", 1)
     assert code == 0, err
-    assert "WARNING: model.distillation" in err and "data.validation_fraction = 0.2" in err
-    with_warning = err.count("another split")
-    code, _, err = fit(run_cli, configs, tmp_path, *options[:2])
-    assert (code, err.count("another split"), with_warning) == (0, 0, 1)
+    config = yaml.safe_load((tmp_path / "student/version_0/config.yaml").read_text())
+    assert config["model"]["distillation"]["teachers"] == [str(teacher)]
+
+
+def test_teachers_may_move_but_not_go_before_a_run_is_resumed(
+    run_cli: Run, configs: Path, teacher: Path, tmp_path: Path
+) -> None:
+    first, second = (shutil.copytree(teacher, tmp_path / name) for name in ("a", "b"))
+    flags = ["--model.distillation.teachers", f"[{first}]", "--trainer.max_epochs", 2]
+    assert fit(run_cli, configs, tmp_path, *flags)[0] == 0
+    run = tmp_path / "student/version_0"
+    shutil.rmtree(first)
+    resume = ["fit", "--ckpt_path", run, "--trainer.max_epochs", 3]
+    code, _, err = run_cli(*resume)
+    assert code == 2 and str(first) in err
+    code, _, err = run_cli(*resume, "--model.distillation", "null")
+    assert code == 2 and "contradicts the checkpoint" in err and "--model.distillation" in err
+    code, _, err = run_cli(*resume, "--model.distillation.teachers", f"[{second}]")
+    assert code == 0, err
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec", "ignore:You defined a `validation_step`")
+@pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
+def test_a_finished_student_holds_no_teachers(tmp_path: Path) -> None:
+    """They would stay in the device's memory."""
+    spec = NetworkSpec.from_dict({"layers": LAYERS})
+    source = write_keras(tmp_path / "teacher.KERAS", spec, initial_weights(spec, 2))
+    module = LitClassifier({"layers": LAYERS}, distillation=Distillation([str(source)]))
+    loader = DataLoader(TensorDataset(torch.rand(8, 1, 28, 28), torch.arange(8)), batch_size=4)
+    seen = []
+
+    class Watch(L.Callback):
+        def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: object) -> None:
+            seen.append(weakref.ref(module.teachers))
+
+    trainer = L.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[Watch()],
+    )
+    trainer.fit(module, loader)
+    gc.collect()
+    assert seen and all(reference() is None for reference in seen)
 
 
 @pytest.mark.parametrize(
