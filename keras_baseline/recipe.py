@@ -11,7 +11,7 @@ from jsonargparse import get_loader
 
 from lit_mnist.data import DataOptions
 from lit_mnist.data.kmeans import ClusterFeatures, features_of, network_of
-from lit_mnist.errors import UserError, first_line, nearest, need_positive, need_whole
+from lit_mnist.errors import UserError, first_line, nearest, need_positive, need_seed, need_whole
 from lit_mnist.files import with_base
 from lit_mnist.spec import NetworkSpec
 from lit_mnist.spec.building import is_built_on
@@ -180,6 +180,8 @@ def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
     _refuse_unknown("data.", data, _DATA)
     _refuse_unknown("trainer.", trainer, _INERT, _USUAL)
     schedule = model.get("schedule")
+    seed = config.get("seed_everything", 1)
+    need_seed("seed_everything", seed, RecipeError)
     return Recipe(
         name,
         config,
@@ -194,7 +196,7 @@ def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
         _positive(data, "data.batch_size", 64),
         _positive(data, "data.eval_batch_size", 1000),
         _positive(trainer, "trainer.max_epochs", 12),
-        int(config.get("seed_everything", 1)),
+        seed,
         _stop_at(trainer),
         _clipping(trainer),
         features_of(data),
@@ -277,7 +279,11 @@ def _stop_at(trainer: Mapping[str, Any]) -> float | None:
     """Return the training accuracy above which training stops, or None."""
     callbacks = trainer.get("callbacks") or []
     threshold = None
-    for entry in [callbacks] if isinstance(callbacks, Mapping) else callbacks:
+    for entry in callbacks if isinstance(callbacks, list) else [callbacks]:
+        if not isinstance(entry, Mapping):
+            raise RecipeError(
+                f"trainer.callbacks = {entry!r} cannot work; accepted: class_path and init_args"
+            )
         arguments = dict(entry.get("init_args") or {})
         path = str(entry.get("class_path"))
         if path == f"{_TRAINING}tensorboard.InsideView":

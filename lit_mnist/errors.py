@@ -36,6 +36,15 @@ def need_whole(
         raise error(f"{name} = {value!r} cannot work; accepted: {limit}")
 
 
+def need_seed(name: str, value: object, error: type[UserError] = UserError) -> None:
+    """Raise `error` unless `value` is a seed that NumPy and torch accept: 32 bits."""
+    if not is_whole(value) or not 0 <= value < 2**32:
+        raise error(
+            f"{name} = {'null' if value is None else repr(value)} cannot work; accepted: a whole "
+            f"number, 0 to {2**32 - 1}"
+        )
+
+
 def need_number(
     name: str,
     value: object,

@@ -21,6 +21,8 @@ from ..spec.overrides import LAYERS, LayerValue, override_layers, parse_layer_ke
 from .messages import explain
 
 _CONFIG = ("-c", "--config")
+_SECTIONS = {"model": "network", "data": "dataset", "trainer": "max_epochs"}
+_FLAGS_ONLY = {"help", "config", "print_config"}  # no keys of a file
 _SHORT_PRECISIONS = (64, 32, 16, "64", "32", "16", "bf16")  # Lightning's other names of them
 
 
@@ -132,11 +134,16 @@ def check_keys(configs: Sequence[str], known: set[str]) -> None:
             raise UserError(
                 f"--config {path}: holds {content!r}; accepted: keys such as model and data"
             )
-        for key in content:
+        for key, value in content.items():
             if key not in known:
                 raise UserError(
                     f"--config {path}: unknown key {key!r}; "
-                    f"{nearest(key, sorted(known - {'help'}))}"
+                    f"{nearest(key, sorted(known - _FLAGS_ONLY | {'base'}))}"
+                )
+            if key in _SECTIONS and not isinstance(value, dict):
+                raise UserError(
+                    f"--config {path}: {key} = {'null' if value is None else repr(value)} cannot "
+                    f"work; accepted: keys and values, such as {_SECTIONS[key]}"
                 )
 
 

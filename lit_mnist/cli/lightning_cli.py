@@ -44,7 +44,7 @@ from .arguments import (
     read_early,
     stem,
 )
-from .checks import check_callbacks, check_trainer
+from .checks import check_callbacks, check_numbers, check_optimizer, check_trainer
 from .fit_parts import SaveConfig, draw_curves, end_blocks_at_saves, equip, without_places
 from .messages import explain
 from .training_options import add_options
@@ -163,6 +163,7 @@ class Cli(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Name the run, refuse what contradicts the checkpoint, and find an unfinished run."""
         trainer = self.settings.trainer
+        check_numbers(trainer)
         if trainer.precision == "auto":  # the run records the precision that was chosen
             trainer.precision = automatic_precision(str(trainer.accelerator))
         self._name_run()
@@ -178,6 +179,8 @@ class Cli(LightningCLI):
 
     def _name_run(self) -> None:
         settings = self.settings
+        if not settings.runs_dir:
+            raise UserError("--runs_dir '' cannot work; accepted: a folder, such as runs")
         settings.name = settings.name or self.stem or (self.origin.name if self.origin else "run")
         if Path(settings.name).name != settings.name or settings.name == "..":
             raise UserError(
@@ -300,6 +303,7 @@ class Cli(LightningCLI):
 
     def _check_fit(self) -> None:
         check_fit(self.trainer, self.model.cuda_graphs)
+        check_optimizer(self.model)
         check_clusters(self.model.start, self.datamodule.features)
         self.model.open_teachers(self.datamodule)
         validated = self.datamodule.options.validate_on != "none"

@@ -4,30 +4,43 @@ match.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 
-from ..errors import nearest
+from ..errors import first_line, nearest
 
 _UNKNOWN = (
     re.compile(r"[Uu]nrecognized arguments: (?P<keys>.+)"),
     re.compile(r"[Kk]ey '(?P<keys>[^']+)' is not expected"),
     re.compile(r"No action for key '(?P<keys>[^']+)'"),
     re.compile(r"Option '(?P<keys>[^']+)' is not accepted"),
+    re.compile(r"does not accept option '(?P<keys>[^']+)'"),
 )
 _KEY = re.compile(r'[Pp]arser key "([^"]+)"')
-_CLASS = re.compile(r"class_path[ =]'([\w.]+)'")
-_MEMBER = re.compile(r"<class '([\w.]+)'>")
-_NO_ATTRIBUTE = re.compile(r"module '([\w.]+)' has no attribute '(\w+)'")
-_NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)|(No module named '\S+')")
+_NAMED_CLASS = re.compile(r"class_path[ =]'([\w.]+)'|Import path (\S+) does not")
+_PLAIN_CLASS = re.compile(r"<class '([\w.]+)'>")
+_NO_CLASS = re.compile(
+    "Expected a dot import path string|does not correspond to a subclass|Multiple subclasses"
+    "|No module named|has no attribute|to be a subclass|[Nn]ot a valid subclass|callable class"
+)
+_NO_MAPPING = re.compile(
+    r"init_args=(.*)\)|Unable to load config '(.*?)'|Expected a <class 'dict'>"
+)
 _REQUIRED = re.compile(r"arguments are required: (.+)")
-_EXPECTED = re.compile(r"Expected an? (?:<class ')?([\w.]+)")
-_VALUE = re.compile(r"(?:Given|Got) value: (?:NestedArg\(key='\w+', val='(.*?)'\)|(\S*))")
-_KINDS = re.compile(r"Subtypes: \[(.+)\]\n|Expected a (.+)\. Got")
+_LINKED = re.compile(r'Linked "(\S+)" must be given via "(\S+)"')
+_NO_VALUE = re.compile(r"argument (\S+): expected (?:at least )?one argument")
+_FAILED = re.compile(r"Call to compute_fn of link .* failed: (.+)")
+_EXPECTED = re.compile(r"(?:Expected an?|Not of type) (?:<class ')?([\w.]+)")
+_VALUE = re.compile(
+    r"(?:Given|Got) value: (?:NestedArg\(key='\w+', val=(?:'(.*?)'|(.*?))\)|(.*?))"
+    r"(?=\. Got value: |\n|$)"
+)
+_UNION = re.compile(r"Subtypes: \[(.+)\]\n|Expected a (.+)\. Got")
 _WORDS = re.compile(r"(?:typing\.)?Literal\[([^\]]*)\]")
 _TYPES = {
     "int": "a whole number",
@@ -36,15 +49,26 @@ _TYPES = {
     "str": "text",
     "Sequence": "a list",
     "list": "a list",
+    "Iterable": "a list",
+    "dict": "keys and values",
+    "PositiveInt": "a whole number above 0",
+    "NonNegativeInt": "a whole number, 0 or above",
+    "PositiveFloat": "a number above 0",
+    "NonNegativeFloat": "a number, 0 or above",
     "NoneType": "null",
 }
-_CLASSES = {
-    "model.optimizer": "lit_mnist.training.optimizers.Adam",
-    "model.schedule": "lit_mnist.training.schedules.Cosine",
-    "trainer.callbacks": "lightning.pytorch.callbacks.EarlyStopping",
-}  # an example of each option that takes a class
+# modules whose classes an option takes
+_MODULES = {
+    "model.optimizer": ("lit_mnist.training.optimizers", "torch.optim"),
+    "model.schedule": ("lit_mnist.training.schedules", "torch.optim.lr_scheduler"),
+    "trainer.callbacks": ("lightning.pytorch.callbacks", "lit_mnist.training.tensorboard"),
+    "trainer.logger": ("lightning.pytorch.loggers",),
+}
 _FILLED_IN = ("self", "params", "optimizer")  # parameters that are no settings
+_HIDDEN = ("help", "print_shtab", "print_config")
+_SYNONYMS = {"lr": "learning_rate", "learning_rate": "lr"}
 _LONGEST = 400
+_LONGEST_VALUE = 80
 _SHOWN = 12  # a list of every option would bury the message
 
 
@@ -54,29 +78,29 @@ def explain(message: str, known: Iterable[str]) -> str:
     place = _place(message)
     for pattern in _UNKNOWN:
         if match := pattern.search(message):
+            if pattern is _UNKNOWN[0] and not match["keys"].startswith("-"):
+                word = match["keys"].split()[0]
+                return f"argument {word!r} belongs to no option; see --help for what is accepted"
             return _unknown(match["keys"], place, list(known))
     if "arguments are required: fit.model.network" in message:
         return (
             "fit needs --config: a YAML file that describes model.network, such as configs/cnn.yaml"
         )
-    if place is not None and (text := _explained(message, place)):
-        return text
-    message = re.sub(
-        r'Parser key "([^"]+)":?', r"\1:", re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", message)
-    )
-    lines = [line.strip(" -\t") for line in message.splitlines() if line.strip()]
-    text = re.sub(r":;", ":", "; ".join(dict.fromkeys(lines)))
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    text = _of_the_command(message) if place is None else _of_a_value(message, place)
+    return text or _shortened(message)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where an error is: the option, the setting within it, and the class that the option names."""
+    """Where an error is: an option, a setting of the class that it takes, and that class.
+
+    With `named`, the configuration names the class, and its settings are below ``init_args``.
+    """
 
     option: str
     setting: str | None
-    kind: type | None
-    named: bool  # the configuration names the class: its settings are below init_args
+    path: str | None
+    named: bool
 
     @property
     def prefix(self) -> str:
@@ -89,19 +113,14 @@ class _Place:
         return self.option if self.setting is None else f"{self.prefix}.{self.setting}"
 
     @property
-    def accepted(self) -> str:
-        """What the option takes: a class, or settings of a class that it knows itself."""
-        if self.kind is None or self.named:
-            example = f", such as {_CLASSES[self.option]}" if self.option in _CLASSES else ""
-            return f"the full name of a class{example}"
-        return f"{', '.join(self.settings)}, or null"
-
-    @property
     def settings(self) -> list[str]:
         """The dotted keys of the class' settings."""
-        if self.kind is None:
+        module, _, name = (self.path or "").rpartition(".")
+        found = getattr(sys.modules.get(module), name, None)
+        try:
+            names = inspect.signature(found).parameters if isinstance(found, type) else {}
+        except ValueError:  # a class of C
             return []
-        names = inspect.signature(self.kind).parameters
         return [f"{self.prefix}.{name}" for name in names if name not in _FILLED_IN]
 
 
@@ -109,82 +128,140 @@ def _place(message: str) -> _Place | None:
     keys = list(dict.fromkeys(_KEY.findall(message)))
     if not keys:
         return None
-    given = _CLASS.search(message)
-    members = _MEMBER.findall(message)
-    ours = [name for name in members if name.startswith("lit_mnist.")]
-    path = given[1] if given else next(iter(ours), None)
-    named = given is not None and path not in members
-    setting = keys[-1] if len(keys) > 1 else None
-    return _Place(keys[0], setting, None if path is None else _attribute(path), named)
+    given = _named_class(message)
+    plain = _PLAIN_CLASS.findall(message)
+    path = given or next((name for name in plain if name.startswith("lit_mnist.")), None)
+    setting = keys[-1] if len(keys) > 1 and keys[-1] != keys[0] else None
+    return _Place(keys[0], setting, path, given is not None and given not in plain)
 
 
-def _attribute(path: str) -> type | None:
-    module, _, name = path.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name, None)
-    except (ImportError, ValueError):
-        return None
-    return found if isinstance(found, type) else None
+def _named_class(message: str) -> str | None:
+    match = _NAMED_CLASS.search(message)
+    return None if match is None else match[1] or match[2]
 
 
-def _explained(message: str, place: _Place) -> str | None:
-    """Return the message for a value that is no class, lacks a setting, or has another type."""
-    if match := _NO_ATTRIBUTE.search(message):
-        module, name = match.groups()
-        choices = _classes(importlib.import_module(module))
-        return f"{place.option}: no class {module}.{name}; {nearest(f'{module}.{name}', choices)}"
+def _of_the_command(message: str) -> str | None:
+    """Return the text of an error that names no key of the configuration."""
+    if match := _LINKED.search(message):
+        return f"{match[1]} follows {match[2]}; accepted: --{match[2]}"
+    if match := _NO_VALUE.search(message):
+        return f"{match[1]} has no value; see --help for what is accepted"
+    if match := _FAILED.search(message):
+        return match[1]
+    if message.startswith("Does not validate") and "Errors:" in message:
+        reason = first_line(ValueError(message.partition("Errors:")[2])).lstrip("- ")
+        path = _named_class(message)
+        return reason if path is None else f"{path.rpartition('.')[2]}: {reason}"
+    return None
+
+
+def _of_a_value(message: str, place: _Place) -> str | None:
+    """Return the text of an error of one value of the configuration."""
     if match := _REQUIRED.search(message):
-        return f"{place.option} needs {match[1]}; accepted: {', '.join(place.settings)}"
+        owner = place.path.rpartition(".")[2] if place.named and place.path else place.option
+        needs = f"{owner} needs {match[1]}"
+        settings = ", ".join(key.rpartition(".")[2] for key in place.settings)
+        where = f"{place.option}: {needs} in init_args" if place.named else needs
+        return f"{where}; accepted: {settings}"
+    if "no attribute 'keys'" in message and (match := _NO_MAPPING.search(message)):
+        return _cannot_work(f"{place.option}.init_args", match[1], "keys and values")
+    if match := re.search(r"Unable to load config '(.*?)'", message):
+        return _cannot_work(place.option, match[1], f"keys below it, such as {place.option}.KEY")
     value = _value(message)
-    accepted = _accepted(message, value, place)
-    return None if accepted is None else f"{place.key} = {value!r} cannot work; {accepted}"
-
-
-def _value(message: str) -> str:
-    values = [match[1] or match[2] for match in _VALUE.finditer(message)]
-    plain = [value for value in values if not value.startswith("Namespace(")]
-    if not plain and (match := _NO_CLASS.search(message)):
-        return match[1] or ""
-    return next(iter(plain), "").rstrip(".")
-
-
-def _accepted(message: str, value: str, place: _Place) -> str | None:
-    """Return the accepted words, types or classes as a clause; None where the message has none."""
-    kinds = _KINDS.search(message)
-    listed = kinds[1] or kinds[2] if kinds else ""
-    words = re.findall(r"[^\s,']+", " ".join(_WORDS.findall(listed)))
-    if words:
-        others = re.sub(r"<class 'NoneType'>|[,\s]", "", _WORDS.sub("", listed))
-        return None if others else nearest(value, dict.fromkeys(words))
-    names = [name.rpartition(".")[2] for name in _EXPECTED.findall(message)]
-    types = [_TYPES[name] for name in dict.fromkeys(names) if name in _TYPES]
-    if place.setting is not None:
+    types = [_TYPES[name] for name in _expected(message) if name in _TYPES]
+    if place.setting is not None:  # null is the option's, not the setting's
         types = [kind for kind in types if kind != _TYPES["NoneType"]]
-    elif types in ([], [_TYPES["NoneType"]]) and (place.kind or _NO_CLASS.search(message)):
-        return f"accepted: {place.accepted}"
-    return f"accepted: {' or '.join(types)}" if types else None
+        return _cannot_work(place.key, value, " or ".join(types)) if types else None
+    if words := re.findall(r"[^\s,']+", " ".join(_WORDS.findall(_union(message)))):
+        choices = [*words, *(word for kind in types for word in kind.split(" or "))]
+        shown = nearest(str(value), dict.fromkeys(choices))
+        return f"{place.option} = {_quoted(value)} cannot work; {shown}"
+    if _NO_CLASS.search(message):
+        return _no_class(message, place, value, types)
+    return _cannot_work(place.option, value, " or ".join(types)) if types else None
 
 
-def _classes(module: ModuleType) -> list[str]:
-    """Return the full names of the public classes that a module or its own modules define."""
-    return [
-        f"{module.__name__}.{name}"
-        for name, value in vars(module).items()
-        if inspect.isclass(value)
-        and value.__module__.startswith(module.__name__)
-        and not (name.startswith("_") or inspect.isabstract(value))
-        and not issubclass(value, Exception)
-    ]
+def _expected(message: str) -> list[str]:
+    names = (name.rpartition(".")[2] for name in _EXPECTED.findall(message))
+    return list(dict.fromkeys(names))
+
+
+def _union(message: str) -> str:
+    match = _UNION.search(message)
+    return "" if match is None else match[1] or match[2]
+
+
+def _value(message: str) -> str | None:
+    """Return the value as it was given; None where it is null or the message lacks it."""
+    values = [next(filter(None, match.groups()), "") for match in _VALUE.finditer(message)]
+    plain = [value.rstrip(".") for value in values if not value.startswith("Namespace(")]
+    if plain:
+        return None if plain[0] == "None" else plain[0]
+    given = re.search(r"(?:import path string: |with name |to float: '|accessible: )(\w+)", message)
+    return given[1] if given else None
+
+
+def _quoted(value: str | None) -> str:
+    if value is None:
+        return "null"
+    short = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}..."
+    return repr(short)
+
+
+def _cannot_work(key: str, value: str | None, accepted: str) -> str:
+    return f"{key} = {_quoted(value)} cannot work; accepted: {accepted}"
+
+
+def _no_class(message: str, place: _Place, value: str | None, types: Sequence[str]) -> str:
+    """Return the text for a value that is no class that the option takes."""
+    given = _named_class(message) or value
+    if place.settings and not place.named and place.option not in _MODULES:
+        return _cannot_work(place.option, value, f"{', '.join(place.settings)}, or null")
+    modules = _MODULES.get(place.option, ())
+    close = _closest_class(given or "", modules)
+    hint = f"did you mean {close}? Accepted" if close else "accepted"
+    classes = f"a class of {' or '.join(modules)}" if modules else "the full name of a class"
+    accepted = " or ".join([classes, *types])
+    return f"{place.option} = {_quoted(given)} cannot work; {hint}: {accepted}"
+
+
+def _closest_class(given: str, modules: Sequence[str]) -> str | None:
+    """Return the full name of the class of `modules` whose own name is most like that given."""
+    names = {
+        name: f"{module}.{name}"
+        for module in reversed(modules)
+        for name, value in vars(importlib.import_module(module)).items()
+        if isinstance(value, type) and not name.startswith("_")
+    }
+    close = difflib.get_close_matches(given.rpartition(".")[2], names, 1, 0.6)
+    return names[close[0]] if close else None
+
+
+def _shortened(message: str) -> str:
+    message = re.sub(
+        r'Parser key "([^"]+)":?', r"\1:", re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", message)
+    )
+    lines = [line.strip(" -\t") for line in message.splitlines() if line.strip()]
+    text = re.sub(r":;", ":", "; ".join(dict.fromkeys(lines)))
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def _unknown(keys: str, place: _Place | None, known: list[str]) -> str:
+    """Return the text for an unknown key: of the class that an option takes, or of the command."""
+    known = [name for name in known if name.rpartition(".")[2] not in _HIDDEN]
     key = keys.split()[0].split("=")[0].lstrip("-")
     if place is not None and not key.startswith(place.option):
         known = place.settings or known
         key = f"{place.prefix}.{key}" if place.settings else f"{place.option}.{key}"
-    level = key.rpartition(".")[0]
-    near = [name for name in known if name.rpartition(".")[0] == level] or known
-    choices = nearest(key, near)
-    if len(near) > _SHOWN:
+    level, _, last = key.rpartition(".")
+    near = [name for name in known if name.rpartition(".")[0] == level]
+    same = [
+        name for name in near or known if name.rpartition(".")[2] in (last, _SYNONYMS.get(last))
+    ]
+    elsewhere = [name for name in known if name.rpartition(".")[2] == last]
+    choices = nearest(key, near or known)
+    if same or elsewhere:
+        choices = f"did you mean {(same or elsewhere)[0]!r}? Accepted: {', '.join(near or known)}"
+    if len(near or known) > _SHOWN:
         choices = choices.split("Accepted:")[0] + "see --help for what is accepted"
     return f"unknown key or option {key!r}; {choices}"

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from jsonargparse.typing import NonNegativeFloat, PositiveInt
 
+from ..errors import need_seed
+
 if TYPE_CHECKING:
     from lightning.pytorch.cli import LightningArgumentParser
 
@@ -81,4 +83,7 @@ def add_options(parser: LightningArgumentParser, command: str) -> None:
 
 def _as_seed(value: bool | int) -> int:
     """Return the seed; Lightning also accepts true and false, which stand for 0."""
-    return 0 if isinstance(value, bool) else int(value)
+    if isinstance(value, bool):
+        return 0
+    need_seed("seed_everything", value)
+    return value

@@ -86,6 +86,10 @@ def expanded(name: str) -> list[str]:
 
     Raises DataError for a folder without pictures.
     """
+    if not name:
+        raise DataError(
+            "image '' has no name; accepted: ids such as test:19, image files, or folders of them"
+        )
     folder = expand(name)
     if _ID.match(name) or not folder.is_dir():
         return [name]

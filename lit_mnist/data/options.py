@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import nearest
+from ..errors import is_finite, nearest
 from ..files import expand
 from .idx import DataError
 
@@ -87,15 +87,16 @@ class DataOptions:
             value = getattr(self, key)
             if value not in accepted:
                 raise DataError(
-                    f"data.{key}: unknown {value!r}; {nearest(str(value), map(str, accepted))}"
+                    f"data.{key}: unknown {value!r}; "
+                    f"{nearest(str(value), [choice or 'null' for choice in accepted])}"
                 )
-        if not 0 <= self.validation_fraction < 1:
+        if not is_finite(self.validation_fraction) or not 0 <= self.validation_fraction < 1:
             raise DataError(
                 f"data.validation_fraction = {self.validation_fraction!r} cannot work; "
                 "accepted: 0 <= fraction < 1"
             )
         for key in ("test_fraction", "memory_fraction"):
-            if not 0 < getattr(self, key) < 1:
+            if not is_finite(getattr(self, key)) or not 0 < getattr(self, key) < 1:
                 raise DataError(
                     f"data.{key} = {getattr(self, key)!r} cannot work; accepted: 0 < fraction < 1"
                 )

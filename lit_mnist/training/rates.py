@@ -51,6 +51,11 @@ class RunRates:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self._make_scheduler(optimizer)}
 
+    def check(self) -> None:
+        """Build the scheduler and take a step, which raises what its class raises."""
+        if self._make_scheduler is not None and not self.plateau:
+            scheduled_rates(self._make_scheduler, self._first_rate, 1)
+
     def start(self, total_steps: int, steps_per_epoch: int) -> None:
         """Compute every step's rate once."""
         if self._schedule is not None:
