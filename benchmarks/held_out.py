@@ -17,9 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lit_mnist.data import load_dataset
 from lit_mnist.data.options import DataOptions
-from lit_mnist.data.prepare import split_indices
+from lit_mnist.data.prepare import prepare, rows_at
 from lit_mnist.errors import UserError
 from lit_mnist.files import read_yaml
 from lit_mnist.inside.passes import class_probabilities
@@ -77,13 +76,14 @@ def read_run(folder: Path) -> HeldOut:
             f"{folder}: validated on {data.validate_on}; accepted: runs with data.validate_on "
             "validation"
         )
-    dataset = load_dataset(data.dataset, data.root)
-    size = len(dataset.train_labels)
-    held_out = split_indices(data, size, size + len(dataset.test_labels))[1]
-    probabilities = class_probabilities(open_model(folder), dataset.train_images[held_out])
-    return HeldOut(
-        folder.parent.name, data.split_seed, probabilities, dataset.train_labels[held_out]
-    )
+    model = open_model(folder)
+    prepared = prepare(data, model.standardizer, model.spec)
+    if prepared.validation is None:
+        raise UserError(f"{folder}: has no validation images")
+    both = prepared.dataset.train_images, prepared.dataset.test_images
+    pixels = rows_at(both, prepared.validation.index)
+    probabilities = class_probabilities(model, pixels)
+    return HeldOut(folder.parent.name, data.split_seed, probabilities, prepared.validation.labels)
 
 
 def table(runs: Sequence[HeldOut]) -> str:

@@ -156,7 +156,7 @@ def accept_precisions(parser: ArgumentParser) -> None:
     for action in parser._actions:
         if action.dest == "trainer.precision":
             typed: Any = action  # its class is private to jsonargparse
-            typed._typehint = Optional[Literal["auto", *PRECISIONS, *_SHORT_PRECISIONS]]  # noqa: UP045
+            typed._typehint = Optional[Literal["auto", *PRECISIONS, *_SHORT_PRECISIONS]]  # noqa: UP045  (no | for Literal)
 
 
 def stem(configs: Sequence[str]) -> str | None:

@@ -90,6 +90,14 @@ def test_a_step_adds_the_teachers_loss() -> None:
     )  # it is its own teacher; labels do not count
 
 
+def test_teachers_see_images_not_outputs_of_frozen_layers() -> None:
+    layers = [{**layer, "trainable": False} if layer is LAYERS[0] else layer for layer in LAYERS]
+    network = {"layers": layers}
+    assert LitClassifier(network).resting_value is not None
+    taught = LitClassifier(network, distillation=Distillation(["run"]))
+    assert taught.resting_value is None
+
+
 def test_teachers_stay_as_they_are() -> None:
     model = model_of(NetworkSpec.from_dict({"layers": NORMALIZED}), 1)
     before = {key: value.clone() for key, value in model.network.state_dict().items()}
@@ -198,7 +206,8 @@ def test_a_student_learns_from_a_run_alone(
     assert code == 0, err
     run = tmp_path / "student/version_0"
     losses = [row["train/data_loss"] for row in metrics(run) if row["train/data_loss"]]
-    assert float(losses[-1]) < float(losses[0]) / 2  # labels, smoothed away, would give none
+    # 2.15 to 0.17 in 4 epochs; with the smoothed labels alone (weight 0) 2.32 to 2.28
+    assert float(losses[-1]) < float(losses[0]) / 2
     shutil.rmtree(moved)  # the run is whole without its teacher
     assert run_cli("test", "--ckpt_path", run)[0] == 0
     state = read_checkpoint(run / "checkpoints/last.ckpt")["state_dict"]

@@ -15,7 +15,12 @@ from lit_mnist.data import Dataset
 from lit_mnist.data.module import Batch
 from lit_mnist.network import Network
 from lit_mnist.spec import NetworkSpec
-from lit_mnist.training.devices import automatic_precision, gains_by_bfloat16
+from lit_mnist.training.devices import (
+    DeviceError,
+    automatic_precision,
+    check_precision,
+    gains_by_bfloat16,
+)
 from lit_mnist.training.steps import Step
 from tests.forked import CONFIG
 from tests.parity.layer_types import NETWORKS
@@ -109,8 +114,14 @@ def test_weights_in_half_precision_are_refused(
     options = ["--runs_dir", tmp_path / "runs", "--trainer.precision", precision]
     code, _, err = run_cli("fit", "--config", tmp_path / "tiny.yaml", *options)
     assert code == 2 and "Traceback" not in err
-    assert f"trainer.precision = {precision!r}" in err and "did you mean" in err
+    assert f"trainer.precision = {precision!r}" in err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true", "transformer-engine"])
+def test_a_trainer_of_ones_own_is_refused_too(precision: str) -> None:
+    with pytest.raises(DeviceError, match=f"trainer.precision = '{precision}'.*float32"):
+        check_precision(torch.device("cpu"), precision)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
