@@ -3,7 +3,8 @@ out of.
 
 Compares settings of training without a look at the test images: errors, and cross-entropy at the
 temperature that suits each network best (label smoothing makes networks unsure, which alone would
-decide a comparison of losses). Runs of one name are runs of one setting.
+decide a comparison of losses), of the weights after the last epoch. Runs of one name are runs of
+one setting.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from lit_mnist.errors import UserError
 from lit_mnist.files import read_yaml
 from lit_mnist.inside.passes import class_probabilities
 from lit_mnist.pages import markdown_table
-from lit_mnist.runs.folder import CONFIG
+from lit_mnist.runs.checkpoint import LAST
+from lit_mnist.runs.folder import CHECKPOINTS, CONFIG
 from lit_mnist.runs.model import open_model
 
 _TEMPERATURES = np.geomspace(0.25, 4, 97)
@@ -76,7 +78,8 @@ def read_run(folder: Path) -> HeldOut:
             f"{folder}: validated on {data.validate_on}; accepted: runs with data.validate_on "
             "validation"
         )
-    model = open_model(folder)
+    # the best epoch was chosen by these very images
+    model = open_model(folder / CHECKPOINTS / LAST)
     prepared = prepare(data, model.standardizer, model.spec)
     if prepared.validation is None:
         raise UserError(f"{folder}: has no validation images")

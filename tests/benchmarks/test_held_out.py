@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -52,10 +53,11 @@ def test_runs_and_their_validation_images(
 ) -> None:
     tiny = tmp_path / "tiny.yaml"
     tiny.write_text(TINY)
-    run = Path(fit(run_cli, tiny, tmp_path, "--trainer.max_epochs", 1)["run"])
+    run = Path(fit(run_cli, tiny, tmp_path, "--trainer.max_epochs", 2)["run"])
+    shutil.copy(run / "initial_weights.safetensors", run / "checkpoints/best.ckpt")  # is not read
     assert main([str(run)]) == 0
     errors = int(capsys.readouterr().out.splitlines()[2].split("|")[3].split(":")[1])
-    code, out, _ = run_cli("validate", "--ckpt_path", run)
+    code, out, _ = run_cli("validate", "--ckpt_path", run / "checkpoints/last.ckpt")
     images = int(out.split(" of ")[1].split()[0])
     accuracy = float(out.split("accuracy ")[1].split()[0])
     assert code == 0 and accuracy == pytest.approx(100 * (1 - errors / images), abs=0.01)
