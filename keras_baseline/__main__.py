@@ -7,12 +7,12 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from lit_mnist.errors import UserError
+from lit_mnist.errors import UserError, nearest
 from lit_mnist.files import expand_argument, to_json, with_configuration_paths
 
-from .recipe import Recipe, RecipeError, read_config, read_recipe, read_spec
+from .recipe import TOP_KEYS, Recipe, RecipeError, read_config, read_recipe, read_spec
 
 _EPILOG = """Any key of a configuration can be set: --trainer.max_epochs 2 --data.dataset digits
 
@@ -37,15 +37,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Raises RecipeError instead of printing the usage and ending the program."""
+
+    def error(self, message: str) -> NoReturn:
+        raise RecipeError(f"{message}; see python -m keras_baseline --help")
+
+
 def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "python -m keras_baseline",
         description=__doc__,
         epilog=_EPILOG,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", choices=_COMMANDS, help="what to do")
+    parser.add_argument(
+        "command", nargs="?", metavar="COMMAND", help=f"one of {', '.join(_COMMANDS)}"
+    )
     parser.add_argument("--config", type=Path, help="the YAML that lit_mnist reads")
     parser.add_argument(
         "--ckpt_path", type=Path, help="evaluate, predict: a run folder or a .keras file in it"
@@ -61,6 +70,9 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options, rest = parser.parse_known_args(argv)
+    if options.command not in _COMMANDS:
+        named = "no command" if options.command is None else f"unknown command {options.command!r}"
+        raise RecipeError(f"{named}; {nearest(options.command or '', _COMMANDS)}")
     return options, _overrides(parser, rest)
 
 
@@ -69,12 +81,12 @@ def _overrides(parser: argparse.ArgumentParser, rest: Sequence[str]) -> list[str
     overrides = []
     words = iter(rest)
     for word in words:
-        if not word.startswith("--") or (
-            "." not in word and not word.startswith("--seed_everything")
-        ):
+        key = word.removeprefix("--").partition("=")[0]
+        if not word.startswith("--") or ("." not in key and key not in TOP_KEYS):
+            own = [name for action in parser._actions for name in action.option_strings]
             parser.error(
-                f"unknown option {word!r}; accepted beside those of --help: a key of the "
-                "configuration, such as --trainer.max_epochs 2"
+                f"unknown option {word!r}; {nearest(word, own)}, and keys of the configuration, "
+                "such as --trainer.max_epochs 2"
             )
         value = None if "=" in word else next(words, None)
         if "=" not in word and value is None:

@@ -20,7 +20,7 @@ from lit_mnist.spec.overrides import LAYERS, LayerValue, override_layers, parse_
 OPTIMIZERS = ("RMSprop", "SGD", "Adam", "Nadam", "Adamax")
 SCHEDULES = ("Constant", "InverseTimeDecay", "ExponentialDecay")
 _TRAINING = "lit_mnist.training."
-_TOP = (
+TOP_KEYS = (
     "recipe",
     "seed_everything",
     "trainer",
@@ -175,7 +175,7 @@ def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
             "configuration; accepted: recipe: keras (summary works for all)"
         )
     model, data, trainer = (_section(config, key) for key in ("model", "data", "trainer"))
-    _refuse_unknown("", config, _TOP)
+    _refuse_unknown("", config, TOP_KEYS)
     _refuse_unknown("model.", model, _MODEL)
     _refuse_unknown("data.", data, _DATA)
     _refuse_unknown("trainer.", trainer, _INERT, _USUAL)

@@ -154,9 +154,7 @@ def read_yaml(path: str | Path) -> Any:
             f"--config {path}: cannot be read ({error.strerror}); accepted: a YAML file"
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"--config {path}: not YAML ({' '.join(str(error).split())[:200]})"
-        ) from error
+        raise UserError(f"--config {path}: not YAML ({_yaml_problem(error)})") from error
 
 
 def read_config(path: str | Path) -> Any:
@@ -209,21 +207,34 @@ def parse_yaml(text: str, source: str) -> Any:
     try:
         return yaml.load(text, _yaml_loader())
     except yaml.YAMLError as error:
-        raise UserError(
-            f"{source} {text}: not YAML ({' '.join(str(error).split())[:200]})"
-        ) from error
+        raise UserError(f"{source} {text}: not YAML ({_yaml_problem(error)})") from error
+
+
+def _yaml_problem(error: Exception) -> str:
+    """Return what is wrong and where, without the text that PyYAML quotes."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())[:200]
+    return problem if mark is None else f"line {mark.line + 1}: {problem}"
 
 
 @functools.cache
 def _yaml_loader() -> type:
-    """Return PyYAML's safe loader with YAML 1.2's floats.
+    """Return PyYAML's safe loader with YAML 1.2's floats, which refuses a key that stands twice.
 
-    PyYAML itself reads ``1e-6`` as a string.
+    PyYAML itself reads ``1e-6`` as a string, and takes the last of equal keys.
     """
     import yaml
 
     class Loader(yaml.SafeLoader):
-        pass
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            for number, key in enumerate(keys):
+                if key in keys[:number] and key != "<<":
+                    mark = node.value[number][0].start_mark
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key!r} stands twice", mark
+                    )
+            return super().construct_mapping(node, deep)
 
     number = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\Z")
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789"))

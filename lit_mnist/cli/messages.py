@@ -144,6 +144,8 @@ def _of_the_command(message: str) -> str | None:
     """Return the text of an error that names no key of the configuration."""
     if match := _LINKED.search(message):
         return f"{match[1]} follows {match[2]}; accepted: --{match[2]}"
+    if match := _REQUIRED.search(message):
+        return f"needs --{match[1].replace(', ', ' and --')}; see --help for what is accepted"
     if match := _NO_VALUE.search(message):
         return f"{match[1]} has no value; see --help for what is accepted"
     if match := _FAILED.search(message):

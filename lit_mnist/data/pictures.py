@@ -60,6 +60,13 @@ def picture(path: Path, shape: Shape) -> np.ndarray:
     return np.asarray(opened)
 
 
+def missing_picture(path: str | Path) -> DataError:
+    """Return the error for a picture that is not there."""
+    return DataError(
+        f"image {str(path)!r}: no such file; accepted: an image file, or an id such as test:19"
+    )
+
+
 def open_picture(path: Path, mode: str, smallest: tuple[int, int] | None = None) -> Picture:
     """Return a picture in `mode`, ``L`` or ``RGB``, upright and opaque.
 
@@ -71,9 +78,7 @@ def open_picture(path: Path, mode: str, smallest: tuple[int, int] | None = None)
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not path.is_file():
-        raise DataError(
-            f"image {str(path)!r}: no such file; accepted: an image file, or an id such as test:19"
-        )
+        raise missing_picture(path)
     _register_heic()
     try:
         with Image.open(path) as opened:

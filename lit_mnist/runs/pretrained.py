@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError, nearest
+from ..errors import UserError
 from ..files import expand
 from ..spec import NetworkSpec, SpecError
 from ..spec.applications import APPLICATIONS, Application
@@ -57,10 +57,7 @@ def source_weights(source: str | Path) -> Weights:
 def _opened(source: str) -> tuple[NetworkSpec, Weights]:
     path = expand(source)
     if not path.exists():
-        raise PretrainedError(
-            f"{source}: no such file; accepted: {KINDS}"
-            + ("" if path.suffix else f"; {nearest(source, APPLICATIONS)}")
-        )
+        raise PretrainedError(f"{source}: no such file; accepted: {KINDS}")
     if path.suffix == ".safetensors":
         return _safetensors(path)
     from .model import KERAS_SUFFIXES, open_model

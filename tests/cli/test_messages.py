@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from keras_baseline.__main__ import main as keras_main
 from keras_baseline.recipe import read_config, read_recipe
 from lit_mnist.errors import UserError
 from tests.conftest import ROOT
@@ -86,6 +87,8 @@ def test_wrong_settings(
         ("trainer: 5", ["trainer = 5", "keys and values"]),
         ("model:", ["model = null", "such as network"]),
         ("modle: {}", ["unknown key 'modle'", "'model'?", "base,"]),
+        ("trainer: {max_epochs: 2, max_epochs: 3}", ["line 1", "'max_epochs' stands twice"]),
+        ("data: [1, 2}", ["not YAML (line 1: expected ',' or ']', but got '}')"]),
         ("seed_everything: null", ["seed_everything = null", "0 to 4294967295"]),
         ("trainer: {callbacks: [3]}", ["trainer.callbacks = '3'", "pytorch.callbacks"]),
         (
@@ -138,6 +141,32 @@ def test_numbers_that_lightning_would_refuse_late(
     code, _, err = run_cli("fit", *options, f"--trainer.{key}", value)
     assert code == 2 and f"trainer.{key} = {value} cannot work; accepted: a whole number" in err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["ft"], ["unknown command 'ft'", "did you mean 'fit'?"]),
+        ([], ["no command", "fit, evaluate, predict, summary"]),
+        (["fit", "--ckpt_pth", "x"], ["unknown option '--ckpt_pth'", "'--ckpt_path'?"]),
+        (["fit", "--config"], ["--config: expected one argument"]),
+        (["fit", "--config", str(CNN), "--recipe", "kras"], ["recipe = 'kras'"]),
+    ],
+)
+def test_wrong_commands_of_the_keras_baseline(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: list[str]
+) -> None:
+    assert keras_main(arguments) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1 and all(word in err for word in words), err
+
+
+def test_commands_without_what_they_need(run_cli: Run, tmp_path: Path) -> None:
+    code, _, err = run_cli("convert")
+    assert code == 2 and "needs --source and --out" in err
+    picture = tmp_path / "nowhere.jpg"
+    code, _, err = run_cli("style", "--content", picture, "--style", picture)  # not VGG19's weights
+    assert code == 2 and f"image '{picture}': no such file" in err
 
 
 def test_an_argument_without_an_option(run_cli: Run) -> None:

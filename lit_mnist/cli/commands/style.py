@@ -77,6 +77,9 @@ def style(
         out: folder for the result, intermediate pictures, style.json and style.npz.
         svg: also write the drawn pictures as SVG.
     """
+    from ...data.images import is_id
+    from ...data.pictures import missing_picture
+    from ...files import expand
     from ...maximize.style import Settings, open_network, style_transfer
 
     settings = Settings(
@@ -97,6 +100,9 @@ def style(
         step=step,
         snapshots=snapshots,
     )
+    for name in (content, *style):  # before weights are downloaded
+        if not is_id(name) and not expand(name).exists():
+            raise missing_picture(name)
     results = Results("style", out, svg)
     with timed_bar("download", "bytes") as progress:
         model = open_network(network, standardize, download, progress, data_root)
