@@ -19,7 +19,16 @@ from lit_mnist.errors import UserError
 
 from .measure import conditions, markdown, write
 
-_OWN_OPTIONS = ("l2", "live", "no_digit", "own_digits", "performance", "record", "waiting")
+_OWN_OPTIONS = (
+    "held_out",
+    "l2",
+    "live",
+    "no_digit",
+    "own_digits",
+    "performance",
+    "record",
+    "waiting",
+)
 _NONE = ("digit_pictures", "measure", *_OWN_OPTIONS)
 NAMES = sorted(
     path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem not in _NONE
