@@ -42,7 +42,7 @@ class Distillation:
 
     teachers: Sequence[str]
     weight: float = 0.9
-    temperature: float = 4.0
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if isinstance(self.teachers, str) or not self.teachers:
