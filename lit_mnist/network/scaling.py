@@ -48,8 +48,8 @@ class BatchNorm(nn.Module):
                 # in float32 at least: under autocast `x` is in half precision
                 values = x.to(torch.promote_types(x.dtype, torch.float32))
                 variance, mean = torch.var_mean(values, axes, correction=0)
-                self.running_mean.lerp_(mean, 1 - self.momentum)
-                self.running_var.lerp_(variance, 1 - self.momentum)
+                self.running_mean.lerp_(mean.to(self.running_mean.dtype), 1 - self.momentum)
+                self.running_var.lerp_(variance.to(self.running_var.dtype), 1 - self.momentum)
             return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.epsilon)
         return F.batch_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.epsilon

@@ -138,6 +138,14 @@ def test_every_layer_type_trains_in_half_precision(name: str, dtype: torch.dtype
     assert all(weights.isfinite().all() for weights in network.state_dict().values())
 
 
+def test_a_network_of_half_precision_keeps_its_statistics_in_it() -> None:
+    network = Network(NetworkSpec.from_dict(NETWORKS["scales"]), 1).bfloat16().train()
+    height, width, channels = network.spec.input_shape
+    network(torch.rand(4, channels, height, width).bfloat16())
+    statistics = network.module_of("BatchNorm").running_var
+    assert statistics.dtype == torch.bfloat16 and statistics.isfinite().all()
+
+
 def test_statistics_of_half_precision_are_float32(digits: Dataset) -> None:
     layers = [
         {"type": "batch_norm", "name": "Norm", "momentum": 0.0},
