@@ -37,6 +37,8 @@ from .digit_pictures import (
 )
 from .measure import conditions
 
+MISREAD = "own_digits_misread.png"
+
 
 def main(argv: list[str] | None = None) -> int:
     """Measure the named runs and write ``own_digits.md``; return the exit code."""
@@ -65,12 +67,14 @@ def main(argv: list[str] | None = None) -> int:
                 f"--every {options.every}",
             ]
         )
-        text = page(models, options.every, command)
+        rows, own = own_digits()
+        text = page(models, rows, own, options.every, command)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(text)
     write_text(options.out / "own_digits.md", text)
+    save(misread(models, rows, own), options.out / MISREAD)
     return 0
 
 
@@ -80,9 +84,14 @@ def _name(run: Path, runs: Sequence[Path]) -> str:
     return run.parent.name if alone else f"{run.parent.name}/{run.name}"
 
 
-def page(models: dict[str, Model], every: int, command: str) -> str:
-    """Return the record as Markdown."""
-    rows, own = own_digits()
+def page(
+    models: dict[str, Model],
+    rows: list[dict[str, str]],
+    own: Readings,
+    every: int,
+    command: str,
+) -> str:
+    """Return the record as Markdown; `rows` and `own` are those of `own_digits`."""
     others = {name: read_all(pictures()) for name, pictures in sources("test", every).items()}
     environment = conditions()
     versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
@@ -109,6 +118,8 @@ def page(models: dict[str, Model], every: int, command: str) -> str:
     lines += [
         markdown_table(right),
         "",
+        f"![What the networks saw of the pictures that they misread]({MISREAD})",
+        "",
         '## Answered with "no digit"',
         "",
         "For digits these are errors. For other pictures, the rule recognised that they show no "
@@ -134,6 +145,18 @@ def _answers(model: Model, readings: Readings) -> np.ndarray:
         model, [digit for digit in readings if digit is not None]
     ).argmax(1)
     return guesses
+
+
+def misread(models: dict[str, Model], rows: list[dict[str, str]], own: Readings) -> Figure:
+    """Draw the 28 x 28 input of each picture that a network misreads, with label and answer."""
+    inputs = []
+    labels = []
+    for name, model in models.items():
+        for row, digit, guess in zip(rows, own, _answers(model, own), strict=True):
+            if digit is not None and guess != int(row["label"]):
+                inputs.append(digit.pixels)
+                labels.append(f"{name}\n{row['label']} read as {guess}")
+    return grid_figure(inputs, 8, labels, (0, 255), cmap=GREY, cell=1.3, colour_bar=False)
 
 
 def papers_and_inputs() -> Figure:

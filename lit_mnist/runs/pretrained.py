@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
+from ..errors import UserError, nearest
 from ..files import expand
 from ..spec import NetworkSpec, SpecError
 from ..spec.applications import APPLICATIONS, Application
@@ -57,7 +57,8 @@ def source_weights(source: str | Path) -> Weights:
 def _opened(source: str) -> tuple[NetworkSpec, Weights]:
     path = expand(source)
     if not path.exists():
-        raise PretrainedError(f"{source}: no such file; accepted: {KINDS}")
+        hint = "" if path.suffix else nearest(source, APPLICATIONS).partition("Accepted:")[0]
+        raise PretrainedError(f"{source}: no such file; {hint}accepted: {KINDS}")
     if path.suffix == ".safetensors":
         return _safetensors(path)
     from .model import KERAS_SUFFIXES, open_model
