@@ -1,4 +1,4 @@
-"""``python -m benchmarks.held_out RUN...``: networks on the training images that they were held
+"""``python -m benchmarks held_out RUN...``: networks on the training images that they were held
 out of.
 
 Compares settings of training without a look at the test images: errors, and cross-entropy at the
@@ -25,7 +25,7 @@ from lit_mnist.files import read_yaml
 from lit_mnist.inside.passes import class_probabilities
 from lit_mnist.pages import markdown_table
 from lit_mnist.runs.checkpoint import LAST
-from lit_mnist.runs.folder import CHECKPOINTS, CONFIG
+from lit_mnist.runs.folder import CHECKPOINTS, CONFIG, find_run
 from lit_mnist.runs.model import open_model
 
 _TEMPERATURES = np.geomspace(0.25, 4, 97)
@@ -56,7 +56,7 @@ class HeldOut:
 def main(argv: list[str] | None = None) -> int:
     """Print the table of the named runs; return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.held_out", description=(__doc__ or "").split("\n\n")[0]
+        prog="python -m benchmarks held_out", description=(__doc__ or "").split("\n\n")[0]
     )
     parser.add_argument("runs", nargs="+", type=Path, help="runs that validated on held-out images")
     options = parser.parse_args(argv)
@@ -70,9 +70,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def read_run(folder: Path) -> HeldOut:
     """Answer the validation images of the run in `folder`; raise UserError where it had none."""
+    folder = find_run(folder)
     config = read_yaml(folder / CONFIG)["data"]
     names = [field.name for field in dataclasses.fields(DataOptions)]
-    data = DataOptions(**{name: config[name] for name in names})
+    data = DataOptions(**{name: config[name] for name in names if name in config})
     if data.validate_on != "validation":
         raise UserError(
             f"{folder}: validated on {data.validate_on}; accepted: runs with data.validate_on "

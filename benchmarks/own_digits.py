@@ -68,13 +68,15 @@ def main(argv: list[str] | None = None) -> int:
             ]
         )
         rows, own = own_digits()
-        text = page(models, rows, own, options.every, command)
+        figure = misread(models, rows, own)
+        text = page(models, rows, own, options.every, command, pictured=figure is not None)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(text)
     write_text(options.out / "own_digits.md", text)
-    save(misread(models, rows, own), options.out / MISREAD)
+    if figure is not None:
+        save(figure, options.out / MISREAD)
     return 0
 
 
@@ -90,8 +92,12 @@ def page(
     own: Readings,
     every: int,
     command: str,
+    pictured: bool,
 ) -> str:
-    """Return the record as Markdown; `rows` and `own` are those of `own_digits`."""
+    """Return the record as Markdown.
+
+    `rows` and `own` are those of `own_digits`; `pictured`: with a link to the misread inputs.
+    """
     others = {name: read_all(pictures()) for name, pictures in sources("test", every).items()}
     environment = conditions()
     versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
@@ -118,8 +124,10 @@ def page(
     lines += [
         markdown_table(right),
         "",
-        f"![What the networks saw of the pictures that they misread]({MISREAD})",
-        "",
+        *(
+            [f"![What the networks saw of the pictures that they misread]({MISREAD})", ""]
+            * pictured
+        ),
         '## Answered with "no digit"',
         "",
         "For digits these are errors. For other pictures, the rule recognised that they show no "
@@ -147,8 +155,11 @@ def _answers(model: Model, readings: Readings) -> np.ndarray:
     return guesses
 
 
-def misread(models: dict[str, Model], rows: list[dict[str, str]], own: Readings) -> Figure:
-    """Draw the 28 x 28 input of each picture that a network misreads, with label and answer."""
+def misread(models: dict[str, Model], rows: list[dict[str, str]], own: Readings) -> Figure | None:
+    """Draw the 28 x 28 input of each picture that a network misreads, with label and answer.
+
+    None if there is no such picture.
+    """
     inputs = []
     labels = []
     for name, model in models.items():
@@ -156,6 +167,8 @@ def misread(models: dict[str, Model], rows: list[dict[str, str]], own: Readings)
             if digit is not None and guess != int(row["label"]):
                 inputs.append(digit.pixels)
                 labels.append(f"{name}\n{row['label']} read as {guess}")
+    if not inputs:
+        return None
     return grid_figure(inputs, 8, labels, (0, 255), cmap=GREY, cell=1.3, colour_bar=False)
 
 

@@ -181,6 +181,7 @@ def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:
     _refuse_unknown("trainer.", trainer, _INERT, _USUAL)
     schedule = model.get("schedule")
     seed = config.get("seed_everything", 1)
+    seed = 0 if isinstance(seed, bool) else seed  # as Lightning reads true and false
     need_seed("seed_everything", seed, RecipeError)
     return Recipe(
         name,
@@ -280,7 +281,7 @@ def _stop_at(trainer: Mapping[str, Any]) -> float | None:
     callbacks = trainer.get("callbacks") or []
     threshold = None
     for entry in callbacks if isinstance(callbacks, list) else [callbacks]:
-        if not isinstance(entry, Mapping):
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("init_args") or {}, Mapping):
             raise RecipeError(
                 f"trainer.callbacks = {entry!r} cannot work; accepted: class_path and init_args"
             )

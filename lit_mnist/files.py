@@ -226,15 +226,19 @@ def _yaml_loader() -> type:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-            for number, key in enumerate(keys):
-                if key in keys[:number] and key != "<<":
-                    mark = node.value[number][0].start_mark
+        def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+            # here, since keys that `<<` merges are not yet among the mapping's own
+            node = super().compose_mapping_node(anchor)
+            seen = set()
+            for key, _ in node.value:
+                if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                    continue
+                if (key.tag, key.value) in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key!r} stands twice", mark
+                        None, None, f"the key {key.value!r} stands twice", key.start_mark
                     )
-            return super().construct_mapping(node, deep)
+                seen.add((key.tag, key.value))
+            return node
 
     number = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\Z")
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789"))

@@ -15,7 +15,7 @@ from typing import Any, Literal, Optional
 from jsonargparse import ArgumentParser
 
 from ..errors import UserError, nearest
-from ..files import parse_yaml, read_config, read_yaml, with_base
+from ..files import expand, parse_yaml, read_config, read_yaml, with_base
 from ..runs.pretrained import resolve
 from ..spec.overrides import LAYERS, LayerValue, override_layers, parse_layer_key
 from .messages import explain
@@ -140,11 +140,18 @@ def check_keys(configs: Sequence[str], known: set[str]) -> None:
                     f"--config {path}: unknown key {key!r}; "
                     f"{nearest(key, sorted(known - _FLAGS_ONLY | {'base'}))}"
                 )
-            if key in _SECTIONS and not isinstance(value, dict):
+            if key in _SECTIONS and not (isinstance(value, dict) or _may_be(key, value)):
                 raise UserError(
                     f"--config {path}: {key} = {'null' if value is None else repr(value)} cannot "
                     f"work; accepted: keys and values, such as {_SECTIONS[key]}"
                 )
+
+
+def _may_be(section: str, value: object) -> bool:
+    """Whether a section may be no mapping: empty, but for the model, or a file that holds it."""
+    if value is None:
+        return section != "model"
+    return isinstance(value, str) and expand(value).is_file()
 
 
 def accept_precisions(parser: ArgumentParser) -> None:

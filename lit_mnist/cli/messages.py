@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..errors import first_line, nearest
+from ..errors import nearest
 
 _UNKNOWN = (
     re.compile(r"[Uu]nrecognized arguments: (?P<keys>.+)"),
@@ -151,9 +151,12 @@ def _of_the_command(message: str) -> str | None:
     if match := _FAILED.search(message):
         return match[1]
     if message.startswith("Does not validate") and "Errors:" in message:
-        reason = first_line(ValueError(message.partition("Errors:")[2])).lstrip("- ")
+        entries = [line.strip() for line in message.partition("Errors:")[2].splitlines()]
+        reasons = [line[2:] for line in entries if line.startswith("- ")]
+        reason = next((line for line in reasons if "Expected a" not in line), "")
         path = _named_class(message)
-        return reason if path is None else f"{path.rpartition('.')[2]}: {reason}"
+        if reason:
+            return reason if path is None else f"{path.rpartition('.')[2]}: {reason}"
     return None
 
 
@@ -175,7 +178,8 @@ def _of_a_value(message: str, place: _Place) -> str | None:
         types = [kind for kind in types if kind != _TYPES["NoneType"]]
         return _cannot_work(place.key, value, " or ".join(types)) if types else None
     if words := re.findall(r"[^\s,']+", " ".join(_WORDS.findall(_union(message)))):
-        choices = [*words, *(word for kind in types for word in kind.split(" or "))]
+        others = [_TYPES[name] for name in ("bool", "NoneType") if _TYPES[name] in types]
+        choices = [*words, *(word for kind in others for word in kind.split(" or "))]
         shown = nearest(str(value), dict.fromkeys(choices))
         return f"{place.option} = {_quoted(value)} cannot work; {shown}"
     if _NO_CLASS.search(message):
@@ -221,6 +225,7 @@ def _no_class(message: str, place: _Place, value: str | None, types: Sequence[st
         return _cannot_work(place.option, value, f"{', '.join(place.settings)}, or null")
     modules = _MODULES.get(place.option, ())
     close = _closest_class(given or "", modules)
+    close = None if close == given else close
     hint = f"did you mean {close}? Accepted" if close else "accepted"
     classes = f"a class of {' or '.join(modules)}" if modules else "the full name of a class"
     accepted = " or ".join([classes, *types])

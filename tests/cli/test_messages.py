@@ -12,6 +12,7 @@ import pytest
 from keras_baseline.__main__ import main as keras_main
 from keras_baseline.recipe import read_config, read_recipe
 from lit_mnist.errors import UserError
+from lit_mnist.files import parse_yaml
 from tests.conftest import ROOT
 
 Run = Callable[..., tuple[int, str, str]]
@@ -122,6 +123,19 @@ def test_wrong_files(run_cli: Run, tmp_path: Path, text: str, words: list[str]) 
     assert all(word in err for word in words), err
     assert not any(word in err for word in JARGON), err
     assert not (tmp_path / "runs").exists()
+
+
+def test_sections_may_be_empty_or_in_files_of_their_own(run_cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text("dataset: digits\n")
+    (tmp_path / "own.yaml").write_text(f"trainer:\ndata: {tmp_path / 'data.yaml'}\n")
+    options = ["--config", CNN, "--config", tmp_path / "own.yaml", "--trainer.fast_dev_run", "true"]
+    code, _, err = run_cli("fit", *options)
+    assert code == 0, err
+
+
+def test_merged_keys_stand_once() -> None:
+    text = "a: &a {x: 1}\ndefs:\n  b: &b {<<: *a, x: 2}\nc: {<<: *b}\n"
+    assert parse_yaml(text, "--config")["c"] == {"x": 2}
 
 
 @pytest.mark.parametrize(
