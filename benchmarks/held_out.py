@@ -10,13 +10,14 @@ one setting.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 from lit_mnist.data.options import DataOptions
 from lit_mnist.data.prepare import prepare, rows_at
@@ -49,8 +50,9 @@ class HeldOut:
     @property
     def loss(self) -> float:
         """Mean cross-entropy at the best temperature."""
-        logits = np.log(self.probabilities.clip(_SMALLEST))
-        return min(_cross_entropy(logits / t, self.labels) for t in _TEMPERATURES)
+        logits = torch.from_numpy(self.probabilities.clip(_SMALLEST)).log()
+        labels = torch.from_numpy(self.labels)
+        return min(float(F.cross_entropy(logits / t, labels)) for t in _TEMPERATURES)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,23 +73,19 @@ def main(argv: list[str] | None = None) -> int:
 def read_run(folder: Path) -> HeldOut:
     """Answer the validation images of the run in `folder`; raise UserError where it had none."""
     folder = find_run(folder)
-    config = read_yaml(folder / CONFIG)["data"]
-    names = [field.name for field in dataclasses.fields(DataOptions)]
-    data = DataOptions(**{name: config[name] for name in names if name in config})
-    if data.validate_on != "validation":
+    data = DataOptions.of(read_yaml(folder / CONFIG)["data"])
+    # the best epoch was chosen by these very images
+    model = open_model(folder / CHECKPOINTS / LAST)
+    prepared = prepare(data, model.standardizer, model.spec)
+    part = prepared.validation
+    if data.validate_on != "validation" or part is None:
         raise UserError(
             f"{folder}: validated on {data.validate_on}; accepted: runs with data.validate_on "
             "validation"
         )
-    # the best epoch was chosen by these very images
-    model = open_model(folder / CHECKPOINTS / LAST)
-    prepared = prepare(data, model.standardizer, model.spec)
-    if prepared.validation is None:
-        raise UserError(f"{folder}: has no validation images")
-    both = prepared.dataset.train_images, prepared.dataset.test_images
-    pixels = rows_at(both, prepared.validation.index)
+    pixels = rows_at((prepared.dataset.train_images, prepared.dataset.test_images), part.index)
     probabilities = class_probabilities(model, pixels)
-    return HeldOut(folder.parent.name, data.split_seed, probabilities, prepared.validation.labels)
+    return HeldOut(folder.parent.name, data.split_seed, probabilities, part.labels)
 
 
 def table(runs: Sequence[HeldOut]) -> str:
@@ -120,12 +118,6 @@ def _together(runs: Sequence[HeldOut]) -> int:
     """Return the errors of the mean of the runs' probabilities."""
     mean = np.mean([run.probabilities for run in runs], axis=0)
     return HeldOut(runs[0].setting, runs[0].split_seed, mean, runs[0].labels).errors
-
-
-def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
-    highest = logits.max(1)
-    total = np.log(np.exp(logits - highest[:, None]).sum(1)) + highest
-    return float((total - logits[np.arange(len(labels)), labels]).mean())
 
 
 if __name__ == "__main__":

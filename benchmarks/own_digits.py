@@ -37,6 +37,7 @@ from .digit_pictures import (
 )
 from .measure import conditions
 
+Answers = dict[str, np.ndarray]  # the predicted classes of people's digits, by model
 MISREAD = "own_digits_misread.png"
 
 
@@ -68,8 +69,9 @@ def main(argv: list[str] | None = None) -> int:
             ]
         )
         rows, own = own_digits()
-        figure = misread(models, rows, own)
-        text = page(models, rows, own, options.every, command, pictured=figure is not None)
+        answers = {name: _answers(model, own) for name, model in models.items()}
+        figure = misread(answers, rows, own)
+        text = page(models, answers, rows, own, options.every, command, figure is not None)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -88,6 +90,7 @@ def _name(run: Path, runs: Sequence[Path]) -> str:
 
 def page(
     models: dict[str, Model],
+    answers: Answers,
     rows: list[dict[str, str]],
     own: Readings,
     every: int,
@@ -96,7 +99,8 @@ def page(
 ) -> str:
     """Return the record as Markdown.
 
-    `rows` and `own` are those of `own_digits`; `pictured`: with a link to the misread inputs.
+    `rows` and `own` are those of `own_digits`, `answers` the models' classes of each; `pictured`:
+    with a link to the misread inputs.
     """
     others = {name: read_all(pictures()) for name, pictures in sources("test", every).items()}
     environment = conditions()
@@ -113,7 +117,6 @@ def page(
     ]
     right: list[Sequence[object]] = [("kind", "n", *models)]
     labels = np.array([int(row["label"]) for row in rows])
-    answers = {name: _answers(model, own) for name, model in models.items()}
     for kind in [*sorted({row["kind"] for row in rows}), None]:
         part = np.array([kind in (row["kind"], None) for row in rows])
         correct = [
@@ -155,15 +158,15 @@ def _answers(model: Model, readings: Readings) -> np.ndarray:
     return guesses
 
 
-def misread(models: dict[str, Model], rows: list[dict[str, str]], own: Readings) -> Figure | None:
+def misread(answers: Answers, rows: list[dict[str, str]], own: Readings) -> Figure | None:
     """Draw the 28 x 28 input of each picture that a network misreads, with label and answer.
 
     None if there is no such picture.
     """
     inputs = []
     labels = []
-    for name, model in models.items():
-        for row, digit, guess in zip(rows, own, _answers(model, own), strict=True):
+    for name, guesses in answers.items():
+        for row, digit, guess in zip(rows, own, guesses, strict=True):
             if digit is not None and guess != int(row["label"]):
                 inputs.append(digit.pixels)
                 labels.append(f"{name}\n{row['label']} read as {guess}")

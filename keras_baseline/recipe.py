@@ -163,8 +163,7 @@ def read_spec(config: Mapping[str, Any]) -> NetworkSpec:
 
 def read_data(config: Mapping[str, Any]) -> DataOptions:
     """Return the data options of a configuration, whether or not Keras can train it."""
-    data = _section(config, "data")
-    return DataOptions(**{key: value for key, value in data.items() if key in _OPTIONS})
+    return DataOptions.of(_section(config, "data"))
 
 
 def read_recipe(config: Mapping[str, Any], name: str) -> Recipe:

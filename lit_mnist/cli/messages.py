@@ -28,9 +28,8 @@ _NO_CLASS = re.compile(
     "Expected a dot import path string|does not correspond to a subclass|Multiple subclasses"
     "|No module named|has no attribute|to be a subclass|[Nn]ot a valid subclass|callable class"
 )
-_NO_MAPPING = re.compile(
-    r"init_args=(.*)\)|Unable to load config '(.*?)'|Expected a <class 'dict'>"
-)
+_NO_MAPPING = re.compile(r"no attribute 'keys'.*init_args=(.*)\)", re.S)
+_NO_FILE = re.compile(r"Unable to load config '(.*?)'")
 _REQUIRED = re.compile(r"arguments are required: (.+)")
 _LINKED = re.compile(r'Linked "(\S+)" must be given via "(\S+)"')
 _NO_VALUE = re.compile(r"argument (\S+): expected (?:at least )?one argument")
@@ -168,9 +167,9 @@ def _of_a_value(message: str, place: _Place) -> str | None:
         settings = ", ".join(key.rpartition(".")[2] for key in place.settings)
         where = f"{place.option}: {needs} in init_args" if place.named else needs
         return f"{where}; accepted: {settings}"
-    if "no attribute 'keys'" in message and (match := _NO_MAPPING.search(message)):
+    if match := _NO_MAPPING.search(message):
         return _cannot_work(f"{place.option}.init_args", match[1], "keys and values")
-    if match := re.search(r"Unable to load config '(.*?)'", message):
+    if match := _NO_FILE.search(message):
         return _cannot_work(place.option, match[1], f"keys below it, such as {place.option}.KEY")
     value = _value(message)
     types = [_TYPES[name] for name in _expected(message) if name in _TYPES]

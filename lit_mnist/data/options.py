@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from ..errors import is_finite, nearest
 from ..files import expand
@@ -79,6 +81,14 @@ class DataOptions:
     on_damaged: str = "skip"
     memory_fraction: float = 0.25
     emnist_split: str = "balanced"
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> DataOptions:
+        """Return the options among the settings below ``data``; others, such as batch_size, are
+        left out, and those that an older run lacks have their defaults.
+        """
+        names = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in settings.items() if name in names})
 
     def __post_init__(self) -> None:
         if self.root:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from ..spec import NetworkSpec
 from .losses import in_full_precision
 
 _OUTPUTS = ("softmax", "linear")  # whose logits are a softmax's
-_OPTIONS = tuple(field.name for field in fields(DataOptions))
 
 
 @dataclass(frozen=True)
@@ -214,8 +213,7 @@ def _check_data(path: str, run: Path, data: MNISTDataModule) -> list[str]:
 
     Raises UserError if the teacher was trained on other classes.
     """
-    config = read_yaml(run / CONFIG).get("data") or {}
-    options = DataOptions(**{key: config[key] for key in _OPTIONS if key in config})
+    options = DataOptions.of(read_yaml(run / CONFIG).get("data") or {})
     ours = data.options
     if options.dataset != ours.dataset:
         raise UserError(

@@ -30,7 +30,7 @@ from lit_mnist.training.classifier import LitClassifier
 from lit_mnist.training.distillation import Distillation, Teacher, Teachers
 from lit_mnist.training.steps import Step
 from tests.networks import LAYERS, model_of, tiny_model
-from tests.training.tiny import TINY, metrics
+from tests.training.tiny import TINY, metrics, plain_trainer
 
 Run = Callable[..., tuple[int, str, str]]
 NORMALIZED = [
@@ -273,16 +273,7 @@ def test_a_finished_student_holds_no_teachers(tmp_path: Path) -> None:
         def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: object) -> None:
             seen.append(weakref.ref(module.teachers))
 
-    trainer = L.Trainer(
-        max_epochs=1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[Watch()],
-    )
-    trainer.fit(module, loader)
+    plain_trainer(callbacks=[Watch()]).fit(module, loader)
     gc.collect()
     assert seen and all(reference() is None for reference in seen)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import lightning as L
 import pytest
 import torch
 import yaml
@@ -21,6 +20,7 @@ from lit_mnist.training.classifier import LitClassifier
 from lit_mnist.training.gradients import Clipping
 from lit_mnist.training.optimizers import SGD
 from lit_mnist.training.steps import Step
+from tests.training.tiny import plain_trainer
 
 Run = Callable[..., tuple[int, str, str]]
 LAYERS = [
@@ -179,16 +179,7 @@ def test_a_trainer_of_ones_own_is_followed_and_left_as_it_was() -> None:
     )
 
     def train(batch: int, accumulate: int) -> tuple[dict, int]:
-        trainer = L.Trainer(
-            max_epochs=1,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            gradient_clip_val=0.5,
-            accumulate_grad_batches=accumulate,
-        )
+        trainer = plain_trainer(gradient_clip_val=0.5, accumulate_grad_batches=accumulate)
         model = LitClassifier({"layers": LAYERS}, optimizer=lambda p: SGD(p, 0.1))
         trainer.fit(model, DataLoader(data, batch))
         assert (trainer.gradient_clip_val, trainer.accumulate_grad_batches) == (0.5, accumulate)

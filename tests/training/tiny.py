@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
+
+import lightning as L
 
 from tests.conftest import Run
 
@@ -35,3 +38,16 @@ def fit(run_cli: Run, config: Path, runs: Path, *options: object) -> dict:
 def metrics(run: Path) -> list[dict[str, str]]:
     """The rows of ``metrics.csv``."""
     return list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
+
+
+def plain_trainer(**settings: Any) -> L.Trainer:
+    """A Trainer of one epoch on the CPU, without files and bars, as in a program of one's own."""
+    return L.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **settings,
+    )
